@@ -1,0 +1,261 @@
+// Every interface between the firmware and the world outside it, in the vocabulary of ECMA-419 (3rd edition) and of
+// the Moddable SDK's own classes. Types only: this file emits no code and imports nothing.
+//
+// A board fills them in `board/provider.ts`; the host simulator mirrors the modules behind that file, so firmware
+// never learns which of the two it runs on. No method here takes or returns the bytes of a secret.
+
+export type Bytes = Uint8Array;
+export type ByteBuffer = ArrayBuffer | Uint8Array;
+
+/** All that one board offers. Built once, at boot. */
+export interface Device {
+  readonly clock: Clock;
+  readonly timer: Timer;
+  readonly entropy: Entropy;
+  readonly keys: Keys;
+  readonly flash: FlashStorage;
+  readonly store: KeyValueStorage;
+  readonly io: BoardIO;
+  readonly network: BoardNetwork;
+  readonly log: Log;
+}
+
+/** Two clocks: one that only counts, one that is set from outside and may be wrong. */
+export interface Clock {
+  /** Milliseconds since boot; rises always, survives no reset. */
+  ticksMs(): number;
+  /** Milliseconds since the Unix epoch as the board believes them; meaningless until `set`. */
+  nowMs(): number;
+  /** Sets the wall clock, in seconds since the Unix epoch. */
+  set(seconds: number): void;
+}
+
+/** What `timer.set` answers; only its identity means anything. */
+export type TimerHandle = object;
+
+export interface Timer {
+  /** Calls back once, `delayMs` milliseconds from now, never before `set` has returned. */
+  set(callback: () => void, delayMs: number): TimerHandle;
+  clear(handle: TimerHandle | undefined): void;
+}
+
+/** The chip's noise source. It is pseudo-random until the radio or the bootloader's source feeds it, so it refuses. */
+export interface Entropy {
+  /** Fills `buffer`. Throws where the source is not fed yet. */
+  read(buffer: Bytes): void;
+}
+
+/** A private key that lives elsewhere: in C memory, in a secure element, in a closure. Only its identity is visible. */
+export interface KeyHandle {
+  readonly slot: string;
+}
+
+/** Why a key could not be made; the `code` is one of those of `Rejection`. */
+export interface KeyRefusal {
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** secp256k1 keys behind handles (SEC 2 §2.4.1, RFC 6979). */
+export interface Keys {
+  /** The key kept in `slot`, or undefined where the slot is empty. Throws where the slot holds something else. */
+  open(slot: string): KeyHandle | undefined;
+  /** Draws a key from the board's entropy, after its health tests, and keeps it in `slot`, which must be empty. */
+  create(slot: string): KeyHandle | KeyRefusal;
+  /** Uncompressed public key, 65 bytes: 0x04 ‖ x ‖ y. */
+  publicKey(key: KeyHandle): Bytes;
+  /** ECDSA over a 32-byte digest: r ‖ s, 64 bytes, s ≤ n/2. A secure element may answer later. */
+  sign(key: KeyHandle, digest: Bytes): Bytes | Promise<Bytes>;
+  /** Forgets the handle and wipes what it held; the slot stays. */
+  close(key: KeyHandle): void;
+}
+
+/** `embedded:storage/flash`: raw partitions. */
+export interface FlashStorage {
+  open(options: { path: string; mode?: "r" | "r+" }): FlashPartition;
+}
+
+export interface FlashPartition {
+  /** `size` in bytes, `blockLength` in bytes (what one erase clears), `blocks` = size / blockLength. */
+  status(): { size: number; blockLength: number; blocks: number };
+  read(byteLength: number, byteOffset: number): ArrayBuffer;
+  read(buffer: ByteBuffer, byteOffset: number): number;
+  write(buffer: ByteBuffer, byteOffset: number): void;
+  /** Erases blocks `start` to `end − 1`; `end` is `start + 1` where absent. Units: blocks, not bytes. */
+  eraseBlock(start: number, end?: number): void;
+  close(): void;
+}
+
+/** `embedded:storage/key-value`: NVS on an ESP32. A write is atomic: after a power cut the old or the new value is there. */
+export interface KeyValueStorage {
+  open(options: { path: string; format?: "buffer" }): KeyValueDomain;
+}
+
+export interface KeyValueDomain {
+  /** The value, or undefined where the key is absent. Keys: 1 to 15 characters. */
+  read(key: string): ArrayBuffer | undefined;
+  write(key: string, value: ByteBuffer): void;
+  delete(key: string): void;
+  close(): void;
+}
+
+/** What a board is wired to, as `embedded:provider/builtin` names it. */
+export interface BoardIO {
+  /** The default I²C bus: the class and its pins. */
+  readonly i2c: I2CBus;
+}
+
+export interface I2CBus {
+  readonly io: new (options: I2COptions) => I2C;
+  readonly data: number;
+  readonly clock: number;
+}
+
+export interface I2COptions {
+  data: number;
+  clock: number;
+  /** Bus frequency, in hertz. */
+  hz: number;
+  /** 7-bit address of the peripheral. */
+  address: number;
+  /** How long a peripheral may stretch the clock, in milliseconds. */
+  timeout?: number;
+}
+
+/** `embedded:io/i2c`. A NACK, and a clock stretched beyond the timeout, throw. */
+export interface I2C {
+  write(buffer: ByteBuffer, stop?: boolean): void;
+  read(byteLength: number, stop?: boolean): ArrayBuffer;
+  close(): void;
+}
+
+/** Radio and protocol clients, as `device.network` holds them in the SDK. */
+export interface BoardNetwork {
+  readonly wifi: { readonly io: new (options: WiFiOptions) => WiFi };
+  readonly ntp: { readonly client: NtpClientOptions & { readonly io: new (options: NtpClientOptions) => NtpClient } };
+  readonly mqtt: MqttBase;
+  /** The same client over TLS; absent where the build has none. */
+  readonly mqtts?: MqttBase;
+}
+
+/** `embedded:network/interface/wifi`. Connected once `address` is a string. */
+export interface WiFi {
+  connect(options: { SSID: string; password?: string }): void;
+  disconnect(): void;
+  readonly address: string | undefined;
+  close(): void;
+}
+
+export interface WiFiOptions {
+  onChanged?: (property: string) => void;
+}
+
+/** `embedded:network/ntp/client`. */
+export interface NtpClient {
+  /** Calls back with (null, milliseconds since the Unix epoch) or with an error; once. */
+  getTime(callback: (error: Error | null, timeMs?: number) => void): void;
+  close(): void;
+}
+
+export interface NtpClientOptions {
+  servers: readonly string[];
+  readonly [builtin: string]: unknown;
+}
+
+/** The client's class, and the DNS and socket classes that it is to use. */
+export interface MqttBase {
+  readonly io: MqttClientClass;
+  readonly [builtin: string]: unknown;
+}
+
+export interface MqttClientClass {
+  new (options: MqttOptions): MqttClient;
+  readonly CONNACK: number;
+  readonly PUBLISH: number;
+  readonly PUBACK: number;
+  readonly SUBSCRIBE: number;
+  readonly SUBACK: number;
+  readonly DISCONNECT: number;
+}
+
+export interface MqttOptions {
+  host: string;
+  port?: number;
+  /** Client identifier. */
+  id: string;
+  clean?: boolean;
+  user?: string;
+  password?: string;
+  /** Milliseconds. */
+  keepAlive?: number;
+  will?: { topic: string; message: ArrayBuffer; QoS?: number; retain?: boolean };
+  /** `count` bytes of a PUBLISH can be read; `topic` and `byteLength` (the whole payload's) come with its first part only. */
+  onReadable?: (this: MqttClient, count: number, options: MqttReadable) => void;
+  /** `count` bytes can be written. */
+  onWritable?: (this: MqttClient, count: number) => void;
+  onControl?: (this: MqttClient, message: MqttControl) => void;
+  /** The connection ended; the client is closed and calls back no more. */
+  onError?: (this: MqttClient) => void;
+  readonly [builtin: string]: unknown;
+}
+
+export interface MqttReadable {
+  more: boolean;
+  topic?: string;
+  QoS?: number;
+  byteLength?: number;
+}
+
+export interface MqttControl {
+  operation: number;
+  id?: number;
+  returnCode?: number;
+  payload?: readonly number[];
+}
+
+/** `embedded:network/mqtt/client`, MQTT 3.1.1. It acknowledges QoS 1 deliveries by itself. */
+export interface MqttClient {
+  /** The next `count` bytes of the message under way. */
+  read(count: number): ArrayBuffer;
+  /** Answers how many bytes can be written now. Throws where there is no room: nothing is sent then. */
+  write(data: ByteBuffer | null, options: MqttWrite): number;
+  close(): void;
+}
+
+export interface MqttWrite {
+  operation?: number;
+  /** 1 to 65,535, ours: the client's own counter wraps to 0, which MQTT forbids. */
+  id?: number;
+  topic?: string;
+  QoS?: number;
+  retain?: boolean;
+  duplicate?: boolean;
+  items?: readonly { topic: string; QoS?: number }[];
+}
+
+export type LogValue = string | number | boolean | null | readonly string[];
+
+/** One line per event, for a person at the serial port and for machines. Secrets never come here. */
+export interface Log {
+  /** `event` is a name from `firmware/events.ts`. */
+  write(event: string, fields: Readonly<Record<string, LogValue>>): void;
+}
+
+/** An ECMA-419 Sensor that measures when told to. */
+export interface Sensor {
+  /** Begins a measurement. Throws where the part does not answer. */
+  start(): void;
+  /** How long a measurement takes, in milliseconds. */
+  readonly conversionMs: number;
+  /** The finished measurement, or undefined while it is under way. Throws on a NACK that is no "not yet", or a bad CRC. */
+  sample(): Sample | undefined;
+  close(): void;
+}
+
+/** ECMA-419 sample objects. */
+export interface Sample {
+  /** Degrees Celsius. */
+  readonly thermometer?: { readonly temperature: number };
+  /** Relative humidity, 0 to 1. */
+  readonly hygrometer?: { readonly humidity: number };
+}
