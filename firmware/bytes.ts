@@ -59,7 +59,7 @@ export function equal(a: Uint8Array, b: Uint8Array): boolean {
 
 /** −1, 0 or 1, bytewise, a prefix before what it begins. */
 export function compare(a: Uint8Array, b: Uint8Array): number {
-  const shared = a.length < b.length ? a.length : b.length;
+  const shared = Math.min(a.length, b.length);
   for (let i = 0; i < shared; i += 1) {
     const difference = (a[i] as number) - (b[i] as number);
     if (difference !== 0) return difference < 0 ? -1 : 1;

@@ -243,6 +243,8 @@ export interface Log {
 
 /** An ECMA-419 Sensor that measures when told to. */
 export interface Sensor {
+  /** How long after its construction the part takes no command, in milliseconds. */
+  readonly settleMs: number;
   /** Begins a measurement. Throws where the part does not answer. */
   start(): void;
   /** How long a measurement takes, in milliseconds. */
