@@ -1,0 +1,18 @@
+// Deterministic CBOR (RFC 8949 §4.2.1) for the subset that chainmote signs: the face of cbor-value, cbor-encode and
+// cbor-decode. General CBOR belongs on the host, to cbor-x.
+
+export { decode, decodeFirst } from "./cbor-decode.js";
+export { CborWriter, encode } from "./cbor-encode.js";
+export {
+  CBOR_BYTES_MAX,
+  CBOR_DEPTH_MAX,
+  CBOR_ITEMS_MAX,
+  CBOR_LIMITS,
+  type CborLimits,
+  type CborValue,
+  INT64_MIN,
+  TAG_COSE_SIGN1,
+  TAG_DECIMAL_FRACTION,
+  Tagged,
+  UINT64_MAX,
+} from "./cbor-value.js";
