@@ -1,0 +1,67 @@
+// A real MQTT broker on loopback, for tests: aedes in this process.
+
+import { createServer, type Server, type Socket } from "node:net";
+import { Aedes } from "aedes";
+
+export interface TestBroker {
+  readonly aedes: Aedes;
+  /** `127.0.0.1:port` */
+  readonly endpoint: string;
+  /** Everything published through it, in order. */
+  readonly published: { topic: string; payload: Uint8Array; qos: number; retain: boolean }[];
+  /** Cuts every connection. */
+  cut(): void;
+  close(): Promise<void>;
+}
+
+export async function startBroker(): Promise<TestBroker> {
+  const aedes = await Aedes.createBroker();
+  const published: TestBroker["published"] = [];
+  aedes.on("publish", (packet, client) => {
+    if (client === null) return;
+    const { topic, qos, retain, payload } = packet;
+    published.push({ topic, qos, retain, payload: new Uint8Array(Buffer.from(payload as Buffer)) });
+  });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    aedes.handle(socket);
+  });
+  const endpoint = await listen(server);
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    aedes,
+    endpoint,
+    published,
+    cut,
+    async close() {
+      await new Promise<void>((resolve) => aedes.close(() => resolve()));
+      cut();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+/** Listens on a free port of loopback; answers `127.0.0.1:port`. */
+export async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("a server without a port");
+  return `127.0.0.1:${address.port}`;
+}
+
+/** Waits until `condition` holds; throws after `timeoutMs`. */
+export async function until(condition: () => boolean, what: string, timeoutMs = 5000): Promise<void> {
+  const endMs = Date.now() + timeoutMs;
+  while (!condition()) {
+    if (Date.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+export function pause(durationMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, durationMs));
+}
