@@ -31,6 +31,9 @@ const FALSE = 0xf4;
 const TRUE = 0xf5;
 const NULL = 0xf6;
 
+/** Number.MAX_SAFE_INTEGER: on XS a global and its property cost two searches each time. */
+const SAFE_MAX = 2 ** 53 - 1;
+
 /** Labels that a writer keeps encoded. */
 const LABELS_KEPT_MAX = 16;
 
@@ -79,6 +82,22 @@ export class CborWriter {
   int(value: number | bigint): void {
     this.#length =
       typeof value === "number" ? putNumber(this.#buffer, this.#length, value) : putBigint(this.#buffer, this.#length, value);
+  }
+
+  /** An integer from −24 to 23, in its one byte: the keys of our maps. */
+  key(value: number): void {
+    this.#buffer[this.#length] = value >= 0 ? value : NEGATIVE | ~value;
+    this.#length += 1;
+  }
+
+  /** A decimal fraction, tag 4: mantissa × 10^exponent. */
+  decimal(exponent: number, mantissa: number | bigint): void {
+    const buffer = this.#buffer;
+    let at = this.#length;
+    buffer[at] = TAG | TAG_DECIMAL_FRACTION;
+    buffer[at + 1] = ARRAY | 2;
+    at = putNumber(buffer, at + 2, exponent);
+    this.#length = typeof mantissa === "number" ? putNumber(buffer, at, mantissa) : putBigint(buffer, at, mantissa);
   }
 
   bytes(value: Uint8Array): void {
@@ -220,10 +239,9 @@ function putMap(buffer: Uint8Array, at: number, map: ReadonlyMap<CborValue, Cbor
 }
 
 function putNumber(buffer: Uint8Array, at: number, value: number): number {
-  assert(
-    value % 1 === 0 && value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER,
-    "an integer that a number holds exactly",
-  );
+  // Nearly all are integers of 32 bits, which need no more than this to be known as such.
+  if ((value | 0) === value) return value >= 0 ? putHead(buffer, at, UINT, value) : putHead(buffer, at, NEGATIVE, ~value);
+  assert(value % 1 === 0 && value <= SAFE_MAX && value >= -SAFE_MAX, "an integer that a number holds exactly");
   return value >= 0 ? putHead(buffer, at, UINT, value) : putHead(buffer, at, NEGATIVE, -1 - value);
 }
 
@@ -231,7 +249,7 @@ function putBigint(buffer: Uint8Array, at: number, value: bigint): number {
   assert(value >= INT64_MIN && value <= UINT64_MAX, "an integer from -2^63 to 2^64 - 1");
   const major = value < 0n ? NEGATIVE : UINT;
   const argument = value < 0n ? -1n - value : value;
-  if (argument <= BigInt(Number.MAX_SAFE_INTEGER)) return putHead(buffer, at, major, Number(argument));
+  if (argument <= BigInt(SAFE_MAX)) return putHead(buffer, at, major, Number(argument));
   buffer[at] = major | 27;
   putUint32(buffer, at + 1, Number(argument >> 32n));
   putUint32(buffer, at + 5, Number(argument & 0xffff_ffffn));

@@ -299,6 +299,8 @@ test("a writer refuses to hand out more than its limit, and can be used again", 
     () => writer.text("水"),
     () => writer.label("x", () => true),
     () => writer.array(0),
+    () => writer.key(1),
+    () => writer.decimal(-1, 5),
     () => writer.bytes(new Uint8Array(99)),
     () => writer.raw(new Uint8Array(1)),
   ];
@@ -319,6 +321,25 @@ test("a writer refuses to hand out more than its limit, and can be used again", 
   writer.int(7);
   assert.is(toHex(writer.finish()), "07");
   assert.is(toHex(first), `824a${"00".repeat(10)}63616263`);
+});
+
+test("keys and decimal fractions are written like the integers and the tag that they are", () => {
+  for (let value = -24; value < 24; value += 1) {
+    const writer = new CborWriter(8);
+    writer.key(value);
+    assert.is(toHex(writer.finish()), toHex(encode(value)));
+  }
+  for (const [exponent, mantissa] of [
+    [-2, 2130],
+    [3, -1],
+    [-18, 2n ** 63n],
+    [300, 0x1_0000_0000],
+    [-300, -0x8000_0001],
+  ] as const) {
+    const writer = new CborWriter(32);
+    writer.decimal(exponent, mantissa);
+    assert.is(toHex(writer.finish()), toHex(encode(new Tagged(4, [exponent, mantissa]))));
+  }
 });
 
 test("an encoding beyond its limit is a rejection", () => {
