@@ -1,0 +1,37 @@
+// A count per minute, for work that others can cause.
+//
+// Promises: what was spent is forgotten a minute after the first of it. Never blocks and never waits: its owner decides.
+
+import { assert } from "../rejection.js";
+
+const MINUTE_MS = 60_000;
+
+export class MinuteBudget {
+  readonly #clock: { ticksMs(): number };
+  #since: number;
+  #spent = 0;
+
+  constructor(clock: { ticksMs(): number }) {
+    this.#clock = clock;
+    this.#since = clock.ticksMs();
+  }
+
+  get spent(): number {
+    const now = this.#clock.ticksMs();
+    if (now - this.#since >= MINUTE_MS) {
+      this.#since = now;
+      this.#spent = 0;
+    }
+    return this.#spent;
+  }
+
+  spend(): void {
+    if (this.spent === 0) this.#since = this.#clock.ticksMs();
+    this.#spent += 1;
+  }
+
+  refund(count: number): void {
+    assert(count >= 0, "a refund that adds nothing");
+    this.#spent = Math.max(0, this.#spent - count);
+  }
+}

@@ -1,0 +1,16 @@
+// From the checkpoint of a configuration to the consensus that follows it.
+//
+// Promises: the consensus named by `consensus` reads the rest; an unknown name is refused. Never guesses a chain.
+
+import type { CryptoEngine } from "../crypto/engine.js";
+import { Rejection } from "../rejection.js";
+import { openClique } from "./clique-checkpoint.js";
+import type { Consensus } from "./consensus.js";
+
+/** Codes: consensus-unsupported, and those of the consensus' own reading (checkpoint-invalid). */
+export function openChain(engine: CryptoEngine, json: unknown): Consensus | Rejection {
+  if (typeof json !== "object" || json === null) return new Rejection("checkpoint-invalid", "the checkpoint: expected an object");
+  const name = (json as Readonly<Record<string, unknown>>).consensus;
+  if (name === "clique") return openClique(engine, json);
+  return new Rejection("consensus-unsupported", `consensus: expected "clique", found ${JSON.stringify(name) ?? "nothing"}`);
+}

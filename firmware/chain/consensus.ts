@@ -1,0 +1,73 @@
+// What a consensus is to the follower: one interface for Clique now, and for IBFT, IBFT 2.0, QBFT and Bitcoin.
+//
+// Promises: a consensus is pure. It reads a raw header, judges it against a `Trusted` state, and answers the next state
+// or a `Rejection`; it changes no state, keeps none, knows no clock and no relay. Types only.
+//
+// The follower keeps few whole states. In between it keeps *steps*: what a verified header contributed, in tens of
+// bytes, from which `replay` makes the same next state again without checking a signature.
+
+import type { Rejection } from "../rejection.js";
+
+/** A decoded header: fields are views of `raw`, which must stay as it is while the header is in use. */
+export interface Header {
+  readonly raw: Uint8Array;
+  /** Height that the header claims; undefined where the format has none (Bitcoin). */
+  readonly number: number | undefined;
+  /** 32 bytes. */
+  readonly parentHash: Uint8Array;
+  /** The block's hash as its chain defines it, 32 bytes; made when first asked for. */
+  readonly hash: Uint8Array;
+  /** Seconds since the Unix epoch. */
+  readonly timeS: number;
+}
+
+/** What is believed after one block; immutable. Each consensus adds its own fields. */
+export interface Trusted {
+  readonly number: number;
+  /** 32 bytes. */
+  readonly hash: Uint8Array;
+  /** Time of the block, in seconds since the Unix epoch. */
+  readonly timeS: number;
+  /** Weight of the chain up to here, for the fork choice; relative to the checkpoint's where that has none. */
+  readonly totalDifficulty: bigint;
+  /** Height of the newest block that counts as settled by the chain's own measure; at least the checkpoint's. */
+  readonly settled: number;
+  /** Time of that block, in seconds since the Unix epoch. */
+  readonly settledTimeS: number;
+  /** What led here from the state before, `STEP_BYTES_MAX` at most; empty where there is none. Begins with the hash. */
+  readonly step: Uint8Array;
+}
+
+export const STEP_BYTES_MAX = 255;
+
+export interface Consensus<H extends Header = Header, T extends Trusted = Trusted> {
+  /** As the checkpoint's `consensus` has it. */
+  readonly name: string;
+  /** CAIP-2. */
+  readonly chain: string;
+  /** All that the configuration pins about the chain besides the checkpoint's state; a change here voids what is persisted. */
+  readonly rules: Uint8Array;
+  /** By how many seconds a header may be ahead of a right clock. */
+  readonly clockDriftS: number;
+  /** The state to start from. */
+  readonly checkpoint: T;
+
+  /** Reads and checks all that needs no state. Its cost is bounded, whatever comes. */
+  decode(raw: Uint8Array): H | Rejection;
+  /**
+   * Everything that needs the parent's state but no signature.
+   * @param trusted state after the parent
+   * @param nowS the clock in seconds, or undefined where it is not known: then no time is too late
+   */
+  check(trusted: T, header: H, nowS: number | undefined): Rejection | undefined;
+  /** The costly rest: signatures, and the next state. Only for a header that passed `check` against the same state. */
+  authenticate(trusted: T, header: H): T | Rejection;
+  /** `check`, then `authenticate`. */
+  verify(trusted: T, header: H, nowS?: number): T | Rejection;
+  /** The state after `step`, which a verified header gave on this very state. Refuses what cannot be one. */
+  replay(trusted: T, step: Uint8Array): T | Rejection;
+
+  serialize(trusted: T): Uint8Array;
+  /** Strict: `serialize(deserialize(x))` is `x`. */
+  deserialize(bytes: Uint8Array): T | Rejection;
+}
