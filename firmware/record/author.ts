@@ -1,0 +1,162 @@
+// Makes records: numbers them, links them, keeps them, signs them, in the order that lets no crash frame an honest mote.
+//
+// Promises: a payload is stored and read back before it is signed, and signed again only with the very same bytes; a seq
+// is reserved before it is used; `prev` is the digest of the record before it in the stream, or a new stream begins;
+// samples that were lost are counted in the next record (`gap`). Never: two payloads under one stream and seq.
+// docs/record-format.md, docs/design.md "The life of a mote".
+
+import { equal } from "../bytes.js";
+import { CborWriter } from "../codec/cbor.js";
+import type { CryptoEngine } from "../crypto/engine.js";
+import type { KeyHandle, Keys } from "../ports.js";
+import { Rejection } from "../rejection.js";
+import { DIGEST_BYTES, digestOf, RECORD_PAYLOAD_BYTES_MAX, verifySign1 } from "./cose.js";
+import type { Journal } from "./journal.js";
+import { decodeRecord, encodeRecord, type RecordFields, type RecordHead } from "./record.js";
+import type { Measurement } from "./senml.js";
+import { Sequence } from "./sequence.js";
+
+export interface AuthorOptions {
+  readonly engine: CryptoEngine;
+  readonly keys: Keys;
+  readonly key: KeyHandle;
+  /** Address of `key`, 20 bytes. */
+  readonly address: Uint8Array;
+  readonly fleet: RecordFields["fleet"];
+  readonly journal: Journal;
+  readonly sequence: Sequence;
+}
+
+/** What a record says besides its place in the stream. */
+export interface Content {
+  readonly time: number;
+  readonly timeQuality: number;
+  readonly head: RecordHead;
+  readonly measurements: readonly Measurement[];
+}
+
+export interface Written {
+  readonly seq: number;
+  readonly stream: number;
+  /** 32 bytes. */
+  readonly digest: Uint8Array;
+  /** Length of the payload, in bytes. */
+  readonly payloadBytes: number;
+}
+
+/** Finds where the numbers go on, from what the journal and the key-value store hold; counts this boot. */
+export function openSequence(domain: Parameters<typeof Sequence.open>[0], journal: Journal): Sequence | Rejection {
+  const seq = journal.lastSeq;
+  if (seq === undefined) return Sequence.open(domain, undefined);
+  const kept = journal.read(seq);
+  const record = kept instanceof Rejection ? kept : decodeRecord(kept.payload);
+  // Where the newest record cannot be read its boot is unknown; the store's own count is above it all the same.
+  const boot = record instanceof Rejection ? 0 : record.boot;
+  return Sequence.open(domain, { seq, stream: journal.stream, boot });
+}
+
+export class Author {
+  readonly #options: AuthorOptions;
+  readonly #writer = new CborWriter(RECORD_PAYLOAD_BYTES_MAX);
+  #prev: Uint8Array;
+  /** seq of the record that `#prev` is the digest of; 0 where there is none. */
+  #prevSeq = 0;
+  #lost = 0;
+
+  constructor(options: AuthorOptions) {
+    this.#options = options;
+    this.#prev = this.#newestDigest();
+  }
+
+  /** Samples that no record holds; the next record says so. */
+  get lostCount(): number {
+    return this.#lost;
+  }
+
+  /** Counts samples that were due and are not to be had. */
+  lose(samples: number): void {
+    this.#lost += samples;
+  }
+
+  /** Signs what a loss of power left unsigned: the same payload, so the same bytes. Answers how many. */
+  async recover(): Promise<number> {
+    const { journal } = this.#options;
+    let signed = 0;
+    for (const seq of journal.unsealed()) {
+      const kept = journal.read(seq);
+      if (kept instanceof Rejection || (await this.#seal(seq, kept.payload)) instanceof Rejection) continue;
+      signed += 1;
+    }
+    return signed;
+  }
+
+  /**
+   * Takes the mote's own newest record as someone else kept it: goes on above it where the journal is behind, and links to
+   * it where the journal has lost it.
+   * @returns whether that changed anything; a `Rejection` where the record is not this mote's, or does not hold
+   */
+  adopt(message: Uint8Array): boolean | Rejection {
+    const { engine, address, fleet, sequence } = this.#options;
+    const signed = verifySign1(engine, message);
+    if (signed instanceof Rejection) return signed;
+    if (!equal(signed.kid, address)) return new Rejection("latest-foreign", "the record is another mote's");
+    const record = decodeRecord(signed.payload);
+    if (record instanceof Rejection) return record;
+    if (!equal(record.fleet.registry, fleet.registry) || record.fleet.chain !== fleet.chain)
+      return new Rejection("latest-foreign", "the record belongs to another fleet");
+    const moved = sequence.resumeAbove(record.stream, record.seq);
+    if (!moved && (record.stream !== sequence.stream || record.seq <= this.#prevSeq)) return false;
+    this.#prev = signed.digest;
+    this.#prevSeq = record.seq;
+    return true;
+  }
+
+  /**
+   * Makes one record and keeps it, signed.
+   * @param samples how many samples it holds: what is lost where it cannot be kept
+   * @returns the journal's refusal where there is no room: the samples then count as lost
+   */
+  async write(content: Content, samples: number): Promise<Written | Rejection> {
+    const { sequence, journal, engine, address, fleet } = this.#options;
+    const gap = this.#lost > 0 ? { gap: this.#lost } : {};
+    // Lost until the journal holds them: whatever is thrown before that loses nothing silently.
+    this.#lost += samples;
+    const seq = sequence.reserve();
+    const stream = sequence.stream;
+    const payload = encodeRecord({ ...content, ...gap, seq, stream, prev: this.#prev, boot: sequence.boot, fleet }, this.#writer);
+    const refusal = journal.append(stream, seq, payload);
+    if (refusal !== undefined) {
+      // The flash may hold a part of it: the number is gone, the link is not, for nothing was signed.
+      if (refusal.code === "journal-write" || refusal.code === "journal-worn") sequence.use(seq);
+      return refusal;
+    }
+    sequence.use(seq);
+    this.#lost = 0;
+    this.#prev = digestOf(engine, address, payload);
+    this.#prevSeq = seq;
+    const sealed = await this.#seal(seq, payload);
+    if (sealed instanceof Rejection) return sealed;
+    return { seq, stream, digest: this.#prev, payloadBytes: payload.length };
+  }
+
+  async #seal(seq: number, payload: Uint8Array): Promise<Rejection | undefined> {
+    const { engine, keys, key, address, journal } = this.#options;
+    const signature = keys.sign(key, digestOf(engine, address, payload));
+    return journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
+  }
+
+  /** The link of the next record; where the record before it cannot be read, a new stream begins. */
+  #newestDigest(): Uint8Array {
+    const { journal, sequence, engine, address } = this.#options;
+    const none = new Uint8Array(DIGEST_BYTES);
+    const seq = journal.lastSeq;
+    if (seq === undefined || journal.stream !== sequence.stream) return none;
+    const kept = journal.read(seq);
+    if (kept instanceof Rejection) {
+      sequence.beginStream();
+      return none;
+    }
+    this.#prevSeq = seq;
+    return digestOf(engine, address, kept.payload);
+  }
+}

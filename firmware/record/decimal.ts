@@ -1,0 +1,96 @@
+// Exact numbers: integers, and decimal fractions mantissa × 10^exponent (RFC 8949 §3.4.4).
+//
+// Promises: a number stays as it was measured: 21.30 is mantissa 2130 and exponent −2, and is not 21.3, since its digits say
+// how finely the part resolves. Never: a float, or a rounding that was not asked for. A whole number has one form only: an
+// exponent of 0 does not occur.
+
+import type { CborValue, CborWriter } from "../codec/cbor.js";
+import { INT64_MIN, TAG_DECIMAL_FRACTION, Tagged, UINT64_MAX } from "../codec/cbor.js";
+import { assert, Rejection } from "../rejection.js";
+
+/** Largest exponent, and smallest with a minus. */
+export const DECIMAL_EXPONENT_MAX = 18;
+
+/** mantissa × 10^exponent; the exponent is not 0. Made by `decimal`. */
+export class Decimal {
+  readonly mantissa: number | bigint;
+  readonly exponent: number;
+  constructor(mantissa: number | bigint, exponent: number) {
+    this.mantissa = mantissa;
+    this.exponent = exponent;
+  }
+}
+
+/** An integer from −2^63 to 2^64 − 1, or a decimal fraction of such a mantissa. */
+export type Numeric = number | bigint | Decimal;
+
+/** The number mantissa × 10^exponent, its digits kept: `decimal(2130, -2)` is 21.30. */
+export function decimal(mantissa: number | bigint, exponent: number): Numeric {
+  if (typeof mantissa === "bigint") assert(mantissa >= INT64_MIN && mantissa <= UINT64_MAX, "a mantissa of 64 bits");
+  else assert(Number.isSafeInteger(mantissa), "an integer mantissa");
+  assert(exponent === 0 || isExponent(exponent), "an exponent within its limit");
+  // Rounding a small negative number gives -0, which is no integer of its own.
+  const digits = mantissa === 0 ? 0 : mantissa;
+  return exponent === 0 ? digits : new Decimal(digits, exponent);
+}
+
+function isExponent(value: number): boolean {
+  return value % 1 === 0 && value >= -DECIMAL_EXPONENT_MAX && value <= DECIMAL_EXPONENT_MAX && value !== 0;
+}
+
+/** a + b, exact; the finer of the two exponents stays. The mantissa may outgrow 64 bits: for readers, not for records. */
+export function sum(a: Numeric, b: Numeric): Numeric {
+  const exponent = Math.min(exponentOf(a), exponentOf(b));
+  const mantissa = aligned(a, exponent) + aligned(b, exponent);
+  const small = mantissa >= BigInt(Number.MIN_SAFE_INTEGER) && mantissa <= BigInt(Number.MAX_SAFE_INTEGER);
+  const narrow = small ? Number(mantissa) : mantissa;
+  return exponent === 0 ? narrow : new Decimal(narrow, exponent);
+}
+
+/** −1, 0 or 1, exact. */
+export function compareNumeric(a: Numeric, b: Numeric): number {
+  const exponent = Math.min(exponentOf(a), exponentOf(b));
+  const difference = aligned(a, exponent) - aligned(b, exponent);
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+}
+
+/** In digits, as measured: `21.30`, `-0.05`, `1200`. A positive exponent is written out with zeros. */
+export function numericText(value: Numeric): string {
+  const mantissa = BigInt(value instanceof Decimal ? value.mantissa : value);
+  const exponent = exponentOf(value);
+  if (exponent >= 0) return mantissa === 0n ? "0" : `${mantissa}${"0".repeat(exponent)}`;
+  const digits = `${mantissa < 0n ? -mantissa : mantissa}`.padStart(1 - exponent, "0");
+  const point = digits.length + exponent;
+  return `${mantissa < 0n ? "-" : ""}${digits.slice(0, point)}.${digits.slice(point)}`;
+}
+
+export function writeNumeric(writer: CborWriter, value: Numeric): void {
+  if (value instanceof Decimal) {
+    assert(isExponent(value.exponent), "a decimal that decimal() made");
+    writer.decimal(value.exponent, value.mantissa);
+  } else writer.int(value);
+}
+
+/** The number that a decoded item is; throws a `Rejection` of `code` that names `what`. */
+export function readNumeric(item: CborValue | undefined, code: string, what: string): Numeric {
+  if (typeof item === "number" || typeof item === "bigint") return item;
+  if (!(item instanceof Tagged) || item.tag !== TAG_DECIMAL_FRACTION)
+    throw new Rejection(code, `${what} is no integer and no decimal fraction`);
+  const pair = item.value;
+  if (!Array.isArray(pair) || pair.length !== 2) throw new Rejection(code, `${what} is no pair of exponent and mantissa`);
+  const [exponent, mantissa] = pair as readonly CborValue[];
+  if (typeof exponent !== "number" || !isExponent(exponent))
+    throw new Rejection(code, `${what} has an exponent that is 0 or beyond ±${DECIMAL_EXPONENT_MAX}`);
+  if (typeof mantissa !== "number" && typeof mantissa !== "bigint") throw new Rejection(code, `${what} has no integer mantissa`);
+  return new Decimal(mantissa, exponent);
+}
+
+function exponentOf(value: Numeric): number {
+  return value instanceof Decimal ? value.exponent : 0;
+}
+
+/** The mantissa that `value` has under a smaller exponent. */
+function aligned(value: Numeric, exponent: number): bigint {
+  const mantissa = BigInt(value instanceof Decimal ? value.mantissa : value);
+  return mantissa * 10n ** BigInt(exponentOf(value) - exponent);
+}

@@ -1,0 +1,148 @@
+// Finding and reading records in the journal: docs/journal-format.md, "Reading".
+//
+// Promises: every byte handed out has just been checked, so bit rot is noticed at the read and never signed or sent; a
+// damaged record is named, never silently passed over. Never: a write.
+//
+// Memory: one cursor, so that reading in order does not search; the copies handed out are the caller's.
+
+import { Rejection } from "../rejection.js";
+import { FRAME, HEADER, HEADER_UNITS, SECTOR_UNITS, SIGNATURE_BYTES } from "./journal-format.js";
+import type { JournalRing } from "./journal-ring.js";
+import { FrameWalk, type JournalSectors } from "./journal-sectors.js";
+
+/** What the journal keeps of one record. */
+export interface KeptRecord {
+  stream: number;
+  /** At most 1,024 bytes. */
+  payload: Uint8Array;
+  /** 64 bytes; absent until the record has been sealed. */
+  signature?: Uint8Array;
+}
+
+export class JournalReader {
+  readonly #ring: JournalRing;
+  readonly #media: JournalSectors;
+  readonly #walk: FrameWalk;
+  /** The cursor: a sector, the seqs that belong to it (above floor, up to ceiling), and the place of record `#seq` in it. */
+  #sector = -1;
+  #epoch = 0;
+  #floor = 0;
+  #ceiling = 0;
+  #seq = 0;
+  #unit = HEADER_UNITS;
+
+  constructor(ring: JournalRing) {
+    this.#ring = ring;
+    this.#media = ring.media;
+    this.#walk = new FrameWalk(ring.media);
+  }
+
+  /** `journal-missing` where no such record is kept, `journal-corrupt` where it does not match its check. */
+  read(seq: number): KeptRecord | Rejection {
+    if (!this.#enter(seq)) return new Rejection("journal-missing", `no record ${seq} is kept`);
+    const ring = this.#ring;
+    const media = this.#media;
+    const end = this.#end();
+    let kept: KeptRecord | undefined;
+    let found = false;
+    this.#walk.start(this.#sector, this.#epoch, this.#unit);
+    while (this.#walk.advance(end)) {
+      if (media.seq !== seq) continue;
+      if (media.type === FRAME.PAYLOAD && !found) {
+        found = true;
+        this.#unit = this.#walk.unit;
+        this.#seq = seq;
+        if (media.loadFrame(this.#sector, this.#walk.unit))
+          kept = { stream: media.stream, payload: media.body(0, media.bodyBytes) };
+      } else if (media.type === FRAME.SEAL && kept !== undefined) {
+        if (media.loadFrame(this.#sector, this.#walk.unit)) kept.signature = media.body(0, SIGNATURE_BYTES);
+        break;
+      }
+    }
+    if (kept?.signature !== undefined) return kept;
+    // A record that was sealed after its sector had been left lies once more, whole, in one of the next sectors: those
+    // whose header says that it had no signature when they were opened.
+    for (let sector = ring.liveAfter(this.#sector); sector >= 0; sector = ring.liveAfter(sector)) {
+      const oldestUnsealed = media.header(HEADER.oldestUnsealed);
+      if (oldestUnsealed === 0 || oldestUnsealed > seq || media.header(HEADER.lastSeq) < seq) break;
+      this.#walk.start(sector, media.header(HEADER.epoch), HEADER_UNITS);
+      while (this.#walk.advance(sector === ring.active ? ring.endUnit : SECTOR_UNITS)) {
+        if (media.type !== FRAME.WHOLE || media.seq !== seq || !media.loadFrame(sector, this.#walk.unit)) continue;
+        const payloadBytes = media.bodyBytes - SIGNATURE_BYTES;
+        return {
+          stream: media.stream,
+          payload: media.body(0, payloadBytes),
+          signature: media.body(payloadBytes, SIGNATURE_BYTES),
+        };
+      }
+    }
+    if (kept !== undefined) return kept;
+    return found
+      ? new Rejection("journal-corrupt", `the payload of record ${seq} does not match its check`)
+      : new Rejection("journal-missing", `record ${seq} should be kept, but no frame of it holds`);
+  }
+
+  /**
+   * The record after `seq`: its seq, or undefined where there is none. Where the frames show that records between are
+   * damaged, the answer is the last of those, so that `read` says so.
+   */
+  after(seq: number): number | undefined {
+    const ring = this.#ring;
+    const from = Math.max(seq, ring.tailFloor);
+    if (from >= ring.lastSeq) return undefined;
+    if (!this.#enter(from + 1)) return ring.lastSeq;
+    this.#walk.start(this.#sector, this.#epoch, this.#unit);
+    const end = this.#end();
+    while (this.#walk.advance(end)) {
+      const next = this.#media.seq;
+      if (this.#media.type !== FRAME.PAYLOAD || next <= from || next > this.#ceiling) continue;
+      if (this.#media.previous > from) return this.#media.previous;
+      this.#unit = this.#walk.unit;
+      this.#seq = next;
+      return next;
+    }
+    return this.#ceiling;
+  }
+
+  /** How many records up to and including `seq` were appended since the journal began, as far as it is still kept. */
+  ordinal(seq: number): number {
+    if (!this.#enter(seq)) {
+      return this.#ring.tail >= 0 && this.#ring.isLive(this.#ring.tail) ? this.#media.header(HEADER.records) : 0;
+    }
+    this.#ring.isLive(this.#sector);
+    let count = this.#media.header(HEADER.records);
+    this.#walk.start(this.#sector, this.#epoch, HEADER_UNITS);
+    const end = this.#end();
+    while (this.#walk.advance(end)) {
+      if (this.#media.type === FRAME.PAYLOAD && this.#media.seq > this.#floor && this.#media.seq <= seq) count += 1;
+    }
+    return count;
+  }
+
+  /** Moves the cursor to the sector where `seq` belongs, and to its first frame where the cursor is beyond `seq`. */
+  #enter(seq: number): boolean {
+    const ring = this.#ring;
+    if (seq < 1 || seq > ring.lastSeq) return false;
+    const active = this.#sector === ring.active && this.#epoch === ring.activeEpoch;
+    if (active) this.#ceiling = ring.lastSeq;
+    if (this.#sector < 0 || this.#epoch < ring.tailEpoch || seq <= this.#floor || seq > this.#ceiling) {
+      const sector = ring.home(seq);
+      if (sector < 0 || !ring.isLive(sector)) return false;
+      this.#sector = sector;
+      this.#epoch = this.#media.header(HEADER.epoch);
+      this.#floor = this.#media.header(HEADER.lastSeq);
+      const next = sector === ring.active ? -1 : ring.liveAfter(sector);
+      this.#ceiling = next < 0 ? ring.lastSeq : this.#media.header(HEADER.lastSeq);
+      this.#seq = 0;
+    }
+    if (seq < this.#seq || this.#seq === 0) {
+      this.#seq = 0;
+      this.#unit = HEADER_UNITS;
+    }
+    return true;
+  }
+
+  #end(): number {
+    return this.#sector === this.#ring.active ? this.#ring.endUnit : SECTOR_UNITS;
+  }
+}

@@ -1,0 +1,217 @@
+// Reading and writing journal sectors on a flash partition: docs/journal-format.md, "Sector" and "Frame".
+//
+// Promises: a write is one call of whole, never written units, and is read back before it counts; an error of the flash
+// is an answer (false, or a Rejection at mount), never an exception. Never: a decision about which sector comes next.
+//
+// Memory: FRAME_BYTES_MAX + HEADER_BYTES + UNIT_BYTES bytes of buffers, made once.
+
+import { readUint } from "../bytes.js";
+import type { FlashPartition } from "../ports.js";
+import { Rejection } from "../rejection.js";
+import {
+  classifyHeader,
+  decodeRetired,
+  encodeFrame,
+  encodeHeader,
+  FRAME_BYTES_MAX,
+  FRAME_HEAD_BYTES,
+  frameHolds,
+  frameUnits,
+  HEADER_BYTES,
+  isFrameHead,
+  SECTOR_BYTES,
+  SECTOR_UNITS,
+  SECTORS_MAX,
+  SECTORS_MIN,
+  type SectorState,
+  type Sha256,
+  UNIT_BYTES,
+} from "./journal-format.js";
+
+export class JournalSectors {
+  /** Sectors in use: all of the partition's, up to SECTORS_MAX. */
+  readonly sectors: number;
+  /** The frame loaded or composed last. */
+  readonly frame = new Uint8Array(FRAME_BYTES_MAX);
+  readonly #partition: FlashPartition;
+  readonly #sha256: Sha256;
+  readonly #header = new Uint8Array(HEADER_BYTES);
+  readonly #unit = new Uint8Array(UNIT_BYTES);
+  /** The part of a frame's first unit that its head's CRC covers. */
+  readonly #unitHead = this.#unit.subarray(0, 16);
+
+  constructor(partition: FlashPartition, sha256: Sha256, sectors: number) {
+    this.#partition = partition;
+    this.#sha256 = sha256;
+    this.sectors = sectors;
+  }
+
+  /** Refuses a partition whose blocks are no sectors of ours, or too few (`journal-geometry`). */
+  static open(partition: FlashPartition, sha256: Sha256): JournalSectors | Rejection {
+    const { blockLength, blocks } = partition.status();
+    if (blockLength !== SECTOR_BYTES || blocks < SECTORS_MIN)
+      return new Rejection(
+        "journal-geometry",
+        `${blocks} blocks of ${blockLength} bytes; needs ${SECTORS_MIN} or more of ${SECTOR_BYTES}`,
+      );
+    return new JournalSectors(partition, sha256, Math.min(blocks, SECTORS_MAX));
+  }
+
+  /** Loads the header of a sector and says what it is; `unreadable` where the flash gives an error. */
+  loadHeader(sector: number): "none" | "valid" | "version" | "geometry" | "unreadable" {
+    if (!this.#read(this.#header, sector * SECTOR_BYTES)) return "unreadable";
+    return classifyHeader(this.#header, this.sectors, sector, this.#sha256);
+  }
+
+  /** A number of the header loaded last; `field` is one of `HEADER`. */
+  header(field: number): number {
+    return readUint(this.#header, field, 4);
+  }
+
+  /** Copies the retired sectors out of the header loaded last into `retired`; returns how many. */
+  headerRetired(retired: Uint16Array): number {
+    return decodeRetired(this.#header, retired);
+  }
+
+  /** Erases a sector and writes its header; true once that has been read back. */
+  begin(sector: number, state: SectorState, retired: Uint16Array, retiredCount: number): boolean {
+    const bytes = this.#header;
+    try {
+      this.#partition.eraseBlock(sector, sector + 1);
+      encodeHeader(bytes, this.sectors, sector, state, retired, retiredCount, this.#sha256);
+      this.#partition.write(bytes, sector * SECTOR_BYTES);
+    } catch {
+      return false; // the flash said no: the caller retires the sector
+    }
+    const written = bytes.slice();
+    bytes.fill(0);
+    return this.#read(bytes, sector * SECTOR_BYTES) && equalBytes(bytes, written, HEADER_BYTES);
+  }
+
+  /** Loads the first unit at `unit` of a sector; true if a frame of this epoch begins there. Says nothing of its body. */
+  loadHead(sector: number, unit: number, epoch: number): boolean {
+    return (
+      this.#read(this.#unit, sector * SECTOR_BYTES + unit * UNIT_BYTES) &&
+      isFrameHead(this.#unit, this.#unitHead, epoch, SECTOR_UNITS - unit)
+    );
+  }
+
+  get type(): number {
+    return this.#unit[0] as number;
+  }
+  get bodyBytes(): number {
+    return readUint(this.#unit, 2, 2);
+  }
+  get units(): number {
+    return frameUnits(this.bodyBytes);
+  }
+  get seq(): number {
+    return readUint(this.#unit, 4, 4);
+  }
+  get previous(): number {
+    return readUint(this.#unit, 8, 4);
+  }
+  get stream(): number {
+    return readUint(this.#unit, 12, 4);
+  }
+
+  /** Loads the whole frame whose head was loaded last into `frame`; true if it matches its check and that head. */
+  loadFrame(sector: number, unit: number): boolean {
+    const length = this.units * UNIT_BYTES;
+    const bytes = this.frame.subarray(0, length);
+    if (!this.#read(bytes, sector * SECTOR_BYTES + unit * UNIT_BYTES) || !frameHolds(bytes, length, this.#sha256)) return false;
+    return equalBytes(bytes, this.#unit, FRAME_HEAD_BYTES);
+  }
+
+  /** A copy of `length` body bytes of the frame loaded last, from `at` on. */
+  body(at: number, length: number): Uint8Array {
+    return this.frame.slice(FRAME_HEAD_BYTES + at, FRAME_HEAD_BYTES + at + length);
+  }
+
+  /** Writes a frame whose body lies in `frame`; true once it has been read back and is what was meant. */
+  write(
+    sector: number,
+    unit: number,
+    epoch: number,
+    type: number,
+    bodyBytes: number,
+    seq: number,
+    previous: number,
+    stream: number,
+  ): boolean {
+    const length = encodeFrame(this.frame, epoch, type, bodyBytes, seq, previous, stream, this.#sha256);
+    const bytes = this.frame.subarray(0, length);
+    const offset = sector * SECTOR_BYTES + unit * UNIT_BYTES;
+    try {
+      this.#partition.write(bytes, offset);
+    } catch {
+      return false; // the flash said no: the caller retires the sector
+    }
+    // What is read back replaces the frame in the buffer: its hash, and the 8 bytes kept from before, tell whether it
+    // is the same.
+    const meant = this.frame.slice(length - 8, length);
+    bytes.fill(0);
+    return (
+      this.#read(bytes, offset) && frameHolds(bytes, length, this.#sha256) && equalBytes(bytes.subarray(length - 8), meant, 8)
+    );
+  }
+
+  /** The first 8 bytes of a hash chain over everything from `unit` to the end of the sector, as it reads now. */
+  restDigest(sector: number, unit: number): Uint8Array {
+    let digest = new Uint8Array(32);
+    const step = Math.floor(FRAME_BYTES_MAX / UNIT_BYTES);
+    for (let at = unit; at < SECTOR_UNITS; at += step) {
+      const bytes = this.frame.subarray(0, Math.min(step, SECTOR_UNITS - at) * UNIT_BYTES);
+      if (!this.#read(bytes, sector * SECTOR_BYTES + at * UNIT_BYTES)) bytes.fill(0);
+      digest = new Uint8Array(this.#sha256(digest, bytes));
+    }
+    return digest.slice(0, 8);
+  }
+
+  #read(bytes: Uint8Array, offset: number): boolean {
+    try {
+      this.#partition.read(bytes, offset);
+      return true;
+    } catch {
+      return false; // reported by the caller as unreadable, or as a frame that does not hold
+    }
+  }
+}
+
+/** Steps through the frames of one sector, over what is torn or rotten, by their heads alone. */
+export class FrameWalk {
+  /** Where the frame lies whose head was loaded last. */
+  unit = 0;
+  readonly #media: JournalSectors;
+  #sector = 0;
+  #epoch = 0;
+  #next = 0;
+
+  constructor(media: JournalSectors) {
+    this.#media = media;
+  }
+
+  start(sector: number, epoch: number, unit: number): void {
+    this.#sector = sector;
+    this.#epoch = epoch;
+    this.#next = unit;
+  }
+
+  /** Loads the head of the next frame before `endUnit`; false where there is none. */
+  advance(endUnit: number): boolean {
+    while (this.#next < endUnit) {
+      this.unit = this.#next;
+      if (this.#media.loadHead(this.#sector, this.unit, this.#epoch)) {
+        this.#next += this.#media.units;
+        return true;
+      }
+      this.#next += 1; // frames begin at any unit: the next one may hold
+    }
+    return false;
+  }
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array, length: number): boolean {
+  for (let i = 0; i < length; i += 1) if (a[i] !== b[i]) return false;
+  return true;
+}

@@ -1,0 +1,191 @@
+// The payload of a record, type 1 (docs/record-format.md): what a mote measured, when, after which block, and in which place
+// of its own history. One deterministically encoded CBOR map; for the same fields there is one byte string.
+//
+// Promises: `encodeRecord(decodeRecord(x))` is `x` for every payload that is accepted; each field is checked by kind, range and
+// its rules with others. Never knows how it is signed (cose.ts) or kept (journal.ts).
+
+import { type CborValue, CborWriter } from "../codec/cbor.js";
+import { assert, Rejection } from "../rejection.js";
+import { DIGEST_BYTES, KID_BYTES, RECORD_PAYLOAD_BYTES_MAX } from "./cose.js";
+import { KEY_TYPE, PAYLOAD_TYPE_RECORD, PayloadFields } from "./payload.js";
+import { type Measurement, readSenml, writeSenml } from "./senml.js";
+
+/** How far `time` can be believed. */
+export const TIME_NONE = 0;
+export const TIME_OWN_CLOCK = 1;
+export const TIME_NTP = 2;
+export const TIME_BOUNDED_BY_HEADER = 3;
+
+/** The newest header that the mote had verified itself when it made the record. */
+export interface RecordHead {
+  /** CAIP-2, such as `eip155:1337`. */
+  readonly chain: string;
+  readonly number: number;
+  /** 32 bytes. */
+  readonly hash: Uint8Array;
+}
+
+/** All numbers are unsigned integers up to 2^53 − 1. */
+export interface RecordFields {
+  readonly stream: number;
+  readonly seq: number;
+  /** Digest of the record before this one in its stream, 32 bytes; 32 zero bytes for the first. */
+  readonly prev: Uint8Array;
+  readonly boot: number;
+  /** Seconds since the Unix epoch; 0 exactly where `timeQuality` is 0. */
+  readonly time: number;
+  /** 0 none, 1 own clock, 2 NTP, 3 bounded by a verified header, which then must be in `head`. */
+  readonly timeQuality: number;
+  /** Absent until the mote has verified its first header. */
+  readonly head?: RecordHead;
+  readonly measurements: readonly Measurement[];
+  /** How many samples were lost in front of this record, from 1; absent where none was. */
+  readonly gap?: number;
+  readonly fleet: {
+    /** Address of the fleet's registry, 20 bytes. */
+    readonly registry: Uint8Array;
+    /** Its chain, CAIP-2. */
+    readonly chain: string;
+  };
+}
+
+const KEY_SEQ = 1;
+const KEY_PREV = 2;
+const KEY_BOOT = 3;
+const KEY_TIME = 4;
+const KEY_TIME_QUALITY = 5;
+const KEY_HEAD = 6;
+const KEY_MEASUREMENTS = 7;
+const KEY_GAP = 8;
+const KEY_FLEET = 9;
+const KEY_STREAM = 10;
+const KEYS_ALWAYS = 9;
+const CHAIN_NAMESPACE_MIN = 3;
+const CHAIN_NAMESPACE_MAX = 8;
+const CHAIN_REFERENCE_MAX = 32;
+
+/**
+ * The payload of a record. Fields that `decodeRecord` would refuse are our own mistake and throw; a payload longer than
+ * `RECORD_PAYLOAD_BYTES_MAX` throws a `Rejection` of code `cbor-too-long`, since its length depends on configured names.
+ * @param writer kept by the caller to spare garbage, and the names that it has seen; it is reset first
+ */
+export function encodeRecord(record: RecordFields, writer: CborWriter = new CborWriter(RECORD_PAYLOAD_BYTES_MAX)): Uint8Array {
+  const { head, gap, fleet } = record;
+  assert(record.prev.length === DIGEST_BYTES, "a digest of 32 bytes in prev");
+  assert(fleet.registry.length === KID_BYTES, "a registry of 20 bytes");
+  assert(gap === undefined || gap >= 1, "a gap of at least 1");
+  const fault = timeFault(record.time, record.timeQuality, head !== undefined);
+  assert(fault === undefined, fault ?? "");
+  writer.reset();
+  writer.map(KEYS_ALWAYS + (head === undefined ? 0 : 1) + (gap === undefined ? 0 : 1));
+  writeUint(writer, KEY_TYPE, PAYLOAD_TYPE_RECORD);
+  writeUint(writer, KEY_SEQ, record.seq);
+  writer.key(KEY_PREV);
+  writer.bytes(record.prev);
+  writeUint(writer, KEY_BOOT, record.boot);
+  writeUint(writer, KEY_TIME, record.time);
+  writeUint(writer, KEY_TIME_QUALITY, record.timeQuality);
+  if (head !== undefined) {
+    writer.key(KEY_HEAD);
+    writer.array(3);
+    writer.label(head.chain, isChainId);
+    assert(head.number >= 0 && head.hash.length === DIGEST_BYTES, "a block number from 0, and a hash of 32 bytes");
+    writer.int(head.number);
+    writer.bytes(head.hash);
+  }
+  writer.key(KEY_MEASUREMENTS);
+  writeSenml(writer, record.measurements);
+  if (gap !== undefined) writeUint(writer, KEY_GAP, gap);
+  writer.key(KEY_FLEET);
+  writer.array(2);
+  writer.bytes(fleet.registry);
+  writer.label(fleet.chain, isChainId);
+  writeUint(writer, KEY_STREAM, record.stream);
+  return writer.finish();
+}
+
+/** The fields of a record's payload, byte strings as views of it; or why it is none. */
+export function decodeRecord(payload: Uint8Array): RecordFields | Rejection {
+  try {
+    return readRecord(new PayloadFields(payload, PAYLOAD_TYPE_RECORD));
+  } catch (error) {
+    if (error instanceof Rejection) return error;
+    throw error;
+  }
+}
+
+function readRecord(fields: PayloadFields): RecordFields {
+  const seq = fields.uint(KEY_SEQ, "seq");
+  const prev = fields.bytes(KEY_PREV, "prev", DIGEST_BYTES);
+  const boot = fields.uint(KEY_BOOT, "boot");
+  const time = fields.uint(KEY_TIME, "time");
+  const timeQuality = fields.uint(KEY_TIME_QUALITY, "timeQuality", TIME_NONE, TIME_BOUNDED_BY_HEADER);
+  const head = fields.has(KEY_HEAD) ? readHead(fields) : undefined;
+  const measurements = readSenml(fields.item(KEY_MEASUREMENTS, "measurements"));
+  const gap = fields.has(KEY_GAP) ? fields.uint(KEY_GAP, "gap", 1) : undefined;
+  const fleet = readFleet(fields);
+  const stream = fields.uint(KEY_STREAM, "stream");
+  fields.end();
+  const fault = timeFault(time, timeQuality, head !== undefined);
+  if (fault !== undefined) throw fields.wrong(KEY_TIME_QUALITY, "timeQuality", `against its rule: ${fault}`);
+  return {
+    stream,
+    seq,
+    prev,
+    boot,
+    time,
+    timeQuality,
+    ...(head === undefined ? {} : { head }),
+    measurements,
+    ...(gap === undefined ? {} : { gap }),
+    fleet,
+  };
+}
+
+function readHead(fields: PayloadFields): RecordHead {
+  const [chain, number, hash] = fields.array(KEY_HEAD, "head", 3);
+  if (!isChainId(chain)) throw fields.wrong(KEY_HEAD, "head", "without a CAIP-2 chain");
+  if (typeof number !== "number" || number < 0) throw fields.wrong(KEY_HEAD, "head", "without a block number up to 2^53 - 1");
+  if (!(hash instanceof Uint8Array) || hash.length !== DIGEST_BYTES)
+    throw fields.wrong(KEY_HEAD, "head", "without a hash of 32 bytes");
+  return { chain, number, hash };
+}
+
+function readFleet(fields: PayloadFields): RecordFields["fleet"] {
+  const [registry, chain] = fields.array(KEY_FLEET, "fleet", 2);
+  if (!(registry instanceof Uint8Array) || registry.length !== KID_BYTES)
+    throw fields.wrong(KEY_FLEET, "fleet", "without a registry of 20 bytes");
+  if (!isChainId(chain)) throw fields.wrong(KEY_FLEET, "fleet", "without a CAIP-2 chain");
+  return { registry, chain };
+}
+
+/** The rules between time, its quality and the head. */
+function timeFault(time: number, quality: number, hasHead: boolean): string | undefined {
+  if (quality > TIME_BOUNDED_BY_HEADER) return "a quality is at most 3";
+  if (quality === TIME_NONE && time !== 0) return "without quality the time is 0";
+  if (quality !== TIME_NONE && time === 0) return "a time of 0 has quality 0";
+  if (quality === TIME_BOUNDED_BY_HEADER && !hasHead) return "a bound by a header needs the head";
+  return undefined;
+}
+
+/** CAIP-2: a namespace of 3 to 8 characters (a-z, 0-9, -), a colon, a reference of 1 to 32 (letters, digits, - and _). */
+export function isChainId(value: CborValue | undefined): value is string {
+  if (typeof value !== "string") return false;
+  const colon = value.indexOf(":");
+  const reference = value.length - colon - 1;
+  if (colon < CHAIN_NAMESPACE_MIN || colon > CHAIN_NAMESPACE_MAX || reference < 1 || reference > CHAIN_REFERENCE_MAX)
+    return false;
+  for (let i = 0; i < value.length; i += 1) {
+    const code = value.charCodeAt(i);
+    const common = (code >= 97 && code <= 122) || (code >= 48 && code <= 57) || code === 45;
+    if (i === colon || common) continue;
+    if (i < colon || !((code >= 65 && code <= 90) || code === 95)) return false;
+  }
+  return true;
+}
+
+function writeUint(writer: CborWriter, key: number, value: number): void {
+  assert(value >= 0, "an unsigned integer");
+  writer.key(key);
+  writer.int(value);
+}

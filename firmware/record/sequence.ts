@@ -1,0 +1,166 @@
+// Sequence numbers that are never used twice, boots that are counted, streams that begin anew: docs/design "Record".
+//
+// Promises: a seq is handed out only after the key-value store holds a mark above it, so that neither a lost journal nor
+// an old image of it makes a number come back; every boot has a number above that of the boot before. One key, written
+// atomically.
+// Never: a number below the mark; a guess: where the journal is behind for certain, a new stream begins.
+//
+// What it cannot know: a key-value store and a journal that were both put back to an older state. The newest record that
+// the collector retains is the remedy: `resumeAbove`.
+
+import { crc32, readUint, writeUint } from "../bytes.js";
+import type { KeyValueDomain } from "../ports.js";
+import { assert, Rejection } from "../rejection.js";
+import { SEQ_MAX } from "./journal-format.js";
+
+const KEY = "sequence";
+const VERSION = 1;
+/** version ‖ boot ‖ stream ‖ mark ‖ CRC-32 of these */
+const VALUE_BYTES = 17;
+/** Numbers reserved with one write to the key-value store. */
+export const RESERVED_SEQS = 32;
+
+/**
+ * How this boot's numbers follow from what was found:
+ * `first`: nothing was there; `continued`: exactly after the newest record; `skipped`: power went within a reserved
+ * block, whose rest is left out; `erased`, `restored`: the journal is empty, or older than the mark by more than a block:
+ * a new stream begins above the mark; `forgotten`: the key-value store is empty, or older than the journal: a new stream
+ * begins above the journal.
+ */
+export type SequenceOrigin = "first" | "continued" | "skipped" | "erased" | "restored" | "forgotten";
+
+export class Sequence {
+  readonly boot: number;
+  readonly origin: SequenceOrigin;
+  readonly #domain: KeyValueDomain;
+  readonly #reserved: number;
+  #stream: number;
+  #next: number;
+  /** On flash: no seq from here on has been used. */
+  #mark: number;
+
+  private constructor(
+    domain: KeyValueDomain,
+    reserved: number,
+    boot: number,
+    origin: SequenceOrigin,
+    stream: number,
+    next: number,
+    mark: number,
+  ) {
+    this.#domain = domain;
+    this.#reserved = reserved;
+    this.boot = boot;
+    this.origin = origin;
+    this.#stream = stream;
+    this.#next = next;
+    this.#mark = mark;
+  }
+
+  /**
+   * Counts this boot and finds where to go on. Writes to the store before it returns.
+   * @param newest the newest record that the journal keeps, sealed or not, or undefined where it keeps none
+   * @param reserved numbers reserved with one write; 1 leaves no number out after a loss of power
+   * @returns `sequence-malformed` where the store holds something else under our key
+   */
+  static open(
+    domain: KeyValueDomain,
+    newest: { seq: number; stream: number; boot: number } | undefined,
+    reserved: number = RESERVED_SEQS,
+  ): Sequence | Rejection {
+    assert(Number.isInteger(reserved) && reserved >= 1, "a block of at least one number");
+    const value = domain.read(KEY);
+    let boot = 0;
+    let stream = 0;
+    let mark = 1;
+    if (value !== undefined) {
+      const bytes = new Uint8Array(value);
+      if (bytes.length !== VALUE_BYTES || bytes[0] !== VERSION || crc32(bytes.subarray(0, 13)) !== readUint(bytes, 13, 4))
+        return new Rejection(
+          "sequence-malformed",
+          `key ${KEY} holds ${bytes.length} bytes that are no state of version ${VERSION}`,
+        );
+      boot = readUint(bytes, 1, 4);
+      stream = readUint(bytes, 5, 4);
+      mark = readUint(bytes, 9, 4);
+    }
+    let origin: SequenceOrigin;
+    let next = mark;
+    if (newest === undefined) {
+      origin = mark === 1 ? "first" : "erased";
+    } else {
+      next = Math.max(mark, newest.seq + 1);
+      if (value === undefined || newest.seq >= mark || newest.stream > stream) origin = "forgotten";
+      else if (mark === newest.seq + 1) origin = "continued";
+      else origin = mark - newest.seq - 1 <= reserved ? "skipped" : "restored";
+      boot = Math.max(boot, newest.boot);
+    }
+    if (origin === "erased" || origin === "restored" || origin === "forgotten")
+      stream = Math.max(stream, newest?.stream ?? 0) + 1;
+    const sequence = new Sequence(domain, reserved, boot + 1, origin, stream, next, next);
+    sequence.#write();
+    return sequence;
+  }
+
+  /** The stream that records belong to now. The first record of a stream has no previous one. */
+  get stream(): number {
+    return this.#stream;
+  }
+
+  /** The seq that `reserve` will give. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** The next seq, the mark being above it now. The same again until it has been `use`d. */
+  reserve(): number {
+    assert(this.#next <= SEQ_MAX, "fewer than 2^32 records");
+    if (this.#next >= this.#mark) {
+      this.#mark = Math.min(this.#next + this.#reserved, SEQ_MAX);
+      this.#write();
+    }
+    return this.#next;
+  }
+
+  /** The journal has taken `seq`, or has used it up: it is never given again. */
+  use(seq: number): void {
+    assert(seq === this.#next && seq < this.#mark, "the seq that was reserved");
+    this.#next = seq + 1;
+  }
+
+  /**
+   * Goes on above a record of this mote that someone else still holds, where we are not above it already; true if that
+   * changed anything. A newer stream is taken over.
+   */
+  resumeAbove(stream: number, seq: number): boolean {
+    if (stream < this.#stream || (stream === this.#stream && seq < this.#next)) return false;
+    assert(seq < SEQ_MAX && stream <= SEQ_MAX, "numbers of a record that was checked");
+    this.#stream = stream;
+    this.#next = Math.max(this.#next, seq + 1);
+    this.#mark = Math.max(this.#mark, this.#next);
+    this.#write();
+    return true;
+  }
+
+  /** Begins a new stream: the next record has no previous one. */
+  beginStream(): void {
+    this.#stream += 1;
+    this.#write();
+  }
+
+  /** Ends in good order: gives back what was reserved and not used. */
+  close(): void {
+    this.#mark = this.#next;
+    this.#write();
+  }
+
+  #write(): void {
+    const bytes = new Uint8Array(VALUE_BYTES);
+    bytes[0] = VERSION;
+    writeUint(bytes, this.boot, 1, 4);
+    writeUint(bytes, this.#stream, 5, 4);
+    writeUint(bytes, this.#mark, 9, 4);
+    writeUint(bytes, crc32(bytes.subarray(0, 13)), 13, 4);
+    this.#domain.write(KEY, bytes);
+  }
+}
