@@ -1,0 +1,82 @@
+// Joins the Wi-Fi network and joins it again when it is lost (ECMA-419 network interface, `embedded:network/interface/wifi`).
+//
+// Promises: `online` is true exactly while the interface has an address. Never blocks, never gives up.
+
+import type { Clock, Log, WiFi, WiFiOptions } from "../ports.js";
+
+const CONNECT_TIMEOUT_MS = 20_000;
+const RETRY_FIRST_MS = 1_000;
+const RETRY_MAX_MS = 60_000;
+
+export interface AssociationOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly wifi: { readonly io: new (options: WiFiOptions) => WiFi };
+  readonly ssid: string;
+  readonly password: string | undefined;
+  readonly onWake: () => void;
+}
+
+export class Association {
+  readonly #options: AssociationOptions;
+  #interface: WiFi | undefined;
+  #online = false;
+  #attemptMs: number | undefined;
+  #nextMs = 0;
+  #retryMs = RETRY_FIRST_MS;
+
+  constructor(options: AssociationOptions) {
+    this.#options = options;
+  }
+
+  get online(): boolean {
+    return this.#online;
+  }
+
+  /** Does what is due. Answers the milliseconds until it wants to be called again. */
+  step(): number {
+    const { clock, log } = this.#options;
+    const nowMs = clock.ticksMs();
+    const online = this.#interface?.address !== undefined;
+    if (online !== this.#online) {
+      this.#online = online;
+      log.write("wifi", { state: online ? "up" : "down" });
+      this.#attemptMs = undefined;
+      if (online) this.#retryMs = RETRY_FIRST_MS;
+      else this.#nextMs = nowMs + RETRY_FIRST_MS;
+    }
+    if (online) return Number.POSITIVE_INFINITY;
+    if (this.#attemptMs !== undefined) {
+      const leftMs = this.#attemptMs + CONNECT_TIMEOUT_MS - nowMs;
+      if (leftMs > 0) return leftMs;
+      this.#failed(nowMs, "no address in time");
+    }
+    if (nowMs < this.#nextMs) return this.#nextMs - nowMs;
+    this.#connect(nowMs);
+    return this.#attemptMs === undefined ? this.#nextMs - nowMs : CONNECT_TIMEOUT_MS;
+  }
+
+  close(): void {
+    this.#interface?.close();
+    this.#interface = undefined;
+    this.#online = false;
+  }
+
+  #connect(nowMs: number): void {
+    const { wifi, ssid, password, onWake } = this.#options;
+    this.#attemptMs = nowMs;
+    try {
+      this.#interface ??= new wifi.io({ onChanged: onWake });
+      this.#interface.connect({ SSID: ssid, ...(password === undefined ? {} : { password }) });
+    } catch (error) {
+      this.#failed(nowMs, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #failed(nowMs: number, why: string): void {
+    this.#attemptMs = undefined;
+    this.#nextMs = nowMs + this.#retryMs;
+    this.#options.log.write("wifi", { state: "failed", reason: why, retryMs: this.#retryMs });
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+  }
+}

@@ -1,0 +1,246 @@
+// One MQTT 3.1.1 connection, kept alive: connects, subscribes, publishes, and comes back with backoff.
+//
+// Promises: a message is handed on whole and at most `MESSAGE_BYTES_MAX` bytes long, or read past and dropped; a
+// publish either left whole or did not happen; after a loss the next attempt waits, twice as long each time up to a
+// minute. Never: holds more than one message, queues what does not fit (the outbox keeps it), or trusts a topic.
+
+import type { MqttConfig } from "../config.js";
+import type { Clock, Log, MqttBase, MqttClient, MqttControl, MqttReadable } from "../ports.js";
+import { assert, Rejection } from "../rejection.js";
+import { MESSAGE_BYTES_MAX } from "./wire.js";
+
+const BACKOFF_FIRST_MS = 1_000;
+const BACKOFF_MAX_MS = 60_000;
+/** From the first byte sent to the broker's last SUBACK. */
+const CONNECT_TIMEOUT_MS = 40_000;
+/** Fixed header, topic length and packet id of a PUBLISH, at their longest. */
+const PUBLISH_OVERHEAD_BYTES = 1 + 4 + 2 + 2;
+/** Publishing starts only after SUBACK, so this id meets no other in flight. */
+const SUBSCRIBE_PACKET_ID = 1;
+/** Characters of a topic that a refusal shows. */
+const TOPIC_SHOWN_MAX = 80;
+const SUBACK_FAILURE = 0x80;
+
+export interface UplinkOptions {
+  readonly mqtt: MqttBase;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly config: MqttConfig;
+  /** Client identifier, unique at the broker. */
+  readonly id: string;
+  readonly will: { readonly topic: string; readonly message: Uint8Array };
+  /** Topics, all subscribed with QoS 1. */
+  readonly subscriptions: readonly string[];
+  /** `message` is the receiver's to keep. */
+  readonly onMessage: (topic: string, message: Uint8Array) => void;
+  /** A message was read past and dropped. */
+  readonly onRefused: (rejection: Rejection) => void;
+  /** PUBACK. */
+  readonly onAcknowledged: (packetId: number) => void;
+  /** The state changed: connected and subscribed, or lost. */
+  readonly onChanged: (up: boolean) => void;
+  /** There is room to write again, or something else to look at. */
+  readonly onWake: () => void;
+}
+
+export class Uplink {
+  readonly #options: UplinkOptions;
+  #client: MqttClient | undefined;
+  #up = false;
+  #writableBytes = 0;
+  #backoffMs = BACKOFF_FIRST_MS;
+  #nextAttemptMs = 0;
+  #attemptStartedMs = 0;
+  #topic = "";
+  /** The message under way; undefined while none is, or while one too long is read past. */
+  #message: Uint8Array | undefined;
+  #received = 0;
+
+  constructor(options: UplinkOptions) {
+    this.#options = options;
+  }
+
+  /** Connected and subscribed. */
+  get up(): boolean {
+    return this.#up;
+  }
+
+  /** Does what is due. Answers the milliseconds until it wants to be called again. */
+  step(): number {
+    const now = this.#options.clock.ticksMs();
+    if (this.#client === undefined) {
+      if (now < this.#nextAttemptMs) return this.#nextAttemptMs - now;
+      this.#connect(now);
+      if (this.#client === undefined) return this.#nextAttemptMs - now;
+    } else if (!this.#up && now - this.#attemptStartedMs >= CONNECT_TIMEOUT_MS) {
+      this.#lost("no answer from the broker in time");
+      return this.#nextAttemptMs - now;
+    }
+    return this.#up ? Number.POSITIVE_INFINITY : CONNECT_TIMEOUT_MS;
+  }
+
+  /** Whether a message of so many bytes could leave whole now. */
+  hasRoomFor(topic: string, messageBytes: number): boolean {
+    return this.#up && topic.length + messageBytes + PUBLISH_OVERHEAD_BYTES <= this.#writableBytes;
+  }
+
+  /** Publishes whole, or answers false where it cannot now. */
+  publish(
+    topic: string,
+    message: Uint8Array,
+    options: { QoS?: number; packetId?: number; retain?: boolean; duplicate?: boolean },
+  ): boolean {
+    const client = this.#client;
+    if (client === undefined || !this.hasRoomFor(topic, message.length)) return false;
+    try {
+      this.#writableBytes = client.write(message, {
+        operation: this.#options.mqtt.io.PUBLISH,
+        topic,
+        QoS: options.QoS ?? 0,
+        retain: options.retain ?? false,
+        duplicate: options.duplicate ?? false,
+        id: options.packetId ?? SUBSCRIBE_PACKET_ID,
+      });
+      return true;
+    } catch (error) {
+      this.#lost(`the connection failed while writing: ${reason(error)}`);
+      return false;
+    }
+  }
+
+  /** Ends the connection in the orderly way: the broker does not publish the Last Will. */
+  close(): void {
+    const client = this.#client;
+    this.#forget();
+    this.#nextAttemptMs = Number.POSITIVE_INFINITY;
+    if (client === undefined) return;
+    try {
+      client.write(null, { operation: this.#options.mqtt.io.DISCONNECT });
+    } catch (error) {
+      this.#options.log.write("link", { state: "closing", reason: reason(error) });
+    }
+    client.close();
+  }
+
+  #connect(now: number): void {
+    const { mqtt, config, id, will, log } = this.#options;
+    const uplink = this;
+    this.#attemptStartedMs = now;
+    this.#message = undefined;
+    const socket = config.ca === undefined ? undefined : { ...(mqtt.socket as object), secure: { certificate: config.ca } };
+    try {
+      // A callback of a client that was given up must not touch its successor: each one compares first.
+      const client: MqttClient = new mqtt.io({
+        ...mqtt,
+        ...(socket === undefined ? {} : { socket }),
+        host: config.host,
+        port: config.port,
+        id,
+        clean: true,
+        keepAlive: config.keepAliveMs,
+        ...(config.user === undefined ? {} : { user: config.user }),
+        ...(config.password === undefined ? {} : { password: config.password }),
+        will: { topic: will.topic, message: toArrayBuffer(will.message), QoS: 1, retain: true },
+        onControl(message) {
+          if (this === uplink.#client) uplink.#control(message);
+        },
+        onReadable(count, options) {
+          if (this === uplink.#client) uplink.#readable(count, options);
+        },
+        onWritable(count) {
+          if (this !== uplink.#client) return;
+          uplink.#writableBytes = count;
+          if (uplink.#up) uplink.#options.onWake();
+        },
+        onError() {
+          if (this === uplink.#client) uplink.#lost("the connection was lost or refused");
+        },
+      });
+      this.#client = client;
+    } catch (error) {
+      log.write("link", { state: "error", reason: reason(error) });
+      this.#backOff();
+    }
+  }
+
+  #control(message: MqttControl): void {
+    const { mqtt, subscriptions } = this.#options;
+    if (message.operation === mqtt.io.CONNACK) {
+      try {
+        (this.#client as MqttClient).write(null, {
+          operation: mqtt.io.SUBSCRIBE,
+          id: SUBSCRIBE_PACKET_ID,
+          items: subscriptions.map((topic) => ({ topic, QoS: 1 })),
+        });
+      } catch (error) {
+        this.#lost(`the subscription could not be sent: ${reason(error)}`);
+      }
+    } else if (message.operation === mqtt.io.SUBACK) {
+      if (message.payload?.includes(SUBACK_FAILURE)) {
+        this.#lost("the broker refused a subscription");
+        return;
+      }
+      this.#up = true;
+      this.#backoffMs = BACKOFF_FIRST_MS;
+      this.#options.log.write("link", { state: "up" });
+      this.#options.onChanged(true);
+    } else if (message.operation === mqtt.io.PUBACK && message.id !== undefined) {
+      this.#options.onAcknowledged(message.id);
+    }
+  }
+
+  #readable(count: number, options: MqttReadable): void {
+    const part = new Uint8Array((this.#client as MqttClient).read(count));
+    if (options.topic !== undefined) {
+      const length = options.byteLength ?? count;
+      this.#topic = options.topic;
+      this.#message = length <= MESSAGE_BYTES_MAX ? new Uint8Array(length) : undefined;
+      this.#received = 0;
+      if (this.#message === undefined)
+        this.#options.onRefused(new Rejection("message-too-long", `${length} bytes on ${this.#topic.slice(0, TOPIC_SHOWN_MAX)}`));
+    }
+    const message = this.#message;
+    if (message === undefined) return;
+    assert(this.#received + part.length <= message.length, "a message's parts add up to its announced length");
+    message.set(part, this.#received);
+    this.#received += part.length;
+    if (options.more) return;
+    this.#message = undefined;
+    this.#options.onMessage(this.#topic, message);
+  }
+
+  #lost(why: string): void {
+    const client = this.#client;
+    const wasUp = this.#up;
+    this.#forget();
+    client?.close();
+    this.#backOff();
+    this.#options.log.write("link", { state: "down", reason: why, retryMs: this.#nextAttemptMs - this.#options.clock.ticksMs() });
+    if (wasUp) this.#options.onChanged(false);
+    this.#options.onWake();
+  }
+
+  #forget(): void {
+    this.#client = undefined;
+    this.#up = false;
+    this.#writableBytes = 0;
+    this.#message = undefined;
+  }
+
+  /** Up to a quarter is added by the client identifier, so that a thousand boards do not return in one second. */
+  #backOff(): void {
+    const { id, clock } = this.#options;
+    let spread = 0;
+    for (let i = 0; i < id.length; i += 1) spread = (spread * 31 + id.charCodeAt(i)) % 256;
+    this.#nextAttemptMs = clock.ticksMs() + this.#backoffMs + Math.floor((this.#backoffMs * spread) / 1024);
+    this.#backoffMs = Math.min(this.#backoffMs * 2, BACKOFF_MAX_MS);
+  }
+}
+
+function toArrayBuffer(bytes: Uint8Array): ArrayBuffer {
+  return bytes.slice().buffer as ArrayBuffer;
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

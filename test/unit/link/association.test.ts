@@ -1,0 +1,214 @@
+// Joining the network, and joining it again: with an interface that does as it is told, and with the simulator's radio.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Association } from "../../../firmware/link/association.js";
+import type { WiFi, WiFiOptions } from "../../../firmware/ports.js";
+import { createBoard } from "../../../host-sim/device.js";
+import { VirtualClock } from "../../../host-sim/world/clock.js";
+import { HandClock, LogBook } from "../hand-clock.js";
+
+/** An interface that has an address when the test says so. */
+class Scripted implements WiFi {
+  static made: Scripted[] = [];
+  static refuses: "construct" | "connect" | undefined;
+  readonly options: WiFiOptions;
+  readonly connects: object[] = [];
+  address: string | undefined;
+  closed = false;
+
+  constructor(options: WiFiOptions) {
+    if (Scripted.refuses === "construct") throw new Error("no radio");
+    this.options = options;
+    Scripted.made.push(this);
+  }
+  connect(options: { SSID: string; password?: string }): void {
+    this.connects.push(options);
+    if (Scripted.refuses === "connect") throw new Error("already connecting");
+  }
+  disconnect(): void {
+    throw new Error("nobody asked for that");
+  }
+  close(): void {
+    this.closed = true;
+  }
+}
+
+function make(password: string | null = "secret") {
+  Scripted.made = [];
+  Scripted.refuses = undefined;
+  const clock = new HandClock(70_000);
+  const log = new LogBook();
+  let wakes = 0;
+  const onWake = () => {
+    wakes += 1;
+  };
+  const association = new Association({
+    clock,
+    log,
+    wifi: { io: Scripted },
+    ssid: "lab",
+    password: password ?? undefined,
+    onWake,
+  });
+  const wifi = () => Scripted.made[0] as Scripted;
+  const connects = () => wifi().connects.length;
+  const states = () => log.of("wifi").map((line) => line.state);
+  return { clock, log, association, wifi, connects, states, wakes: () => wakes };
+}
+
+test("does nothing before its first step, then connects with what is configured", () => {
+  const { association, wifi } = make();
+  assert.equal(Scripted.made, []);
+  assert.is(association.step(), 20_000);
+  assert.equal(wifi().connects, [{ SSID: "lab", password: "secret" }]);
+  assert.not(association.online);
+  const open = make(null);
+  open.association.step();
+  assert.equal(open.wifi().connects, [{ SSID: "lab" }], "no password is no empty password");
+});
+
+test("is online exactly while the interface has an address, and says each change once", () => {
+  const { clock, association, wifi, connects, states, wakes } = make();
+  association.step();
+  clock.pass(300);
+  assert.is(association.step(), 19_700, "patient while the attempt is under way");
+  assert.is(connects(), 1);
+  wifi().address = "10.0.1.2";
+  wifi().options.onChanged?.("address");
+  assert.is(wakes(), 1);
+  assert.is(association.step(), Number.POSITIVE_INFINITY);
+  assert.ok(association.online);
+  clock.pass(3_600_000);
+  association.step();
+  assert.is(connects(), 1);
+  assert.equal(states(), ["up"]);
+  wifi().address = undefined;
+  assert.is(association.step(), 1000);
+  assert.not(association.online);
+  assert.equal(states(), ["up", "down"]);
+  assert.is(connects(), 1, "not at once: the access point may be on its way back");
+  clock.pass(1000);
+  association.step();
+  assert.is(connects(), 2);
+  assert.is(Scripted.made.length, 1, "one interface for ever");
+});
+
+test("an attempt without an address is given up after 20 seconds; waits double from 1 second to a minute", () => {
+  const { clock, association, log, connects } = make();
+  const waits: number[] = [];
+  for (let i = 0; i < 9; i += 1) {
+    assert.is(association.step(), 20_000);
+    assert.is(connects(), i + 1);
+    clock.pass(19_999);
+    assert.is(association.step(), 1);
+    clock.pass(1);
+    const waitMs = association.step();
+    waits.push(waitMs / 1000);
+    clock.pass(waitMs - 1);
+    assert.is(association.step(), 1);
+    assert.is(connects(), i + 1);
+    clock.pass(1);
+  }
+  assert.equal(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+  assert.is(log.of("wifi").filter((line) => line.state === "failed").length, 9);
+  assert.not.match(JSON.stringify(log.lines), "secret");
+});
+
+test("success sets the wait back", () => {
+  const { clock, association, wifi } = make();
+  for (let i = 0; i < 4; i += 1) {
+    association.step();
+    clock.pass(20_000);
+    clock.pass(association.step());
+  }
+  association.step();
+  wifi().address = "10.0.1.2";
+  association.step();
+  wifi().address = undefined;
+  clock.pass(association.step());
+  association.step();
+  clock.pass(20_000);
+  assert.is(association.step(), 1000);
+});
+
+test("an interface that cannot be made, or refuses to connect, is tried again with the same waits", () => {
+  for (const refuses of ["construct", "connect"] as const) {
+    const { clock, association, states, log } = make();
+    Scripted.refuses = refuses;
+    const waits: number[] = [];
+    for (let i = 0; i < 3; i += 1) {
+      waits.push(association.step());
+      clock.pass(waits[i] as number);
+    }
+    assert.equal(waits, [1000, 2000, 4000], refuses);
+    assert.equal(states(), ["failed", "failed", "failed"]);
+    assert.is(log.lines[0]?.reason, refuses === "construct" ? "no radio" : "already connecting");
+    Scripted.refuses = undefined;
+    assert.is(association.step(), 20_000);
+    (Scripted.made[0] as Scripted).address = "10.0.1.2";
+    association.step();
+    assert.ok(association.online);
+  }
+});
+
+test("close lets the interface go", () => {
+  const { association, wifi } = make();
+  association.step();
+  wifi().address = "10.0.1.2";
+  association.step();
+  association.close();
+  assert.ok(wifi().closed);
+  assert.not(association.online);
+});
+
+test("with the simulator's radio: up, lost with the access point, up again when it is back", async () => {
+  const world = new VirtualClock();
+  const { device, board } = createBoard({ clock: world, radio: { accessPoints: { lab: { password: "secret" } } } });
+  const log = new LogBook();
+  const { clock, network } = device;
+  let dueMs = 0;
+  const onWake = () => {
+    dueMs = 0;
+  };
+  const association = new Association({ clock, log, wifi: network.wifi, ssid: "lab", password: "secret", onWake });
+  const run = async (durationMs: number) => {
+    for (const endMs = world.nowMs() + durationMs; world.nowMs() < endMs; dueMs -= 10) {
+      if (dueMs <= 0) dueMs = association.step();
+      await world.advance(10);
+    }
+  };
+  await run(200);
+  assert.ok(association.online);
+  board.network.link = "down";
+  await run(60_000);
+  assert.not(association.online);
+  board.network.link = "up";
+  await run(70_000);
+  assert.ok(association.online);
+  assert.is(log.lines[0]?.state, "up");
+  assert.is(log.lines[1]?.state, "down");
+  assert.is(log.lines[log.lines.length - 1]?.state, "up");
+  association.close();
+});
+
+test("a wrong password never gets online, and never stops trying", async () => {
+  const world = new VirtualClock();
+  const { device, board } = createBoard({ clock: world, radio: { accessPoints: { lab: { password: "right" } } } });
+  const log = new LogBook();
+  const { clock, network } = device;
+  const association = new Association({
+    clock,
+    log,
+    wifi: network.wifi,
+    ssid: "lab",
+    password: "wrong",
+    onWake: () => undefined,
+  });
+  for (let i = 0; i < 20; i += 1) await world.advance(association.step());
+  assert.not(association.online);
+  assert.is(board.radio.state === "addressed", false);
+  assert.ok(log.of("wifi").length >= 8);
+});
+
+test.run();
