@@ -1,0 +1,63 @@
+/*
+ * The board of the native keys on an ESP32: its noise source, and NVS, namespace `keys`, where the SDK's key-value
+ * storage would put the same bytes. Compiled to nothing elsewhere.
+ */
+#ifdef ESP32
+
+#include "board.h"
+
+#include "esp_random.h"
+#include "esp_wifi.h"
+#include "nvs.h"
+
+static const char* const DOMAIN = "keys";
+enum { SECRET_BYTES = 32 };
+
+/* The generator is fed by the radio; until that is on, what it gives is pseudo-random, and no test could tell. The
+ * driver answers this question only once it is started. */
+bool boardNoise(uint8_t* bytes, size_t count)
+{
+	uint16_t seconds;
+	if (esp_wifi_get_inactive_time(WIFI_IF_STA, &seconds) != ESP_OK)
+		return false;
+	esp_fill_random(bytes, count);
+	return true;
+}
+
+SlotState boardReadSecret(const char* slot, uint8_t secret[32])
+{
+	nvs_handle_t domain;
+	size_t bytes = SECRET_BYTES;
+	esp_err_t error = nvs_open(DOMAIN, NVS_READONLY, &domain);
+	if (error == ESP_ERR_NVS_NOT_FOUND)
+		return SLOT_EMPTY;
+	if (error != ESP_OK)
+		return SLOT_UNREADABLE;
+	error = nvs_get_blob(domain, slot, secret, &bytes);
+	nvs_close(domain);
+	if (error == ESP_ERR_NVS_NOT_FOUND)
+		return SLOT_EMPTY;
+	return error == ESP_OK && bytes == SECRET_BYTES ? SLOT_HAS_SECRET : SLOT_UNREADABLE;
+}
+
+bool boardWriteSecret(const char* slot, const uint8_t secret[32])
+{
+	nvs_handle_t domain;
+	if (nvs_open(DOMAIN, NVS_READWRITE, &domain) != ESP_OK)
+		return false;
+	bool kept = nvs_set_blob(domain, slot, secret, SECRET_BYTES) == ESP_OK && nvs_commit(domain) == ESP_OK;
+	nvs_close(domain);
+	return kept;
+}
+
+void boardDeleteSecret(const char* slot)
+{
+	nvs_handle_t domain;
+	if (nvs_open(DOMAIN, NVS_READWRITE, &domain) != ESP_OK)
+		return;
+	if (nvs_erase_key(domain, slot) == ESP_OK)
+		nvs_commit(domain);
+	nvs_close(domain);
+}
+
+#endif
