@@ -1,0 +1,138 @@
+// The board: builds the firmware's `Device` from the modules of the Moddable SDK. The only importer of those modules.
+//
+// Promises: every port in the shape of ports.ts, and nothing native before `createDevice` is called, so that this module
+// can be preloaded. Never asks whether the board is simulated: a simulator mirrors the modules behind these specifiers.
+
+import I2C from "embedded:io/i2c";
+import TCP from "embedded:io/socket/tcp";
+import TLSSocket from "embedded:io/socket/tcp/tls";
+import UDP from "embedded:io/socket/udp";
+import Resolver from "embedded:network/dns/resolver/udp";
+import WiFi from "embedded:network/interface/wifi";
+import MQTTClient from "embedded:network/mqtt/client";
+import NTP from "embedded:network/ntp/client";
+import builtin from "embedded:provider/builtin";
+import FlashStorage from "embedded:storage/flash";
+import KeyValueStorage from "embedded:storage/key-value";
+import { read as readEntropy } from "chainmote/entropy";
+import config from "mc/config";
+// biome-ignore lint/style/useNodejsImportProtocol: the SDK's module of that name
+import Net from "net";
+import Time from "time";
+import ModuleTimer from "timer";
+import { nobleEngine } from "../crypto/engine-noble.js";
+import { SoftwareKeys } from "../crypto/software-keys.js";
+import type {
+  BoardIO,
+  BoardNetwork,
+  Clock,
+  Device,
+  Entropy,
+  FlashStorage as FlashPort,
+  KeyValueStorage as KeyValuePort,
+  Log,
+  MqttBase,
+  NtpClientOptions,
+  Timer,
+  WiFiOptions,
+  WiFi as WiFiStation,
+} from "../ports.js";
+import { closable, type ResolverClass } from "./mqtt-client.js";
+
+/** Where no name server is known yet: asking it fails after five seconds, while an empty list would never end. */
+const NO_NAME_SERVER: readonly string[] = Object.freeze(["127.0.0.1"]);
+
+/** The `config` of the manifest, as it is: checked by config.ts. */
+export const configuration: unknown = config;
+
+export function createDevice(): Device {
+  const timer: Timer = {
+    set: (callback, delayMs) => ModuleTimer.set(() => callback(), delayMs),
+    clear: (handle) => ModuleTimer.clear(handle as Parameters<typeof ModuleTimer.clear>[0]),
+  };
+  const entropy: Entropy = { read: (buffer) => readEntropy(buffer) };
+  // The SDK's declaration answers any format; opened as "buffer", it answers buffers.
+  const store = KeyValueStorage as unknown as KeyValuePort;
+  return {
+    clock: clock(),
+    timer,
+    entropy,
+    keys: new SoftwareKeys({ engine: nobleEngine, entropy, store }),
+    flash: FlashStorage as FlashPort,
+    store,
+    io: wiring(),
+    network: network(timer),
+    log,
+  };
+}
+
+/** `Time.ticks` wraps after 49.7 days: this adds up the differences, so it must be read at least every 24 days. */
+function clock(): Clock {
+  let last = Time.ticks;
+  let elapsedMs = 0;
+  return {
+    ticksMs() {
+      const now = Time.ticks;
+      elapsedMs += Time.delta(last, now);
+      last = now;
+      return elapsedMs;
+    },
+    nowMs: () => Date.now(),
+    set: (seconds) => Time.set(Math.floor(seconds)),
+  };
+}
+
+/** The board's default I²C bus, or the pins in the configuration's `i2c` where the provider has none, or others are used. */
+function wiring(): BoardIO {
+  const pins = (config.i2c ?? builtin.I2C?.default) as { data: number; clock: number } | undefined;
+  if (pins === undefined) throw new Error("this board has no default I2C bus: name its pins in config.i2c");
+  return { i2c: { ...pins, io: I2C as unknown as BoardIO["i2c"]["io"] } };
+}
+
+function network(timer: Timer): BoardNetwork {
+  const dns = {
+    io: Resolver,
+    get servers(): readonly string[] {
+      const servers: readonly string[] = Net.get("DNS");
+      return servers.length > 0 ? servers : NO_NAME_SERVER;
+    },
+    socket: { io: UDP },
+  };
+  const plain = { io: MQTTClient, dns, socket: { io: TCP } } as unknown as MqttBase;
+  const secure = { ...plain, socket: { io: TLSSocket, TCP: { io: TCP } } };
+  const io = closable(plain, Resolver as unknown as ResolverClass, timer);
+  const ntp = { io: NTP, servers: [], dns, socket: { io: UDP } } as unknown as NtpClientOptions & { io: never };
+  return { wifi: { io: Station }, ntp: { client: ntp }, mqtt: { ...plain, io }, mqtts: { ...secure, io } };
+}
+
+/** The SDK's station, whose address may first be the link-local one of IPv6, which leads nowhere: this waits for IPv4. */
+class Station implements WiFiStation {
+  readonly #wifi: WiFi;
+
+  constructor(options: WiFiOptions) {
+    this.#wifi = new WiFi({ onChanged: (property) => options.onChanged?.(property) });
+  }
+
+  connect(options: { SSID: string; password?: string }): void {
+    this.#wifi.connect(options);
+  }
+
+  disconnect(): void {
+    this.#wifi.disconnect();
+  }
+
+  get address(): string | undefined {
+    const address = this.#wifi.address;
+    return address?.includes(":") ? undefined : address;
+  }
+
+  close(): void {
+    this.#wifi.close();
+  }
+}
+
+const log: Log = {
+  write(event, fields) {
+    trace(`${JSON.stringify({ event, ...fields })}\n`);
+  },
+};

@@ -1,0 +1,171 @@
+// Everything that travels between the mote and its broker: records out, receipts in, and the topics of relay and health.
+//
+// Promises: records leave in order, at least once, until a receipt has come that is signed by the collector which the
+// configuration pins and that names the record's own digest; messages wait in mailboxes of bounded size until a step
+// looks at them. Never: counts a record as stored on anyone else's word, or checks a signature that cannot matter.
+
+import { equal, toHex } from "./bytes.js";
+import type { MqttConfig } from "./config.js";
+import type { CryptoEngine } from "./crypto/engine.js";
+import { Uplink } from "./link/uplink.js";
+import { encodeHealth, encodeWill, type Health, type Topics } from "./link/wire.js";
+import type { Device } from "./ports.js";
+import { decodeSign1, digestOf, encodeSign1, SIGN1_BYTES_MAX, verifySign1 } from "./record/cose.js";
+import type { Journal } from "./record/journal.js";
+import { Outbox } from "./record/outbox.js";
+import { decodeReceipt } from "./record/receipt.js";
+import type { RefusalLog } from "./refusal-log.js";
+import { Rejection } from "./rejection.js";
+
+/** Receipts that wait for a step; one more is dropped, and comes again when its record does. */
+const RECEIPTS_WAITING_MAX = 32;
+/** Records sent in one step, so that a long backlog delays no sample. */
+const RECORDS_PER_STEP_MAX = 8;
+const RECEIPT_TIMEOUT_MS = 10_000;
+
+export interface DeliveryOptions {
+  readonly device: Device;
+  readonly engine: CryptoEngine;
+  readonly mqtt: MqttConfig;
+  /** The mote's address, 20 bytes. */
+  readonly address: Uint8Array;
+  /** Address of the key that signs receipts, 20 bytes. */
+  readonly collector: Uint8Array;
+  readonly topics: Topics;
+  readonly journal: Journal;
+  readonly refusals: RefusalLog;
+  /** A raw header was announced. */
+  readonly onHead: (raw: Uint8Array) => void;
+  /** A relay's reply came. */
+  readonly onReply: (message: Uint8Array) => void;
+  /** The mote's own newest record came, as the collector keeps it. */
+  readonly onLatest: (message: Uint8Array) => void;
+  readonly onChanged: (up: boolean) => void;
+  readonly onWake: () => void;
+}
+
+export class Delivery {
+  readonly #options: DeliveryOptions;
+  readonly #uplink: Uplink;
+  readonly #outbox: Outbox;
+  #receipts: Uint8Array[] = [];
+
+  constructor(options: DeliveryOptions) {
+    const { device, engine, mqtt, address, topics, journal, refusals, onChanged, onWake } = options;
+    this.#options = options;
+    this.#outbox = new Outbox({
+      journal,
+      receiptTimeoutMs: RECEIPT_TIMEOUT_MS,
+      encode: (payload, signature) => encodeSign1(address, payload, signature),
+      digest: (payload) => digestOf(engine, address, payload),
+      onLost: (seq, { code, detail }) => device.log.write("error", { what: `record ${seq}`, code, detail }),
+    });
+    this.#uplink = new Uplink({
+      mqtt: mqttOf(device, mqtt),
+      clock: device.clock,
+      log: device.log,
+      config: mqtt,
+      id: `mote-${toHex(address)}`,
+      will: { topic: topics.health, message: encodeWill() },
+      subscriptions: [topics.head, topics.replies, topics.receipts, topics.latest],
+      onMessage: (topic, message) => this.#receive(topic, message),
+      onRefused: (rejection) => refusals.write("message", rejection),
+      onAcknowledged: (packetId) => this.#delivered(packetId),
+      onChanged: (up) => {
+        this.#outbox.reset();
+        onChanged(up);
+      },
+      onWake,
+    });
+  }
+
+  get up(): boolean {
+    return this.#uplink.up;
+  }
+
+  /** Does what is due, the network being there. Answers the milliseconds until it wants to be called again. */
+  step(): number {
+    this.#lookAtReceipts();
+    const dueMs = this.#uplink.step();
+    return this.#uplink.up ? Math.min(dueMs, this.#send()) : dueMs;
+  }
+
+  /** Publishes a header request; false where it cannot leave now. */
+  request(message: Uint8Array): boolean {
+    return this.#uplink.publish(this.#options.topics.requests, message, {});
+  }
+
+  health(health: Health): void {
+    this.#uplink.publish(this.#options.topics.health, encodeHealth(health), { retain: true });
+  }
+
+  close(): void {
+    this.#uplink.close();
+  }
+
+  #receive(topic: string, message: Uint8Array): void {
+    const { topics, onHead, onReply, onLatest, onWake } = this.#options;
+    if (topic === topics.head) onHead(message);
+    else if (topic === topics.replies) onReply(message);
+    else if (topic === topics.latest) onLatest(message);
+    else if (topic === topics.receipts && this.#receipts.length < RECEIPTS_WAITING_MAX) this.#receipts.push(message);
+    onWake();
+  }
+
+  #delivered(packetId: number): void {
+    const seq = this.#outbox.acknowledged(packetId);
+    if (seq === undefined) return;
+    this.#options.device.log.write("delivered", { seq });
+    this.#options.onWake();
+  }
+
+  #lookAtReceipts(): void {
+    const receipts = this.#receipts;
+    if (receipts.length === 0) return;
+    this.#receipts = [];
+    for (const message of receipts) {
+      const refusal = this.#lookAtReceipt(message);
+      if (refusal !== undefined) this.#options.refusals.write("receipt", refusal);
+    }
+  }
+
+  /** Cheap checks first: who is said to have signed, for whom, and whether the record still waits. */
+  #lookAtReceipt(message: Uint8Array): Rejection | undefined {
+    const { engine, collector, address, journal, device } = this.#options;
+    const claimed = decodeSign1(message);
+    if (claimed instanceof Rejection) return claimed;
+    if (!equal(claimed.kid, collector))
+      return new Rejection("receipt-foreign", `signed by 0x${toHex(claimed.kid)}, which is not the collector`);
+    const receipt = decodeReceipt(claimed.payload);
+    if (receipt instanceof Rejection) return receipt;
+    if (!equal(receipt.mote, address)) return new Rejection("receipt-foreign", "it is for another mote");
+    if (receipt.seq <= journal.storedThrough) return undefined;
+    const verified = verifySign1(engine, message);
+    if (verified instanceof Rejection) return verified;
+    if (this.#outbox.receipt(receipt.seq, receipt.digest))
+      device.log.write("stored", { seq: receipt.seq, digest: toHex(receipt.digest) });
+    return undefined;
+  }
+
+  #send(): number {
+    const { clock } = this.#options.device;
+    const { topics } = this.#options;
+    for (let sent = 0; sent < RECORDS_PER_STEP_MAX; sent += 1) {
+      // The outbox counts as sent what it hands out: asked for only where the longest record would leave whole.
+      if (!this.#uplink.hasRoomFor(topics.records, SIGN1_BYTES_MAX)) return Number.POSITIVE_INFINITY;
+      const record = this.#outbox.next(clock.ticksMs());
+      if (record === undefined) return RECEIPT_TIMEOUT_MS;
+      const { packetId, bytes, duplicate } = record;
+      if (!this.#uplink.publish(topics.records, bytes, { QoS: 1, packetId, duplicate })) return RECEIPT_TIMEOUT_MS;
+    }
+    return 0;
+  }
+}
+
+/** The client that the configuration asks for: over TLS where it names a certificate authority. */
+function mqttOf(device: Device, mqtt: MqttConfig) {
+  const { network } = device;
+  if (mqtt.ca === undefined) return network.mqtt;
+  if (network.mqtts === undefined) throw new Error("mqtt.ca is configured, but this build has no TLS");
+  return network.mqtts;
+}

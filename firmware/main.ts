@@ -1,0 +1,15 @@
+// The entry of a board: its configuration, a Device from its modules, and a Mote that runs until the power goes.
+//
+// Promises: a configuration that does not hold is said so on the log, and nothing is begun. Never knows which board it is.
+
+import { configuration, createDevice } from "./board/provider.js";
+import { parseConfig } from "./config.js";
+import { nobleEngine } from "./crypto/engine-noble.js";
+import { Mote } from "./mote.js";
+import { Rejection } from "./rejection.js";
+
+const device = createDevice();
+const config = parseConfig(configuration);
+const mote = config instanceof Rejection ? config : Mote.open({ device, engine: nobleEngine, config });
+if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
+else mote.run();

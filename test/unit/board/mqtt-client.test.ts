@@ -1,0 +1,137 @@
+// The SDK's MQTT client made safe to close: at the moments at which the mirror, like the SDK's own, throws.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { closable, type ResolverClass } from "../../../firmware/board/mqtt-client.js";
+import type { MqttBase, MqttClient, MqttClientClass, MqttOptions } from "../../../firmware/ports.js";
+import { createBoard } from "../../../host-sim/device.js";
+import { mqttClientFor } from "../../../host-sim/modules/mqtt-client.js";
+import { pause, startBroker, until } from "../ports/broker.js";
+
+async function board(endpoint?: string) {
+  const {
+    device,
+    board: hardware,
+    close,
+  } = createBoard({
+    network: endpoint === undefined ? {} : { "broker:1883": endpoint },
+    radio: { associationMs: 1, addressMs: 1 },
+  });
+  const wifi = new device.network.wifi.io({});
+  wifi.connect({ SSID: "lab" });
+  await until(() => wifi.address?.includes(".") === true, "an address");
+  // The mirror as it is, with the edges of the SDK's client.
+  const base: MqttBase = { ...device.network.mqtt, io: mqttClientFor(() => hardware) as unknown as MqttClientClass };
+  const Resolver = (base.dns as { io: ResolverClass }).io;
+  const Client = closable(base, Resolver, device.timer);
+  return { base, Client, simulated: device.network.mqtt.io, close };
+}
+
+function options(base: MqttBase, more: Partial<MqttOptions>): MqttOptions {
+  return { ...base, host: "broker", id: "closable", keepAlive: 30_000, ...more };
+}
+
+/** What escapes to the process while `action` runs and for a while after: on a board, a restart. */
+async function escaped(action: () => Promise<void> | void): Promise<unknown[]> {
+  const errors: unknown[] = [];
+  const note = (error: unknown): void => {
+    errors.push(error);
+  };
+  process.on("uncaughtException", note);
+  await action();
+  await pause(60);
+  process.off("uncaughtException", note);
+  return errors;
+}
+
+test("the constants of the class are there", async () => {
+  const { Client, base, close } = await board();
+  for (const name of ["CONNACK", "PUBLISH", "PUBACK", "SUBSCRIBE", "SUBACK", "DISCONNECT"] as const)
+    assert.is(Client[name], base.io[name]);
+  close();
+});
+
+test("closing while the name is being resolved: the SDK's class lets an error escape, ours and the simulated device's do not", async () => {
+  const { Client, base, simulated, close } = await board();
+  for (const [Class, expected] of [
+    [base.io, 1],
+    [Client, 0],
+    [simulated, 0],
+  ] as const) {
+    let calls = 0;
+    const count = (): void => {
+      calls += 1;
+    };
+    const errorsEscaped = await escaped(() => new Class(options(base, { onError: count, onControl: count })).close());
+    assert.is(errorsEscaped.length, expected);
+    assert.is(calls, 0);
+  }
+  close();
+});
+
+test("closing inside onReadable: the SDK's class lets an error escape, ours and the simulated device's do not, and they close", async () => {
+  const broker = await startBroker();
+  const { Client, base, simulated, close } = await board(broker.endpoint);
+  for (const [Class, expected] of [
+    [base.io, 1],
+    [Client, 0],
+    [simulated, 0],
+  ] as const) {
+    let readable = 0;
+    let errors = 0;
+    const errorsEscaped = await escaped(async () => {
+      const client = new Class(
+        options(base, {
+          onControl(this: MqttClient, { operation }) {
+            if (operation === base.io.CONNACK)
+              this.write(null, { operation: base.io.SUBSCRIBE, id: 1, items: [{ topic: "in" }] });
+            if (operation === base.io.SUBACK)
+              for (let i = 0; i < 3; i += 1)
+                broker.aedes.publish(
+                  { cmd: "publish", topic: "in", payload: Buffer.from("x"), qos: 0, retain: false, dup: false },
+                  () => undefined,
+                );
+          },
+          onReadable(this: MqttClient) {
+            readable += 1;
+            this.close();
+            client.close();
+          },
+          onError() {
+            errors += 1;
+          },
+        }),
+      );
+      await until(() => readable > 0, "a message");
+    });
+    assert.is(errorsEscaped.length, expected);
+    assert.is(readable, 1);
+    assert.is(errors, 0);
+    await until(() => broker.aedes.connectedClients === 0, "the connection's end");
+  }
+  close();
+  await broker.close();
+});
+
+test("closing inside onError, after it, and twice", async () => {
+  const { Client, base, close } = await board();
+  let errors = 0;
+  const errorsEscaped = await escaped(async () => {
+    const client: MqttClient = new Client(
+      options(base, {
+        onError(this: MqttClient) {
+          errors += 1;
+          this.close();
+          client.close();
+        },
+      }),
+    );
+    await until(() => errors > 0, "onError");
+    client.close();
+  });
+  assert.equal(errorsEscaped, []);
+  assert.is(errors, 1);
+  close();
+});
+
+test.run();
