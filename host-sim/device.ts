@@ -1,0 +1,78 @@
+// A simulated board in this process, as the firmware's `Device` without its keys: for simulations of many boards in one
+// process, and for tests. The classes are the mirrors that firmware/board/provider.ts imports in a board's own process, with
+// the two sharp edges covered that the provider covers (an MQTT client that is closed, a link-local address).
+//
+// Promises: two boards share nothing but what they are given (a clock, a storage); a power cut is `close`, after which no
+// callback of that board comes, and a new board on the same storage. Never touches the process's globals.
+
+import type { Device, Log, LogValue } from "../firmware/ports.js";
+import { Board, type BoardOptions } from "./hardware/board.js";
+import { type BoardStorage, memoryStorage } from "./hardware/storage.js";
+import { builtinFor } from "./modules/builtin.js";
+import { resolverFor } from "./modules/dns.js";
+import { entropyFor } from "./modules/entropy.js";
+import { flashFor } from "./modules/flash.js";
+import { keyValueFor } from "./modules/key-value.js";
+import { mqttClientFor } from "./modules/mqtt-client.js";
+import { ntpFor } from "./modules/ntp-client.js";
+import { tcpFor } from "./modules/tcp.js";
+import { timerFor } from "./modules/timer.js";
+import { tlsFor } from "./modules/tls.js";
+import { udpFor } from "./modules/udp.js";
+import { wifiFor } from "./modules/wifi.js";
+
+export interface DeviceOptions extends Omit<BoardOptions, "storage"> {
+  /** A fresh one, in memory, where absent. */
+  readonly storage?: BoardStorage;
+  readonly onLog?: (event: string, fields: Readonly<Record<string, LogValue>>) => void;
+}
+
+export interface SimulatedDevice {
+  readonly device: Omit<Device, "keys">;
+  /** The parts, for faults: `board.network.link`, `board.sensor.faults`, `board.entropy.fault`, … */
+  readonly board: Board;
+  readonly storage: BoardStorage;
+  /** Power off: ends all that runs on this board, whether the firmware was told to stop or not. */
+  close(): void;
+}
+
+export function createBoard(options: DeviceOptions = {}): SimulatedDevice {
+  const storage = options.storage ?? memoryStorage();
+  const hardware = new Board({ ...options, storage });
+  const board = () => hardware;
+  const Timer = timerFor(board);
+  const UDP = udpFor(board);
+  const TCP = tcpFor(board);
+  const MQTTClient = mqttClientFor(board, "covered");
+  class Station extends wifiFor(board) {
+    override get address(): string | undefined {
+      return super.address?.includes(":") ? undefined : super.address;
+    }
+  }
+  const dns = { io: resolverFor(board), servers: ["10.0.0.1"], socket: { io: UDP } };
+  const log: Log = { write: (event, fields) => options.onLog?.(event, fields) };
+  const device = {
+    clock: {
+      ticksMs: () => hardware.clock.elapsedMs(),
+      nowMs: () => hardware.clock.nowMs(),
+      set: (seconds: number) => hardware.clock.set(seconds),
+    },
+    timer: {
+      set: (callback: () => void, delayMs: number) => Timer.set(() => callback(), delayMs),
+      clear: (handle: object | undefined) => Timer.clear(handle),
+    },
+    entropy: entropyFor(board),
+    flash: flashFor(board),
+    store: keyValueFor(board),
+    io: { i2c: builtinFor(board).I2C.default },
+    network: {
+      wifi: { io: Station },
+      ntp: { client: { io: ntpFor(board), servers: ["time"], dns, socket: { io: UDP } } },
+      mqtt: { io: MQTTClient, dns, socket: { io: TCP } },
+      mqtts: { io: MQTTClient, dns, socket: { io: tlsFor(board), TCP: { io: TCP } } },
+    },
+    log,
+  };
+  // The mirrors take wider options than the ports name, as the SDK's classes do.
+  return { device: device as unknown as Omit<Device, "keys">, board: hardware, storage, close: () => hardware.stop() };
+}

@@ -1,0 +1,15 @@
+// Module resolution on Node: the specifiers of the board's own modules lead to their mirrors, by the one table.
+//
+// Runs in Node's loader thread (module.register), before every other hook. Leaves all other specifiers alone, and third
+// parties too, for whom "net" is Node's.
+
+import { readFileSync } from "node:fs";
+
+const modules = new URL("../modules/", import.meta.url);
+const table = new Map(Object.entries(JSON.parse(readFileSync(new URL("table.json", modules), "utf8"))));
+
+/** @type {import("node:module").ResolveHook} */
+export async function resolve(specifier, context, next) {
+  const mirror = context.parentURL?.includes("/node_modules/") ? undefined : table.get(specifier);
+  return mirror === undefined ? next(specifier, context) : next(new URL(mirror, modules).href, context);
+}

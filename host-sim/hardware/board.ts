@@ -1,0 +1,101 @@
+// One simulated board: its parts wired together, as one chip and what is soldered to it.
+//
+// Promises: everything that is chance comes from the board's seed; what lasts through a power cut is only `storage`.
+// Never knows which firmware runs on it.
+
+import type { WorldClock } from "../world/clock.js";
+import { RealClock } from "../world/clock.js";
+import { Network } from "../world/network.js";
+import { Prng } from "../world/prng.js";
+import { BoardClock, type BoardClockOptions } from "./board-clock.js";
+import { type EntropyOptions, EntropySource } from "./entropy.js";
+import { I2CBus, type I2CPins } from "./i2c.js";
+import { KeyValuePartition } from "./key-value.js";
+import { PoweredClock } from "./power.js";
+import { Radio, type RadioOptions } from "./radio.js";
+import { type Climate, generatedTrace, recordedTrace, Sht3x, type Sht3xFaults } from "./sht3x.js";
+import type { BoardStorage } from "./storage.js";
+
+export interface BoardOptions {
+  /** What a power cut leaves. */
+  readonly storage: BoardStorage;
+  /** What `mc/config` exports. */
+  readonly config?: unknown;
+  readonly seed?: string;
+  readonly clock?: WorldClock;
+  /** Simulated `host:port` to `host:port` of this machine. */
+  readonly network?: Readonly<Record<string, string>>;
+  readonly segments?: "even" | "ragged";
+  readonly datagramLoss?: number;
+  readonly entropy?: EntropyOptions;
+  readonly clocks?: BoardClockOptions;
+  readonly radio?: RadioOptions;
+  readonly sensor?: SensorOptions;
+}
+
+export interface SensorOptions {
+  /** 7-bit address, 0x44 where absent. */
+  readonly address?: number;
+  /** Points `[seconds, °C, %]`; generated from the seed where absent. */
+  readonly trace?: readonly (readonly [number, number, number])[];
+  readonly faults?: Sht3xFaults;
+}
+
+/** Pins of the default I²C bus; any other pair has nothing on it. */
+const I2C_PINS: I2CPins = { data: 21, clock: 22 };
+
+export class Board {
+  readonly config: unknown;
+  readonly world: PoweredClock;
+  readonly clock: BoardClock;
+  readonly network: Network;
+  readonly radio: Radio;
+  readonly entropy: EntropySource;
+  readonly i2c: I2CBus;
+  readonly sensor: Sht3x;
+  readonly keyValue: KeyValuePartition;
+  readonly storage: BoardStorage;
+
+  constructor(options: BoardOptions) {
+    const prng = new Prng(options.seed ?? "chainmote");
+    this.config = deepFreeze(structuredClone(options.config ?? {}));
+    this.world = new PoweredClock(options.clock ?? new RealClock());
+    this.clock = new BoardClock(this.world, options.clocks);
+    this.network = new Network({
+      prng: prng.fork("network"),
+      ...(options.network === undefined ? {} : { map: options.network }),
+      ...(options.segments === undefined ? {} : { segments: options.segments }),
+      ...(options.datagramLoss === undefined ? {} : { datagramLoss: options.datagramLoss }),
+    });
+    this.radio = new Radio(this.world, this.network, options.radio);
+    this.entropy = new EntropySource(() => this.radio.on, options.entropy);
+    this.i2c = new I2CBus(this.world, I2C_PINS);
+    const room = climate(options.sensor?.trace, this.world, prng.fork("climate"));
+    this.sensor = new Sht3x(this.world, prng.fork("sensor"), room, options.sensor?.address, { ...options.sensor?.faults });
+    this.i2c.attach(this.sensor);
+    this.storage = options.storage;
+    this.keyValue = new KeyValuePartition(options.storage.nvs);
+  }
+
+  /** Power off: the radio goes and every connection with it, and nothing of this board runs any more. */
+  stop(): void {
+    this.world.cut();
+    this.radio.stop();
+  }
+}
+
+/** A recorded trace begins with the world; a generated one goes on through power cuts. */
+function climate(points: SensorOptions["trace"], world: WorldClock, prng: Prng): () => Climate {
+  if (points !== undefined) {
+    const recorded = recordedTrace(points);
+    return () => recorded(world.nowMs() / 1000);
+  }
+  const generated = generatedTrace(prng);
+  return () => generated(world.epochMs() / 1000);
+}
+
+/** `mc/config` is frozen on a board. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) for (const part of Object.values(Object.freeze(value))) deepFreeze(part);
+  return value;
+}

@@ -1,0 +1,44 @@
+// The chip's noise source. On an ESP32 it is only pseudo-random until the radio (or the bootloader's source) feeds it,
+// which no statistical test can see: so this one refuses before.
+//
+// Promises: where no seed is given, the bytes are the machine's real randomness, since keys made here are real keys.
+// Faults it may cause: `stuck` (one value for ever) and `biased` (few different bytes), as a broken source would.
+
+import { randomFillSync } from "node:crypto";
+import { Prng } from "../world/prng.js";
+
+export type EntropyFault = "none" | "stuck" | "biased";
+
+export interface EntropyOptions {
+  /** Draws from the world's chance instead: for tests alone, never for a key that is to be kept. */
+  readonly seed?: string;
+  readonly fault?: EntropyFault;
+}
+
+const STUCK_BYTE = 0xa5;
+/** Share of the most frequent byte of a biased source. */
+const BIAS = 0.75;
+
+export class EntropySource {
+  readonly #fed: () => boolean;
+  readonly #prng: Prng | undefined;
+  fault: EntropyFault;
+
+  /** @param fed whether the radio feeds the source now */
+  constructor(fed: () => boolean, options: EntropyOptions = {}) {
+    this.#fed = fed;
+    this.#prng = options.seed === undefined ? undefined : new Prng(options.seed);
+    this.fault = options.fault ?? "none";
+  }
+
+  read(buffer: Uint8Array): void {
+    if (!this.#fed()) throw new Error("noise source is off");
+    if (this.fault === "stuck") {
+      buffer.fill(STUCK_BYTE);
+      return;
+    }
+    if (this.#prng === undefined) randomFillSync(buffer);
+    else this.#prng.fill(buffer);
+    if (this.fault === "biased") for (let i = 0; i < buffer.length; i += 1) if ((buffer[i] as number) < BIAS * 256) buffer[i] = 0;
+  }
+}

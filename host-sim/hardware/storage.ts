@@ -1,0 +1,75 @@
+// What a board keeps through a power cut: its flash chip's partitions and its non-volatile storage.
+//
+// Promises: in a folder, a partition's image appears whole or not at all, however the process that makes it dies.
+
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { FlashStorage } from "../../firmware/ports.js";
+import { type FlashMode, NorFlash, SECTOR_BYTES, SimulatedFlash } from "./flash.js";
+import { FlashFile } from "./flash-file.js";
+import { FileNvs, MemoryNvs, type NvsStore } from "./key-value.js";
+
+export interface BoardStorage {
+  readonly nvs: NvsStore;
+  readonly flash: FlashStorage;
+  /** The partitions themselves, for their faults. */
+  readonly partitions: Readonly<Record<string, NorFlash>>;
+}
+
+export interface FlashChip {
+  /** Data partitions by name, each with its bytes: a multiple of 4,096. */
+  readonly partitions?: Readonly<Record<string, number>>;
+  /** With flash encryption or without. */
+  readonly mode?: FlashMode;
+  /** Seeds the chip's key and faults. */
+  readonly seed?: number;
+}
+
+/** As in firmware/board/partitions.csv. */
+export const PARTITIONS: Readonly<Record<string, number>> = Object.freeze({ journal: 0x40000 });
+
+/** In a folder: `nvs/` and `flash/`. */
+export function fileStorage(folder: string, chip: FlashChip = {}): BoardStorage {
+  const images = join(folder, "flash");
+  mkdirSync(images, { recursive: true, mode: 0o700 });
+  return assemble(new FileNvs(join(folder, "nvs")), chip, (name, byteLength) => {
+    const path = join(images, `${name}.bin`);
+    if (!existsSync(path)) createImage(path, byteLength);
+    return new FlashFile(path);
+  });
+}
+
+/** In memory: lasts as long as the object, through as many boards as are built on it. */
+export function memoryStorage(chip: FlashChip = {}): BoardStorage {
+  return assemble(new MemoryNvs(), chip, () => undefined);
+}
+
+function assemble(
+  nvs: NvsStore,
+  chip: FlashChip,
+  backingOf: (name: string, byteLength: number) => FlashFile | undefined,
+): BoardStorage {
+  const partitions: Record<string, NorFlash> = {};
+  for (const [name, byteLength] of Object.entries(chip.partitions ?? PARTITIONS)) {
+    if (!/^[a-z0-9_]{1,15}$/.test(name)) throw new RangeError(`no name of a partition: ${name}`);
+    if (!(byteLength > 0) || byteLength % SECTOR_BYTES !== 0) throw new RangeError(`partition ${name}: ${byteLength} bytes`);
+    const backing = backingOf(name, byteLength);
+    partitions[name] = new NorFlash({
+      sectors: byteLength / SECTOR_BYTES,
+      mode: chip.mode ?? "plain",
+      seed: chip.seed ?? 1,
+      ...(backing === undefined ? {} : { backing }),
+    });
+  }
+  return { nvs, flash: new SimulatedFlash(partitions), partitions };
+}
+
+/** Erased flash, under a temporary name until all of it is there. */
+function createImage(path: string, byteLength: number): void {
+  const file = openSync(`${path}.new`, "w");
+  const erased = new Uint8Array(byteLength).fill(0xff);
+  for (let at = 0; at < byteLength; ) at += writeSync(file, erased, at);
+  fsyncSync(file);
+  closeSync(file);
+  renameSync(`${path}.new`, path);
+}

@@ -1,0 +1,211 @@
+// One TCP connection of a board, over a real socket, with the little memory that a board's TCP has.
+//
+// Promises: at most 5,744 bytes wait to be read and at most 5,744 to be sent (the SDK's window and send buffer); what is
+// not read stays with the sender; the peer's end is told only after everything before it was read; events come one at a
+// time from the machine's event loop, never from inside a call. No wire beyond what the network maps.
+// Faults it may cause: those of the network (ragged pieces, a stalled link, a broken one).
+
+import type { Socket } from "node:net";
+import type { Network } from "../world/network.js";
+import type { Radio } from "./radio.js";
+
+/** CONFIG_LWIP_TCP_WND_DEFAULT and CONFIG_LWIP_TCP_SND_BUF_DEFAULT of the SDK. */
+export const WINDOW_BYTES = 5744;
+export const SEND_BYTES = 5744;
+/** Beyond this the machine's socket is paused: what one read of the machine may bring. */
+const ARRIVED_BYTES_PAUSE = 65_536;
+
+export interface StreamEvents {
+  connected(): void;
+  /** Bytes came in; `available` tells how many wait in all. */
+  received(): void;
+  /** Bytes went out; `room` tells how many more fit. */
+  sent(): void;
+  /** The connection is over; once. */
+  failed(): void;
+}
+
+export class Stream {
+  readonly #radio: Radio;
+  readonly #network: Network;
+  readonly #events: StreamEvents;
+  readonly #socket: Socket;
+  readonly #stopWatching: () => void;
+  readonly #stopListening: () => void;
+  readonly #arrived = new ByteQueue();
+  readonly #window = new ByteQueue();
+  readonly #held: Uint8Array[] = [];
+  #unsent = 0;
+  #delivering: NodeJS.Immediate | undefined;
+  #connected = false;
+  #unannounced = false;
+  #broken = false;
+  #over = false;
+  #closed = false;
+
+  /** @param socket not yet connected; @param readyEvent the socket's event that says it can be written to */
+  constructor(radio: Radio, network: Network, socket: Socket, readyEvent: "connect" | "secureConnect", events: StreamEvents) {
+    this.#radio = radio;
+    this.#network = network;
+    this.#socket = socket;
+    this.#events = events;
+    socket.setNoDelay(true);
+    socket.on(readyEvent, () => {
+      this.#connected = true;
+      if (network.link === "up") this.#post(() => this.#events.connected());
+      else this.#unannounced = true;
+    });
+    socket.on("data", (chunk: Uint8Array) => {
+      this.#arrived.push(chunk);
+      if (this.#arrived.length > ARRIVED_BYTES_PAUSE) socket.pause();
+      this.#deliver();
+    });
+    socket.on("end", () => this.#break());
+    socket.on("error", () => this.#break());
+    socket.on("close", () => this.#break());
+    this.#stopWatching = radio.watch(() => {
+      if (!radio.online) this.#abort();
+    });
+    this.#stopListening = network.onLink((link) => {
+      if (link === "up") this.#resume();
+    });
+  }
+
+  get available(): number {
+    return this.#window.length;
+  }
+
+  get room(): number {
+    return this.#broken || !this.#connected ? 0 : SEND_BYTES - this.#unsent;
+  }
+
+  get connected(): boolean {
+    return this.#connected && !this.#broken;
+  }
+
+  /** Whether the connection is over, or will be once what came before its end is read. */
+  get broken(): boolean {
+    return this.#broken;
+  }
+
+  read(byteLength: number): Uint8Array {
+    const bytes = this.#window.shift(byteLength);
+    this.#deliver();
+    return bytes;
+  }
+
+  /** The caller checks `room`. */
+  write(bytes: Uint8Array): void {
+    const copy = bytes.slice();
+    this.#unsent += copy.length;
+    if (this.#network.link === "up") this.#send(copy);
+    else this.#held.push(copy);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopWatching();
+    this.#stopListening();
+    if (this.#delivering !== undefined) clearImmediate(this.#delivering);
+    if (this.#broken || this.#network.link !== "up") this.#socket.destroy();
+    else {
+      this.#socket.end();
+      this.#socket.resume(); // so that the peer's own end is seen and the socket goes
+    }
+  }
+
+  #send(bytes: Uint8Array): void {
+    if (this.#broken) return;
+    this.#socket.write(bytes, () => {
+      this.#unsent -= bytes.length;
+      this.#post(() => {
+        if (!this.#broken) this.#events.sent();
+      });
+    });
+  }
+
+  #resume(): void {
+    if (this.#unannounced) this.#post(() => this.#events.connected());
+    this.#unannounced = false;
+    for (const bytes of this.#held.splice(0)) this.#send(bytes);
+    this.#deliver();
+  }
+
+  /** Moves one segment a turn into the window, as packets come, and tells of it. */
+  #deliver(): void {
+    if (this.#delivering !== undefined || this.#closed || this.#over) return;
+    if (this.#network.link === "stalled") return;
+    const room = WINDOW_BYTES - this.#window.length;
+    const ends = this.#broken && this.#arrived.length === 0 && this.#window.length === 0;
+    if (!ends && (this.#arrived.length === 0 || room === 0)) return;
+    this.#delivering = setImmediate(() => {
+      this.#delivering = undefined;
+      if (!this.#radio.on) return; // the board has no power
+      if (ends) {
+        this.#over = true;
+        this.#events.failed();
+        return;
+      }
+      this.#window.push(this.#arrived.shift(Math.min(this.#network.segmentBytes(), this.#arrived.length, room)));
+      if (this.#arrived.length <= ARRIVED_BYTES_PAUSE) this.#socket.resume();
+      this.#events.received();
+      this.#deliver();
+    });
+  }
+
+  /** The peer is gone; what it had sent is still delivered. */
+  #break(): void {
+    this.#broken = true;
+    this.#deliver();
+  }
+
+  /** The board's own end is gone: nothing more arrives. */
+  #abort(): void {
+    this.#arrived.clear();
+    this.#socket.destroy();
+    this.#break();
+  }
+
+  #post(event: () => void): void {
+    setImmediate(() => {
+      if (!this.#closed && this.#radio.on) event();
+    });
+  }
+}
+
+class ByteQueue {
+  readonly #chunks: Uint8Array[] = [];
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  push(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+  }
+
+  shift(byteLength: number): Uint8Array {
+    const bytes = new Uint8Array(byteLength);
+    let at = 0;
+    while (at < byteLength) {
+      const chunk = this.#chunks[0];
+      if (chunk === undefined) throw new RangeError(`${byteLength} bytes asked for, ${at} there`);
+      const part = chunk.subarray(0, byteLength - at);
+      bytes.set(part, at);
+      at += part.length;
+      if (part.length === chunk.length) this.#chunks.shift();
+      else this.#chunks[0] = chunk.subarray(part.length);
+    }
+    this.#length -= byteLength;
+    return bytes;
+  }
+
+  clear(): void {
+    this.#chunks.length = 0;
+    this.#length = 0;
+  }
+}

@@ -1,0 +1,5 @@
+// Mirror of the SDK's `mc/config`: the manifest's `config` object, frozen. Here it comes from `board.json`.
+
+import { currentBoard } from "./current.js";
+
+export default currentBoard().config;

@@ -1,0 +1,131 @@
+// The world's time: one clock that everything simulated waits on, either the machine's own or one that a test turns.
+//
+// Promises: callbacks come in order of their due time, never before it, and never from inside `schedule`; on the virtual
+// clock no time passes but by `advance` and `block`. Never: a board's own clocks, which may drift and be wrong
+// (hardware/board-clock.ts).
+
+export interface Scheduled {
+  readonly dueMs: number;
+}
+
+export interface WorldClock {
+  /** Milliseconds since the world began; never goes back. */
+  nowMs(): number;
+  /** True time, in milliseconds since the Unix epoch. */
+  epochMs(): number;
+  schedule(callback: () => void, delayMs: number): Scheduled;
+  cancel(scheduled: Scheduled): void;
+  /** A processor that waits: time passes, and nothing of this process runs meanwhile. */
+  block(durationMs: number): void;
+}
+
+// Taken before an engine lets the firmware's wall clock stand in for `Date.now`.
+const hostEpochMs = Date.now.bind(Date);
+const DELAY_MS_MAX = 0x7fffffff;
+
+/** The machine's clock. */
+export class RealClock implements WorldClock {
+  readonly #beginMs = performance.now();
+
+  nowMs(): number {
+    return performance.now() - this.#beginMs;
+  }
+
+  epochMs(): number {
+    return hostEpochMs();
+  }
+
+  schedule(callback: () => void, delayMs: number): Scheduled {
+    const delay = Math.min(Math.max(delayMs, 0), DELAY_MS_MAX);
+    const entry: RealEntry = { dueMs: this.nowMs() + delay, timeout: setTimeout(callback, delay) };
+    return entry;
+  }
+
+  cancel(scheduled: Scheduled): void {
+    clearTimeout((scheduled as RealEntry).timeout);
+  }
+
+  block(durationMs: number): void {
+    if (durationMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+  }
+}
+
+interface RealEntry extends Scheduled {
+  readonly timeout: ReturnType<typeof setTimeout>;
+}
+
+/** A clock that only a test moves. Sockets stay real: between two callbacks the machine's I/O gets its turn. */
+export class VirtualClock implements WorldClock {
+  readonly #originMs: number;
+  #nowMs = 0;
+  #order = 0;
+  readonly #waiting = new Set<VirtualEntry>();
+
+  /** @param originMs true time at the beginning, in milliseconds since the Unix epoch */
+  constructor(originMs = Date.UTC(2025, 0, 1)) {
+    this.#originMs = originMs;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  epochMs(): number {
+    return this.#originMs + this.#nowMs;
+  }
+
+  schedule(callback: () => void, delayMs: number): Scheduled {
+    this.#order += 1;
+    const entry = { dueMs: this.#nowMs + Math.max(delayMs, 0), order: this.#order, callback };
+    this.#waiting.add(entry);
+    return entry;
+  }
+
+  cancel(scheduled: Scheduled): void {
+    this.#waiting.delete(scheduled as VirtualEntry);
+  }
+
+  block(durationMs: number): void {
+    this.#nowMs += Math.max(durationMs, 0);
+  }
+
+  /** How many callbacks wait. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * Lets `durationMs` milliseconds pass and runs what falls due.
+   * @param ioTurns turns of the machine's event loop after each callback, for real sockets to answer in
+   */
+  async advance(durationMs: number, ioTurns = 2): Promise<void> {
+    const endMs = this.#nowMs + durationMs;
+    for (let next = this.#first(endMs); next !== undefined; next = this.#first(endMs)) {
+      this.#waiting.delete(next);
+      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
+      next.callback();
+      await turns(ioTurns);
+    }
+    this.#nowMs = Math.max(this.#nowMs, endMs);
+    await turns(ioTurns);
+  }
+
+  #first(endMs: number): VirtualEntry | undefined {
+    let first: VirtualEntry | undefined;
+    for (const entry of this.#waiting) {
+      if (entry.dueMs > endMs) continue;
+      if (first === undefined || entry.dueMs < first.dueMs || (entry.dueMs === first.dueMs && entry.order < first.order))
+        first = entry;
+    }
+    return first;
+  }
+}
+
+interface VirtualEntry extends Scheduled {
+  readonly order: number;
+  readonly callback: () => void;
+}
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+}

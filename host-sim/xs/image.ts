@@ -1,0 +1,176 @@
+// Packs a program's modules, and the board that it runs on, into the image that the XS host starts from.
+//
+// Promises: the modules keep their own boundaries and their folder paths, as in the manifest: preloading is decided by
+// module, a module costs the slots that it costs on a board, and a trace names the file. So each file is compiled alone
+// (esbuild, no bundling) to ES2022 without class static blocks, which XS 13.3 cannot read; private fields stay what they
+// are, for ES2021 would turn them into weak maps, which cost a heap of their own.
+// A file's name is its path from the repository's root without extension, or from node_modules; an alias wins over both.
+// A function whose body is only `return native("xs_…").call(this, …)` becomes the native function itself, by the syntax
+// that the SDK's compiler turns it into; so calling it costs what it costs on a board.
+// Never: tree shaking, minifying, or a module that no import reaches.
+
+import { readFile } from "node:fs/promises";
+import { dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, type Metafile, type Plugin, transform } from "esbuild";
+import type { Creation } from "./presets.js";
+
+export const REPOSITORY = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+
+const MAGIC = 0x31495358;
+const TARGET = "es2022";
+const MODULES_MAX = 512;
+const VIRTUAL = "virtual";
+
+export interface Program {
+  /** The first module to run: a path from the repository's root. */
+  readonly entry: string;
+  /** Specifier → file from the repository's root: how `embedded:…` and other modules of the SDK are mirrored. */
+  readonly aliases?: Readonly<Record<string, string>>;
+  /** Modules that are no file: name → JavaScript. */
+  readonly sources?: Readonly<Record<string, string>>;
+  /** Which modules have run, frozen, in flash: names, or a prefix that ends in `*`. */
+  readonly preload?: readonly string[];
+}
+
+export interface Board {
+  readonly creation: Creation;
+  /** Keys and noise inside the guest, from `seed`: for measurements and tests that need no Node beside them. */
+  readonly keysInGuest?: boolean;
+  readonly seed?: number;
+}
+
+export interface Module {
+  readonly name: string;
+  readonly source: string;
+}
+
+/** All modules that the program's entry reaches, the entry first. Throws with esbuild's own words on an error. */
+export async function gatherModules(program: Program): Promise<readonly Module[]> {
+  const names = new Map<string, string>();
+  const result = await build({
+    absWorkingDir: REPOSITORY,
+    entryPoints: [program.entry],
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: "esm",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    target: TARGET,
+    treeShaking: false,
+    logLevel: "silent",
+    outdir: "never-written",
+    plugins: [aliasing(program.aliases ?? {}, program.sources ?? {}, names)],
+  });
+  const graph = result.metafile as Metafile;
+  for (const [file, input] of Object.entries(graph.inputs))
+    for (const imported of input.imports) name(names, imported.path, imported.original ?? "", file);
+  names.set(resolve(REPOSITORY, program.entry), nameOf(program.entry));
+
+  const files = [program.entry, ...Object.keys(graph.inputs).filter((file) => file !== program.entry)];
+  if (files.length > MODULES_MAX) throw new Error(`${program.entry} reaches more than ${MODULES_MAX} modules`);
+  return Promise.all(
+    files.map(async (file) => {
+      const virtual = file.startsWith(`${VIRTUAL}:`) ? file.slice(VIRTUAL.length + 1) : undefined;
+      if (virtual !== undefined) return { name: virtual, source: program.sources?.[virtual] ?? "" };
+      return { name: names.get(resolve(REPOSITORY, file)) ?? nameOf(file), source: await compile(file) };
+    }),
+  );
+}
+
+function aliasing(
+  aliases: Readonly<Record<string, string>>,
+  sources: Readonly<Record<string, string>>,
+  names: Map<string, string>,
+): Plugin {
+  return {
+    name: "aliases",
+    setup(bundler) {
+      bundler.onLoad({ filter: /.*/, namespace: VIRTUAL }, (request) => ({
+        contents: sources[request.path] ?? "",
+        loader: "js",
+      }));
+      bundler.onResolve({ filter: /.*/ }, (request) => {
+        if (sources[request.path] !== undefined) return { path: request.path, namespace: VIRTUAL };
+        const file = aliases[request.path];
+        if (file === undefined) return undefined;
+        names.set(resolve(REPOSITORY, file), request.path);
+        return { path: resolve(REPOSITORY, file) };
+      });
+    },
+  };
+}
+
+/** A file that is imported as a package has the package's name: `@noble/secp256k1`, not `@noble/secp256k1/index`. */
+function name(names: Map<string, string>, file: string, specifier: string, importer: string): void {
+  const path = resolve(REPOSITORY, file);
+  if (specifier.startsWith(".") || isAbsolute(specifier) || specifier === "" || file.startsWith(`${VIRTUAL}:`)) return;
+  const wanted = specifier.replace(/\.m?js$/, "");
+  const known = names.get(path);
+  if (known !== undefined && known !== wanted && known !== specifier)
+    throw new Error(`${importer} imports ${file} as ${wanted}, another module as ${known}`);
+  if (known === undefined) names.set(path, wanted);
+}
+
+function nameOf(file: string): string {
+  const path = isAbsolute(file) ? relative(REPOSITORY, file) : file;
+  return path.replace(/^(.*\/)?node_modules\//, "").replace(/\.(ts|mjs|js)$/, "");
+}
+
+async function compile(file: string): Promise<string> {
+  const source = await readFile(join(REPOSITORY, file), "utf8");
+  const { code } = await transform(source, {
+    loader: file.endsWith(".ts") ? "ts" : "js",
+    format: "esm",
+    target: TARGET,
+    supported: { "class-static-blocks": false },
+    sourcefile: file,
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+  });
+  return code.replace(/\{\s*return native\("(\w+)"\)\.call\(this(?:,[^;{}]*)?\);\s*\}/g, '@ "$1";');
+}
+
+/**
+ * The image that host.h describes.
+ * @param scale how much larger a slot and a pointer are than on the board: 2 for x64, else 1
+ */
+export function packImage(modules: readonly Module[], program: Program, board: Board, scale = 1): Buffer {
+  const { creation } = board;
+  const words = [
+    MAGIC,
+    creation.staticBytes * scale,
+    creation.chunkInitialBytes * scale,
+    creation.chunkIncrementalBytes * scale,
+    creation.heapInitialSlots,
+    creation.heapIncrementalSlots,
+    creation.stackSlots,
+    creation.keysInitial,
+    creation.keysIncremental,
+    creation.nameModulo,
+    creation.symbolModulo,
+    creation.nativeStackBytes * scale,
+    board.keysInGuest ? 1 : 0,
+    board.seed ?? 0,
+    modules.length,
+  ];
+  const parts: Buffer[] = [Buffer.from(Uint32Array.from(words).buffer)];
+  for (const module of modules) {
+    const path = Buffer.from(module.name);
+    const source = Buffer.from(module.source);
+    const zero = Buffer.alloc(1);
+    parts.push(word(isPreloaded(module.name, program.preload ?? []) ? 1 : 0), word(path.length), path, zero);
+    parts.push(word(source.length), source, zero);
+  }
+  return Buffer.concat(parts);
+}
+
+function isPreloaded(name: string, preload: readonly string[]): boolean {
+  return preload.some((pattern) => (pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
+}
+
+function word(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}

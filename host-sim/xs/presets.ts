@@ -1,0 +1,73 @@
+// The memory that each board gives to XS: the `creation` values of the Moddable SDK 8.2 for its target of the same name,
+// except where a comment says that they are ours, as the manifest's must be then.
+//
+// Sizes are those of a 32-bit machine, whose slots have 16 bytes. Keys and moduli are the SDK's defaults.
+
+export interface Creation {
+  /** One block for everything, in bytes; 0: chunks and slots have fixed areas of their own. */
+  readonly staticBytes: number;
+  readonly chunkInitialBytes: number;
+  readonly chunkIncrementalBytes: number;
+  readonly heapInitialSlots: number;
+  readonly heapIncrementalSlots: number;
+  readonly stackSlots: number;
+  readonly keysInitial: number;
+  readonly keysIncremental: number;
+  readonly nameModulo: number;
+  readonly symbolModulo: number;
+  /** The C stack of the task that runs XS, in bytes. Ours: the SDK's 10 KiB leave nothing after recover's 7 KB. */
+  readonly nativeStackBytes: number;
+}
+
+const KEYS = { keysInitial: 256, keysIncremental: 0, nameModulo: 127, symbolModulo: 127 };
+const NATIVE_STACK_BYTES = 16 * 1024;
+
+// Ours, by measurement (npm run bench). The collector runs before each growth of either side: from the SDK's 1,536 bytes
+// of chunks and 512 slots upwards it would run seven times to decode one record, where from 24 KiB each it runs once for
+// several. The SDK's stack of 384 slots overflows while a record is written. All three together are 56 KiB of the block;
+// 36 KiB stay free for a TLS session.
+const oneBlock: Creation = {
+  staticBytes: 94_208,
+  chunkInitialBytes: 24 * 1024,
+  chunkIncrementalBytes: 512,
+  heapInitialSlots: 1_536,
+  heapIncrementalSlots: 64,
+  stackSlots: 512,
+  nativeStackBytes: NATIVE_STACK_BYTES,
+  ...KEYS,
+};
+
+const twoAreas: Creation = {
+  staticBytes: 0,
+  chunkInitialBytes: 78_848,
+  chunkIncrementalBytes: 0,
+  heapInitialSlots: 4_928,
+  heapIncrementalSlots: 0,
+  stackSlots: 512,
+  nativeStackBytes: NATIVE_STACK_BYTES,
+  ...KEYS,
+};
+
+export type BoardName = "esp32" | "esp32s3" | "esp32c3" | "esp32c6";
+
+export const CREATIONS: Readonly<Record<BoardName, Creation>> = {
+  esp32: twoAreas,
+  esp32s3: twoAreas,
+  esp32c3: oneBlock,
+  esp32c6: twoAreas,
+};
+
+export const BOARD_NAMES = Object.keys(CREATIONS) as readonly BoardName[];
+
+/** Enough of everything, for what is no measurement: noble's tables, for one. */
+export const ROOMY: Creation = {
+  ...twoAreas,
+  chunkInitialBytes: 8 * 1024 * 1024,
+  chunkIncrementalBytes: 1024 * 1024,
+  heapInitialSlots: 256 * 1024,
+  heapIncrementalSlots: 64 * 1024,
+  stackSlots: 4_096,
+  keysInitial: 2_048,
+  keysIncremental: 256,
+  nativeStackBytes: 0,
+};

@@ -1,0 +1,327 @@
+// The sockets of the simulated board: bounds, order and ends over real connections, and what the link's faults do to them.
+
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Board, type BoardOptions } from "../../../host-sim/hardware/board.js";
+import { memoryStorage } from "../../../host-sim/hardware/storage.js";
+import { tcpFor } from "../../../host-sim/modules/tcp.js";
+import { tlsFor } from "../../../host-sim/modules/tls.js";
+import { udpFor } from "../../../host-sim/modules/udp.js";
+import { SntpServer } from "../../../host-sim/world/sntp-server.js";
+import { listen, pause, until } from "../ports/broker.js";
+import { makeCertificate } from "./certificate.js";
+
+interface Peer {
+  readonly endpoint: string;
+  readonly sockets: Socket[];
+  received(): Buffer;
+  close(): Promise<void>;
+}
+
+async function peer(server: Server, event: "connection" | "secureConnection" = "connection"): Promise<Peer> {
+  const sockets: Socket[] = [];
+  const chunks: Buffer[] = [];
+  server.on(event, (socket: Socket) => {
+    sockets.push(socket);
+    socket.on("data", (chunk) => chunks.push(chunk));
+    socket.on("error", () => undefined); // the board's end may break
+  });
+  const endpoint = await listen(server);
+  return {
+    endpoint,
+    sockets,
+    received: () => Buffer.concat(chunks),
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function onlineBoard(endpoint: string, options: Partial<BoardOptions> = {}): Promise<Board> {
+  const board = new Board({
+    storage: memoryStorage({ partitions: {} }),
+    network: { "peer:7": endpoint },
+    radio: { associationMs: 1, addressMs: 1 },
+    ...options,
+  });
+  board.radio.start();
+  board.radio.connect("lab", undefined);
+  await until(() => board.radio.online, "an address");
+  return board;
+}
+
+function open(board: Board) {
+  const TCP = tcpFor(() => board);
+  const heard = { readable: [] as number[], writable: [] as number[], errors: 0 };
+  const tcp = new TCP({
+    address: board.network.addressOf("peer") as string,
+    port: 7,
+    onReadable: (count) => heard.readable.push(count),
+    onWritable: (count) => heard.writable.push(count),
+    onError() {
+      heard.errors += 1;
+    },
+  });
+  return { tcp, heard };
+}
+
+test("a connection is writable first, then carries bytes both ways", async () => {
+  const other = await peer(createServer());
+  const board = await onlineBoard(other.endpoint);
+  const { tcp, heard } = open(board);
+  assert.throws(() => tcp.write(Uint8Array.of(1)), /not ready/);
+  await until(() => heard.writable.length > 0, "onWritable");
+  assert.equal(heard.writable, [5744]);
+  assert.is(tcp.write(Uint8Array.of(1, 2, 3)), 5741);
+  await until(() => other.received().length === 3, "three bytes");
+  other.sockets[0]?.write(Buffer.from([4, 5]));
+  await until(() => heard.readable.length > 0, "onReadable");
+  assert.equal([...new Uint8Array(tcp.read() as ArrayBuffer)], [4, 5]);
+  assert.is(tcp.read(), undefined);
+  tcp.format = "number";
+  other.sockets[0]?.write(Buffer.from([6]));
+  await until(() => heard.readable.length > 1, "onReadable");
+  assert.is(tcp.read(), 6);
+  tcp.close();
+  board.stop();
+  await other.close();
+});
+
+test("no more than the window waits to be read; reading lets the rest in, in order", async () => {
+  const other = await peer(createServer());
+  const board = await onlineBoard(other.endpoint);
+  const { tcp, heard } = open(board);
+  await until(() => heard.writable.length > 0, "onWritable");
+  const sent = Buffer.from(Uint8Array.from({ length: 400_000 }, (_, i) => (i * 31) & 255));
+  other.sockets[0]?.write(sent);
+  await until(() => heard.readable.at(-1) === 5744, "a full window");
+  await pause(50);
+  assert.is(Math.max(...heard.readable), 5744);
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  while (length < sent.length) {
+    const bytes = tcp.read() as ArrayBuffer | undefined;
+    if (bytes === undefined) await pause(0);
+    else {
+      assert.ok(bytes.byteLength <= 5744);
+      parts.push(new Uint8Array(bytes));
+      length += bytes.byteLength;
+    }
+  }
+  assert.ok(Buffer.concat(parts).equals(sent));
+  tcp.close();
+  board.stop();
+  await other.close();
+});
+
+test("while the link is stalled nothing passes and little is taken; then everything does, in order", async () => {
+  const other = await peer(createServer());
+  const board = await onlineBoard(other.endpoint);
+  const { tcp, heard } = open(board);
+  await until(() => heard.writable.length > 0, "onWritable");
+  board.network.link = "stalled";
+  let room = 5744;
+  let written = 0;
+  while (room >= 1000) {
+    room = tcp.write(new Uint8Array(1000).fill(written / 1000)) as number;
+    written += 1000;
+  }
+  assert.throws(() => tcp.write(new Uint8Array(1000)), /would block/);
+  other.sockets[0]?.write("hidden");
+  await pause(60);
+  assert.is(other.received().length, 0);
+  assert.equal(heard.readable, []);
+  board.network.link = "up";
+  await until(() => other.received().length === written && heard.readable.length > 0, "what was held");
+  assert.equal(
+    [...other.received()].filter((_, i) => i % 1000 === 0),
+    [0, 1, 2, 3, 4],
+  );
+  await until(() => heard.writable.at(-1) === 5744, "room again");
+  tcp.close();
+  board.stop();
+  await other.close();
+});
+
+test("a connection begun on a stalled link opens when the link is up", async () => {
+  const other = await peer(createServer());
+  const board = await onlineBoard(other.endpoint);
+  board.network.link = "stalled";
+  const { tcp, heard } = open(board);
+  await pause(60);
+  assert.equal(heard.writable, []);
+  board.network.link = "up";
+  await until(() => heard.writable.length > 0, "onWritable");
+  tcp.close();
+  board.stop();
+  await other.close();
+});
+
+test("the peer's end is told once, after its last byte was read; writes after it do nothing", async () => {
+  const other = await peer(createServer());
+  const board = await onlineBoard(other.endpoint);
+  const { tcp, heard } = open(board);
+  await until(() => heard.writable.length > 0, "onWritable");
+  other.sockets[0]?.end(Buffer.alloc(3000, 7));
+  await until(() => heard.readable.at(-1) === 3000, "3,000 bytes");
+  await pause(30);
+  assert.is(heard.errors, 0);
+  assert.is((tcp.read(2999) as ArrayBuffer).byteLength, 2999);
+  await pause(20);
+  assert.is(heard.errors, 0);
+  tcp.read(1);
+  assert.is(heard.errors, 0, "not from inside read");
+  await until(() => heard.errors > 0, "onError");
+  await pause(20);
+  assert.is(heard.errors, 1);
+  assert.is(tcp.write(Uint8Array.of(1)), undefined);
+  tcp.close();
+  assert.throws(() => tcp.write(Uint8Array.of(1)), /invalid host object/);
+  assert.throws(() => {
+    tcp.format = "buffer";
+  }, /invalid host object/);
+  tcp.close();
+  board.stop();
+  await other.close();
+});
+
+test("an access point that goes breaks every connection, and no new one opens", async () => {
+  const other = await peer(createServer());
+  const board = await onlineBoard(other.endpoint);
+  const { heard } = open(board);
+  await until(() => heard.writable.length > 0, "onWritable");
+  board.network.link = "down";
+  await until(() => heard.errors === 1, "onError");
+  assert.throws(() => open(board), /connect error/);
+  board.stop();
+  await other.close();
+});
+
+test("nobody listening, and an address that leads nowhere, are errors", async () => {
+  const other = await peer(createServer());
+  const board = await onlineBoard(other.endpoint);
+  await other.close();
+  const refused = open(board);
+  await until(() => refused.heard.errors === 1, "onError");
+  const TCP = tcpFor(() => board);
+  let errors = 0;
+  new TCP({ address: "192.0.2.1", port: 7, onError: () => (errors += 1) });
+  await until(() => errors === 1, "onError");
+  for (const wrong of [
+    { address: "peer", port: 7 },
+    { address: "10.0.0.1", port: 70_000 },
+    { address: "10.0.0.1", port: 1, format: "utf8" },
+  ])
+    assert.throws(() => new TCP(wrong));
+  board.stop();
+});
+
+test("a closed connection is silent, and its peer sees the end", async () => {
+  const other = await peer(createServer());
+  const board = await onlineBoard(other.endpoint);
+  const { tcp, heard } = open(board);
+  await until(() => heard.writable.length > 0, "onWritable");
+  let ended = false;
+  other.sockets[0]?.on("end", () => {
+    ended = true;
+  });
+  tcp.write(Uint8Array.of(1));
+  tcp.close();
+  other.sockets[0]?.write("late");
+  await until(() => ended && other.received().length === 1, "the end, after the byte");
+  await pause(20);
+  assert.equal([heard.readable, heard.errors], [[], 0]);
+  board.stop();
+  await other.close();
+});
+
+test("datagrams carry the simulated source; they are lost while the link is stalled, refused while offline", async () => {
+  const server = await SntpServer.start();
+  const board = await onlineBoard(server.endpoint);
+  const UDP = udpFor(() => board);
+  let packets = 0;
+  const udp = new UDP({
+    onReadable(count) {
+      packets += count;
+    },
+  });
+  const address = board.network.addressOf("peer") as string;
+  const request = new Uint8Array(48);
+  request[0] = 0x23;
+  udp.write(request, address, 7);
+  await until(() => packets === 1, "an answer");
+  const packet = udp.read();
+  assert.is(packet?.byteLength, 48);
+  assert.is(packet?.address, address);
+  assert.is(packet?.port, 7);
+  assert.is(udp.read(), undefined);
+  board.network.link = "stalled";
+  udp.write(request, address, 7);
+  udp.write(request, "192.0.2.1", 7);
+  await pause(50);
+  assert.is(packets, 1);
+  board.network.link = "down";
+  assert.throws(() => udp.write(request, address, 7), /send failed/);
+  assert.throws(() => udp.write(request, "peer", 7), /invalid IP/);
+  udp.close();
+  udp.close();
+  assert.throws(() => udp.read());
+  await server.close();
+  board.stop();
+});
+
+test("TLS: only a peer whose certificate the board was given, for the right name, at a believable time", async () => {
+  const certificate = makeCertificate("peer");
+  const other = await peer(
+    createTlsServer({ key: certificate.key.export({ type: "pkcs8", format: "pem" }), cert: certificate.pem }),
+    "secureConnection",
+  );
+  const board = await onlineBoard(other.endpoint);
+  const TLSSocket = tlsFor(() => board);
+  const address = board.network.addressOf("peer") as string;
+  const dial = (host: string, ca: Uint8Array) => {
+    const heard = { readable: 0, writable: [] as number[], errors: 0 };
+    const socket = new TLSSocket({
+      host,
+      address,
+      port: 7,
+      secure: { certificate: ca },
+      onReadable(count) {
+        heard.readable = count;
+      },
+      onWritable: (count) => heard.writable.push(count),
+      onError() {
+        heard.errors += 1;
+      },
+    });
+    return { socket, heard };
+  };
+  assert.throws(() => dial("peer", certificate.der), /date validation/, "it is 1970 on this board");
+  board.clock.set(1_750_000_000);
+  const good = dial("peer", certificate.der);
+  await until(() => good.heard.writable.length > 0, "a session");
+  assert.is(good.heard.writable[0], 5744 - 96);
+  good.socket.write(Uint8Array.of(1, 2, 3));
+  await until(() => other.received().length === 3, "three bytes");
+  other.sockets[0]?.write(Buffer.alloc(2000, 9));
+  await until(() => good.heard.readable === 2000, "2,000 bytes");
+  assert.equal([...new Uint8Array(good.socket.read(2) as ArrayBuffer)], [9, 9]);
+  assert.throws(() => good.socket.write(new Uint8Array(5700)), /would block/);
+  good.socket.close();
+  good.socket.format = "buffer";
+  for (const [host, ca] of [
+    ["other", certificate.der],
+    ["peer", makeCertificate("peer").der],
+  ] as const) {
+    const bad = dial(host, ca);
+    await until(() => bad.heard.errors === 1, "a refusal");
+    assert.equal(bad.heard.writable, []);
+  }
+  board.stop();
+  await other.close();
+});
+
+test.run();
