@@ -1,0 +1,160 @@
+// The command line: every mistake is one clear line on stderr and a non-zero exit, never a stack trace.
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { main } from "../../../tools/cli.js";
+import type { Output } from "../../../tools/terminal.js";
+import { TestMote } from "./records.js";
+
+const COMMAND = fileURLToPath(new URL("../../../tools/chainmote.mjs", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "chainmote-cli-"));
+const file = join(folder, "records.cborseq");
+const mote = new TestMote();
+const records = [mote.next(), mote.next()];
+writeFileSync(file, Buffer.concat(records.map((record) => record.sign1)));
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+async function run(...words: readonly string[]): Promise<{ code: number; out: string[]; err: string[] }> {
+  const out: string[] = [];
+  const err: string[] = [];
+  const output: Output = {
+    line: (text = "") => void out.push(text),
+    error: (text) => void err.push(text),
+    style: (_style, text) => text,
+  };
+  return { code: await main(words, output), out, err };
+}
+
+const MISTAKES: readonly (readonly [words: string, message: RegExp])[] = [
+  ["fly", /^chainmote: there is no command "fly" \(see chainmote --help\)$/],
+  ["--fly", /no command "--fly"/],
+  ["constructor", /no command "constructor"/],
+  ["verify", /^chainmote verify: a file of records is missing/],
+  ["verify a b", /unexpected word "b"/],
+  ["verify --fast x", /no option '--fast'/],
+  [`verify ${folder}`, /it is a folder/],
+  [`verify ${folder}/none`, /there is no such file/],
+  ["inspect", /a file of records is missing/],
+  [`inspect ${file} --record 0`, /--record takes a whole number from 1/],
+  [`inspect ${file} --record 3`, /there is no record 3; the file holds 2/],
+  ["relay", /--rpc URL is missing/],
+  ["relay --rpc ftp://x", /--rpc takes a URL that begins with http:/],
+  ["relay --rpc http://127.0.0.1 --mqtt http://x", /--mqtt takes a URL that begins with mqtt:/],
+  ["relay --rpc http://127.0.0.1 --prefix a", /--prefix takes a topic/],
+  ["relay --rpc", /option '--rpc <value>' argument missing/i],
+  ["collect", /--rpc URL is missing/],
+  [`collect --data ${folder}/c --rpc http://127.0.0.1:9 --fleet 0x12`, /--fleet takes an address and a chain/],
+  [`collect --data ${folder}/c --rpc http://127.0.0.1:9 --records-max many`, /--records-max takes a whole number/],
+  ["broker --port 99999", /--port takes a whole number from 0 to 65535, not "99999"/],
+  ["node --period 0", /--period takes a whole number from 1 to 60/],
+  ["start --records 0", /--records takes a whole number from 1/],
+  ["start --records=", /--records is empty/],
+  ["start --records -1", /--records/],
+  ["start --boards 65", /--boards takes a whole number from 1 to 64/],
+  ["start --engine z80", /--engine z80: this version has only node/],
+  ["start now", /unexpected word "now"/],
+  ["doctor --loud", /no option '--loud'/],
+];
+
+for (const [words, message] of MISTAKES)
+  test(`chainmote ${words.replaceAll(folder, "…")}`, async () => {
+    const { code, err } = await run(...words.split(" "));
+    assert.is.not(code, 0);
+    assert.is(err.length, 1, err.join("\n"));
+    assert.match(err[0] ?? "", message);
+    assert.not.match(err[0] ?? "", /\n| at .*:\d+:\d+/);
+  });
+
+test("a password in a URL is not repeated", async () => {
+  const { code, err } = await run("relay", "--rpc", "http://127.0.0.1", "--mqtt", "amqp://user:hunter2@host");
+  assert.is(code, 2);
+  assert.not.match(err.join(), /hunter2/);
+});
+
+test("control characters in foreign text do not reach the terminal", async () => {
+  const { err } = await run("verify", "no\u001b[31msuch\nfile");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+  assert.not.match(err.join(), /[\x00-\x1f]/);
+});
+
+test("every command explains itself, and so does the whole", async () => {
+  const { out } = await run("--help");
+  const verbs = [...(out[0] ?? "").matchAll(/^ {2}(\w+) /gm)].map((match) => match[1] as string);
+  assert.ok(verbs.includes("start") && verbs.includes("verify") && verbs.length >= 8);
+  for (const verb of verbs)
+    for (const words of [
+      [verb, "--help"],
+      ["help", verb],
+    ]) {
+      const { code, out } = await run(...words);
+      assert.is(code, 0);
+      assert.match(out.join("\n"), new RegExp(`^chainmote ${verb}`));
+    }
+  assert.is((await run()).code, 2);
+});
+
+test("verify prints a line per record and the sum, and exits 0; with a flipped bit it exits 1", async () => {
+  const good = await run("verify", file);
+  assert.is(good.code, 0);
+  assert.is(good.out.length, 3);
+  assert.match(good.out[2] ?? "", /^2 records of 1 mote: all hold$/);
+  const bytes = Buffer.concat(records.map((record) => record.sign1));
+  bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) ^ 1;
+  const bent = join(folder, "bent");
+  writeFileSync(bent, bytes);
+  const bad = await run("verify", bent);
+  assert.is(bad.code, 1);
+  assert.match(bad.out.join("\n"), /^ {4}2 {2}FAIL .*seq 1.*\n *not signature: .*\(signature-invalid\)$/m);
+  const machine = await run("verify", bent, "--json");
+  const objects = machine.out.map((line) => JSON.parse(line) as { ok: boolean; fault?: { code: string } });
+  assert.equal(
+    objects.map(({ ok }) => ok),
+    [true, false, false],
+  );
+  assert.is(objects[1]?.fault?.code, "signature-invalid");
+  assert.is((await run("verify", bent, "--quiet")).out.length, 3);
+});
+
+test("inspect prints head, time and its quality, and values with units", async () => {
+  const { code, out } = await run("inspect", file, "--record", "2");
+  assert.is(code, 0);
+  const text = out.join("\n");
+  assert.match(text, /time +2027-01-15 08:00:01 UTC \(bounded by a verified header\)/);
+  assert.match(text, /head +block 7 of eip155:31337, 0x0707/);
+  assert.match(text, /mote\/temperature +21\.31 °C/);
+  assert.match(text, /mote\/humidity +45\.5 % RH/);
+  const machine = await run("inspect", file, "--json");
+  assert.equal(
+    machine.out.map((line) => (JSON.parse(line) as { seq: number }).seq),
+    [0, 1],
+  );
+});
+
+test("doctor names what is missing and its package, and finds what runs this test", async () => {
+  const { code, out } = await run("doctor", "--json");
+  assert.is(code, 0);
+  const { findings } = JSON.parse(out[0] ?? "") as { findings: { name: string; found: boolean; fix: string }[] };
+  assert.ok(findings.find(({ name }) => name === "Node.js")?.found);
+  for (const { fix } of findings) assert.match(fix, /^apt install |https:/);
+});
+
+test("as a program: help, version, a file on stdin, a mistake, a reader that goes away", () => {
+  const program = (words: readonly string[], input?: Buffer) =>
+    spawnSync(process.execPath, [COMMAND, ...words], { encoding: "utf8", ...(input === undefined ? {} : { input }) });
+  assert.match(program(["--version"]).stdout, /^\d+\.\d+\.\d+\n$/);
+  const stdin = program(["verify", "-"], Buffer.concat(records.map((record) => record.sign1)));
+  assert.is(stdin.status, 0, stdin.stderr);
+  assert.not.ok(stdin.stdout.includes("\u001b"));
+  const empty = program(["verify", "-"], Buffer.alloc(0));
+  assert.is(empty.status, 1);
+  assert.match(empty.stderr, /^chainmote verify: stdin: it is empty[^\n]*\n$/);
+  const gone = spawnSync("sh", ["-c", `"${process.execPath}" "${COMMAND}" verify "${file}" | true`], { encoding: "utf8" });
+  assert.is(gone.stderr, "");
+});
+
+test.run();

@@ -1,0 +1,121 @@
+// `chainmote verify`: every single flipped bit is noticed at the record that has it; gaps, reboots, forks and
+// equivocation are told; damage is stepped over.
+
+import fc from "fast-check";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { concat } from "../../../firmware/bytes.js";
+import { engine } from "../../../tools/crypto/engine.js";
+import { Judge, type Verdict } from "../../../tools/verify/judge.js";
+import { pieces } from "../../../tools/verify/sequence.js";
+import { TestMote, type TestRecord } from "./records.js";
+
+function judge(file: Uint8Array): Verdict[] {
+  const judge = new Judge(engine);
+  return [...pieces(file)].map((piece) => judge.judge(piece));
+}
+
+function fileOf(...records: readonly TestRecord[]): Uint8Array {
+  return concat(...records.map((record) => record.sign1));
+}
+
+const codes = (verdicts: readonly Verdict[]): string[] => verdicts.map((verdict) => verdict.fault?.code ?? "holds");
+
+test("a file of chained records of two motes holds", () => {
+  const [a, b] = [new TestMote(), new TestMote()];
+  const verdicts = judge(fileOf(a.next(), b.next(), a.next(), a.next({ boot: 2 }), b.next({ gap: 3 })));
+  assert.equal(codes(verdicts), Array(5).fill("holds"));
+  for (const verdict of verdicts) assert.equal(verdict.holds, ["form", "signature", "payload", "seq", "chain"]);
+  assert.equal(verdicts[3]?.notes, ["rebooted (boot 1 to 2)"]);
+  assert.equal(verdicts[4]?.notes, ["3 samples were lost before it (gap)"]);
+});
+
+test("any single bit flipped: the record that has it is named, with a reason, and no other one fails", () => {
+  const mote = new TestMote();
+  const records = [mote.next(), mote.next(), mote.next()];
+  const file = fileOf(...records);
+  const ends: number[] = [];
+  for (const { sign1 } of records) ends.push((ends.at(-1) ?? 0) + sign1.length);
+  // The middle record bit by bit, and the two others at every fifth bit.
+  for (let bit = 0; bit < file.length * 8; bit += 1) {
+    const record = ends.findIndex((end) => bit >> 3 < end);
+    if (record !== 1 && bit % 5 !== 0) continue;
+    file[bit >> 3] = (file[bit >> 3] as number) ^ (1 << (bit & 7));
+    const verdicts = judge(file);
+    file[bit >> 3] = (file[bit >> 3] as number) ^ (1 << (bit & 7));
+    const failed = verdicts.filter((verdict) => verdict.fault !== undefined);
+    assert.is(failed.length, 1, `bit ${bit}: ${codes(verdicts)}`);
+    assert.is(failed[0]?.index, record + 1, `bit ${bit}: ${codes(verdicts)}`);
+    assert.ok((failed[0]?.fault?.detail.length ?? 0) > 10);
+    assert.is(verdicts.length, 3);
+  }
+});
+
+test("a removed record breaks the chain at the one after it", () => {
+  const mote = new TestMote();
+  const [a, , c] = [mote.next(), mote.next(), mote.next()] as [TestRecord, TestRecord, TestRecord];
+  assert.equal(codes(judge(fileOf(a, c))), ["holds", "chain-broken"]);
+});
+
+test("a file that begins in the middle leaves the chain open there, and says so", () => {
+  const mote = new TestMote();
+  mote.next();
+  const [verdict] = judge(fileOf(mote.next()));
+  assert.is(verdict?.fault, undefined);
+  assert.not.ok(verdict?.holds.includes("chain"));
+  assert.match(verdict?.notes[0] ?? "", /begins at seq 1/);
+});
+
+test("equivocation, fork, falling seq and falling boot are told with the record that they contradict", () => {
+  const mote = new TestMote();
+  const first = mote.next();
+  const second = mote.next();
+  const twin = mote.make({ seq: 1, prev: first.digest, time: 1_900_000_000 });
+  const fork = mote.make({ seq: 5, prev: first.digest });
+  const verdicts = judge(fileOf(first, second, twin, fork));
+  assert.equal(codes(verdicts), ["holds", "holds", "equivocation", "fork"]);
+  assert.match(verdicts[2]?.fault?.detail ?? "", /record number 2/);
+  assert.match(verdicts[3]?.fault?.detail ?? "", /record number 2/);
+  const other = new TestMote();
+  const [x, y] = [other.next({ boot: 3, seq: 4 }), other.next({ boot: 3 })] as [TestRecord, TestRecord];
+  assert.equal(codes(judge(fileOf(y, x))), ["holds", "seq-not-rising"]);
+  assert.equal(codes(judge(fileOf(x, other.make({ seq: 9, prev: x.digest, boot: 2 })))), ["holds", "boot-not-rising"]);
+  const begins = other.make({ seq: 10, boot: 3, prev: new Uint8Array(32) });
+  assert.equal(codes(judge(fileOf(x, begins))), ["holds", "fork"]);
+  assert.equal(codes(judge(fileOf(y, begins))), ["holds", "chain-broken"]);
+});
+
+test("the same record twice is no fault, and is said", () => {
+  const record = new TestMote().next();
+  const verdicts = judge(fileOf(record, record));
+  assert.equal(codes(verdicts), ["holds", "holds"]);
+  assert.match(verdicts[1]?.notes[0] ?? "", /same record as number 1/);
+});
+
+test("a new stream begins its own chain; prev may not reach into another", () => {
+  const mote = new TestMote();
+  const first = mote.next();
+  const anew = mote.make({ stream: 1, seq: 0, prev: new Uint8Array(32) });
+  const astray = mote.make({ stream: 2, seq: 0, prev: first.digest });
+  assert.equal(codes(judge(fileOf(first, anew, astray))), ["holds", "holds", "chain-foreign"]);
+});
+
+test("noise of any kind becomes broken pieces that cover every byte, and records around it still hold", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 200 }), fc.uint8Array({ maxLength: 64 }), (noise, more) => {
+      const mote = new TestMote();
+      const [a, b] = [mote.next(), mote.next()] as [TestRecord, TestRecord];
+      const file = concat(noise, a.sign1, more, b.sign1);
+      let offset = 0;
+      for (const piece of pieces(file)) {
+        assert.is(piece.offset, offset);
+        offset += piece.bytes.length;
+      }
+      assert.is(offset, file.length);
+      assert.is(judge(file).filter((verdict) => verdict.fault === undefined).length, 2);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test.run();

@@ -1,0 +1,80 @@
+// The verbs of the `chainmote` command.
+//
+// Promises: bad input to any of them is one clear line on stderr and a non-zero exit (2 for a mistake in the command
+// line, 1 for everything else), never a stack trace. Commands are loaded when they are asked for.
+
+import { readFileSync } from "node:fs";
+import { CommandError, type Output, plainText, terminalOutput, UsageError } from "./terminal.js";
+
+/** EX_SOFTWARE of sysexits.h. */
+const EXIT_INTERNAL = 70;
+
+interface Command {
+  readonly usage: string;
+  run(words: readonly string[], output: Output): Promise<number>;
+}
+
+const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Promise<Command>]>> = {
+  start: ["the whole system on this machine: node, broker, relay, collector, boards", () => import("./commands/start.js")],
+  verify: ["checks a file of records without any network", () => import("./commands/verify.js")],
+  inspect: ["prints records readably", () => import("./commands/inspect.js")],
+  collect: ["verifies and stores records, or exports those stored", () => import("./commands/collect.js")],
+  relay: ["carries headers from an Ethereum node to motes", () => import("./commands/relay.js")],
+  broker: ["a local MQTT broker", () => import("./commands/broker.js")],
+  node: ["a local Ethereum node that seals a Clique chain", () => import("./commands/node.js")],
+  doctor: ["says what is installed, and what is missing for which use", () => import("./commands/doctor.js")],
+};
+
+/** Runs one command line and answers its exit code; every failure has been told then. */
+export async function main(words: readonly string[], output: Output = terminalOutput()): Promise<number> {
+  const [verb, ...rest] = words;
+  const name = verb !== undefined && Object.hasOwn(VERBS, verb) ? `chainmote ${verb}` : "chainmote";
+  const tell = (error: unknown): void => {
+    const text = plainText(error instanceof Error ? error.message : String(error), 1000);
+    output.error(`${name}: ${text}${error instanceof UsageError ? ` (see ${name} --help)` : ""}`);
+  };
+  // A mistake of ours outside the command's own course: still one line, and an exit code that says so.
+  const uncaught = (error: unknown): void => {
+    tell(error);
+    process.exit(EXIT_INTERNAL);
+  };
+  process.on("uncaughtException", uncaught);
+  try {
+    return await dispatch(verb, rest, output);
+  } catch (error) {
+    tell(error);
+    return error instanceof CommandError ? error.exitCode : 1;
+  } finally {
+    process.off("uncaughtException", uncaught);
+  }
+}
+
+async function dispatch(verb: string | undefined, words: readonly string[], output: Output): Promise<number> {
+  if (verb === "--version" || verb === "-v") {
+    output.line(version());
+    return 0;
+  }
+  if (verb === undefined || verb === "--help" || verb === "-h" || verb === "help") {
+    const about = words[0] === undefined ? undefined : VERBS[words[0]];
+    output.line(about === undefined ? overview() : (await about[1]()).usage);
+    return verb === undefined ? 2 : 0;
+  }
+  const entry = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
+  if (entry === undefined) throw new UsageError(`there is no command "${plainText(verb, 40)}"`);
+  const command = await entry[1]();
+  if (words.includes("--help") || words.includes("-h")) {
+    output.line(command.usage);
+    return 0;
+  }
+  return command.run(words, output);
+}
+
+export function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+  return version;
+}
+
+function overview(): string {
+  const lines = Object.entries(VERBS).map(([verb, [summary]]) => `  ${verb.padEnd(9)} ${summary}`);
+  return ["chainmote COMMAND [OPTIONS]", "", ...lines, "", "chainmote COMMAND --help says more; chainmote --version."].join("\n");
+}

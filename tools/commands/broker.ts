@@ -1,0 +1,27 @@
+// chainmote broker: a local MQTT broker, for trying things out.
+
+import { LocalBroker } from "../mqtt/broker.js";
+import { readWords } from "../options.js";
+import { untilTold } from "../processes/end.js";
+import { CommandError, type Output } from "../terminal.js";
+
+export const usage = `chainmote broker [--port N] [--json]
+
+An MQTT 3.1.1 broker on 127.0.0.1 that keeps nothing on disk.
+
+  --port N  port to listen on (default 1883; 0 takes a free one)
+  --json    prints {"event":"listening","url":…}`;
+
+const DEFAULT_PORT = 1883;
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = readWords(words, { port: { type: "string" }, json: { type: "boolean" } });
+  const port = options.number("port", 0, 65_535) ?? DEFAULT_PORT;
+  const broker = await LocalBroker.start(port).catch((error: NodeJS.ErrnoException) => {
+    throw new CommandError(error.code === "EADDRINUSE" ? `port ${port} is in use` : error.message);
+  });
+  output.line(options.has("json") ? JSON.stringify({ event: "listening", url: broker.url }) : `broker: ${broker.url}`);
+  await untilTold();
+  await broker.close();
+  return 0;
+}

@@ -1,0 +1,183 @@
+// chainmote collect: verifies and stores records and answers with receipts; or exports the records that are stored.
+
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { toHex } from "../../firmware/bytes.js";
+import { Collector, type CollectorEvent } from "../collector/collector.js";
+import { openPglite, openPostgres } from "../collector/database.js";
+import { exportRecords } from "../collector/export.js";
+import { RecordStore } from "../collector/store.js";
+import { engine } from "../crypto/engine.js";
+import { KeyFile } from "../crypto/key-file.js";
+import { EthereumRpc } from "../ethereum/rpc.js";
+import { checkUrl, publicUrl, readWords } from "../options.js";
+import { Backoff, pause } from "../processes/backoff.js";
+import { untilTold } from "../processes/end.js";
+import { acquireLock, LockHeld } from "../processes/lock.js";
+import { CommandError, type Output, plainText, plural, shortHex, UsageError } from "../terminal.js";
+import { checkPrefix, DEFAULT_MQTT, MQTT_SCHEMES, mqttFromEnvironment } from "./relay.js";
+
+export const usage = `chainmote collect --rpc URL [--mqtt URL] [--prefix P/] [--data DIR] [--fleet ADDRESS@CHAIN] [--json] [--verbose]
+chainmote collect --export FILE [--data DIR]
+
+Takes records from a broker, verifies and stores them, and answers each with a signed receipt.
+The second form writes the stored records to a file (a CBOR sequence, in order) and ends.
+
+  --rpc URL        JSON-RPC of the node that knows the chain, http(s)://…
+  --mqtt URL       broker, mqtt(s)://user:password@host:port (or MQTT_URL; default mqtt://127.0.0.1:1883)
+  --prefix P/      put before every topic
+  --data DIR       folder of the store and of the collector's key (default .chainmote/collector)
+  --fleet A@C      take records of this fleet only: registry's address, and its chain (CAIP-2)
+  --records-max N  store no more than N new records
+  --export-at-end FILE  write the stored records there when ending
+  --json           one object per event
+  --verbose        duplicates too
+
+With DATABASE_URL set (postgres://…) records go to that server instead of the folder.`;
+
+const LOCK_WAIT_MS = 10_000;
+const NODE_RETRY = { firstMs: 250, maxMs: 5000 };
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = readWords(words, {
+    rpc: { type: "string" },
+    mqtt: { type: "string" },
+    prefix: { type: "string" },
+    data: { type: "string" },
+    fleet: { type: "string" },
+    chain: { type: "string" },
+    "records-max": { type: "string" },
+    export: { type: "string" },
+    "export-at-end": { type: "string" },
+    json: { type: "boolean" },
+    verbose: { type: "boolean" },
+  });
+  const directory = options.text("data") ?? join(".chainmote", "collector");
+  const exportPath = options.text("export");
+  const json = options.has("json");
+  if (exportPath !== undefined) {
+    const count = await withStore(directory, (store) => exportTo(store, exportPath));
+    output.line(
+      json
+        ? JSON.stringify({ event: "exported", file: exportPath, records: count })
+        : `${plural(count, "record")} in ${exportPath}`,
+    );
+    return 0;
+  }
+  const rpc = options.url("rpc", ["http", "https"]);
+  if (rpc === undefined) throw new UsageError("--rpc URL is missing (or --export FILE)");
+  const mqtt = options.url("mqtt", MQTT_SCHEMES) ?? mqttFromEnvironment() ?? DEFAULT_MQTT;
+  const prefix = checkPrefix(options.text("prefix"));
+  const fleet = readFleet(options.text("fleet"));
+  const recordsMax = options.number("records-max", 1, 1_000_000_000);
+  const exportAtEnd = options.text("export-at-end");
+  const told = untilTold();
+  return withStore(directory, async (store) => {
+    const key = KeyFile.openOrCreate(join(directory, "collector.key"));
+    const chain = options.text("chain") ?? (await chainOf(rpc, told, output));
+    if (chain === undefined) return 0;
+    const collector = new Collector({
+      ...{ store, key, engine, mqtt, rpc, chain, prefix },
+      ...(fleet === undefined ? {} : { fleet }),
+      ...(recordsMax === undefined ? {} : { recordsMax }),
+      onEvent(event) {
+        if (json) output.line(JSON.stringify(event));
+        else if (options.has("verbose") || !(event.event === "stored" && event.duplicate)) output.line(collectorText(event));
+      },
+    });
+    const address = `0x${toHex(key.address)}`;
+    if (json) output.line(JSON.stringify({ event: "collecting", collector: address, ...(await store.counts()) }));
+    else
+      output.line(`collector ${address}: ${publicUrl(mqtt)}, ${plural((await store.counts()).stored, "record")} stored so far`);
+    await told;
+    await collector.close();
+    if (exportAtEnd !== undefined) {
+      const count = await exportTo(store, exportAtEnd);
+      if (json) output.line(JSON.stringify({ event: "exported", file: exportAtEnd, records: count }));
+    }
+    return 0;
+  });
+}
+
+/** Opens the store of a folder, or of DATABASE_URL, for as long as `work` runs. */
+async function withStore<T>(directory: string, work: (store: RecordStore) => Promise<T>): Promise<T> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const lock = await acquireLock(join(directory, "collector.lock"), LOCK_WAIT_MS).catch((error: unknown) => {
+    if (!(error instanceof LockHeld)) throw error;
+    throw new CommandError(`${error.message}, which has to end first`);
+  });
+  try {
+    const url = process.env.DATABASE_URL;
+    const database =
+      url === undefined || url === ""
+        ? await openPglite(resolve(directory, "records"))
+        : await openPostgres(checkUrl("DATABASE_URL", url, ["postgres", "postgresql"]));
+    const store = await RecordStore.open(database).catch(async (error: Error) => {
+      await database.close();
+      throw new CommandError(`the store cannot be opened: ${plainText(error.message)}`);
+    });
+    try {
+      return await work(store);
+    } finally {
+      await store.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+async function exportTo(store: RecordStore, path: string): Promise<number> {
+  try {
+    return await exportRecords(store, path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new CommandError(`${path}: ${code === "EACCES" || code === "EPERM" ? "it may not be written" : plainText(message)}`);
+  }
+}
+
+/** The node's own chain, asked until it answers. */
+async function chainOf(url: string, told: Promise<void>, output: Output): Promise<string | undefined> {
+  const rpc = new EthereumRpc(url);
+  const backoff = new Backoff(NODE_RETRY);
+  const end = new AbortController();
+  void told.then(() => end.abort());
+  for (let attempt = 0; !end.signal.aborted; attempt += 1) {
+    try {
+      const id = Number(await rpc.call("eth_chainId"));
+      if (Number.isSafeInteger(id) && id > 0) return `eip155:${id}`;
+      throw new Error("the node gave no chain id");
+    } catch (error) {
+      if (attempt === 0) output.error(`chainmote collect: waiting for the node: ${plainText((error as Error).message)}`);
+      await pause(backoff.next(), end.signal);
+    }
+  }
+  return undefined;
+}
+
+function readFleet(text: string | undefined): { registry: Uint8Array; chain: string } | undefined {
+  if (text === undefined) return undefined;
+  const match = /^0x([0-9a-fA-F]{40})@([-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32})$/.exec(text);
+  if (match === null) throw new UsageError("--fleet takes an address and a chain, such as 0x…@eip155:31337");
+  return { registry: new Uint8Array(Buffer.from(match[1] as string, "hex")), chain: match[2] as string };
+}
+
+export function collectorText(event: CollectorEvent): string {
+  switch (event.event) {
+    case "connected":
+      return "broker connected";
+    case "back":
+      return `${event.to} is back`;
+    case "lost":
+      return `${event.to} lost: ${plainText(event.reason)}; next attempt in ${event.retryMs} ms`;
+    case "refused":
+      return `refused on ${plainText(event.topic, 100)}: ${plainText(event.detail)} (${event.code})`;
+    case "stored":
+      return `${shortHex(event.mote)} seq ${event.seq} ${event.duplicate ? "was stored already" : "stored"}`;
+    case "verified":
+      return `${shortHex(event.mote)} seq ${event.seq} verified`;
+    case "head-unknown":
+      return `head #${event.number} ${shortHex(event.hash)} is not the node's: ${event.detail}`;
+    case "evidence":
+      return `${event.kind} of ${shortHex(event.a.mote)}: seq ${event.a.seq} ${shortHex(event.a.digest)} and seq ${event.b.seq} ${shortHex(event.b.digest)}`;
+  }
+}

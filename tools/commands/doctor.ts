@@ -1,0 +1,137 @@
+// chainmote doctor: what is installed on this machine, what is missing, and which Debian package brings it.
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readWords } from "../options.js";
+import { type Output, plainText } from "../terminal.js";
+
+export const usage = `chainmote doctor [--json]
+
+Says what is installed and what is missing, for each use. Exit code: 0 unless something essential is missing.`;
+
+interface Finding {
+  readonly name: string;
+  readonly use: string;
+  readonly essential: boolean;
+  readonly found: boolean;
+  readonly detail: string;
+  /** What brings it. */
+  readonly fix: string;
+}
+
+const PROBE_MS = 10_000;
+const NODE_MIN = "20.19";
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = readWords(words, { json: { type: "boolean" } });
+  const findings = probeAll();
+  const missing = findings.filter((finding) => finding.essential && !finding.found);
+  if (options.has("json")) output.line(JSON.stringify({ ok: missing.length === 0, findings }));
+  else print(findings, output);
+  return missing.length === 0 ? 0 : 1;
+}
+
+function print(findings: readonly Finding[], output: Output): void {
+  const width = Math.max(...findings.map((finding) => finding.name.length));
+  let use = "";
+  for (const finding of findings) {
+    if (finding.use !== use) {
+      if (use !== "") output.line();
+      use = finding.use;
+      output.line(output.style("bold", use));
+    }
+    const mark = finding.found ? output.style("green", "ok     ") : output.style(finding.essential ? "red" : "yellow", "missing");
+    output.line(`  ${mark}  ${finding.name.padEnd(width)}  ${finding.found ? finding.detail : `bring it with: ${finding.fix}`}`);
+  }
+}
+
+function probeAll(): readonly Finding[] {
+  const run = "run the system and its tests (npm start, npm test)";
+  const engine32 = "the real engine with a board's memory (--engine xs)";
+  const chip = "the engine as an ESP32-C3 runs it (--engine rv32)";
+  const interop = "tests against another broker";
+  const board = "a real board";
+  return [
+    { ...named("Node.js", run, true, `node ${NODE_MIN} or newer, https://nodejs.org`), ...node() },
+    { ...named("npm", run, true, "apt install npm"), ...program("npm", ["--version"]) },
+    { ...named("C compiler", engine32, false, "apt install gcc libc6-dev"), ...program("cc", ["--version"]) },
+    { ...named("32-bit C", engine32, false, "apt install gcc-multilib"), ...compiles("cc", ["-m32"]) },
+    {
+      ...named("RISC-V gcc", chip, false, "apt install gcc-riscv64-unknown-elf"),
+      ...program("riscv64-unknown-elf-gcc", ["--version"]),
+    },
+    {
+      ...named("picolibc", chip, false, "apt install picolibc-riscv64-unknown-elf"),
+      ...compiles("riscv64-unknown-elf-gcc", ["--specs=picolibc.specs", "-march=rv32imc", "-mabi=ilp32"]),
+    },
+    { ...named("QEMU", chip, false, "apt install qemu-system-misc"), ...program("qemu-system-riscv32", ["--version"]) },
+    { ...named("mosquitto", interop, false, "apt install mosquitto"), ...program("mosquitto", ["-h"], ["/usr/sbin/mosquitto"]) },
+    {
+      ...named("Moddable SDK", board, false, "https://github.com/Moddable-OpenSource/moddable, and MODDABLE set to it"),
+      ...moddable(),
+    },
+    {
+      ...named("ESP-IDF", board, false, "https://docs.espressif.com/projects/esp-idf, and IDF_PATH set to it"),
+      ...folder("IDF_PATH", "tools/idf.py"),
+    },
+  ];
+}
+
+type Probe = Pick<Finding, "found" | "detail">;
+
+function named(name: string, use: string, essential: boolean, fix: string): Omit<Finding, keyof Probe> {
+  return { name, use, essential, fix };
+}
+
+function node(): Probe {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const [majorMin = 0, minorMin = 0] = NODE_MIN.split(".").map(Number);
+  return { found: major > majorMin || (major === majorMin && minor >= minorMin), detail: process.versions.node };
+}
+
+/** The first line that a program says about its version. */
+function program(name: string, words: readonly string[], elsewhere: readonly string[] = []): Probe {
+  for (const candidate of [name, ...elsewhere.filter((path) => existsSync(path))]) {
+    const { error, stdout, stderr } = spawnSync(candidate, words, {
+      timeout: PROBE_MS,
+      encoding: "utf8",
+      shell: process.platform === "win32",
+    });
+    if (error !== undefined) continue;
+    const line = `${stdout}\n${stderr}`.split("\n").find((text) => text.trim() !== "") ?? "";
+    return { found: true, detail: plainText(line, 70) };
+  }
+  return { found: false, detail: "" };
+}
+
+/** Whether a small program that needs the C library's headers compiles. */
+function compiles(compiler: string, words: readonly string[]): Probe {
+  const directory = mkdtempSync(join(tmpdir(), "chainmote-doctor-"));
+  try {
+    const source = join(directory, "probe.c");
+    writeFileSync(
+      source,
+      '#include <stdio.h>\n#include <stdint.h>\nint main(void) { return (int)sizeof(uintptr_t) - 4 + puts("") * 0; }\n',
+    );
+    const { error, status } = spawnSync(compiler, [...words, "-c", source, "-o", join(directory, "probe.o")], {
+      timeout: PROBE_MS,
+    });
+    return { found: error === undefined && status === 0, detail: words.join(" ") };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function moddable(): Probe {
+  const sdk = folder("MODDABLE", "xs");
+  if (!sdk.found) return sdk;
+  const tools = program("mcconfig", ["-v"]);
+  return tools.found ? sdk : { found: false, detail: "" };
+}
+
+function folder(variable: string, inside: string): Probe {
+  const path = process.env[variable] ?? "";
+  return { found: path !== "" && existsSync(join(path, inside)), detail: plainText(path, 70) };
+}

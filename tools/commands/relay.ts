@@ -1,0 +1,77 @@
+// chainmote relay: carries raw headers from an Ethereum node to motes.
+
+import { checkUrl, publicUrl, readWords } from "../options.js";
+import { untilTold } from "../processes/end.js";
+import { Relay, type RelayEvent } from "../relay/relay.js";
+import { type Output, plainText, UsageError } from "../terminal.js";
+
+export const usage = `chainmote relay --rpc URL [--mqtt URL] [--prefix P/] [--chain ID] [--json] [--verbose]
+
+Publishes the newest header of an Ethereum node, retained, and answers motes that ask for others.
+
+  --rpc URL     JSON-RPC of the node, http(s)://…
+  --mqtt URL    broker, mqtt(s)://user:password@host:port (or MQTT_URL; default mqtt://127.0.0.1:1883)
+  --prefix P/   put before every topic
+  --chain ID    CAIP-2; asked of the node where absent
+  --json        one object per event
+  --verbose     every head and every answer`;
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = readWords(words, {
+    rpc: { type: "string" },
+    mqtt: { type: "string" },
+    prefix: { type: "string" },
+    chain: { type: "string" },
+    json: { type: "boolean" },
+    verbose: { type: "boolean" },
+  });
+  const rpc = options.url("rpc", ["http", "https"]);
+  if (rpc === undefined) throw new UsageError("--rpc URL is missing");
+  const mqtt = options.url("mqtt", MQTT_SCHEMES) ?? mqttFromEnvironment() ?? DEFAULT_MQTT;
+  const prefix = checkPrefix(options.text("prefix"));
+  const chain = options.text("chain");
+  const show = (event: RelayEvent): void => {
+    if (options.has("json")) output.line(JSON.stringify(event));
+    else if (options.has("verbose") || !QUIET.has(event.event)) output.line(relayText(event));
+  };
+  if (!options.has("json")) output.line(`relay: ${publicUrl(rpc)} to ${publicUrl(mqtt)}`);
+  const relay = new Relay({ rpc, mqtt, prefix, ...(chain === undefined ? {} : { chain }), onEvent: show });
+  await untilTold();
+  await relay.close();
+  return 0;
+}
+
+export const MQTT_SCHEMES = ["mqtt", "mqtts"];
+export const DEFAULT_MQTT = "mqtt://127.0.0.1:1883";
+/** What a person sees only with --verbose. */
+const QUIET = new Set<RelayEvent["event"]>(["head", "answered"]);
+
+/** MQTT_URL, where it is set. */
+export function mqttFromEnvironment(): string | undefined {
+  const url = process.env.MQTT_URL;
+  return url === undefined || url === "" ? undefined : checkUrl("MQTT_URL", url, MQTT_SCHEMES);
+}
+
+export function checkPrefix(prefix: string | undefined): string {
+  if (prefix === undefined) return "";
+  if (!prefix.endsWith("/") || /[+#\0]/.test(prefix))
+    throw new UsageError('--prefix takes a topic that ends in "/", without wildcards');
+  return prefix;
+}
+
+export function relayText(event: RelayEvent): string {
+  switch (event.event) {
+    case "connected":
+      return `${event.to} connected`;
+    case "lost":
+      return `${event.to} lost: ${plainText(event.reason)}; next attempt in ${event.retryMs} ms`;
+    case "head":
+      return `head #${event.number} ${event.hash}${event.rebuilt ? " (rebuilt from JSON)" : ""}`;
+    case "hash-differs":
+      return `head #${event.number}: ${event.detail}`;
+    case "answered":
+      return `answered ${event.to}: ${event.given} of ${event.asked} headers from #${event.from}`;
+    case "refused":
+      return `refused a request: ${plainText(event.detail)} (${event.code})`;
+  }
+}

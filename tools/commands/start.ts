@@ -1,0 +1,181 @@
+// chainmote start: the whole system on this machine, in one command.
+
+import { mkdirSync } from "node:fs";
+import { relative, resolve } from "node:path";
+import { version } from "../cli.js";
+import { publicUrl, readWords } from "../options.js";
+import { pause } from "../processes/backoff.js";
+import { BoundedLog } from "../processes/bounded-log.js";
+import { untilTold } from "../processes/end.js";
+import { acquireLock, LockHeld } from "../processes/lock.js";
+import { DEFAULT_DATA, layoutOf } from "../start/project.js";
+import { Screen } from "../start/screen.js";
+import { type Fact, System } from "../start/system.js";
+import { Tally } from "../start/tally.js";
+import { CommandError, type Output, plural, UsageError } from "../terminal.js";
+import { checkPrefix, mqttFromEnvironment } from "./relay.js";
+
+export const usage = `chainmote start [--records N] [--boards M] [--data DIR] [--json] [--verbose]
+
+Runs an Ethereum node, a broker, a relay, a collector and simulated boards on this machine, until Ctrl-C.
+
+  --records N    end once N records are stored and verified
+  --boards M     1 to 64 boards (default 1)
+  --data DIR     where everything is kept (default .chainmote in the project); a second start goes on from there
+  --export FILE  write the records there when ending (default records.cborseq in the data folder)
+  --engine NAME  where the firmware runs: node
+  --period S     seconds between blocks, 1 to 60 (default 1; a chain keeps its own)
+  --sample MS    milliseconds between samples, 50 to 86400000 (default 2000)
+  --prefix P/    put before every MQTT topic
+  --json         one object per event
+  --verbose      every event of every part
+
+With MQTT_URL set (mqtt://user:password@host:port) that broker is used, with DATABASE_URL (postgres://…) that database.`;
+
+const BOARDS_MAX = 64;
+const RECORDS_MAX = 1_000_000;
+const SAMPLE_MS = 2000;
+const ENGINES = ["node"];
+/** How long the folder's last owner may take to be gone. */
+const LOCK_WAIT_MS = 3000;
+/** How long the receipts of the last records may take, once all are verified. */
+const RECEIPTS_MS = 3000;
+/** Without any progress for so long, and enough records stored, those cannot be verified. */
+const STALL_MS = 120_000;
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = readWords(words, {
+    records: { type: "string" },
+    boards: { type: "string" },
+    data: { type: "string" },
+    export: { type: "string" },
+    engine: { type: "string" },
+    board: { type: "string" },
+    period: { type: "string" },
+    sample: { type: "string" },
+    prefix: { type: "string" },
+    json: { type: "boolean" },
+    verbose: { type: "boolean" },
+  });
+  const records = options.number("records", 1, RECORDS_MAX);
+  const boards = options.number("boards", 1, BOARDS_MAX) ?? 1;
+  const periodS = options.number("period", 1, 60) ?? 1;
+  const sampleMs = options.number("sample", 50, 86_400_000) ?? SAMPLE_MS;
+  const engine = options.text("engine") ?? "node";
+  if (!ENGINES.includes(engine)) throw new UsageError(`--engine ${engine}: this version has only ${ENGINES.join(", ")}`);
+  if (options.text("board") !== undefined)
+    throw new UsageError("--board needs an engine with a board's memory, which this version has not");
+  const prefix = checkPrefix(options.text("prefix"));
+  const mqtt = mqttFromEnvironment();
+  if (mqtt !== undefined && !mqtt.startsWith("mqtt:"))
+    throw new UsageError("MQTT_URL takes mqtt:// here: the boards' configuration would need the broker's CA");
+  const data = resolve(options.text("data") ?? DEFAULT_DATA);
+  const layout = layoutOf(data);
+  const exportPath = resolve(options.text("export") ?? layout.records);
+
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  const lock = await acquireLock(layout.lock, LOCK_WAIT_MS).catch((error: unknown) => {
+    throw error instanceof LockHeld ? new CommandError(`${error.message}, which has to end first`) : error;
+  });
+  try {
+    const screen = new Screen(output, new BoundedLog(layout.log), { json: options.has("json"), verbose: options.has("verbose") });
+    const tally = new Tally();
+    const told = untilTold();
+    const done = records === undefined ? undefined : new Signal();
+    const system = new System({
+      ...{ layout, boards, periodS, sampleMs, prefix, exportPath },
+      ...(mqtt === undefined ? {} : { mqtt }),
+      ...(records === undefined ? {} : { recordsMax: () => records - tally.done }),
+      onEvent(source, event) {
+        screen.show(source, event);
+        if (tally.take(source, event) && records !== undefined && tally.done >= records) done?.give();
+      },
+    });
+    screen.say(
+      `${output.style("bold", `chainmote ${version()}`)}  ${output.style("dim", `data in ${shown(data)}; Ctrl-C ends all`)}`,
+    );
+    screen.say(output.style("dim", "starting; the first time in a folder takes longest"));
+    let failure: string | undefined;
+    const over = new AbortController();
+    try {
+      const started = system.start((fact) => showFact(fact, screen)).then(() => screen.say());
+      await Promise.race([started, told]);
+      await Promise.race([told, ...(done === undefined ? [] : [done.given, stalled(tally, records ?? 0, over.signal)])]);
+      if (records !== undefined && tally.done >= records)
+        for (const end = performance.now() + RECEIPTS_MS; !tally.receipted && performance.now() < end; ) await pause(50);
+    } catch (error) {
+      failure = error instanceof Error ? error.message : String(error);
+    }
+    over.abort();
+    screen.say();
+    await system.stop();
+    if (failure !== undefined) throw new CommandError(failure);
+    return summary({ screen, tally, records, exportPath, output });
+  } finally {
+    lock.release();
+  }
+}
+
+function showFact(fact: Fact, screen: Screen): void {
+  const { part, ...fields } = fact;
+  const event = { event: part, ...fields };
+  if (fact.part === "broker") screen.fact(part, publicUrl(fact.url), { event: part, url: publicUrl(fact.url) });
+  else if (fact.part === "node") screen.fact(part, `${fact.rpc}, seals ${fact.chain} (Clique)`, event);
+  else screen.fact(part, fact.part === "collector" ? fact.address : `registry ${fact.registry}`, event);
+}
+
+interface Ending {
+  readonly screen: Screen;
+  readonly tally: Tally;
+  readonly records: number | undefined;
+  readonly exportPath: string;
+  readonly output: Output;
+}
+
+function summary({ screen, tally, records, exportPath, output }: Ending): number {
+  const seconds = screen.elapsedS.toFixed(1);
+  const short = records !== undefined && tally.done < records;
+  if (short) {
+    const why = tally.stored >= records ? "the others are stored but could not be verified" : "it was told to end";
+    output.error(`chainmote start: ${tally.done} of ${plural(records, "record")} verified after ${seconds} s: ${why}`);
+  }
+  screen.fact("records", `${shown(exportPath)}  ${output.style("dim", `npx chainmote verify ${shown(exportPath)}`)}`, {
+    event: "exported",
+    file: exportPath,
+  });
+  const from = tally.motes === 1 ? "" : ` of ${plural(tally.motes, "mote")}`;
+  screen.say(`${plural(tally.done, "record")}${from} stored and verified in ${seconds} s`);
+  screen.summary({
+    event: "summary",
+    ok: !short,
+    stored: tally.stored,
+    verified: tally.done,
+    motes: tally.motes,
+    seconds: Number(seconds),
+  });
+  return short ? 1 : 0;
+}
+
+/** Resolves where enough records are stored and nothing has moved for `STALL_MS`. */
+async function stalled(tally: Tally, records: number, over: AbortSignal): Promise<void> {
+  while (!over.aborted && (tally.stored < records || tally.stillMs < STALL_MS)) await pause(1000, over);
+}
+
+/** A path as a person would type it. */
+function shown(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near !== "" && near.length < path.length && !near.startsWith("../..") ? near : path;
+}
+
+class Signal {
+  readonly given: Promise<void>;
+  #resolve: () => void = () => undefined;
+  constructor() {
+    this.given = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+  give(): void {
+    this.#resolve();
+  }
+}

@@ -1,0 +1,82 @@
+// chainmote verify: checks a file of records without any network, and says for each what holds and what does not.
+
+import { engine } from "../crypto/engine.js";
+import { readWords } from "../options.js";
+import { type Output, plainText, plural, shortHex } from "../terminal.js";
+import { readInput } from "../verify/input.js";
+import { CHECKS, Judge, type Verdict } from "../verify/judge.js";
+import { pieces } from "../verify/sequence.js";
+
+export const usage = `chainmote verify FILE [--json] [--quiet]
+
+Checks a file of records (a CBOR sequence, RFC 8742; "-" reads stdin) without any network. For each record:
+  form       one COSE_Sign1 of our profile, deterministically encoded
+  signature  ES256K, low s, by the key of the address in its header
+  payload    every field is of its kind and range
+  seq        rises within its stream; no number is used for two payloads
+  chain      prev is the digest of the record before
+
+  --json     one object per record, and one for the sum
+  --quiet    only what does not hold, and the sum
+
+Exit code: 0 where all hold, 1 where any does not, 2 for a mistake in the command line.`;
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = readWords(words, { json: { type: "boolean" }, quiet: { type: "boolean" } }, 1);
+  const input = await readInput(options.others[0]);
+  const judge = new Judge(engine);
+  const sum = { records: 0, hold: 0, fail: 0 };
+  for (const piece of pieces(input)) {
+    const verdict = judge.judge(piece);
+    sum.records += 1;
+    if (verdict.fault === undefined) sum.hold += 1;
+    else sum.fail += 1;
+    if (options.has("quiet") && verdict.fault === undefined) continue;
+    if (options.has("json")) output.line(JSON.stringify(verdictObject(verdict)));
+    else for (const line of verdictLines(verdict, output)) output.line(line);
+  }
+  if (options.has("json")) output.line(JSON.stringify({ ...sum, motes: judge.motes, ok: sum.fail === 0 }));
+  else {
+    const whose = judge.motes === 0 ? "" : ` of ${plural(judge.motes, "mote")}`;
+    const result = sum.fail === 0 ? "all hold" : sum.hold === 0 ? "none holds" : `${plural(sum.fail, "record")} not valid`;
+    const style = sum.fail === 0 ? "green" : "red";
+    output.line(`${plural(sum.records, "record")}${whose}: ${output.style(style, result)}`);
+  }
+  return sum.fail === 0 ? 0 : 1;
+}
+
+function verdictLines(verdict: Verdict, output: Output): string[] {
+  const { fault, fields } = verdict;
+  const number = String(verdict.index).padStart(5);
+  const mark = fault === undefined ? output.style("green", "ok  ") : output.style("red", "FAIL");
+  const who = verdict.mote === undefined ? `byte ${verdict.offset}` : shortHex(verdict.mote);
+  const claims = verdict.mote !== undefined && (fault?.check === "signature" || fault?.check === "form") ? "claims " : "";
+  const where = fields === undefined ? "" : `${fields.stream === 0 ? "" : `stream ${fields.stream} `}seq ${fields.seq}`;
+  const head = fields?.head === undefined ? "" : output.style("dim", `after block ${fields.head.number}`);
+  const open = CHECKS.filter((check) => fault === undefined && !verdict.holds.includes(check)).map((check) => `(${check} open)`);
+  const holds = output.style("dim", [...verdict.holds, ...open].join(" "));
+  const lines = [
+    `${number}  ${mark}  ${claims}${who}  ${where.padEnd(9)}  ${[holds, head].filter((part) => part !== "").join("  ")}`.trimEnd(),
+  ];
+  const indent = " ".repeat(13);
+  if (fault !== undefined)
+    lines.push(`${indent}${output.style("red", `not ${fault.check}`)}: ${plainText(fault.detail)} (${fault.code})`);
+  for (const note of verdict.notes) lines.push(`${indent}${output.style("yellow", "note")}: ${note}`);
+  return lines;
+}
+
+function verdictObject(verdict: Verdict): Readonly<Record<string, unknown>> {
+  const { fields, fault } = verdict;
+  return {
+    index: verdict.index,
+    offset: verdict.offset,
+    length: verdict.length,
+    ok: fault === undefined,
+    holds: verdict.holds,
+    ...(fault === undefined ? {} : { fault }),
+    ...(verdict.mote === undefined ? {} : { mote: verdict.mote }),
+    ...(fields === undefined ? {} : { stream: fields.stream, seq: fields.seq, boot: fields.boot, time: fields.time }),
+    ...(verdict.digest === undefined ? {} : { digest: verdict.digest }),
+    notes: verdict.notes,
+  };
+}

@@ -1,0 +1,132 @@
+// A tool's connection to an MQTT 3.1.1 broker that comes back by itself.
+//
+// Promises: after a lost connection it connects again with growing delays, and subscribes again; a message is
+// acknowledged (QoS 1) once its handler has returned, so a slow handler slows the broker and not our memory; what is
+// published while there is no connection, or while too much is under way, is refused at once and said so by `false`.
+// Never: queues without a bound, or tells a password.
+
+import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { Backoff, type BackoffLimits } from "../processes/backoff.js";
+
+const RECONNECT: BackoffLimits = { firstMs: 200, maxMs: 10_000 };
+const CONNECT_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_S = 30;
+/** Messages that may be under way to the broker at once. */
+const UNDER_WAY_MAX = 1024;
+const CLOSE_MS = 1500;
+
+export interface LinkOptions {
+  /** mqtt:// or mqtts://, with user and password where the broker wants them. */
+  readonly url: string;
+  readonly clientId: string;
+  readonly subscriptions: readonly string[];
+  readonly onMessage: (topic: string, payload: Uint8Array) => void | Promise<void>;
+  readonly onConnected?: () => void;
+  /** `retryMs`: how long until the next attempt. */
+  readonly onLost?: (reason: string, retryMs: number) => void;
+}
+
+export class BrokerLink {
+  readonly #options: LinkOptions;
+  readonly #backoff = new Backoff(RECONNECT);
+  #client: MqttClient | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #connected = false;
+  #closed = false;
+  #underWay = 0;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#connect();
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** True once the broker has acknowledged it (QoS 1) or it has been sent (QoS 0); false where that did not happen. */
+  publish(topic: string, payload: Uint8Array, options: { qos: 0 | 1; retain?: boolean }): Promise<boolean> {
+    const client = this.#client;
+    if (client === undefined || !this.#connected || this.#underWay >= UNDER_WAY_MAX) return Promise.resolve(false);
+    this.#underWay += 1;
+    return new Promise((resolve) => {
+      let settled = false;
+      const settle = (arrived: boolean): void => {
+        if (settled) return;
+        settled = true;
+        this.#underWay -= 1;
+        client.off("close", lost);
+        resolve(arrived);
+      };
+      const lost = (): void => settle(false);
+      client.once("close", lost);
+      client.publish(topic, Buffer.from(payload), { qos: options.qos, retain: options.retain ?? false }, (error) =>
+        settle(error === undefined || error === null),
+      );
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    const client = this.#client;
+    this.#client = undefined;
+    this.#connected = false;
+    if (client === undefined) return;
+    const insist = setTimeout(() => client.end(true), CLOSE_MS);
+    await new Promise<void>((resolve) => client.end(false, () => resolve()));
+    clearTimeout(insist);
+  }
+
+  #connect(): void {
+    const options: IClientOptions = {
+      clientId: this.#options.clientId,
+      protocolVersion: 4,
+      clean: true,
+      reconnectPeriod: 0,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      keepalive: KEEP_ALIVE_S,
+      queueQoSZero: false,
+    };
+    const client = mqtt.connect(this.#options.url, options);
+    this.#client = client;
+    client.setMaxListeners(UNDER_WAY_MAX + 16);
+    let reason = "the connection ended";
+    client.handleMessage = (packet, done) => {
+      const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
+      Promise.resolve()
+        .then(() => this.#options.onMessage(packet.topic, payload))
+        .then(
+          () => done(),
+          (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+        );
+    };
+    client.on("error", (error) => {
+      reason = (error as NodeJS.ErrnoException).code ?? error.message;
+    });
+    client.on("connect", () => {
+      const topics = [...this.#options.subscriptions];
+      const begin = (): void => {
+        if (this.#client !== client) return;
+        this.#connected = true;
+        this.#backoff.succeeded();
+        this.#options.onConnected?.();
+      };
+      if (topics.length === 0) begin();
+      else
+        client.subscribe(topics, { qos: 1 }, (error) => {
+          if (error === null || error === undefined) begin();
+          else client.end(true);
+        });
+    });
+    client.on("close", () => {
+      if (this.#closed || this.#client !== client) return;
+      this.#client = undefined;
+      this.#connected = false;
+      client.end(true);
+      const retryMs = this.#backoff.next();
+      this.#timer = setTimeout(() => this.#connect(), retryMs);
+      this.#options.onLost?.(reason, retryMs);
+    });
+  }
+}

@@ -1,0 +1,84 @@
+// Command-line words to options, with one clear line for each mistake.
+
+import { type ParseArgsConfig, parseArgs } from "node:util";
+import { fromHex } from "../firmware/bytes.js";
+import { plainText, UsageError } from "./terminal.js";
+
+type OptionSpec = NonNullable<ParseArgsConfig["options"]>;
+
+export interface Words {
+  has(name: string): boolean;
+  text(name: string): string | undefined;
+  /** A whole number from `min` to `max`. */
+  number(name: string, min: number, max: number): number | undefined;
+  /** http(s), mqtt(s), … of the given schemes. */
+  url(name: string, schemes: readonly string[]): string | undefined;
+  /** Bytes in hexadecimal. */
+  bytes(name: string, length: number): Uint8Array | undefined;
+  readonly others: readonly string[];
+}
+
+/**
+ * @param spec as `util.parseArgs` has it
+ * @param othersMax how many words may come besides options
+ * @throws UsageError
+ */
+export function readWords(words: readonly string[], spec: OptionSpec, othersMax = 0): Words {
+  let parsed: { values: Readonly<Record<string, unknown>>; positionals: string[] };
+  try {
+    parsed = parseArgs({ args: [...words], options: spec, strict: true, allowPositionals: true });
+  } catch (error) {
+    // Node adds advice after the first sentence that does not help here.
+    const message = plainText((error as Error).message.split(/\. (?:To|Did)/)[0] ?? "");
+    throw new UsageError(message.replace(/\.$/, "").replace(/^Unknown option/, "there is no option"));
+  }
+  const { values, positionals } = parsed;
+  if (positionals.length > othersMax)
+    throw new UsageError(`unexpected word "${plainText(positionals[othersMax] as string, 60)}"`);
+  const text = (name: string): string | undefined => {
+    const value = values[name];
+    if (value === "") throw new UsageError(`--${name} is empty`);
+    return typeof value === "string" ? value : undefined;
+  };
+  return {
+    has: (name) => values[name] === true,
+    text,
+    number(name, min, max) {
+      const value = text(name);
+      if (value === undefined) return undefined;
+      const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+      if (!(number >= min && number <= max))
+        throw new UsageError(`--${name} takes a whole number from ${min} to ${max}, not "${plainText(value, 40)}"`);
+      return number;
+    },
+    url(name, schemes) {
+      const value = text(name);
+      return value === undefined ? undefined : checkUrl(`--${name}`, value, schemes);
+    },
+    bytes(name, length) {
+      const value = text(name);
+      if (value === undefined) return undefined;
+      const bytes = fromHex(value);
+      if (!(bytes instanceof Uint8Array) || bytes.length !== length)
+        throw new UsageError(`--${name} takes ${length} bytes in hexadecimal, not "${plainText(value, 60)}"`);
+      return bytes;
+    },
+    others: positionals,
+  };
+}
+
+/** Refuses what is no URL of these schemes; the URL itself is not repeated, since it may hold a password. */
+export function checkUrl(what: string, value: string, schemes: readonly string[]): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || url.hostname === "" || !schemes.includes(url.protocol.replace(/:$/, "")))
+    throw new UsageError(`${what} takes a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`);
+  return value;
+}
+
+/** A URL without what is secret in it. */
+export function publicUrl(url: string): string {
+  const parsed = new URL(url);
+  parsed.password = "";
+  parsed.username = "";
+  return parsed.href.replace(/\/$/, "");
+}

@@ -1,0 +1,170 @@
+// What `chainmote start` shows: a line per event that a person wants to see, or an object per event for machines.
+//
+// Promises: every event of every part goes to the machine's output with its source; a person gets the course of each
+// record and what is amiss, and the rest with --verbose. Everything goes to the log file besides. Never: shows a secret.
+
+import type { BoundedLog } from "../processes/bounded-log.js";
+import { type Output, plainText, type Style, shortHex } from "../terminal.js";
+
+export interface SystemEvent {
+  readonly event: string;
+  readonly [field: string]: unknown;
+}
+
+interface Line {
+  readonly word: string;
+  readonly text: string;
+  readonly style?: Style;
+}
+
+const WORD_WIDTH = 10;
+
+export class Screen {
+  readonly #output: Output;
+  readonly #log: BoundedLog;
+  readonly #json: boolean;
+  readonly #verbose: boolean;
+  readonly #startedMs = performance.now();
+  /** Which mote has an address. */
+  readonly #motes = new Map<string, string>();
+  #sourceWidth = 9;
+
+  constructor(output: Output, log: BoundedLog, options: { json: boolean; verbose: boolean }) {
+    this.#output = output;
+    this.#log = log;
+    this.#json = options.json;
+    this.#verbose = options.verbose;
+  }
+
+  get elapsedS(): number {
+    return (performance.now() - this.#startedMs) / 1000;
+  }
+
+  /** An event of one part of the system. */
+  show(source: string, event: SystemEvent): void {
+    if (event.event === "key" && typeof event.address === "string") this.#motes.set(event.address.toLowerCase(), source);
+    const object = JSON.stringify({ t: Math.round(this.elapsedS * 1000) / 1000, source, ...event });
+    this.#log.line(object);
+    if (this.#json) {
+      this.#output.line(object);
+      return;
+    }
+    const line = lineOf(source, event, this.#whose(event)) ?? (this.#verbose ? rawLine(event) : undefined);
+    if (line !== undefined) this.#row(source, line);
+  }
+
+  /** "mote 2 " of an event that names a mote by its address. */
+  #whose(event: SystemEvent): string {
+    const name = typeof event.mote === "string" ? this.#motes.get(event.mote.toLowerCase()) : undefined;
+    return name === undefined ? "" : `${name} `;
+  }
+
+  /** Words for people alone. */
+  say(text = ""): void {
+    if (!this.#json) this.#output.line(text);
+  }
+
+  /** A fact about the system that is about to run. */
+  fact(name: string, value: string, event: SystemEvent): void {
+    if (this.#json) this.show("start", event);
+    else this.#output.line(`  ${this.#output.style("dim", name.padEnd(11))} ${value}`);
+  }
+
+  /** The end, for machines and the log. */
+  summary(event: SystemEvent): void {
+    if (this.#json) this.show("start", event);
+    else this.#log.line(JSON.stringify(event));
+  }
+
+  #row(source: string, { word, text, style }: Line): void {
+    this.#sourceWidth = Math.max(this.#sourceWidth, source.length);
+    const time = this.#output.style("dim", `${this.elapsedS.toFixed(1).padStart(6)} s`);
+    const padded = word.padEnd(WORD_WIDTH);
+    const shown = style === undefined ? padded : this.#output.style(style, padded);
+    this.#output.line(`${time}  ${source.padEnd(this.#sourceWidth)}  ${shown} ${text}`.trimEnd());
+  }
+}
+
+/**
+ * The line that a person gets for an event, or undefined where it belongs to the rest.
+ * @param whose the mote that it is about, where another part tells it
+ */
+function lineOf(source: string, event: SystemEvent, whose: string): Line | undefined {
+  const number = (name: string): number => Number(event[name]);
+  const text = (name: string): string => plainText(String(event[name] ?? ""), 160);
+  const amiss = (word: string, words: string): Line => ({ word, text: words, style: "yellow" });
+  if (source.startsWith("mote"))
+    switch (event.event) {
+      case "key":
+        return { word: "key", text: `${text("address")}${event.created === true ? ", made now" : ""}` };
+      case "head": {
+        const more = number("verified") > 1 ? `  (${number("verified")} headers)` : "";
+        return { word: "head", text: `#${number("number")} ${shortHex(text("hash"))} verified${more}` };
+      }
+      case "record":
+        return { word: "record", text: `seq ${number("seq")}  ${measured(event)}after block #${number("head")}`, style: "cyan" };
+      case "delivered":
+        return { word: "delivered", text: `seq ${number("seq")}` };
+      case "stored":
+        return { word: "stored", text: `seq ${number("seq")}, its receipt holds`, style: "green" };
+      case "reorg":
+        return amiss("reorg", `to #${number("number")}, ${number("depth")} deep`);
+      case "gap":
+        return amiss("gap", event.samples === undefined ? text("reason") : `${number("samples")} lost: ${text("reason")}`);
+      case "refused":
+        return amiss("refused", `${text("what")}: ${text("detail")} (${text("code")})`);
+      case "error":
+        return { word: "error", text: `${text("what")}: ${text("detail")}`, style: "red" };
+      case "sensor":
+        return amiss("sensor", `${text("detail")} (${text("code")})`);
+      case "link":
+        return event.state === "down" ? amiss("link", `down: ${text("reason")}`) : undefined;
+      case "wifi":
+        return event.state === "up" ? undefined : amiss("wifi", `${text("state")} ${text("reason")}`.trim());
+    }
+  switch (event.event) {
+    case "verified":
+      return { word: "verified", text: `${whose}seq ${number("seq")}: signature, chain, head`, style: "green" };
+    case "head-unknown":
+      return amiss("head", `#${number("number")} ${shortHex(text("hash"))} is not the node's: ${text("detail")}`);
+    case "evidence":
+      return { word: "evidence", text: evidenceText(event), style: "red" };
+    case "refused":
+      return amiss("refused", `${text("detail")} (${text("code")})`);
+    case "hash-differs":
+      return amiss("head", text("detail"));
+    case "lost":
+      return amiss("lost", `${text("to")}: ${text("reason")}; next attempt in ${number("retryMs")} ms`);
+    case "back":
+      return { word: "back", text: text("to") };
+    case "ended":
+      return amiss("ended", `by itself (${text("how")}); starts again in ${number("restartMs")} ms`);
+    case "text":
+      return source.startsWith("mote") || event.amiss === true ? amiss("says", text("text")) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function measured(event: SystemEvent): string {
+  const parts: string[] = [];
+  if (typeof event.temperatureC === "number") parts.push(`${event.temperatureC.toFixed(2)} °C`);
+  if (typeof event.humidityPercent === "number") parts.push(`${event.humidityPercent.toFixed(2)} % RH`);
+  return parts.length === 0 ? "" : `${parts.join("  ")}  `;
+}
+
+function evidenceText(event: SystemEvent): string {
+  const of = (name: string): string => {
+    const place = event[name] as { seq?: unknown; digest?: unknown } | undefined;
+    return `seq ${Number(place?.seq)} ${shortHex(String(place?.digest ?? ""))}`;
+  };
+  return `${plainText(String(event.kind), 20)}: ${of("a")} and ${of("b")}`;
+}
+
+function rawLine(event: SystemEvent): Line {
+  const { event: word, ...fields } = event;
+  const text = Object.entries(fields)
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(" ");
+  return { word: plainText(word, WORD_WIDTH), text: plainText(text, 200), style: "dim" };
+}

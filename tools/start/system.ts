@@ -1,0 +1,266 @@
+// The whole system on loopback: an Ethereum node, a broker, a time server, a relay, a collector and simulated boards.
+//
+// Promises: the parts come up in the order in which they need each other; a child that ends by itself is started again,
+// and that is told; `stop` ends all of them, boards first, so that nothing is on its way any more, and leaves no process.
+// Never: listens beyond 127.0.0.1, or lets a second system into the same folder.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { RLP } from "@ethereumjs/rlp";
+import { fromHex, toHex } from "../../firmware/bytes.js";
+import { type CliqueCheckpoint, cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
+import { Rejection } from "../../firmware/rejection.js";
+import { spawnBoard } from "../../host-sim/engine/node.js";
+import { SntpServer } from "../../host-sim/world/sntp-server.js";
+import type { Fleet } from "../collector/intake.js";
+import { engine } from "../crypto/engine.js";
+import { KeyFile } from "../crypto/key-file.js";
+import { HeaderSource } from "../ethereum/raw-header.js";
+import { LocalBroker } from "../mqtt/broker.js";
+import { EthereumNode } from "../node/ethereum.js";
+import { BoundedLog, eachLine } from "../processes/bounded-log.js";
+import { type ChildEnd, type Running, runningChild, Supervisor } from "../processes/supervisor.js";
+import { Relay } from "../relay/relay.js";
+import { CommandError } from "../terminal.js";
+import { writeBoardFile } from "./board-file.js";
+import { COMMAND, type Layout, TIED } from "./project.js";
+import type { SystemEvent } from "./screen.js";
+
+const COLLECTOR_READY_MS = 120_000;
+/** The collector commits and writes its export when it is told to end. */
+const COLLECTOR_GRACE_MS = 60_000;
+const LINE_BYTES_MAX = 16_384;
+
+export interface SystemOptions {
+  readonly layout: Layout;
+  readonly boards: number;
+  readonly periodS: number;
+  readonly sampleMs: number;
+  /** Of another broker; a broker of our own where absent. */
+  readonly mqtt?: string;
+  readonly prefix: string;
+  /** Where the collector writes the records when it ends. */
+  readonly exportPath: string;
+  /** How many new records the collector may store; asked at each of its starts. */
+  readonly recordsMax?: () => number;
+  readonly onEvent: (source: string, event: SystemEvent) => void;
+}
+
+/** What a person wants to know of a part that has come up. */
+export type Fact =
+  | { readonly part: "broker"; readonly url: string }
+  | { readonly part: "node"; readonly rpc: string; readonly chain: string }
+  | { readonly part: "collector"; readonly address: string }
+  | { readonly part: "fleet"; readonly registry: string; readonly chain: string };
+
+export class System {
+  readonly #options: SystemOptions;
+  /** What has to be ended, in the order of the beginning. */
+  readonly #ends: (() => Promise<void>)[] = [];
+  readonly #boards: Supervisor[] = [];
+  #collector: Supervisor | undefined;
+  #collectorReady: (() => void) | undefined;
+  #collectorFailed: ((error: Error) => void) | undefined;
+  #starting: Promise<void> | undefined;
+  #stopping = false;
+
+  constructor(options: SystemOptions) {
+    this.#options = options;
+  }
+
+  /** Brings everything up; throws where a part does not come up. Whatever happens, `stop` ends what was begun. */
+  async start(onFact: (fact: Fact) => void): Promise<void> {
+    this.#starting = this.#start(onFact);
+    await this.#starting;
+  }
+
+  async #start(onFact: (fact: Fact) => void): Promise<void> {
+    const { layout, periodS, prefix, boards, sampleMs } = this.#options;
+    const onEnd = (end: ChildEnd): void => this.#ended("node", end);
+    const node = await EthereumNode.open({ directory: layout.node, periodS, onEnd });
+    await this.#begun(() => node.stop());
+    const sntp = await SntpServer.start();
+    await this.#begun(() => sntp.close());
+    const mqtt = await this.#broker();
+    onFact({ part: "broker", url: mqtt });
+    const key = KeyFile.openOrCreate(join(layout.collector, "collector.key"));
+    const fleet = { registry: firstContractOf(node.signer), chain: node.chain };
+    const collecting = this.#startCollector(node, mqtt, fleet).then(() =>
+      onFact({ part: "collector", address: `0x${toHex(key.address)}` }),
+    );
+    const sealing = node.ready().then(() => onFact({ part: "node", rpc: node.url, chain: node.chain }));
+    await Promise.all([sealing, collecting]);
+    const relay = new Relay({
+      rpc: () => node.url,
+      mqtt,
+      prefix,
+      chain: node.chain,
+      clientId: `chainmote-relay-${toHex(key.address.subarray(0, 4))}`,
+      onEvent: (event) => this.#options.onEvent("relay", event),
+    });
+    await this.#begun(() => relay.close());
+    onFact({ part: "fleet", registry: `0x${toHex(fleet.registry)}`, chain: fleet.chain });
+    const checkpoint = await this.#checkpoint(node);
+    if (this.#stopping) return;
+    const settings = { checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint, sampleMs };
+    for (let number = 1; number <= boards; number += 1) this.#startBoard(number, settings);
+  }
+
+  /** Ends everything, boards first; also what is only about to come up. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#boards.map((board) => board.stop()));
+    await this.#collector?.stop(COLLECTOR_GRACE_MS);
+    this.#collectorFailed?.(new CommandError("told to end while it started"));
+    for (const end of this.#ends.splice(0).reverse()) await end();
+    await this.#starting?.catch(() => undefined); // whoever called `start` knows why
+    for (const end of this.#ends.splice(0).reverse()) await end();
+  }
+
+  /** Notes how to end a part that has just begun; ends it at once where the system is being stopped. */
+  async #begun(end: () => Promise<void>): Promise<void> {
+    this.#ends.push(end);
+    if (this.#stopping) throw new CommandError("told to end while it started");
+  }
+
+  #ended(source: string, end: ChildEnd): void {
+    const how = end.signal ?? `exit code ${end.code}`;
+    this.#options.onEvent(source, { event: "ended", how, restartMs: end.restartMs });
+  }
+
+  async #broker(): Promise<string> {
+    if (this.#options.mqtt !== undefined) return this.#options.mqtt;
+    const broker = await LocalBroker.start();
+    await this.#begun(() => broker.close());
+    return broker.url;
+  }
+
+  async #checkpoint(node: EthereumNode): Promise<CliqueCheckpoint> {
+    const genesis = await new HeaderSource(node.rpc).header(0);
+    if (genesis === undefined) throw new CommandError("the Ethereum node has no genesis block");
+    const { period, epoch } = node.genesis.config.clique;
+    const rules = { chain: node.chain, periodS: period, epoch, londonBlock: 0 };
+    const checkpoint = cliqueCheckpointFromGenesis(engine, genesis.raw, rules);
+    if (checkpoint instanceof Rejection) throw new CommandError(`the genesis block is no checkpoint: ${checkpoint.detail}`);
+    return checkpoint;
+  }
+
+  /** Resolves once the collector is connected to the broker. */
+  #startCollector(node: EthereumNode, mqtt: string, fleet: Fleet): Promise<void> {
+    const { layout, prefix, exportPath, recordsMax } = this.#options;
+    mkdirSync(layout.collector, { recursive: true, mode: 0o700 });
+    let lastWords = "";
+    const launch = (): Running => {
+      const words = [
+        "--rpc",
+        node.url,
+        "--chain",
+        node.chain,
+        "--data",
+        layout.collector,
+        "--export-at-end",
+        exportPath,
+        "--json",
+      ];
+      words.push("--fleet", `0x${toHex(fleet.registry)}@${fleet.chain}`);
+      if (prefix !== "") words.push("--prefix", prefix);
+      if (recordsMax !== undefined) words.push("--records-max", String(Math.max(1, recordsMax())));
+      const child = spawn(process.execPath, ["--import", TIED, COMMAND, "collect", ...words], {
+        stdio: ["ignore", "pipe", "pipe", "ipc"],
+        // The broker's URL may hold a password, which a command line would show to everyone.
+        env: { ...process.env, MQTT_URL: mqtt },
+        detached: true,
+      });
+      this.#readEvents(child, (text) => {
+        lastWords = text;
+      });
+      return runningChild(child);
+    };
+    const supervisor = new Supervisor("collector", launch, (end) => {
+      if (lastWords !== "")
+        this.#collectorFailed?.(new CommandError(lastWords.replace(/^chainmote collect: /, "the collector: ")));
+      this.#ended("collector", end);
+    });
+    this.#collector = supervisor;
+    supervisor.start();
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new CommandError("the collector does not come up")), COLLECTOR_READY_MS);
+      this.#collectorFailed = (error) => {
+        clearTimeout(timer);
+        this.#collectorFailed = undefined;
+        reject(error);
+      };
+      this.#collectorReady = () => {
+        clearTimeout(timer);
+        this.#collectorFailed = undefined;
+        resolve();
+      };
+    });
+  }
+
+  #readEvents(child: ChildProcess, onWords: (text: string) => void): void {
+    if (child.stdout !== null)
+      eachLine(
+        child.stdout,
+        (line) => {
+          const event = parseEvent(line);
+          if (event?.event === "connected") this.#collectorReady?.();
+          this.#options.onEvent("collector", event ?? { event: "text", text: line });
+        },
+        LINE_BYTES_MAX,
+      );
+    if (child.stderr !== null)
+      eachLine(child.stderr, (text) => {
+        onWords(text);
+        this.#options.onEvent("collector", { event: "text", text, amiss: true });
+      });
+  }
+
+  #startBoard(number: number, settings: Parameters<typeof writeBoardFile>[1]): void {
+    const directory = this.#options.layout.board(number);
+    const source = `mote ${number}`;
+    writeBoardFile(directory, settings);
+    const log = new BoundedLog(join(directory, "board.log"));
+    const launch = (): Running => {
+      const board = spawnBoard({
+        directory,
+        onEvent: (event) => {
+          log.line(JSON.stringify(event));
+          this.#options.onEvent(source, event);
+        },
+        onText: (text) => {
+          log.line(text);
+          this.#options.onEvent(source, { event: "text", text });
+        },
+      });
+      return {
+        pid: board.pid,
+        ended: board.exited.then((code) => ({ code, signal: null })),
+        end: () => void board.stop(),
+        kill: () => void board.kill(),
+      };
+    };
+    const supervisor = new Supervisor(source, launch, (end) => this.#ended(source, end));
+    this.#boards.push(supervisor);
+    supervisor.start();
+  }
+}
+
+function parseEvent(line: string): SystemEvent | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value === "object" && value !== null && "event" in value && typeof value.event === "string")
+      return value as SystemEvent;
+  } catch {
+    return undefined; // a line of text
+  }
+  return undefined;
+}
+
+/** Where the signer's first contract will be (Yellow Paper §7): the registry of this system's fleet. */
+function firstContractOf(signer: string): Uint8Array {
+  const sender = fromHex(signer);
+  if (sender instanceof Rejection) throw new Error("a signer that is no address");
+  return engine.keccak256(RLP.encode([sender, new Uint8Array(0)])).slice(12);
+}

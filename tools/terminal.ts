@@ -1,0 +1,76 @@
+// What commands write for people: colour only where a terminal shows it, columns that line up, one line per fact.
+//
+// Promises: no escape code when the output is no terminal, or NO_COLOR is set, or TERM is "dumb"; control characters in
+// foreign text never reach the terminal. A reader that went away (`| head`) ends the program quietly.
+
+export type Style = "dim" | "bold" | "red" | "green" | "yellow" | "cyan";
+
+const CODES: Readonly<Record<Style, readonly [number, number]>> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+};
+
+/** The bad news that ends a command: one line for stderr, and the exit code. */
+export class CommandError extends Error {
+  readonly exitCode: number;
+  constructor(message: string, exitCode = 1) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+/** A command was called in a way that it does not understand. */
+export class UsageError extends CommandError {
+  constructor(message: string) {
+    super(message, 2);
+  }
+}
+
+export interface Output {
+  /** One line to stdout. */
+  line(text?: string): void;
+  /** One line to stderr. */
+  error(text: string): void;
+  style(style: Style, text: string): string;
+}
+
+export function terminalOutput(): Output {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") process.exit(process.exitCode ?? 0);
+      throw error;
+    });
+  const coloured = process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb";
+  return {
+    line: (text = "") => void process.stdout.write(`${text}\n`),
+    error: (text) => void process.stderr.write(`${text}\n`),
+    style: (style, text) => (coloured ? `\x1b[${CODES[style][0]}m${text}\x1b[${CODES[style][1]}m` : text),
+  };
+}
+
+/** Foreign text on one line, without control characters. */
+export function plainText(text: string, lengthMax = 300): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  const clean = text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, " ").trim();
+  return clean.length <= lengthMax ? clean : `${clean.slice(0, lengthMax - 1)}…`;
+}
+
+/** `0x6f00…49bf` of an address or a hash. */
+export function shortHex(hex: string): string {
+  const text = hex.startsWith("0x") ? hex : `0x${hex}`;
+  return text.length <= 14 ? text : `${text.slice(0, 6)}…${text.slice(-4)}`;
+}
+
+/** `1,234,567` */
+export function count(value: number): string {
+  return value.toString().replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+/** `1 record`, `2 records` */
+export function plural(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
