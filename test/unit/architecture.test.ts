@@ -63,7 +63,7 @@ function firmwareFaults(source: Source): string[] {
   for (const specifier of importsOf(source)) {
     if (!specifier.startsWith(".")) {
       const moddable =
-        /^(embedded:|mc\/|chainmote\/)/.test(specifier) || ["timer", "time", "crypt", "worker"].includes(specifier);
+        /^(embedded:|mc\/|chainmote\/)/.test(specifier) || ["timer", "time", "net", "crypt", "worker"].includes(specifier);
       const allowed = moddable
         ? own === "board" || own === "main"
         : ["codec", "crypto"].includes(own) && !specifier.startsWith("node:");

@@ -1,0 +1,177 @@
+// What is measured, from one source for Node, the XS engine on this machine and bare RISC-V.
+//
+// Each case does one thing as the firmware does it. `prepare` is not measured, `run` is.
+
+import { fromHex, toHex } from "../../firmware/bytes.js";
+import { type CliqueCheckpoint, openClique } from "../../firmware/chain/clique-checkpoint.js";
+import { CborWriter } from "../../firmware/codec/cbor.js";
+import type { CryptoEngine } from "../../firmware/crypto/engine.js";
+import { addressOf } from "../../firmware/crypto/identity.js";
+import type { Clock, FlashPartition, I2CBus, KeyHandle, Keys, KeyValueDomain } from "../../firmware/ports.js";
+import { Author, openSequence } from "../../firmware/record/author.js";
+import { RECORD_PAYLOAD_BYTES_MAX } from "../../firmware/record/cose.js";
+import { Journal } from "../../firmware/record/journal.js";
+import { measurementsOf } from "../../firmware/record/measurement.js";
+import { decodeRecord, encodeRecord, type RecordFields, TIME_NTP } from "../../firmware/record/record.js";
+import { Rejection } from "../../firmware/rejection.js";
+import { Sht3x } from "../../firmware/sensor/sht3x.js";
+
+export interface BenchBoard {
+  readonly engine: CryptoEngine;
+  readonly keys: Keys;
+  readonly flash: FlashPartition;
+  readonly values: KeyValueDomain;
+  readonly i2c: I2CBus;
+  readonly clock: Clock & { turn(ms: number): void };
+}
+
+/** Made by inputs.ts, by third-party code. */
+export interface BenchInputs {
+  readonly clique: { readonly checkpoint: CliqueCheckpoint; readonly headers: readonly string[] };
+}
+
+export interface BenchCase {
+  readonly name: string;
+  /** How often it is run where instructions are counted: they hardly vary. */
+  readonly runs: number;
+  readonly prepare?: () => void;
+  readonly run: () => unknown;
+}
+
+const CHAIN = "eip155:1337";
+const HEADER_BYTES = 540;
+const BITCOIN_HEADER_BYTES = 80;
+const RECORD_INTERVAL_MS = 60_000;
+const START_S = 1_700_000_000;
+
+function sure<T>(value: T | Rejection | undefined, what: string): T {
+  if (value === undefined) throw new Error(`nothing: ${what}`);
+  if (value instanceof Rejection) throw new Error(`${what}: ${value.code}: ${value.detail}`);
+  return value;
+}
+
+function pattern(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i += 1) bytes[i] = (i * 31 + 7) & 255;
+  return bytes;
+}
+
+function keyOf(keys: Keys, slot: string): KeyHandle {
+  const made = keys.open(slot) ?? keys.create(slot);
+  if ("code" in made) throw new Error(`no key: ${made.code}`);
+  return made;
+}
+
+function cryptoCases(board: BenchBoard): BenchCase[] {
+  const { engine, keys } = board;
+  const { verify, recover } = engine.secp256k1;
+  const key = keyOf(keys, "bench");
+  const digest = engine.sha256(pattern(90));
+  const signature = keys.sign(key, digest) as Uint8Array;
+  const publicKey = keys.publicKey(key);
+  const header = pattern(HEADER_BYTES);
+  const bitcoinHeader = pattern(BITCOIN_HEADER_BYTES);
+  const recovery = [0, 1].find((id) => toHex(recover(signature, id, digest) ?? digest) === toHex(publicKey)) ?? 0;
+  let made = 0;
+  return [
+    {
+      name: "keygen",
+      runs: 6,
+      run() {
+        made += 1;
+        const fresh = keys.create(`k${made}`);
+        if ("code" in fresh) throw new Error(`no key: ${fresh.code}`);
+        return keys.publicKey(fresh);
+      },
+    },
+    { name: "sign", runs: 12, run: () => keys.sign(key, digest) },
+    { name: "verify", runs: 12, run: () => sure(verify(signature, digest, publicKey) || undefined, "verify") },
+    { name: "recover", runs: 12, run: () => sure(recover(signature, recovery, digest), "recover") },
+    { name: "sha256d-80", runs: 40, run: () => engine.sha256(engine.sha256(bitcoinHeader)) },
+    { name: "keccak-540", runs: 40, run: () => engine.keccak256(header) },
+  ];
+}
+
+function recordFields(): RecordFields {
+  const sample = { thermometer: { temperature: 21.37 }, hygrometer: { humidity: 0.4821 } };
+  return {
+    stream: 1,
+    seq: 1234,
+    prev: pattern(32),
+    boot: 3,
+    time: START_S,
+    timeQuality: TIME_NTP,
+    head: { chain: CHAIN, number: 19_000_000, hash: pattern(32) },
+    measurements: measurementsOf([{ sample, takenMs: 0 }], 0),
+    fleet: { registry: pattern(20), chain: CHAIN },
+  };
+}
+
+function codecCases(): BenchCase[] {
+  const fields = recordFields();
+  const writer = new CborWriter(RECORD_PAYLOAD_BYTES_MAX);
+  const payload = encodeRecord(fields, writer);
+  return [
+    { name: "cbor-encode", runs: 40, run: () => encodeRecord(fields, writer) },
+    { name: "cbor-decode", runs: 40, run: () => sure(decodeRecord(payload), "decode") },
+  ];
+}
+
+/** Read, encode, hash, sign, and append to the journal, as mote.ts does it; stored at once, so that the ring goes round. */
+function recordCase(board: BenchBoard): BenchCase {
+  const { engine, keys, clock } = board;
+  clock.set(START_S);
+  const key = keyOf(keys, "bench");
+  const address = addressOf(engine, keys.publicKey(key));
+  const journal = sure(Journal.mount(board.flash, { engine }), "journal");
+  const sequence = sure(openSequence(board.values, journal), "sequence");
+  const fleet = { registry: pattern(20), chain: CHAIN };
+  const author = new Author({ engine, keys, key, address, fleet, journal, sequence });
+  const sensor = new Sht3x({ sensor: board.i2c, clock });
+  const head = { chain: CHAIN, number: 19_000_000, hash: pattern(32) };
+  return {
+    name: "record",
+    runs: 200,
+    prepare: () => clock.turn(RECORD_INTERVAL_MS),
+    async run() {
+      sensor.start();
+      clock.turn(sensor.conversionMs);
+      const takenMs = clock.ticksMs();
+      const sample = sure(sensor.sample(), "sample");
+      const measurements = measurementsOf([{ sample, takenMs }], takenMs);
+      const time = Math.floor(clock.nowMs() / 1000);
+      const written = sure(await author.write({ time, timeQuality: TIME_NTP, head, measurements }, 1), "record");
+      journal.markStored(written.seq);
+      return written;
+    },
+  };
+}
+
+function cliqueCase(board: BenchBoard, inputs: BenchInputs["clique"]): BenchCase {
+  const consensus = sure(openClique(board.engine, inputs.checkpoint), "checkpoint");
+  let trusted = consensus.checkpoint;
+  let next = 0;
+  let raw = new Uint8Array(0) as Uint8Array;
+  return {
+    name: "header-clique",
+    runs: 24,
+    prepare() {
+      if (next === inputs.headers.length) {
+        next = 0;
+        trusted = consensus.checkpoint;
+      }
+      raw = sure(fromHex(inputs.headers[next] as string), "header");
+      next += 1;
+    },
+    run() {
+      const header = sure(consensus.decode(raw), "decode");
+      trusted = sure(consensus.verify(trusted, header), "verify");
+      return trusted;
+    },
+  };
+}
+
+/** All cases, in the order of the report; each is built when it is asked for, and can then be forgotten. */
+export function benchCases(board: BenchBoard, inputs: BenchInputs): readonly (() => readonly BenchCase[])[] {
+  return [() => cryptoCases(board), () => codecCases(), () => [recordCase(board)], () => [cliqueCase(board, inputs.clique)]];
+}

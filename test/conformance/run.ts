@@ -1,0 +1,99 @@
+// `npm run conformance [-- SET…]`: public test vectors through the firmware's own code.
+//
+// Reads the folder named by VECTORS, or ../shared/vectors beside the project. A SET is the name of a set (`crypto`), the last
+// part of one (`cose` for `cbor/cose`), a folder above several (`eth-poa`; `cbor` takes `cbor/cose` along), or a path inside one
+// (`crypto/wycheproof`). None means all. Each set runs once, however often it is named. Ends with 1 where a record fails, the
+// folder is missing, a SET is unknown, or nothing was executed.
+
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { ConformanceSet } from "./set.js";
+import { runSet, type Tally } from "./tally.js";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const PROJECT = path.resolve(HERE, "../..");
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(names: readonly string[]): Promise<number> {
+  const root = path.resolve(process.env.VECTORS ?? path.join(PROJECT, "../shared/vectors"));
+  if (!fs.statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
+    return complain(`no folder of vectors at ${root}: name one by VECTORS=DIR`);
+  }
+  const sets = await loadSets();
+  const chosen = choose(sets, names);
+  if (typeof chosen === "string") return complain(chosen);
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  for (const { set, unders } of chosen) {
+    let tallies: readonly Tally[];
+    try {
+      tallies = await runSet(set, root, unders, print);
+    } catch (error) {
+      total.failed += 1;
+      process.stdout.write(`${set.name}: ${String(error)}\n`);
+      continue;
+    }
+    for (const tally of tallies) {
+      total.passed += tally.passed;
+      total.failed += tally.failed;
+      total.skipped += tally.skipped;
+    }
+  }
+  const executed = total.passed + total.failed;
+  if (executed === 0) process.stderr.write("nothing was executed\n");
+  process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+  return executed === 0 || total.failed > 0 ? 1 : 0;
+}
+
+async function loadSets(): Promise<ConformanceSet[]> {
+  const sets: ConformanceSet[] = [];
+  for (const file of fs.readdirSync(path.join(HERE, "sets")).sort()) {
+    if (!file.endsWith(".ts")) continue;
+    const module = (await import(pathToFileURL(path.join(HERE, "sets", file)).href)) as { set?: ConformanceSet };
+    if (module.set === undefined) throw new Error(`test/conformance/sets/${file} exports no set`);
+    sets.push(module.set);
+  }
+  return sets.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+interface Choice {
+  readonly set: ConformanceSet;
+  /** Prefixes of the paths to run; the empty one means all. */
+  readonly unders: readonly string[];
+}
+
+/** The sets that `names` select, or what is wrong with them. */
+function choose(sets: readonly ConformanceSet[], names: readonly string[]): Choice[] | string {
+  const unders = new Map<ConformanceSet, Set<string>>();
+  const add = (set: ConformanceSet, under: string): void => {
+    const known = unders.get(set) ?? new Set<string>();
+    unders.set(set, known.add(under));
+  };
+  if (names.length === 0) for (const set of sets) add(set, "");
+  for (const raw of names) {
+    const name = raw.replace(/\/+$/, "");
+    const whole = sets.filter((set) => set.name === name || set.name.startsWith(`${name}/`) || set.name.endsWith(`/${name}`));
+    for (const set of whole) add(set, "");
+    if (whole.length > 0) continue;
+    const inside = sets.filter((set) => set.paths.some((pattern) => name !== "" && pattern.startsWith(name)));
+    const nested = sets.filter((set) => name.startsWith(`${set.name}/`));
+    const partial = new Set([...inside, ...nested]);
+    for (const set of partial) add(set, name);
+    if (partial.size === 0) return `no set is called ${name}; there are ${sets.map((set) => set.name).join(", ")}`;
+  }
+  return [...unders].map(([set, wanted]) => ({ set, unders: [...wanted] }));
+}
+
+function print(tally: Tally): void {
+  process.stdout.write(`${tally.path}: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped\n`);
+  for (const [why, records] of tally.reasons) process.stdout.write(`  ${records} skipped: ${why}\n`);
+  for (const failure of tally.failures) process.stdout.write(`  failed: ${failure}\n`);
+  const more = tally.failed - tally.failures.length;
+  if (more > 0) process.stdout.write(`  and ${more} more\n`);
+}
+
+function complain(line: string): number {
+  process.stderr.write(`conformance: ${line}\n`);
+  return 1;
+}

@@ -1,0 +1,175 @@
+// The firmware's own provider on a simulated board in a process of its own: what it finds there, what lasts from boot to
+// boot, and how the process ends.
+
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type BoardEvent, type BoardFile, type BoardProcess, spawnBoard } from "../../host-sim/engine/node.js";
+import { SntpServer } from "../../host-sim/world/sntp-server.js";
+import { startBroker, type TestBroker, until } from "../unit/ports/broker.js";
+
+const PROBE = fileURLToPath(new URL("fixtures/probe.ts", import.meta.url));
+const CRASH = fileURLToPath(new URL("fixtures/crash.ts", import.meta.url));
+const PARENT = fileURLToPath(new URL("board-parent.ts", import.meta.url));
+const BOOT_MS_MAX = 20_000;
+
+const test = suite<{ directory: string; broker: TestBroker; sntp: SntpServer }>("board process");
+
+test.before.each(async (context) => {
+  context.directory = mkdtempSync(join(tmpdir(), "chainmote-board-"));
+  context.broker = await startBroker();
+  context.sntp = await SntpServer.start();
+  configure(context.directory, {
+    config: { answer: 42 },
+    network: { "broker:1883": context.broker.endpoint, "time:123": context.sntp.endpoint },
+  });
+});
+test.after.each(async (context) => {
+  await context.broker.close();
+  await context.sntp.close();
+  rmSync(context.directory, { recursive: true, force: true });
+});
+
+function configure(directory: string, board: BoardFile): void {
+  writeFileSync(join(directory, "board.json"), JSON.stringify(board));
+}
+
+function boot(directory: string, firmware = PROBE) {
+  const events: BoardEvent[] = [];
+  const text: string[] = [];
+  const board: BoardProcess = spawnBoard({
+    directory,
+    firmware,
+    onEvent: (event) => events.push(event),
+    onText: (line) => text.push(line),
+  });
+  const seen = (name: string): Promise<void> =>
+    until(() => events.some(({ event }) => event === name), `${name}; ${JSON.stringify({ events, text })}`, BOOT_MS_MAX);
+  const first = (name: string): BoardEvent | undefined => events.find(({ event }) => event === name);
+  return { board, events, text, seen, first };
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
+  }
+}
+
+test("finds its configuration, noise once the radio is on, time, a broker and a room", async ({ directory }) => {
+  const { board, events, text, seen, first } = boot(directory);
+  for (const name of ["key", "time", "link", "sensor"]) await seen(name);
+  assert.is(first("boot")?.configured, '{"answer":42}');
+  assert.ok((first("boot")?.nowMs as number) < 60_000, "the clock begins in 1970");
+  assert.is(first("noise")?.refused, "noise source is off");
+  assert.is(String(first("key")?.publicKey).split(".").length, 65);
+  assert.ok(Math.abs((first("time")?.nowMs as number) - Date.now()) < 5000);
+  assert.is(first("link")?.operation, 2);
+  assert.ok((first("sensor")?.temperature as number) > 10);
+  assert.ok(
+    events.filter(({ event }) => event === "wifi").every(({ address }) => address === null || /^[\d.]+$/.test(String(address))),
+    "no link-local address gets through the provider",
+  );
+  assert.equal(text, []);
+  await board.stop();
+  assert.is(await board.exited, 0);
+});
+
+test("a key and a value last from boot to boot, after a stop and after a kill", async ({ directory }) => {
+  const keys: unknown[] = [];
+  for (const [i, end] of (["stop", "kill", "stop"] as const).entries()) {
+    const { board, seen, first } = boot(directory);
+    await seen("key");
+    assert.is(first("boot")?.boots, i + 1);
+    keys.push(first("key")?.publicKey);
+    await board[end]();
+    assert.is(await board.exited, end === "stop" ? 0 : 137);
+    assert.not.ok(alive(board.pid));
+  }
+  assert.is(new Set(keys).size, 1);
+});
+
+test("two boards make two keys; the same seed of noise makes one", async ({ directory }) => {
+  const made = await Promise.all(
+    [undefined, undefined, "same", "same"].map(async (seed, i) => {
+      const folder = mkdtempSync(join(directory, `board-${i}-`));
+      configure(folder, seed === undefined ? {} : { entropy: { seed } });
+      const { board, seen, first } = boot(folder);
+      await seen("key");
+      await board.stop();
+      return first("key")?.publicKey;
+    }),
+  );
+  assert.is(new Set(made).size, 3);
+  assert.is(made[2], made[3]);
+});
+
+test("a stuck noise source makes no key", async ({ directory }) => {
+  configure(directory, { entropy: { fault: "stuck" } });
+  const { board, seen, first } = boot(directory);
+  await seen("key");
+  assert.match(String(first("key")?.code), /^entropy-/);
+  await board.stop();
+});
+
+test("ticks rise on while the board's 32-bit counter wraps", async ({ directory }) => {
+  configure(directory, { clocks: { ticksAtBoot: 0x7fffffff - 1000 } });
+  const { board, events } = boot(directory);
+  const ticks = (): number[] => events.filter(({ event }) => event === "sensor").map(({ ticksMs }) => ticksMs as number);
+  await until(() => ticks().some((ticksMs) => ticksMs > 1500), "a second and a half", BOOT_MS_MAX);
+  assert.equal(
+    ticks(),
+    [...ticks()].sort((a, b) => a - b),
+  );
+  assert.ok(Math.max(...ticks()) < 60_000);
+  await board.stop();
+});
+
+test("the world can be changed while the board runs", async ({ directory, broker }) => {
+  const { board, events, seen } = boot(directory);
+  await seen("link");
+  await until(() => broker.aedes.connectedClients === 1, "the client at the broker");
+  board.change({ link: "down" });
+  await until(() => events.some(({ event, operation }) => event === "link" && operation === -1), "the loss of the link");
+  assert.ok(events.some(({ event, property, address }) => event === "wifi" && property === "connection" && address === null));
+  await board.stop();
+  board.change({ link: "up" });
+});
+
+test("what the firmware does not catch ends the board, and its last words are handed on", async ({ directory }) => {
+  const { board, events, text } = boot(directory, CRASH);
+  assert.is(await board.exited, 1);
+  assert.equal(
+    events.map(({ event }) => event),
+    ["boot"],
+  );
+  assert.ok(text.some((line) => line.includes("unhandled, as on a board")));
+  assert.ok(text.includes("plain text"));
+});
+
+test("a folder without a board is one clear end", async ({ directory }) => {
+  const { board, text } = boot(join(directory, "nowhere"));
+  assert.is.not(await board.exited, 0);
+  assert.ok(text.some((line) => line.includes("board.json")));
+});
+
+test("a board ends with the process that owns it, even a killed one", async ({ directory, broker }) => {
+  const parent = spawn(process.execPath, ["--import", "tsx", PARENT, directory, PROBE], { stdio: ["ignore", "pipe", "inherit"] });
+  const pid = await new Promise<number>((resolve) =>
+    createInterface({ input: parent.stdout }).once("line", (line) => resolve(Number(line))),
+  );
+  await until(() => broker.aedes.connectedClients === 1, "the board at work", BOOT_MS_MAX);
+  assert.ok(alive(pid));
+  parent.kill("SIGKILL");
+  await until(() => !alive(pid), "the board's end", 5000);
+});
+
+test.run();

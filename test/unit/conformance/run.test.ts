@@ -1,0 +1,180 @@
+// The conformance runner: what it counts, what it selects, and that it fails where it has to. It runs over small folders of
+// vectors that this test writes itself.
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { toHex } from "../../../firmware/bytes.js";
+import { encode, Tagged } from "../../../firmware/codec/cbor.js";
+import { exactJson, fromDiagnostic } from "../../conformance/notation.js";
+import { type ConformanceSet, skip } from "../../conformance/set.js";
+import { matching, runSet, type Tally } from "../../conformance/tally.js";
+
+const PROJECT = fileURLToPath(new URL("../../..", import.meta.url));
+
+/** Makes a folder with these files, lets `use` work with it, and removes it. */
+async function withVectors(files: Readonly<Record<string, string>>, use: (root: string) => void | Promise<void>): Promise<void> {
+  const root = mkdtempSync(join(tmpdir(), "vectors-"));
+  try {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), text);
+    }
+    await use(root);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
+
+function run(vectors: string, ...sets: string[]): { code: number | null; lines: string[]; error: string } {
+  const child = spawnSync(process.execPath, ["--import", "tsx", "test/conformance/run.ts", ...sets], {
+    cwd: PROJECT,
+    env: { ...process.env, VECTORS: vectors },
+    encoding: "utf8",
+    timeout: 60_000,
+  });
+  return { code: child.status, lines: child.stdout.trim().split("\n"), error: child.stderr };
+}
+
+const GOOD = JSON.stringify([
+  { hex: "00", roundtrip: true, decoded: 0 },
+  { hex: "F93C00", roundtrip: true, decoded: 1 },
+]);
+
+test("records are counted, absent paths skipped, and the last line is the sum", () =>
+  withVectors({ "cbor/rfc8949/appendix_a.json": GOOD }, (root) => {
+    const { code, lines } = run(root, "cbor");
+    assert.is(code, 0);
+    assert.is(lines[0], "cbor/rfc8949/appendix_a.json: 1 passed, 0 failed, 1 skipped");
+    assert.ok(lines.includes("cbor/rfc8949/fail.json: 0 passed, 0 failed, 1 skipped"));
+    const counts = lines.filter((line) => /^\S+: /.test(line)).map((line) => Number(/(\d+) skipped$/.exec(line)?.[1]));
+    assert.is(lines.at(-1), `1 passed, 0 failed, ${counts.reduce((a, b) => a + b)} skipped`);
+  }));
+
+test("a record that does not hold ends with 1, and is named", () => {
+  const wrong = [
+    { hex: "00", roundtrip: true, decoded: 1 },
+    { hex: "1800", roundtrip: true, decoded: 0 },
+    { hex: "00", roundtrip: false },
+    { hex: "zz", roundtrip: true },
+    { hex: "1bffffffffffffffff", roundtrip: true, decoded: 1 },
+  ];
+  return withVectors({ "cbor/rfc8949/appendix_a.json": JSON.stringify(wrong), "cbor/rfc8949/fail.json": "{" }, (root) => {
+    const { code, lines } = run(root, "cbor/rfc8949");
+    assert.is(code, 1);
+    assert.is(lines[0], "cbor/rfc8949/appendix_a.json: 0 passed, 5 failed, 0 skipped");
+    assert.match(lines[1] as string, /failed: 0 \(00\): decodes to what encodes as 00; the value beside it encodes as 01/);
+    assert.match(lines[2] as string, /failed: 1 \(1800\): cbor-not-shortest/);
+    assert.match(lines[3] as string, /failed: 2 \(00\): accepted/);
+    assert.match(lines.join("\n"), /fail\.json: 0 passed, 1 failed, 0 skipped\n {2}failed: the file: threw SyntaxError/);
+    assert.is(lines.at(-1), "0 passed, 6 failed, 0 skipped");
+  });
+});
+
+test("a missing folder, an unknown set and a run of nothing end with 1 and say so", () =>
+  withVectors({}, (root) => {
+    const missing = run(join(root, "nowhere"), "cbor");
+    assert.is(missing.code, 1);
+    assert.match(missing.error, /^conformance: no folder of vectors at .*nowhere/);
+    const unknown = run(root, "nonsense");
+    assert.is(unknown.code, 1);
+    assert.match(unknown.error, /^conformance: no set is called nonsense/);
+    const nothing = run(root, "cbor/rfc8949/fail.json");
+    assert.is(nothing.code, 1);
+    assert.match(nothing.error, /nothing was executed/);
+    assert.is(nothing.lines.at(-1), "0 passed, 0 failed, 1 skipped");
+  }));
+
+test("a set runs once, by its name, by its last part, by a folder above it or by a path inside it", () =>
+  withVectors({ "cbor/rfc8949/appendix_a.json": GOOD, "cbor/dcbor/valid.json": GOOD }, (root) => {
+    assert.match(run(root, "cbor", "cbor/", "cose").lines.at(-1) as string, /^2 passed, /);
+    assert.match(run(root, "cbor/dcbor", "cbor/dcbor/valid.json").lines.at(-1) as string, /^1 passed, 0 failed, 2 skipped$/);
+    assert.match(run(root, "cose").lines[0] as string, /^cbor\/cose\//);
+  }));
+
+const TINY: ConformanceSet = {
+  name: "tiny",
+  paths: ["tiny/*.txt", "tiny/none.json"],
+  async run(report) {
+    await report.each("tiny/*.txt", async (file) => {
+      file.check(1, () => (file.text() === "good" ? undefined : "bad"));
+      await file.checkAsync(2, async () => skip("not built"));
+      file.check(3, () => {
+        throw new Error("oops");
+      });
+    });
+    await report.each("tiny/none.json", () => {
+      throw new Error("there is no such file");
+    });
+  },
+};
+
+test("the tally of a set: one line for each path, all files of it together", () =>
+  withVectors({ "tiny/a.txt": "good", "tiny/b.txt": "worse", "tiny/deep/c.txt": "good" }, async (root) => {
+    const shown: Tally[] = [];
+    const tallies = await runSet(TINY, root, [""], (tally) => shown.push(tally));
+    assert.equal(shown, tallies);
+    assert.equal(
+      tallies.map(({ path, passed, failed, skipped }) => [path, passed, failed, skipped]),
+      [
+        ["tiny/*.txt", 1, 3, 2],
+        ["tiny/none.json", 0, 0, 1],
+      ],
+    );
+    assert.equal(tallies[0]?.failures, ["a.txt 3: threw Error: oops", "b.txt 1: bad", "b.txt 3: threw Error: oops"]);
+    const one = await runSet(TINY, root, ["tiny/b"], () => undefined);
+    assert.equal(
+      one.map(({ path, passed }) => [path, passed]),
+      [["tiny/*.txt", 0]],
+    );
+  }));
+
+test("a set that reads what it does not name, or names what it does not read, is broken", () =>
+  withVectors({ "x.json": "[]" }, async (root) => {
+    const unread: ConformanceSet = { name: "unread", paths: ["x.json"], run: () => undefined };
+    const unnamed: ConformanceSet = { name: "unnamed", paths: [], run: (report) => report.each("x.json", () => undefined) };
+    for (const [set, expected] of [
+      [unread, "never read its path"],
+      [unnamed, "its paths do not name"],
+    ] as const)
+      try {
+        await runSet(set, root, [""], () => undefined);
+        assert.unreachable(set.name);
+      } catch (error) {
+        assert.match(String(error), expected);
+      }
+  }));
+
+test("patterns", () =>
+  withVectors({ "a/1.json": "", "a/b/2.json": "", "a/b/c/3.json": "", "a.json": "", "a/1xjson": "" }, (root) => {
+    assert.equal(matching(root, "a/*.json"), ["a/1.json"]);
+    assert.equal(matching(root, "a/**/*.json"), ["a/1.json", "a/b/2.json", "a/b/c/3.json"]);
+    assert.equal(matching(root, "a/b/2.json"), ["a/b/2.json"]);
+    assert.equal(matching(root, "*.json"), ["a.json"]);
+    assert.equal(matching(root, "none/*.json"), []);
+  }));
+
+test("the notation beside a vector is read exactly", () => {
+  assert.equal(exactJson('[18446744073709551615, 1, "9007199254740993", 1.5, -9223372036854775808, 9007199254740993]'), [
+    18446744073709551615n,
+    1,
+    "9007199254740993",
+    1.5,
+    -9223372036854775808n,
+    9007199254740993n,
+  ]);
+  const value = fromDiagnostic(" {1: -0x10, \"a\\u00fc\": [h'01 ff', true, null, 4([-2, 2130])]} ");
+  const same = new Map<string | number, unknown>([
+    [1, -16],
+    ["aü", [Uint8Array.of(1, 255), true, null, new Tagged(4, [-2, 2130])]],
+  ]);
+  assert.is(toHex(encode(value)), toHex(encode(same as never)));
+  for (const bad of ["1.5", "[1", "{1 2}", "1 2", "undefined", "NaN", "simple(5)", "[_ 1]", ""])
+    assert.throws(() => fromDiagnostic(bad), /notation/);
+});
+
+test.run();
