@@ -1,4 +1,5 @@
-// Inside the process of one simulated board: power-on, the firmware, and the strings by which the parent moves the world.
+// Inside the process of one simulated board: its parts, and the strings by which the parent moves the world; and on Node
+// the firmware itself.
 //
 // Promises: the firmware finds what it finds on a board and starts as it starts there (its main module is imported, and
 // called where it exports a function); `trace` writes to standard output; `Date.now` is the board's wall clock; the
@@ -28,18 +29,28 @@ export interface WorldChange {
   readonly unplugI2C?: boolean;
 }
 
-export async function runBoard(folder: string, firmware: string): Promise<void> {
+/**
+ * The board of `folder`, with power on, tied to this process's signals and to the parent.
+ * @param powerOff what SIGTERM does; it ends the process, with code 0
+ */
+export function powerOn(folder: string, powerOff: (board: Board) => void): Board {
   const { flash, ...options } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
   const board = new Board({ ...options, storage: fileStorage(folder, flash) });
-  setCurrentBoard(board);
   process.on("disconnect", () => process.exit(0));
-  process.on("SIGTERM", () => {
-    board.stop();
-    process.exit(0);
-  });
+  process.on("SIGTERM", () => powerOff(board));
   process.on("SIGINT", () => undefined); // the parent of a terminal's group decides
   process.on("message", (change) => changeWorld(board, change as WorldChange));
   if (process.send === undefined) throw new Error("a board's process is started by engine/node.ts");
+  return board;
+}
+
+/** Runs the firmware on Node. */
+export async function runBoard(folder: string, firmware: string): Promise<void> {
+  const board = powerOn(folder, (stopping) => {
+    stopping.stop();
+    process.exit(0);
+  });
+  setCurrentBoard(board);
   Object.assign(globalThis, { trace: (...parts: unknown[]) => process.stdout.write(parts.join("")) });
   Date.now = () => board.clock.nowMs();
   const main: { default?: unknown } = await import(pathToFileURL(firmware).href);

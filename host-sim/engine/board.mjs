@@ -1,7 +1,14 @@
-// The process of one simulated board: `node --import tsx board.mjs FOLDER FIRMWARE`. Started by engine/node.ts.
+// The process of one simulated board: `node --import tsx board.mjs FOLDER FIRMWARE [ENGINE]`. Started by engine/node.ts.
+// ENGINE is the JSON of a `GuestEngine` (engines.ts); without it the firmware runs here, on Node.
 
 import { register } from "node:module";
 
-register("./resolve.mjs", import.meta.url);
-const { runBoard } = await import("./board-process.ts");
-await runBoard(process.argv[2], process.argv[3]);
+const [folder, firmware, engine] = process.argv.slice(2);
+if (engine === undefined) {
+  register("./resolve.mjs", import.meta.url);
+  const { runBoard } = await import("./board-process.ts");
+  await runBoard(folder, firmware);
+} else {
+  const { runGuest } = await import("./xs-process.ts");
+  await runGuest(folder, firmware, JSON.parse(engine));
+}

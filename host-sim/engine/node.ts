@@ -1,4 +1,4 @@
-// Runs the firmware, unmodified, on a simulated board in a process of its own, on Node.
+// Runs the firmware, unmodified, on a simulated board in a process of its own: on Node, or on the XS engine.
 //
 // Promises: what the firmware logs comes as parsed events, in order, and everything else it prints line by line; the
 // process ends when told, when killed, and when this process is gone. The folder keeps all that a power cut leaves.
@@ -10,6 +10,7 @@ import { isAbsolute, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { WorldChange } from "./board-process.js";
+import type { GuestEngine } from "./engines.js";
 
 export type { BoardFile, WorldChange } from "./board-process.js";
 
@@ -24,6 +25,8 @@ export interface SpawnOptions {
   readonly directory: string;
   /** Main module of the firmware; `firmware/main.ts` of this repository where absent. */
   readonly firmware?: string;
+  /** Where the firmware runs; on Node where absent. */
+  readonly engine?: GuestEngine;
   readonly onEvent?: (event: BoardEvent) => void;
   /** Whatever else the board prints, and its crash where it has one; a line each. */
   readonly onText?: (line: string) => void;
@@ -50,11 +53,13 @@ const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 export function spawnBoard(options: SpawnOptions): BoardProcess {
   const { PATH, HOME, TMPDIR } = process.env; // nothing else of the parent's environment concerns a board
   const firmware = options.firmware ?? MAIN;
-  const child = spawn(
-    process.execPath,
-    ["--import", TSX, BOARD, resolve(options.directory), isAbsolute(firmware) ? firmware : resolve(firmware)],
-    { stdio: ["ignore", "pipe", "pipe", "ipc"], env: { PATH, HOME, TMPDIR }, detached: false },
-  );
+  const words = [resolve(options.directory), isAbsolute(firmware) ? firmware : resolve(firmware)];
+  if (options.engine !== undefined) words.push(JSON.stringify(options.engine));
+  const child = spawn(process.execPath, ["--import", TSX, BOARD, ...words], {
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    env: { PATH, HOME, TMPDIR },
+    detached: false,
+  });
   if (child.stdout === null || child.stderr === null) throw new Error("a child process without its pipes");
   createInterface({ input: child.stdout }).on("line", (line) => {
     const event = parseEvent(line);

@@ -10,6 +10,6 @@ const table = new Map(Object.entries(JSON.parse(readFileSync(new URL("table.json
 
 /** @type {import("node:module").ResolveHook} */
 export async function resolve(specifier, context, next) {
-  const mirror = context.parentURL?.includes("/node_modules/") ? undefined : table.get(specifier);
+  const mirror = context.parentURL?.includes("/node_modules/") ? undefined : table.get(specifier)?.node;
   return mirror === undefined ? next(specifier, context) : next(new URL(mirror, modules).href, context);
 }

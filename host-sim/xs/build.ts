@@ -21,6 +21,8 @@ export interface Built {
   readonly target: Target;
   readonly file: string;
   readonly emulator?: string;
+  /** Whether the host can be tied to the life of this process. */
+  readonly tied: boolean;
   readonly compiler: string;
   /** Those that the instruction counts depend on. */
   readonly flags: readonly string[];
@@ -76,6 +78,7 @@ export async function buildHost(target: Target, progress: (text: string) => void
     target,
     file,
     ...(tools.emulator === undefined ? {} : { emulator: tools.emulator }),
+    tied: tools.tied,
     compiler: tools.version,
     flags: [...tools.flags, "-DmxInstrument=1", "-DmxBoundsCheck=1"],
   };

@@ -5,6 +5,7 @@
 // (esbuild, no bundling) to ES2022 without class static blocks, which XS 13.3 cannot read; private fields stay what they
 // are, for ES2021 would turn them into weak maps, which cost a heap of their own.
 // A file's name is its path from the repository's root without extension, or from node_modules; an alias wins over both.
+// Since XS takes a relative specifier from the importing module's name, those of an aliased file become names here.
 // A function whose body is only `return native("xs_…").call(this, …)` becomes the native function itself, by the syntax
 // that the SDK's compiler turns it into; so calling it costs what it costs on a board.
 // Never: tree shaking, minifying, or a module that no import reaches.
@@ -21,9 +22,10 @@ const MAGIC = 0x31495358;
 const TARGET = "es2022";
 const MODULES_MAX = 512;
 const VIRTUAL = "virtual";
+const VIRTUAL_PREFIX = `${VIRTUAL}:`;
 
 export interface Program {
-  /** The first module to run: a path from the repository's root. */
+  /** The first module to run: a path from the repository's root, or one of `sources`. */
   readonly entry: string;
   /** Specifier → file from the repository's root: how `embedded:…` and other modules of the SDK are mirrored. */
   readonly aliases?: Readonly<Record<string, string>>;
@@ -39,6 +41,8 @@ export interface Board {
   readonly keysInGuest?: boolean;
   readonly seed?: number;
 }
+
+type Imported = Metafile["inputs"][string]["imports"][number];
 
 export interface Module {
   readonly name: string;
@@ -67,14 +71,18 @@ export async function gatherModules(program: Program): Promise<readonly Module[]
   for (const [file, input] of Object.entries(graph.inputs))
     for (const imported of input.imports) name(names, imported.path, imported.original ?? "", file);
   names.set(resolve(REPOSITORY, program.entry), nameOf(program.entry));
+  const moduleNameOf = (file: string): string =>
+    file.startsWith(VIRTUAL_PREFIX) ? file.slice(VIRTUAL_PREFIX.length) : (names.get(resolve(REPOSITORY, file)) ?? nameOf(file));
 
-  const files = [program.entry, ...Object.keys(graph.inputs).filter((file) => file !== program.entry)];
+  const entry = program.sources?.[program.entry] === undefined ? program.entry : `${VIRTUAL_PREFIX}${program.entry}`;
+  const files = [entry, ...Object.keys(graph.inputs).filter((file) => file !== entry)];
   if (files.length > MODULES_MAX) throw new Error(`${program.entry} reaches more than ${MODULES_MAX} modules`);
   return Promise.all(
     files.map(async (file) => {
-      const virtual = file.startsWith(`${VIRTUAL}:`) ? file.slice(VIRTUAL.length + 1) : undefined;
-      if (virtual !== undefined) return { name: virtual, source: program.sources?.[virtual] ?? "" };
-      return { name: names.get(resolve(REPOSITORY, file)) ?? nameOf(file), source: await compile(file) };
+      const name = moduleNameOf(file);
+      if (file.startsWith(VIRTUAL_PREFIX)) return { name, source: program.sources?.[name] ?? "" };
+      const source = await compile(file);
+      return { name, source: name === nameOf(file) ? source : byName(source, graph.inputs[file]?.imports ?? [], moduleNameOf) };
     }),
   );
 }
@@ -93,8 +101,9 @@ function aliasing(
       }));
       bundler.onResolve({ filter: /.*/ }, (request) => {
         if (sources[request.path] !== undefined) return { path: request.path, namespace: VIRTUAL };
-        const file = aliases[request.path];
-        if (file === undefined) return undefined;
+        // The firmware imports by a module's name where its own module has another.
+        const file = aliases[request.path] ?? (request.path.startsWith("firmware/") ? `${request.path}.ts` : undefined);
+        if (file === undefined || request.kind === "entry-point") return undefined;
         names.set(resolve(REPOSITORY, file), request.path);
         return { path: resolve(REPOSITORY, file) };
       });
@@ -105,12 +114,21 @@ function aliasing(
 /** A file that is imported as a package has the package's name: `@noble/secp256k1`, not `@noble/secp256k1/index`. */
 function name(names: Map<string, string>, file: string, specifier: string, importer: string): void {
   const path = resolve(REPOSITORY, file);
-  if (specifier.startsWith(".") || isAbsolute(specifier) || specifier === "" || file.startsWith(`${VIRTUAL}:`)) return;
+  if (specifier.startsWith(".") || isAbsolute(specifier) || specifier === "" || file.startsWith(VIRTUAL_PREFIX)) return;
   const wanted = specifier.replace(/\.m?js$/, "");
   const known = names.get(path);
   if (known !== undefined && known !== wanted && known !== specifier)
     throw new Error(`${importer} imports ${file} as ${wanted}, another module as ${known}`);
   if (known === undefined) names.set(path, wanted);
+}
+
+/** Relative specifiers of `source` become the names of the modules that they lead to. */
+function byName(source: string, imports: readonly Imported[], nameOf: (file: string) => string): string {
+  const found = new Map(imports.map(({ path, original = "" }) => [original, path]));
+  return source.replace(/\b(from\s*|import\s*)"(\.[^"]*)"/g, (all, word: string, specifier: string) => {
+    const path = found.get(specifier);
+    return path === undefined ? all : `${word}"${nameOf(path)}"`;
+  });
 }
 
 function nameOf(file: string): string {

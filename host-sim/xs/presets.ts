@@ -59,6 +59,13 @@ export const CREATIONS: Readonly<Record<BoardName, Creation>> = {
 
 export const BOARD_NAMES = Object.keys(CREATIONS) as readonly BoardName[];
 
+/** All that a machine of this kind has for JavaScript, in bytes. */
+export function memoryBytes(creation: Creation, slotBytes = 16): number {
+  const { staticBytes, chunkInitialBytes, heapInitialSlots, stackSlots } = creation;
+  const scale = slotBytes / 16;
+  return staticBytes > 0 ? staticBytes * scale : chunkInitialBytes * scale + (heapInitialSlots + stackSlots) * slotBytes;
+}
+
 /** Enough of everything, for what is no measurement: noble's tables, for one. */
 export const ROOMY: Creation = {
   ...twoAreas,

@@ -7,7 +7,6 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -38,86 +37,65 @@ export interface Report {
 }
 
 export interface RunOptions {
-  /** Answers a request of a simulated module. */
+  /** Answers a request of a program in the guest. */
   readonly request?: (message: Buffer) => Buffer | Promise<Buffer>;
-  /** Answers the native keys: noise and key store (src/keys.c). */
+  /** Answers the native keys: noise and key store (src/board-keys.c). */
   readonly keys?: (message: Buffer) => Buffer | Promise<Buffer>;
+  /** Answers a call of a mirrored module over the bridge (src/bridge.c). */
+  readonly call?: (message: Buffer) => Buffer;
+  /** The next notice over the bridge, instead of events; undefined stops the guest. */
+  readonly notice?: () => Promise<Buffer | undefined>;
+  /** What the firmware traces: text, with its line ends. */
+  readonly trace?: (text: string) => void;
   /** The next event for a guest that waits; undefined stops it. */
   readonly event?: () => Buffer | undefined | Promise<Buffer | undefined>;
   readonly line?: (text: string) => void;
+  /** `Infinity` lets the guest run for as long as it likes. */
   readonly timeoutMs?: number;
+  /** On rv32: guest time is this machine's, so that the guest is as fast as it can be; counts mean nothing then. */
+  readonly realTime?: boolean;
+  /** A folder of the caller's own for what a run needs; a temporary one where absent. */
+  readonly folder?: string;
 }
 
 /** Runs `image` to its end. Rejects where the process ends without a report, or time is up. */
 export async function runImage(built: Built, image: Buffer, options: RunOptions = {}): Promise<Report> {
-  const folder = await mkdtemp(join(tmpdir(), "chainmote-xs-"));
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "chainmote-xs-")));
   const file = join(folder, "image");
-  let server: Server | undefined;
   let child: ChildProcess | undefined;
-  const sockets: Socket[] = [];
   try {
     await writeFile(file, image);
-    const guest = built.target === "rv32" ? await emulator(join(folder, "uart"), sockets) : undefined;
-    server = guest?.server;
-    child =
-      guest === undefined
-        ? spawn(built.file, [file], { stdio: ["pipe", "pipe", "pipe"] })
-        : spawn(built.emulator as string, emulatorArguments(built.file, file, guest.path), { stdio: ["ignore", "pipe", "pipe"] });
-    return await converse(child, guest?.socket, options);
+    const [program, ...words] = commandOf(built, file, options.realTime === true);
+    child = spawn(program as string, words, { stdio: ["pipe", "pipe", "pipe"] });
+    return await converse(child, options);
   } finally {
     if (child !== undefined && child.exitCode === null) child.kill("SIGKILL");
-    for (const socket of sockets) socket.destroy();
-    server?.close();
-    await rm(folder, { recursive: true, force: true });
+    if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function emulator(path: string, sockets: Socket[]): Promise<{ server: Server; path: string; socket: Promise<Socket> }> {
-  const server = createServer();
-  const socket = new Promise<Socket>((resolve) => {
-    server.once("connection", (connection) => {
-      sockets.push(connection);
-      resolve(connection);
-    });
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(path, resolve);
-  });
-  return { server, path, socket };
-}
-
 /** One instruction is one nanosecond of guest time, so that counts do not depend on this machine's speed. */
-export const EMULATOR_FLAGS = [
-  "-machine",
-  "virt",
-  "-cpu",
-  "rv32",
-  "-m",
-  "128M",
-  "-bios",
-  "none",
-  "-icount",
-  "shift=0",
-  "-nodefaults",
-];
+const COUNTING = ["-icount", "shift=0"];
+const MACHINE = ["-machine", "virt", "-cpu", "rv32", "-m", "128M", "-bios", "none", "-nodefaults"];
+export const EMULATOR_FLAGS = [...MACHINE, ...COUNTING];
+/** A guest would not notice that its owner was killed while it computes, an emulator never: so the kernel ends it then. */
+const TIED = ["setpriv", "--pdeathsig", "KILL"];
 
-function emulatorArguments(host: string, image: string, uart: string): string[] {
+/** Program and parameters; either way the pipe is its standard input and output. */
+function commandOf(built: Built, image: string, realTime: boolean): string[] {
+  const tied = built.tied ? TIED : [];
+  if (built.emulator === undefined) return [...tied, built.file, image];
   return [
-    ...EMULATOR_FLAGS,
-    "-display",
-    "none",
-    "-kernel",
-    host,
-    "-device",
-    `loader,file=${image},addr=0x84000000,force-raw=on`,
-    "-chardev",
-    `socket,id=uart,path=${uart},server=off`,
-    "-serial",
-    "chardev:uart",
+    ...tied,
+    built.emulator,
+    ...(realTime ? MACHINE : EMULATOR_FLAGS),
+    ...["-display", "none", "-kernel", built.file],
+    ...["-device", `loader,file=${image},addr=0x84000000,force-raw=on`],
+    ...["-chardev", "stdio,id=uart,signal=off", "-serial", "chardev:uart"],
   ];
 }
 
-async function converse(child: ChildProcess, socket: Promise<Socket> | undefined, options: RunOptions): Promise<Report> {
+async function converse(child: ChildProcess, options: RunOptions): Promise<Report> {
   const errors: string[] = [];
   child.stderr?.setEncoding("utf8").on("data", (text: string) => errors.push(text));
   const ended = new Promise<never>((_, reject) => {
@@ -133,14 +111,13 @@ async function converse(child: ChildProcess, socket: Promise<Socket> | undefined
   const limitMs = options.timeoutMs ?? RUN_MS_MAX;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`the XS host did not end within ${limitMs} ms`)), limitMs);
+    if (limitMs !== Number.POSITIVE_INFINITY)
+      timer = setTimeout(() => reject(new Error(`the XS host did not end within ${limitMs} ms`)), limitMs);
   });
   try {
-    const pipe = socket === undefined ? undefined : await Promise.race([socket, ended, late]);
-    const input = (pipe ?? child.stdout) as Readable;
-    const output = (pipe ?? child.stdin) as Writable;
+    const output = child.stdin as Writable;
     output.on("error", () => {}); // the guest has ended; `ended` says how
-    return await Promise.race([readFrames(input, output, options, errors), late, afterwards(ended)]);
+    return await Promise.race([readFrames(child.stdout as Readable, output, options, errors), late, afterwards(ended)]);
   } finally {
     clearTimeout(timer);
     ended.catch(() => {});
@@ -180,12 +157,15 @@ async function readFrames(input: Readable, output: Writable, options: RunOptions
         options.line?.(text);
         lines.push(text);
         if (lines.length > TEXT_LINES_MAX) lines.shift();
-      } else if (type === "D") dumps.push(Buffer.from(payload));
+      } else if (type === "T") options.trace?.(payload.toString());
+      else if (type === "D") dumps.push(Buffer.from(payload));
       else if (type === "Q") send(output, "R", await answer(options.request, payload, "request"));
       else if (type === "K") send(output, "R", await answer(options.keys, payload, "request of the native keys"));
+      else if (type === "C") send(output, "R", await answer(options.call, payload, "call over the bridge"));
       else if (type === "W") {
-        const event = await options.event?.();
-        send(output, event === undefined ? "S" : "E", event ?? Buffer.alloc(0));
+        const event = options.notice === undefined ? await options.event?.() : await options.notice();
+        const word = options.notice === undefined ? "E" : "N";
+        send(output, event === undefined ? "S" : word, event ?? Buffer.alloc(0));
       } else if (type === "X") {
         const report = JSON.parse(payload.toString()) as Omit<Report, "lines" | "dump">;
         return { ...report, lines: [...lines, ...errors.map((text) => text.trim())], dump: Buffer.concat(dumps) };

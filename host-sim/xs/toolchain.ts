@@ -20,6 +20,8 @@ export interface Toolchain {
   readonly flags: readonly string[];
   readonly linkFlags: readonly string[];
   readonly emulator?: string;
+  /** Whether util-linux's setpriv is here, which ties a guest to the life of the process that owns its board. */
+  readonly tied: boolean;
   /** Folders of the sources. */
   readonly xs: string;
   readonly secp256k1: string;
@@ -92,6 +94,7 @@ export async function findToolchain(target: Target): Promise<Toolchain | Missing
     flags: wanted.flags,
     linkFlags: wanted.linkFlags,
     ...(emulator === undefined ? {} : { emulator }),
+    tied: (await findProgram("setpriv")) !== undefined,
     xs: join(xsnap, "moddable/xs"),
     secp256k1: join(secp256k1, "src/secp256k1"),
     keccak: join(keccak, "src/libkeccak-32"),

@@ -2,20 +2,23 @@
 
 import { mkdirSync } from "node:fs";
 import { relative, resolve } from "node:path";
+import { type GuestEngine, memoryOf } from "../../host-sim/engine/engines.js";
+import { memoryBytes } from "../../host-sim/xs/presets.js";
 import { version } from "../cli.js";
 import { publicUrl, readWords } from "../options.js";
 import { pause } from "../processes/backoff.js";
 import { BoundedLog } from "../processes/bounded-log.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
+import { builtEngine, engineWish } from "../start/engine-choice.js";
 import { DEFAULT_DATA, layoutOf } from "../start/project.js";
 import { Screen } from "../start/screen.js";
 import { type Fact, System } from "../start/system.js";
 import { Tally } from "../start/tally.js";
-import { CommandError, type Output, plural, UsageError } from "../terminal.js";
+import { CommandError, count, type Output, plural, UsageError } from "../terminal.js";
 import { checkPrefix, mqttFromEnvironment } from "./relay.js";
 
-export const usage = `chainmote start [--records N] [--boards M] [--data DIR] [--json] [--verbose]
+export const usage = `chainmote start [--records N] [--boards M] [--data DIR] [--engine NAME] [--board NAME] [--json] [--verbose]
 
 Runs an Ethereum node, a broker, a relay, a collector and simulated boards on this machine, until Ctrl-C.
 
@@ -23,7 +26,10 @@ Runs an Ethereum node, a broker, a relay, a collector and simulated boards on th
   --boards M     1 to 64 boards (default 1)
   --data DIR     where everything is kept (default .chainmote in the project); a second start goes on from there
   --export FILE  write the records there when ending (default records.cborseq in the data folder)
-  --engine NAME  where the firmware runs: node
+  --engine NAME  where the firmware runs: node (default), xs (the real engine, 32-bit, in a board's memory) or
+                 rv32 (the same on an emulated RISC-V microcontroller)
+  --board NAME   whose memory xs and rv32 have: esp32, esp32s3, esp32c3 (default) or esp32c6
+  --crypto NAME  native (libsecp256k1 in C; default on xs and rv32) or noble (JavaScript; default on node)
   --period S     seconds between blocks, 1 to 60 (default 1; a chain keeps its own)
   --sample MS    milliseconds between samples, 50 to 86400000 (default 2000)
   --prefix P/    put before every MQTT topic
@@ -35,7 +41,6 @@ With MQTT_URL set (mqtt://user:password@host:port) that broker is used, with DAT
 const BOARDS_MAX = 64;
 const RECORDS_MAX = 1_000_000;
 const SAMPLE_MS = 2000;
-const ENGINES = ["node"];
 /** How long the folder's last owner may take to be gone. */
 const LOCK_WAIT_MS = 3000;
 /** How long the receipts of the last records may take, once all are verified. */
@@ -51,6 +56,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     export: { type: "string" },
     engine: { type: "string" },
     board: { type: "string" },
+    crypto: { type: "string" },
     period: { type: "string" },
     sample: { type: "string" },
     prefix: { type: "string" },
@@ -61,10 +67,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const boards = options.number("boards", 1, BOARDS_MAX) ?? 1;
   const periodS = options.number("period", 1, 60) ?? 1;
   const sampleMs = options.number("sample", 50, 86_400_000) ?? SAMPLE_MS;
-  const engine = options.text("engine") ?? "node";
-  if (!ENGINES.includes(engine)) throw new UsageError(`--engine ${engine}: this version has only ${ENGINES.join(", ")}`);
-  if (options.text("board") !== undefined)
-    throw new UsageError("--board needs an engine with a board's memory, which this version has not");
+  const wish = engineWish(options);
   const prefix = checkPrefix(options.text("prefix"));
   const mqtt = mqttFromEnvironment();
   if (mqtt !== undefined && !mqtt.startsWith("mqtt:"))
@@ -82,8 +85,13 @@ export async function run(words: readonly string[], output: Output): Promise<num
     const tally = new Tally();
     const told = untilTold();
     const done = records === undefined ? undefined : new Signal();
+    screen.say(
+      `${output.style("bold", `chainmote ${version()}`)}  ${output.style("dim", `data in ${shown(data)}; Ctrl-C ends all`)}`,
+    );
+    const engine = await builtEngine(wish, (text) => screen.show("engine", { event: "building", text }));
     const system = new System({
       ...{ layout, boards, periodS, sampleMs, prefix, exportPath },
+      ...(engine === undefined ? {} : { engine }),
       ...(mqtt === undefined ? {} : { mqtt }),
       ...(records === undefined ? {} : { recordsMax: () => records - tally.done }),
       onEvent(source, event) {
@@ -91,13 +99,11 @@ export async function run(words: readonly string[], output: Output): Promise<num
         if (tally.take(source, event) && records !== undefined && tally.done >= records) done?.give();
       },
     });
-    screen.say(
-      `${output.style("bold", `chainmote ${version()}`)}  ${output.style("dim", `data in ${shown(data)}; Ctrl-C ends all`)}`,
-    );
     screen.say(output.style("dim", "starting; the first time in a folder takes longest"));
     let failure: string | undefined;
     const over = new AbortController();
     try {
+      if (engine !== undefined) showEngine(engine, screen);
       const started = system.start((fact) => showFact(fact, screen)).then(() => screen.say());
       await Promise.race([started, told]);
       await Promise.race([told, ...(done === undefined ? [] : [done.given, stalled(tally, records ?? 0, over.signal)])]);
@@ -124,6 +130,15 @@ function showFact(fact: Fact, screen: Screen): void {
   else screen.fact(part, fact.part === "collector" ? fact.address : `registry ${fact.registry}`, event);
 }
 
+function showEngine(engine: GuestEngine, screen: Screen): void {
+  const { built, memory, crypto } = engine;
+  const bytes = memoryBytes(memoryOf(engine), built.target === "x64" ? 32 : 16);
+  const where = built.target === "rv32" ? "XS on an emulated RISC-V chip" : `XS, ${built.target === "m32" ? 32 : 64}-bit`;
+  const whose = memory === "roomy" ? "a roomy memory" : `the memory of an ${memory}`;
+  const event = { event: "engine", engine: built.target === "rv32" ? "rv32" : "xs", target: built.target, board: memory, crypto };
+  screen.fact("engine", `${where}, ${whose} (${count(bytes)} bytes), ${crypto} crypto`, { ...event, memoryBytes: bytes });
+}
+
 interface Ending {
   readonly screen: Screen;
   readonly tally: Tally;
@@ -144,6 +159,11 @@ function summary({ screen, tally, records, exportPath, output }: Ending): number
     file: exportPath,
   });
   const from = tally.motes === 1 ? "" : ` of ${plural(tally.motes, "mote")}`;
+  const peak = tally.enginePeak;
+  if (peak !== undefined)
+    screen.say(
+      `engine peak ${count(peak.heapPeakBytes)} of ${count(peak.memoryBytes)} bytes, ${plural(peak.collections, "collection")}`,
+    );
   screen.say(`${plural(tally.done, "record")}${from} stored and verified in ${seconds} s`);
   screen.summary({
     event: "summary",
@@ -151,6 +171,7 @@ function summary({ screen, tally, records, exportPath, output }: Ending): number
     stored: tally.stored,
     verified: tally.done,
     motes: tally.motes,
+    ...(peak === undefined ? {} : { heapPeakBytes: peak.heapPeakBytes, collections: peak.collections }),
     seconds: Number(seconds),
   });
   return short ? 1 : 0;

@@ -4,7 +4,7 @@
 // record and what is amiss, and the rest with --verbose. Everything goes to the log file besides. Never: shows a secret.
 
 import type { BoundedLog } from "../processes/bounded-log.js";
-import { type Output, plainText, type Style, shortHex } from "../terminal.js";
+import { count, type Output, plainText, plural, type Style, shortHex } from "../terminal.js";
 
 export interface SystemEvent {
   readonly event: string;
@@ -119,6 +119,8 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         return amiss("sensor", `${text("detail")} (${text("code")})`);
       case "link":
         return event.state === "down" ? amiss("link", `down: ${text("reason")}`) : undefined;
+      case "engine":
+        return event.reason === "ended" ? undefined : { word: "engine", text: engineText(event), style: "red" };
       case "wifi":
         return event.state === "up" ? undefined : amiss("wifi", `${text("state")} ${text("reason")}`.trim());
     }
@@ -137,6 +139,8 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
       return amiss("lost", `${text("to")}: ${text("reason")}; next attempt in ${number("retryMs")} ms`);
     case "back":
       return { word: "back", text: text("to") };
+    case "building":
+      return { word: "building", text: text("text"), style: "dim" };
     case "ended":
       return amiss("ended", `by itself (${text("how")}); starts again in ${number("restartMs")} ms`);
     case "text":
@@ -151,6 +155,14 @@ function measured(event: SystemEvent): string {
   if (typeof event.temperatureC === "number") parts.push(`${event.temperatureC.toFixed(2)} °C`);
   if (typeof event.humidityPercent === "number") parts.push(`${event.humidityPercent.toFixed(2)} % RH`);
   return parts.length === 0 ? "" : `${parts.join("  ")}  `;
+}
+
+/** Why the engine gave up, and what it had needed by then. */
+function engineText(event: SystemEvent): string {
+  const bytes = (name: string): string => count(Number(event[name]));
+  const { reason, collections } = event;
+  const parts = `chunks ${bytes("chunksPeakBytes")}, slots ${bytes("slotsPeakBytes")}, stack ${bytes("stackPeakBytes")}`;
+  return `${plainText(String(reason), 80)}: at most ${parts} of ${bytes("memoryBytes")} bytes; ${plural(Number(collections), "collection")}`;
 }
 
 function evidenceText(event: SystemEvent): string {

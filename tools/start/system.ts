@@ -11,6 +11,7 @@ import { RLP } from "@ethereumjs/rlp";
 import { fromHex, toHex } from "../../firmware/bytes.js";
 import { type CliqueCheckpoint, cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
 import { Rejection } from "../../firmware/rejection.js";
+import type { GuestEngine } from "../../host-sim/engine/engines.js";
 import { spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
@@ -37,6 +38,8 @@ export interface SystemOptions {
   readonly boards: number;
   readonly periodS: number;
   readonly sampleMs: number;
+  /** Where the boards' firmware runs; on Node where absent. */
+  readonly engine?: GuestEngine;
   /** Of another broker; a broker of our own where absent. */
   readonly mqtt?: string;
   readonly prefix: string;
@@ -218,6 +221,7 @@ export class System {
   }
 
   #startBoard(number: number, settings: Parameters<typeof writeBoardFile>[1]): void {
+    const { engine } = this.#options;
     const directory = this.#options.layout.board(number);
     const source = `mote ${number}`;
     writeBoardFile(directory, settings);
@@ -225,6 +229,7 @@ export class System {
     const launch = (): Running => {
       const board = spawnBoard({
         directory,
+        ...(engine === undefined ? {} : { engine }),
         onEvent: (event) => {
           log.line(JSON.stringify(event));
           this.#options.onEvent(source, event);

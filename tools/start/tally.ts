@@ -4,16 +4,26 @@
 
 import type { SystemEvent } from "./screen.js";
 
+/** What the boards' engines needed at most, where they said so. */
+export interface EnginePeak {
+  readonly heapPeakBytes: number;
+  readonly memoryBytes: number;
+  /** Of all boards and all their runs. */
+  readonly collections: number;
+}
+
 export class Tally {
   readonly #stored = new Set<string>();
   readonly #verified = new Set<string>();
   /** Digests that a mote holds a receipt for. */
   readonly #receipted = new Set<string>();
   readonly #motes = new Set<string>();
+  #enginePeak: EnginePeak | undefined;
   #movedMs = performance.now();
 
   /** Takes in one event; true where it moved a record on. */
   take(source: string, event: SystemEvent): boolean {
+    if (source.startsWith("mote") && event.event === "engine") this.#takeEngine(event);
     const digest = typeof event.digest === "string" ? event.digest : undefined;
     if (digest === undefined) return false;
     if (source === "collector" && event.event === "stored" && event.duplicate !== true) {
@@ -30,6 +40,22 @@ export class Tally {
     set.add(digest);
     this.#movedMs = performance.now();
     return true;
+  }
+
+  #takeEngine(event: SystemEvent): void {
+    const { heapPeakBytes, memoryBytes, collections } = event;
+    if (typeof heapPeakBytes !== "number" || typeof memoryBytes !== "number" || typeof collections !== "number") return;
+    const before = this.#enginePeak;
+    this.#enginePeak = {
+      heapPeakBytes: Math.max(heapPeakBytes, before?.heapPeakBytes ?? 0),
+      memoryBytes,
+      collections: collections + (before?.collections ?? 0),
+    };
+  }
+
+  /** Undefined where the boards run on Node. */
+  get enginePeak(): EnginePeak | undefined {
+    return this.#enginePeak;
   }
 
   get motes(): number {

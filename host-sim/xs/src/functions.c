@@ -101,6 +101,7 @@ static void xs_host_dump(txMachine* the)
 }
 
 #include "board-io.h"
+#include "bridge.h"
 #include "natives.h"
 
 const NativeFunction gNativeFunctions[] = {
@@ -115,6 +116,7 @@ const NativeFunction gNativeFunctions[] = {
 	{ "xs_host_dump", xs_host_dump },
 #define NATIVE(name) { #name, name },
 	BOARD_FUNCTIONS
+	BRIDGE_FUNCTIONS
 	NATIVES
 #undef NATIVE
 };

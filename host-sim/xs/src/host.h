@@ -1,8 +1,9 @@
 /*
  * What the parts of the XS host say to each other. One process holds one machine; the parts are:
  * memory.c (where a machine's memory comes from), rom.c (what a board has in flash), modules.c (names and loading),
- * functions.c (what JavaScript may call), pipe-*.c (bytes to and from the process that owns the simulated board),
- * keys.c (the key store and noise source for the native keys) and main.c (start, loop, end).
+ * functions.c (what JavaScript may call), frames.c and machine-*.c (bytes to and from the process that owns the simulated
+ * board), bridge.c (what simulated modules ask of that process), board-keys.c (the key store and noise source for the
+ * native keys) and main.c (start, loop, end).
  *
  * XS 13.3's own headers say `the` for the machine everywhere, and so do we.
  */
@@ -62,6 +63,9 @@ struct sxMachine* romBuild(const ImageModule* modules, uint32_t count, uint32_t 
 /* memory.c */
 uint32_t hostCollections(struct sxMachine* the);
 
+/* bridge.c */
+int bridgePushNotice(struct sxMachine* the, uint32_t bytes);
+
 /* main.c */
 void hostExit(int code) __attribute__((noreturn));
 void hostFail(const char* reason) __attribute__((noreturn));
@@ -71,19 +75,22 @@ const MemoryBlock* hostBlock(void);
 
 /*
  * The pipe carries frames: one byte of type, four of length, the payload. The guest always speaks first; the host
- * answers each request (Q, K) with one R, and each wait (W) with one event (E) or the order to stop (S). So neither
- * side queues anything, and time passes only while the guest waits.
+ * answers each request (Q, K) and each call (C) with one R, and each wait (W) with one event (E: bytes), one notice (N:
+ * values of the bridge) or the order to stop (S). So the guest queues nothing, and nothing reaches it but while it waits.
  */
 enum { FRAME_BYTES_MAX = 65536 };
 enum {
 	FRAME_PRINT = 'P',
 	FRAME_REQUEST = 'Q',
 	FRAME_KEYS = 'K',
+	FRAME_CALL = 'C',
+	FRAME_TRACE = 'T',
 	FRAME_WAIT = 'W',
 	FRAME_DUMP = 'D',
 	FRAME_EXIT = 'X',
 	FRAME_REPLY = 'R',
 	FRAME_EVENT = 'E',
+	FRAME_NOTICE = 'N',
 	FRAME_STOP = 'S'
 };
 extern uint8_t gFrame[FRAME_BYTES_MAX];

@@ -126,7 +126,8 @@ static void runJobs(txMachine* the)
 
 extern txSlot gEventHandler; /* functions.c */
 
-static void deliver(txMachine* the, uint32_t bytes)
+/* An event is one ArrayBuffer, a notice its values. */
+static void deliver(txMachine* the, uint8_t type, uint32_t bytes)
 {
 	fxBeginHost(the);
 	{
@@ -134,9 +135,13 @@ static void deliver(txMachine* the, uint32_t bytes)
 			mxPushUndefined();
 			mxPushSlot(&gEventHandler);
 			mxCall();
-			mxPushUndefined();
-			fxArrayBuffer(the, the->stack, gFrame, (txInteger)bytes, -1);
-			mxRunCount(1);
+			if (type == FRAME_NOTICE)
+				mxRunCount(bridgePushNotice(the, bytes));
+			else {
+				mxPushUndefined();
+				fxArrayBuffer(the, the->stack, gFrame, (txInteger)bytes, -1);
+				mxRunCount(1);
+			}
 			mxPop();
 		}
 		mxCatch(the) {
@@ -169,9 +174,9 @@ static void run(txMachine* the, const ImageModule* first)
 		uint8_t type = frameRead(&bytes);
 		if (type == FRAME_STOP)
 			break;
-		if (type != FRAME_EVENT)
+		if (type != FRAME_EVENT && type != FRAME_NOTICE)
 			hostFail("no event after a wait");
-		deliver(the, bytes);
+		deliver(the, type, bytes);
 	}
 	fxCheckUnhandledRejections(the, 1);
 }

@@ -1,0 +1,77 @@
+// The firmware and the mirrored modules' proxies as the image of an XS guest: what the manifest and the bundler do for a
+// board.
+//
+// Promises: what the manifest preloads is preloaded, so that the heap is a board's; so are the proxies and the
+// configuration, which a board has in flash as well. The firmware's main module runs last, and is called where it exports a
+// function, as on Node. Never: changes a module of the firmware.
+
+import { readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { gatherModules, type Module, type Program, packImage, REPOSITORY } from "../xs/image.js";
+import type { Creation } from "../xs/presets.js";
+import type { Target } from "../xs/toolchain.js";
+import { guestModules } from "./table.js";
+
+export type Crypto = "native" | "noble";
+
+export interface FirmwareImage {
+  /** Main module of the firmware, absolute. */
+  readonly firmware: string;
+  /** What `mc/config` exports. */
+  readonly config: unknown;
+  readonly crypto: Crypto;
+  readonly target: Target;
+  readonly creation: Creation;
+}
+
+const START = "start";
+const CONFIG = "mc/config";
+const GUEST = "host-sim/modules/guest";
+const CRYPTO = "chainmote/crypto";
+const SCALE_64 = 2;
+
+export async function firmwareImage(options: FirmwareImage): Promise<Buffer> {
+  const program = programOf(options);
+  const modules = await gatherModules(program);
+  return packImage(modules, program, { creation: options.creation }, options.target === "x64" ? SCALE_64 : 1);
+}
+
+/** The modules alone, for tests. */
+export function firmwareModules(options: FirmwareImage): Promise<readonly Module[]> {
+  return gatherModules(programOf(options));
+}
+
+function programOf({ firmware, config, crypto }: FirmwareImage): Program {
+  const main = relative(REPOSITORY, firmware).replace(/\.ts$/, "");
+  const files = Object.entries(guestModules()).map(([name, file]) => [name, relative(REPOSITORY, file)]);
+  const aliases: Record<string, string> = {
+    ...Object.fromEntries(files),
+    [main]: `${main}.ts`,
+    [`${GUEST}/bridge`]: `${GUEST}/bridge.ts`,
+    [`${GUEST}/globals`]: `${GUEST}/globals.ts`,
+    "host-sim/xs/guest/host": "host-sim/xs/guest/host.ts",
+  };
+  aliases[CRYPTO] = `firmware/board/crypto-${crypto}.ts`;
+  const sources = {
+    [START]: `import "${GUEST}/globals";
+import { deliver } from "${GUEST}/bridge";
+import { listen } from "host-sim/xs/guest/host";
+import * as main from "${main}";
+if (typeof main.default === "function") main.default();
+listen(deliver);
+`,
+    // As the SDK's own tool writes it: frozen to its depths, by an extension of XS.
+    [CONFIG]: `export default Object.freeze(${JSON.stringify(config ?? {})}, true);\n`,
+  };
+  return { entry: START, aliases, sources, preload: preloaded(crypto, Object.keys(aliases)) };
+}
+
+/** What the manifest preloads, as far as this program has it, and what stands for modules that the SDK preloads. */
+function preloaded(crypto: Crypto, specifiers: readonly string[]): readonly string[] {
+  const manifest = JSON.parse(readFileSync(join(REPOSITORY, "manifest.json"), "utf8")) as { preload: readonly string[] };
+  const proxies = specifiers.filter((name) => name !== CRYPTO && !name.startsWith("firmware/") && !name.startsWith("test/"));
+  // noble-hashes hold typed arrays, so nothing that needs them can be preloaded (test/unit/board/manifest.test.ts).
+  const needsHashes = [CRYPTO, "firmware/board/provider"];
+  const ours = manifest.preload.filter((name) => crypto === "native" || !needsHashes.includes(name));
+  return [...ours, ...proxies, `${GUEST}/*`, CONFIG];
+}

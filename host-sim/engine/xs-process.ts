@@ -1,0 +1,74 @@
+// Inside the process of one simulated board whose firmware runs on the XS engine: owns the board's parts, runs the guest,
+// and answers it over the bridge.
+//
+// Promises: what the firmware traces goes to standard output as on Node, what the engine says of an error to standard
+// error; at the end comes one line more, the event `engine`: why the guest ended, and what memory it had needed. The
+// exit code is the guest's (host-sim/xs/src/main.c), or 0 where the power was switched off.
+// Never: leaves the guest behind when this process is killed (host-sim/xs/run.ts).
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { memoryBytes } from "../xs/presets.js";
+import { type Report, runImage } from "../xs/run.js";
+import { powerOn } from "./board-process.js";
+import { answerCall, Notices } from "./bridge/bridge.js";
+import { i2cOperations, timeOperations } from "./bridge/io.js";
+import { mqttOperations, ntpOperations, wifiOperations } from "./bridge/network.js";
+import { answerKeys, storageOperations } from "./bridge/storage.js";
+import { type GuestEngine, memoryOf } from "./engines.js";
+import { firmwareImage } from "./xs-image.js";
+
+/** How long a guest that is told to end may compute on. */
+const STOP_MS_MAX = 3000;
+
+export async function runGuest(folder: string, firmware: string, engine: GuestEngine): Promise<void> {
+  const notices = new Notices();
+  let off = false;
+  const board = powerOn(folder, (stopping) => {
+    off = true;
+    stopping.stop();
+    notices.stop();
+    setTimeout(() => process.exit(0), STOP_MS_MAX);
+  });
+  const operations = {
+    ...storageOperations(board),
+    ...timeOperations(board, notices),
+    ...i2cOperations(board),
+    ...wifiOperations(board, notices),
+    ...ntpOperations(board, notices),
+    ...mqttOperations(board, notices),
+  };
+  const { built, crypto } = engine;
+  const creation = memoryOf(engine);
+  const image = await firmwareImage({ firmware, config: board.config, crypto, target: built.target, creation });
+  const scratch = join(folder, "engine");
+  mkdirSync(scratch, { recursive: true, mode: 0o700 });
+  const report = await runImage(built, image, {
+    call: (message) => answerCall(operations, message),
+    keys: (message) => answerKeys(board, message),
+    notice: () => notices.next(),
+    trace: (text) => void process.stdout.write(text),
+    line: (text) => void process.stderr.write(`${text}\n`),
+    timeoutMs: Number.POSITIVE_INFINITY,
+    realTime: true,
+    folder: scratch,
+  });
+  const line = `${JSON.stringify(engineEvent(engine, report))}\n`;
+  // All of the line must be with the parent before this process is gone.
+  process.stdout.write(line, () => process.exit(off ? 0 : report.code));
+}
+
+/** The event's fields: sizes in bytes; `heapPeakBytes` as in the benchmarks: chunks, slots, and all of the stack. */
+function engineEvent(engine: GuestEngine, report: Report) {
+  const { built, memory, crypto } = engine;
+  const creation = memoryOf(engine);
+  const { code, reason, collections, keys, chunksPeakBytes, slotsPeakBytes, stackPeakBytes, nativeStackPeakBytes } = report;
+  const slotBytes = built.target === "x64" ? 32 : 16;
+  return {
+    event: "engine",
+    ...{ engine: built.target === "rv32" ? "rv32" : "xs", target: built.target, board: memory, crypto, code, reason },
+    heapPeakBytes: chunksPeakBytes + slotsPeakBytes + creation.stackSlots * slotBytes,
+    memoryBytes: memoryBytes(creation, slotBytes),
+    ...{ chunksPeakBytes, slotsPeakBytes, stackPeakBytes, nativeStackPeakBytes, collections, keys },
+  };
+}

@@ -1,0 +1,78 @@
+// Where the firmware of `chainmote start` runs: on Node, or on the XS engine in a board's memory.
+//
+// Promises: what cannot be is refused before anything starts, in one line that says what would; an engine is built where it
+// is not there yet, and that is shown. Never: a smaller check than was asked for without a word on it.
+
+import type { GuestEngine, Memory } from "../../host-sim/engine/engines.js";
+import type { Crypto } from "../../host-sim/engine/xs-image.js";
+import { buildHost } from "../../host-sim/xs/build.js";
+import { BOARD_NAMES, CREATIONS, memoryBytes } from "../../host-sim/xs/presets.js";
+import type { Words } from "../options.js";
+import { CommandError, count, UsageError } from "../terminal.js";
+
+export type EngineName = "node" | "xs" | "rv32";
+
+/** What the command line asks for. */
+export interface EngineWish {
+  readonly engine: EngineName;
+  readonly memory: Memory;
+  readonly crypto: Crypto;
+}
+
+const ENGINES: readonly EngineName[] = ["node", "xs", "rv32"];
+const CRYPTOS: readonly Crypto[] = ["native", "noble"];
+const MEMORY: Memory = "esp32c3";
+/** What noble takes of the XS heap while it signs (test/xs/noble.test.ts measures it): most of it its table of multiples. */
+export const NOBLE_BYTES = 1_700_000;
+/** A build is told of no more often. */
+const PROGRESS_MS = 2000;
+
+export function engineWish(options: Words): EngineWish {
+  const engine = oneOf(options, "engine", ENGINES) ?? "node";
+  const board = oneOf(options, "board", BOARD_NAMES);
+  const crypto = oneOf(options, "crypto", CRYPTOS) ?? (engine === "node" ? "noble" : "native");
+  if (engine === "node") {
+    if (board !== undefined) throw new UsageError("--board needs --engine xs or rv32: on Node there is no board's memory");
+    if (crypto === "native")
+      throw new UsageError("--crypto native needs --engine xs or rv32: Node cannot call what is native to XS");
+    return { engine, memory: "roomy", crypto };
+  }
+  if (crypto === "native") return { engine, memory: board ?? MEMORY, crypto };
+  if (board !== undefined) {
+    const has = count(memoryBytes(CREATIONS[board]));
+    throw new UsageError(
+      `--crypto noble takes about ${count(NOBLE_BYTES)} bytes of XS heap, an ${board} has ${has}: without --board it gets a roomy memory`,
+    );
+  }
+  return { engine, memory: "roomy", crypto };
+}
+
+/**
+ * The engine, built; undefined for Node.
+ * @param say gets a line for people: progress, and what is not as it was asked for
+ */
+export async function builtEngine(wish: EngineWish, say: (text: string) => void): Promise<GuestEngine | undefined> {
+  if (wish.engine === "node") return undefined;
+  let toldMs = 0;
+  const progress = (text: string): void => {
+    if (performance.now() - toldMs < PROGRESS_MS) return;
+    toldMs = performance.now();
+    say(text);
+  };
+  const { memory, crypto } = wish;
+  let built = await buildHost(wish.engine === "rv32" ? "rv32" : "m32", progress);
+  if ("missing" in built && wish.engine === "xs") {
+    const { missing } = built;
+    built = await buildHost("x64", progress);
+    if (!("missing" in built))
+      say(`${missing}; until then the 64-bit engine runs, with twice the memory and slots of twice the size`);
+  }
+  if ("missing" in built) throw new CommandError(built.missing);
+  return { built, memory, crypto };
+}
+
+function oneOf<T extends string>(options: Words, name: string, names: readonly T[]): T | undefined {
+  const value = options.text(name);
+  if (value === undefined || names.includes(value as T)) return value as T | undefined;
+  throw new UsageError(`--${name} takes one of ${names.join(", ")}, not "${value}"`);
+}
