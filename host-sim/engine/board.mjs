@@ -1,5 +1,5 @@
 // The process of one simulated board: `node --import tsx board.mjs FOLDER FIRMWARE [ENGINE]`. Started by engine/node.ts.
-// ENGINE is the JSON of a `GuestEngine` (engines.ts); without it the firmware runs here, on Node.
+// ENGINE is the JSON of a `GuestEngine` (engines.ts), which has its firmware; without it FIRMWARE runs here, on Node.
 
 import { register } from "node:module";
 
@@ -10,5 +10,5 @@ if (engine === undefined) {
   await runBoard(folder, firmware);
 } else {
   const { runGuest } = await import("./xs-process.ts");
-  await runGuest(folder, firmware, JSON.parse(engine));
+  await runGuest(folder, JSON.parse(engine));
 }

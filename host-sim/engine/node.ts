@@ -10,7 +10,7 @@ import { isAbsolute, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { WorldChange } from "./board-process.js";
-import type { GuestEngine } from "./engines.js";
+import { FIRMWARE, type GuestEngine } from "./engines.js";
 
 export type { BoardFile, WorldChange } from "./board-process.js";
 
@@ -23,9 +23,9 @@ export interface BoardEvent {
 export interface SpawnOptions {
   /** Folder with `board.json`; the board's flash and NVS live there too. */
   readonly directory: string;
-  /** Main module of the firmware; `firmware/main.ts` of this repository where absent. */
+  /** Main module of the firmware, on Node; `firmware/main.ts` of this repository where absent. */
   readonly firmware?: string;
-  /** Where the firmware runs; on Node where absent. */
+  /** The XS engine with its firmware; Node where absent. */
   readonly engine?: GuestEngine;
   readonly onEvent?: (event: BoardEvent) => void;
   /** Whatever else the board prints, and its crash where it has one; a line each. */
@@ -46,13 +46,12 @@ export interface BoardProcess {
 
 const STOP_MS_MAX = 5000;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGINT: 2, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };
-const MAIN = fileURLToPath(new URL("../../firmware/main.ts", import.meta.url));
 const BOARD = fileURLToPath(new URL("board.mjs", import.meta.url));
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 
 export function spawnBoard(options: SpawnOptions): BoardProcess {
   const { PATH, HOME, TMPDIR } = process.env; // nothing else of the parent's environment concerns a board
-  const firmware = options.firmware ?? MAIN;
+  const firmware = options.firmware ?? FIRMWARE;
   const words = [resolve(options.directory), isAbsolute(firmware) ? firmware : resolve(firmware)];
   if (options.engine !== undefined) words.push(JSON.stringify(options.engine));
   const child = spawn(process.execPath, ["--import", TSX, BOARD, ...words], {

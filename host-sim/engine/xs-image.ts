@@ -14,14 +14,10 @@ import { guestModules } from "./table.js";
 
 export type Crypto = "native" | "noble";
 
-export interface FirmwareImage {
-  /** Main module of the firmware, absolute. */
-  readonly firmware: string;
-  /** What `mc/config` exports. */
-  readonly config: unknown;
-  readonly crypto: Crypto;
-  readonly target: Target;
-  readonly creation: Creation;
+/** A firmware's modules, but for its board's configuration. */
+export interface Firmware {
+  readonly modules: readonly Module[];
+  readonly preload: readonly string[];
 }
 
 const START = "start";
@@ -30,18 +26,21 @@ const GUEST = "host-sim/modules/guest";
 const CRYPTO = "chainmote/crypto";
 const SCALE_64 = 2;
 
-export async function firmwareImage(options: FirmwareImage): Promise<Buffer> {
-  const program = programOf(options);
-  const modules = await gatherModules(program);
-  return packImage(modules, program, { creation: options.creation }, options.target === "x64" ? SCALE_64 : 1);
+/** @param main the firmware's main module, absolute */
+export async function gatherFirmware(main: string, crypto: Crypto): Promise<Firmware> {
+  const program = programOf(main, crypto);
+  return { modules: await gatherModules(program), preload: program.preload ?? [] };
 }
 
-/** The modules alone, for tests. */
-export function firmwareModules(options: FirmwareImage): Promise<readonly Module[]> {
-  return gatherModules(programOf(options));
+/** @param config what `mc/config` exports */
+export function firmwareImage({ modules, preload }: Firmware, config: unknown, creation: Creation, target: Target): Buffer {
+  // As the SDK's own tool writes it: frozen to its depths, by an extension of XS.
+  const source = `export default Object.freeze(${JSON.stringify(config ?? {})}, true);\n`;
+  const configured = modules.map((module) => (module.name === CONFIG ? { name: CONFIG, source } : module));
+  return packImage(configured, { entry: START, preload }, { creation }, target === "x64" ? SCALE_64 : 1);
 }
 
-function programOf({ firmware, config, crypto }: FirmwareImage): Program {
+function programOf(firmware: string, crypto: Crypto): Program {
   const main = relative(REPOSITORY, firmware).replace(/\.ts$/, "");
   const files = Object.entries(guestModules()).map(([name, file]) => [name, relative(REPOSITORY, file)]);
   const aliases: Record<string, string> = {
@@ -60,8 +59,7 @@ import * as main from "${main}";
 if (typeof main.default === "function") main.default();
 listen(deliver);
 `,
-    // As the SDK's own tool writes it: frozen to its depths, by an extension of XS.
-    [CONFIG]: `export default Object.freeze(${JSON.stringify(config ?? {})}, true);\n`,
+    [CONFIG]: "export default {};\n",
   };
   return { entry: START, aliases, sources, preload: preloaded(crypto, Object.keys(aliases)) };
 }

@@ -8,20 +8,19 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { memoryBytes } from "../xs/presets.js";
 import { type Report, runImage } from "../xs/run.js";
 import { powerOn } from "./board-process.js";
 import { answerCall, Notices } from "./bridge/bridge.js";
 import { i2cOperations, timeOperations } from "./bridge/io.js";
 import { mqttOperations, ntpOperations, wifiOperations } from "./bridge/network.js";
 import { answerKeys, storageOperations } from "./bridge/storage.js";
-import { type GuestEngine, memoryOf } from "./engines.js";
+import { engineName, firmwareOf, type GuestEngine, memoryBytesOf, memoryOf, slotBytesOf } from "./engines.js";
 import { firmwareImage } from "./xs-image.js";
 
 /** How long a guest that is told to end may compute on. */
 const STOP_MS_MAX = 3000;
 
-export async function runGuest(folder: string, firmware: string, engine: GuestEngine): Promise<void> {
+export async function runGuest(folder: string, engine: GuestEngine): Promise<void> {
   const notices = new Notices();
   let off = false;
   const board = powerOn(folder, (stopping) => {
@@ -38,12 +37,10 @@ export async function runGuest(folder: string, firmware: string, engine: GuestEn
     ...ntpOperations(board, notices),
     ...mqttOperations(board, notices),
   };
-  const { built, crypto } = engine;
-  const creation = memoryOf(engine);
-  const image = await firmwareImage({ firmware, config: board.config, crypto, target: built.target, creation });
+  const image = firmwareImage(firmwareOf(engine), board.config, memoryOf(engine), engine.built.target);
   const scratch = join(folder, "engine");
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
-  const report = await runImage(built, image, {
+  const report = await runImage(engine.built, image, {
     call: (message) => answerCall(operations, message),
     keys: (message) => answerKeys(board, message),
     notice: () => notices.next(),
@@ -61,14 +58,12 @@ export async function runGuest(folder: string, firmware: string, engine: GuestEn
 /** The event's fields: sizes in bytes; `heapPeakBytes` as in the benchmarks: chunks, slots, and all of the stack. */
 function engineEvent(engine: GuestEngine, report: Report) {
   const { built, memory, crypto } = engine;
-  const creation = memoryOf(engine);
   const { code, reason, collections, keys, chunksPeakBytes, slotsPeakBytes, stackPeakBytes, nativeStackPeakBytes } = report;
-  const slotBytes = built.target === "x64" ? 32 : 16;
   return {
     event: "engine",
-    ...{ engine: built.target === "rv32" ? "rv32" : "xs", target: built.target, board: memory, crypto, code, reason },
-    heapPeakBytes: chunksPeakBytes + slotsPeakBytes + creation.stackSlots * slotBytes,
-    memoryBytes: memoryBytes(creation, slotBytes),
+    ...{ engine: engineName(engine), target: built.target, board: memory, crypto, code, reason },
+    heapPeakBytes: chunksPeakBytes + slotsPeakBytes + memoryOf(engine).stackSlots * slotBytesOf(engine),
+    memoryBytes: memoryBytesOf(engine),
     ...{ chunksPeakBytes, slotsPeakBytes, stackPeakBytes, nativeStackPeakBytes, collections, keys },
   };
 }

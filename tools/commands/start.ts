@@ -2,8 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import { relative, resolve } from "node:path";
-import { type GuestEngine, memoryOf } from "../../host-sim/engine/engines.js";
-import { memoryBytes } from "../../host-sim/xs/presets.js";
+import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engine/engines.js";
 import { version } from "../cli.js";
 import { publicUrl, readWords } from "../options.js";
 import { pause } from "../processes/backoff.js";
@@ -132,10 +131,10 @@ function showFact(fact: Fact, screen: Screen): void {
 
 function showEngine(engine: GuestEngine, screen: Screen): void {
   const { built, memory, crypto } = engine;
-  const bytes = memoryBytes(memoryOf(engine), built.target === "x64" ? 32 : 16);
+  const bytes = memoryBytesOf(engine);
   const where = built.target === "rv32" ? "XS on an emulated RISC-V chip" : `XS, ${built.target === "m32" ? 32 : 64}-bit`;
   const whose = memory === "roomy" ? "a roomy memory" : `the memory of an ${memory}`;
-  const event = { event: "engine", engine: built.target === "rv32" ? "rv32" : "xs", target: built.target, board: memory, crypto };
+  const event = { event: "engine", engine: engineName(engine), target: built.target, board: memory, crypto };
   screen.fact("engine", `${where}, ${whose} (${count(bytes)} bytes), ${crypto} crypto`, { ...event, memoryBytes: bytes });
 }
 

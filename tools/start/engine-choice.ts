@@ -3,9 +3,8 @@
 // Promises: what cannot be is refused before anything starts, in one line that says what would; an engine is built where it
 // is not there yet, and that is shown. Never: a smaller check than was asked for without a word on it.
 
-import type { GuestEngine, Memory } from "../../host-sim/engine/engines.js";
+import { type GuestEngine, guestEngine, type Memory } from "../../host-sim/engine/engines.js";
 import type { Crypto } from "../../host-sim/engine/xs-image.js";
-import { buildHost } from "../../host-sim/xs/build.js";
 import { BOARD_NAMES, CREATIONS, memoryBytes } from "../../host-sim/xs/presets.js";
 import type { Words } from "../options.js";
 import { CommandError, count, UsageError } from "../terminal.js";
@@ -22,8 +21,6 @@ export interface EngineWish {
 const ENGINES: readonly EngineName[] = ["node", "xs", "rv32"];
 const CRYPTOS: readonly Crypto[] = ["native", "noble"];
 const MEMORY: Memory = "esp32c3";
-/** What noble takes of the XS heap while it signs (test/xs/noble.test.ts measures it): most of it its table of multiples. */
-export const NOBLE_BYTES = 1_700_000;
 /** A build is told of no more often. */
 const PROGRESS_MS = 2000;
 
@@ -39,9 +36,10 @@ export function engineWish(options: Words): EngineWish {
   }
   if (crypto === "native") return { engine, memory: board ?? MEMORY, crypto };
   if (board !== undefined) {
+    // Tried on all of them by test/xs/board.test.ts.
     const has = count(memoryBytes(CREATIONS[board]));
     throw new UsageError(
-      `--crypto noble takes about ${count(NOBLE_BYTES)} bytes of XS heap, an ${board} has ${has}: without --board it gets a roomy memory`,
+      `--crypto noble does not fit the ${has} bytes of an ${board}: its table of multiples is larger; without --board it gets a roomy memory`,
     );
   }
   return { engine, memory: "roomy", crypto };
@@ -60,15 +58,16 @@ export async function builtEngine(wish: EngineWish, say: (text: string) => void)
     say(text);
   };
   const { memory, crypto } = wish;
-  let built = await buildHost(wish.engine === "rv32" ? "rv32" : "m32", progress);
-  if ("missing" in built && wish.engine === "xs") {
-    const { missing } = built;
-    built = await buildHost("x64", progress);
-    if (!("missing" in built))
-      say(`${missing}; until then the 64-bit engine runs, with twice the memory and slots of twice the size`);
+  const target = wish.engine === "rv32" ? "rv32" : "m32";
+  let engine = await guestEngine({ target, memory, crypto }, progress);
+  if ("missing" in engine && target === "m32") {
+    const { missing } = engine;
+    engine = await guestEngine({ target: "x64", memory, crypto }, progress);
+    if (!("missing" in engine))
+      say(`${missing}; the 64-bit engine runs instead, with slots of twice the size in twice the memory`);
   }
-  if ("missing" in built) throw new CommandError(built.missing);
-  return { built, memory, crypto };
+  if ("missing" in engine) throw new CommandError(engine.missing);
+  return engine;
 }
 
 function oneOf<T extends string>(options: Words, name: string, names: readonly T[]): T | undefined {
