@@ -26,9 +26,16 @@ const GUEST = "host-sim/modules/guest";
 const CRYPTO = "chainmote/crypto";
 const SCALE_64 = 2;
 
-/** @param main the firmware's main module, absolute */
-export async function gatherFirmware(main: string, crypto: Crypto): Promise<Firmware> {
-  const program = programOf(main, crypto);
+/**
+ * @param main the firmware's main module, absolute
+ * @param others more specifiers and the files behind them, from the repository's root
+ */
+export async function gatherFirmware(
+  main: string,
+  crypto: Crypto,
+  others: Readonly<Record<string, string>> = {},
+): Promise<Firmware> {
+  const program = programOf(main, crypto, others);
   return { modules: await gatherModules(program), preload: program.preload ?? [] };
 }
 
@@ -40,7 +47,7 @@ export function firmwareImage({ modules, preload }: Firmware, config: unknown, c
   return packImage(configured, { entry: START, preload }, { creation }, target === "x64" ? SCALE_64 : 1);
 }
 
-function programOf(firmware: string, crypto: Crypto): Program {
+function programOf(firmware: string, crypto: Crypto, others: Readonly<Record<string, string>>): Program {
   const main = relative(REPOSITORY, firmware).replace(/\.ts$/, "");
   const files = Object.entries(guestModules()).map(([name, file]) => [name, relative(REPOSITORY, file)]);
   const aliases: Record<string, string> = {
@@ -49,6 +56,7 @@ function programOf(firmware: string, crypto: Crypto): Program {
     [`${GUEST}/bridge`]: `${GUEST}/bridge.ts`,
     [`${GUEST}/globals`]: `${GUEST}/globals.ts`,
     "host-sim/xs/guest/host": "host-sim/xs/guest/host.ts",
+    ...others,
   };
   aliases[CRYPTO] = `firmware/board/crypto-${crypto}.ts`;
   const sources = {
@@ -61,15 +69,23 @@ listen(deliver);
 `,
     [CONFIG]: "export default {};\n",
   };
-  return { entry: START, aliases, sources, preload: preloaded(crypto, Object.keys(aliases)) };
+  return {
+    entry: START,
+    aliases,
+    sources,
+    preload: preloaded(
+      crypto,
+      files.map(([name]) => name as string),
+    ),
+  };
 }
 
 /** What the manifest preloads, as far as this program has it, and what stands for modules that the SDK preloads. */
 function preloaded(crypto: Crypto, specifiers: readonly string[]): readonly string[] {
   const manifest = JSON.parse(readFileSync(join(REPOSITORY, "manifest.json"), "utf8")) as { preload: readonly string[] };
-  const proxies = specifiers.filter((name) => name !== CRYPTO && !name.startsWith("firmware/") && !name.startsWith("test/"));
+  const proxies = specifiers.filter((name) => name !== CRYPTO);
   // noble-hashes hold typed arrays, so nothing that needs them can be preloaded (test/unit/board/manifest.test.ts).
   const needsHashes = [CRYPTO, "firmware/board/provider"];
   const ours = manifest.preload.filter((name) => crypto === "native" || !needsHashes.includes(name));
-  return [...ours, ...proxies, `${GUEST}/*`, CONFIG];
+  return [...ours, ...proxies, `${GUEST}/*`, "host-sim/xs/guest/host", CONFIG];
 }

@@ -11,9 +11,8 @@ import { join } from "node:path";
 import { type Report, runImage } from "../xs/run.js";
 import { powerOn } from "./board-process.js";
 import { answerCall, Notices } from "./bridge/bridge.js";
-import { i2cOperations, timeOperations } from "./bridge/io.js";
-import { mqttOperations, ntpOperations, wifiOperations } from "./bridge/network.js";
-import { answerKeys, storageOperations } from "./bridge/storage.js";
+import { boardOperations } from "./bridge/operations.js";
+import { answerKeys } from "./bridge/storage.js";
 import { engineName, firmwareOf, type GuestEngine, memoryBytesOf, memoryOf, slotBytesOf } from "./engines.js";
 import { firmwareImage } from "./xs-image.js";
 
@@ -29,14 +28,7 @@ export async function runGuest(folder: string, engine: GuestEngine): Promise<voi
     notices.stop();
     setTimeout(() => process.exit(0), STOP_MS_MAX);
   });
-  const operations = {
-    ...storageOperations(board),
-    ...timeOperations(board, notices),
-    ...i2cOperations(board),
-    ...wifiOperations(board, notices),
-    ...ntpOperations(board, notices),
-    ...mqttOperations(board, notices),
-  };
+  const operations = boardOperations(board, notices);
   const image = firmwareImage(firmwareOf(engine), board.config, memoryOf(engine), engine.built.target);
   const scratch = join(folder, "engine");
   mkdirSync(scratch, { recursive: true, mode: 0o700 });

@@ -5,7 +5,7 @@
 // (esbuild, no bundling) to ES2022 without class static blocks, which XS 13.3 cannot read; private fields stay what they
 // are, for ES2021 would turn them into weak maps, which cost a heap of their own.
 // A file's name is its path from the repository's root without extension, or from node_modules; an alias wins over both.
-// Since XS takes a relative specifier from the importing module's name, those of an aliased file become names here.
+// Since XS takes a relative specifier from the importing module's name, those from and to an aliased file become names here.
 // A function whose body is only `return native("xs_…").call(this, …)` becomes the native function itself, by the syntax
 // that the SDK's compiler turns it into; so calling it costs what it costs on a board.
 // Never: tree shaking, minifying, or a module that no import reaches.
@@ -82,7 +82,9 @@ export async function gatherModules(program: Program): Promise<readonly Module[]
       const name = moduleNameOf(file);
       if (file.startsWith(VIRTUAL_PREFIX)) return { name, source: program.sources?.[name] ?? "" };
       const source = await compile(file);
-      return { name, source: name === nameOf(file) ? source : byName(source, graph.inputs[file]?.imports ?? [], moduleNameOf) };
+      const moved = (other: string): boolean => name !== nameOf(file) || moduleNameOf(other) !== nameOf(other);
+      const imports = (graph.inputs[file]?.imports ?? []).filter(({ path }) => moved(path));
+      return { name, source: byName(source, imports, moduleNameOf) };
     }),
   );
 }

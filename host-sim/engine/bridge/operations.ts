@@ -1,0 +1,18 @@
+// All that a guest may ask of its board.
+
+import type { Board } from "../../hardware/board.js";
+import type { Notices, Operations } from "./bridge.js";
+import { i2cOperations, timeOperations } from "./io.js";
+import { mqttOperations, ntpOperations, wifiOperations } from "./network.js";
+import { storageOperations } from "./storage.js";
+
+export function boardOperations(board: Board, notices: Notices): Operations {
+  return {
+    ...storageOperations(board),
+    ...timeOperations(board, notices),
+    ...i2cOperations(board),
+    ...wifiOperations(board, notices),
+    ...ntpOperations(board, notices),
+    ...mqttOperations(board, notices),
+  };
+}
