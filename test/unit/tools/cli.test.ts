@@ -56,7 +56,11 @@ const MISTAKES: readonly (readonly [words: string, message: RegExp])[] = [
   ["start --records=", /--records is empty/],
   ["start --records -1", /--records/],
   ["start --boards 65", /--boards takes a whole number from 1 to 64/],
-  ["start --engine z80", /--engine z80: this version has only node/],
+  ["start --engine z80", /--engine takes one of node, xs, rv32/],
+  ["start --board esp32c3", /--board needs --engine xs or rv32/],
+  ["start --engine xs --board esp8266", /--board takes one of esp32, esp32s3, esp32c3, esp32c6/],
+  ["start --crypto native", /--crypto native needs --engine xs or rv32/],
+  ["start --engine xs --board esp32 --crypto noble", /does not fit the 165,888 bytes of an esp32/],
   ["start now", /unexpected word "now"/],
   ["doctor --loud", /no option '--loud'/],
 ];
