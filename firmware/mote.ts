@@ -159,14 +159,7 @@ export class Mote {
     dueMs = Math.min(dueMs, relay.step(delivery.up), this.#becomeReady(author, nowMs));
     this.#afterHeaders(nowMs);
     if (this.#journal.unsealed().length > 0) await author.recover();
-    if (this.#ready) {
-      dueMs = Math.min(dueMs, this.#sample(author));
-      if (this.#samples.length >= this.#options.config.sampling.samplesPerRecord) {
-        // From here on a job of its own, on an empty stack: nothing goes as deep as a record, and a board's stack is small.
-        await undefined;
-        await this.#record(author);
-      }
-    }
+    if (this.#ready) dueMs = Math.min(dueMs, await this.#sample(author));
     if (online) dueMs = Math.min(dueMs, delivery.step());
     return Math.max(0, Math.min(dueMs, this.#health(nowMs)));
   }
@@ -279,9 +272,8 @@ export class Mote {
     return waitMs;
   }
 
-  /** Takes the sample that is due, if it is done. */
-  #sample(author: Author): number {
-    const { device } = this.#options;
+  async #sample(author: Author): Promise<number> {
+    const { device, config } = this.#options;
     const dueMs = this.#sampler.step();
     const lost = this.#sampler.takeLost();
     if (lost > 0) {
@@ -291,6 +283,7 @@ export class Mote {
     const sample = this.#sampler.takeSample();
     if (sample === undefined) return dueMs;
     this.#samples.push({ sample, takenMs: device.clock.ticksMs() });
+    if (this.#samples.length >= config.sampling.samplesPerRecord) await this.#record(author);
     return 0;
   }
 
