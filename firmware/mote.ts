@@ -16,6 +16,7 @@ import { RelayClient } from "./link/relay.js";
 import { topicsOf } from "./link/wire.js";
 import { Pacer } from "./pacer.js";
 import type { Device, KeyHandle } from "./ports.js";
+import { Readiness } from "./readiness.js";
 import { Author, openSequence } from "./record/author.js";
 import { Journal } from "./record/journal.js";
 import { measurementsOf, type TakenSample } from "./record/measurement.js";
@@ -30,10 +31,6 @@ import { Timekeeper } from "./timekeeper.js";
 const KEY_SLOT = "device";
 /** The domain of the key-value store that holds counters and the trusted state. */
 const STORE_DOMAIN = "mote";
-/** After a boot: how long to wait for the link before the mote samples on its own. */
-const LINK_WAIT_MS = 15_000;
-/** After the link is up: how long to wait for the mote's own newest record. */
-const LATEST_WAIT_MS = 2_000;
 /** What could not begin is tried again after so long. */
 const RETRY_MS = 10_000;
 /** The trusted state is written after so long, where it changed (and by the follower after many blocks). */
@@ -64,16 +61,12 @@ export class Mote {
   readonly #sampler: Sampler;
   readonly #refusals: RefusalLog;
   readonly #pacer: Pacer;
-  readonly #bootMs: number;
+  readonly #readiness: Readiness;
   #identity: Identity | undefined;
   #identityDueMs = 0;
   #samples: TakenSample[] = [];
   /** The mote's own newest record as the collector keeps it, until a step looks at it. */
   #latest: Uint8Array | undefined;
-  /** When the link came up; undefined while it is down. */
-  #upMs: number | undefined;
-  /** The mote has looked for its newest record, or waited long enough: from here on it samples and signs. */
-  #ready = false;
   #healthDueMs = 0;
   #persistedMs = 0;
   #verifiedHeaders = 0;
@@ -86,7 +79,7 @@ export class Mote {
     this.#follower = follower;
     this.#journal = journal;
     this.#sequence = sequence;
-    this.#bootMs = clock.ticksMs();
+    this.#readiness = new Readiness(clock.ticksMs());
     this.#pacer = new Pacer(device.timer, log, () => this.step());
     const onWake = () => this.#pacer.wake();
     this.#refusals = new RefusalLog(clock, log);
@@ -159,7 +152,7 @@ export class Mote {
     dueMs = Math.min(dueMs, relay.step(delivery.up), this.#becomeReady(author, nowMs));
     this.#afterHeaders(nowMs);
     if (this.#journal.unsealed().length > 0) await author.recover();
-    if (this.#ready) dueMs = Math.min(dueMs, await this.#sample(author));
+    if (this.#readiness.ready) dueMs = Math.min(dueMs, await this.#sample(author));
     if (online) dueMs = Math.min(dueMs, delivery.step());
     return Math.max(0, Math.min(dueMs, this.#health(nowMs)));
   }
@@ -206,7 +199,7 @@ export class Mote {
         this.#latest = message;
       },
       onChanged: (up) => {
-        this.#upMs = up ? clock.ticksMs() : undefined;
+        this.#readiness.linkChanged(up, clock.ticksMs());
         if (up) this.#healthDueMs = 0;
         else relay.reset();
       },
@@ -234,6 +227,7 @@ export class Mote {
       this.#refusals.write("header", outcome);
       return;
     }
+    this.#readiness.headerSeen();
     if (outcome.kind === "reorg") this.#options.device.log.write("reorg", { number: outcome.head.number, depth: outcome.depth });
     if (outcome.kind === "advanced" || outcome.kind === "reorg") this.#verifiedHeaders += 1;
   }
@@ -256,20 +250,18 @@ export class Mote {
     this.#follower.persist();
   }
 
-  /** Looks for the mote's own newest record, as others may hold it, before the first signature after a boot. */
+  /** Takes the mote's own newest record, as the collector holds it, before the first signature after a boot. */
   #becomeReady(author: Author, nowMs: number): number {
     const latest = this.#latest;
     this.#latest = undefined;
     if (latest !== undefined) {
+      this.#readiness.latestSeen();
       const adopted = author.adopt(latest);
       if (adopted instanceof Rejection) this.#refusals.write("latest", adopted);
       else if (adopted)
         this.#options.device.log.write("gap", { reason: "the collector holds a newer record", nextSeq: this.#sequence.next });
     }
-    if (this.#ready) return Number.POSITIVE_INFINITY;
-    const waitMs = this.#upMs === undefined ? this.#bootMs + LINK_WAIT_MS - nowMs : this.#upMs + LATEST_WAIT_MS - nowMs;
-    this.#ready = latest !== undefined || waitMs <= 0;
-    return waitMs;
+    return this.#readiness.step(nowMs, this.#follower.wanted() !== undefined);
   }
 
   async #sample(author: Author): Promise<number> {

@@ -72,7 +72,18 @@ export function checkUrl(what: string, value: string, schemes: readonly string[]
   const url = URL.canParse(value) ? new URL(value) : undefined;
   if (url === undefined || url.hostname === "" || !schemes.includes(url.protocol.replace(/:$/, "")))
     throw new UsageError(`${what} takes a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`);
+  if (![url.username, url.password].every(isPercentEncoded))
+    throw new UsageError(`${what}: "%" in a user or a password is written as %25`);
   return value;
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false; // it has a "%" that begins no code
+  }
 }
 
 /** A URL without what is secret in it. */

@@ -44,8 +44,7 @@ export async function ensureInstalled() {
 }
 
 function isInstalled(hash) {
-  if (existsSync(stamp)) return readFileSync(stamp, "utf8") === hash;
-  return isInstalledByHand(hash);
+  return (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) || isInstalledByHand(hash);
 }
 
 /** Whether somebody ran npm themselves: then npm left a lock of its own that must name the same versions. */

@@ -20,7 +20,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["record", "chain", "sensor"],
   ["config"],
   ["link"],
-  ["timekeeper", "sampler", "refusal-log", "pacer"],
+  ["timekeeper", "sampler", "readiness", "refusal-log", "pacer"],
   ["delivery"],
   ["mote"],
   ["board"],

@@ -79,7 +79,9 @@ export class BrokerLink {
   }
 
   #connect(): void {
+    const { url, credentials } = addressOf(this.#options.url);
     const options: IClientOptions = {
+      ...credentials,
       clientId: this.#options.clientId,
       protocolVersion: 4,
       clean: true,
@@ -88,7 +90,7 @@ export class BrokerLink {
       keepalive: KEEP_ALIVE_S,
       queueQoSZero: false,
     };
-    const client = mqtt.connect(this.#options.url, options);
+    const client = mqtt.connect(url, options);
     this.#client = client;
     client.setMaxListeners(UNDER_WAY_MAX + 16);
     let reason = "the connection ended";
@@ -102,7 +104,9 @@ export class BrokerLink {
         );
     };
     client.on("error", (error) => {
-      reason = (error as NodeJS.ErrnoException).code ?? error.message;
+      // A system's error has a name such as ECONNREFUSED; a broker's refusal has a number, which says less than its words.
+      const { code } = error as { code?: unknown };
+      reason = typeof code === "string" ? code : error.message;
     });
     client.on("connect", () => {
       const topics = [...this.#options.subscriptions];
@@ -129,4 +133,16 @@ export class BrokerLink {
       this.#options.onLost?.(reason, retryMs);
     });
   }
+}
+
+/** The client library would cut a password at its last colon: user and password go besides the URL. */
+function addressOf(text: string): { url: string; credentials: Pick<IClientOptions, "username" | "password"> } {
+  const url = new URL(text);
+  const [username, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
+  url.username = "";
+  url.password = "";
+  return {
+    url: url.href,
+    credentials: { ...(username === "" ? {} : { username }), ...(password === "" ? {} : { password }) },
+  };
 }

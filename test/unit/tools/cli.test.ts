@@ -45,6 +45,7 @@ const MISTAKES: readonly (readonly [words: string, message: RegExp])[] = [
   ["relay", /--rpc URL is missing/],
   ["relay --rpc ftp://x", /--rpc takes a URL that begins with http:/],
   ["relay --rpc http://127.0.0.1 --mqtt http://x", /--mqtt takes a URL that begins with mqtt:/],
+  ["relay --rpc http://127.0.0.1 --mqtt mqtt://u:%zz@127.0.0.1", /"%" in a user or a password is written as %25/],
   ["relay --rpc http://127.0.0.1 --prefix a", /--prefix takes a topic/],
   ["relay --rpc", /option '--rpc <value>' argument missing/i],
   ["collect", /--rpc URL is missing/],
