@@ -25,8 +25,8 @@ import {
   SEAL_UNITS,
   SECTOR_UNITS,
   SEQ_MAX,
-  type Sha256,
   SIGNATURE_BYTES,
+  sha256Of,
 } from "./journal-format.js";
 import { recover } from "./journal-mount.js";
 import { JournalReader, type KeptRecord } from "./journal-reader.js";
@@ -44,7 +44,7 @@ const MARK_RECORDS = 8;
 
 export interface JournalOptions {
   /** `sha256` of a `CryptoEngine`. */
-  readonly engine: { readonly sha256: Sha256 };
+  readonly engine: { readonly sha256: (...parts: readonly Uint8Array[]) => Uint8Array };
   /** What lets the ring trim a record: a collector's receipt (default), or an anchor besides. */
   readonly safe?: "stored" | "anchored";
   /** Where room runs out: `stop` refuses once there is none (default); `thin` refuses more and more from half full on. */
@@ -90,7 +90,7 @@ export class Journal {
    */
   static mount(partition: FlashPartition, options: JournalOptions): Journal | Rejection {
     const { engine } = options;
-    const media = JournalSectors.open(partition, (...parts) => engine.sha256(...parts));
+    const media = JournalSectors.open(partition, sha256Of(engine));
     if (media instanceof Rejection) return media;
     const ring = new JournalRing(media);
     const refusal = ring.mount();
@@ -169,9 +169,9 @@ export class Journal {
     if (payload.length < 1 || payload.length > PAYLOAD_BYTES_MAX)
       return new Rejection("journal-payload", `${payload.length} bytes; 1 to ${PAYLOAD_BYTES_MAX} fit`);
     const newest = Math.max(this.#ring.lastSeq, this.#usedSeq);
-    if (!Number.isInteger(seq) || seq <= newest || seq > SEQ_MAX)
+    if (seq % 1 !== 0 || seq <= newest || seq > SEQ_MAX)
       return new Rejection("journal-seq", `seq ${seq} does not follow ${newest}`);
-    if (!Number.isInteger(stream) || stream < this.#stream || stream > SEQ_MAX)
+    if (stream % 1 !== 0 || stream < this.#stream || stream > SEQ_MAX)
       return new Rejection("journal-stream", `stream ${stream} is below ${this.#stream}`);
     if (this.#unsealed.count === UNSEALED_MAX)
       return new Rejection("journal-unsealed", `${UNSEALED_MAX} records wait for their signature`);
