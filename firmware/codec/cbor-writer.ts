@@ -151,8 +151,9 @@ export class CborWriter {
   /**
    * A text that comes again and again: a name, a unit. It is checked and encoded when it comes first, and kept.
    * @param rule what the text has to satisfy: one that does not is our own mistake
+   * @param key where it is from 0 to 23, the pair's key, which goes in front
    */
-  label(value: string, rule: (text: string) => boolean): void {
+  label(value: string, rule: (text: string) => boolean, key = -1): void {
     if (this.#labels === undefined) this.#labels = new Map();
     let label = this.#labels.get(value);
     if (label?.rule !== rule) {
@@ -161,9 +162,15 @@ export class CborWriter {
       if (this.#labels.size >= LABELS_KEPT_MAX) this.#labels.clear();
       this.#labels.set(value, label);
     }
+    const buffer = this.#buffer;
     const { encoded } = label;
-    const end = this.#length + encoded.length;
-    if (end <= this.#buffer.length) this.#buffer.set(encoded, this.#length);
+    let at = this.#length;
+    if (key >= 0) {
+      buffer[at] = key;
+      at += 1;
+    }
+    const end = at + encoded.length;
+    if (end <= buffer.length) buffer.set(encoded, at);
     this.#length = end;
   }
 

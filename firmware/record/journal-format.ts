@@ -56,13 +56,7 @@ export const SEAL_UNITS = frameUnits(SIGNATURE_BYTES);
 export const MARK_UNITS = frameUnits(0);
 export const CLEAN_UNITS = frameUnits(CLEAN_BODY_BYTES);
 
-/** Of one part, or of two. */
-export type Sha256 = (first: Uint8Array, second?: Uint8Array) => Uint8Array;
-
-/** The engine's, without rest and spread, which cost a board a third of the hash. */
-export function sha256Of(engine: { readonly sha256: (...parts: readonly Uint8Array[]) => Uint8Array }): Sha256 {
-  return (first, second) => (second === undefined ? engine.sha256(first) : engine.sha256(first, second));
-}
+export type Sha256 = (...parts: readonly Uint8Array[]) => Uint8Array;
 
 /** Units that a frame takes whose body has `bodyBytes` bytes. */
 export function frameUnits(bodyBytes: number): number {

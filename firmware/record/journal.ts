@@ -25,8 +25,8 @@ import {
   SEAL_UNITS,
   SECTOR_UNITS,
   SEQ_MAX,
+  type Sha256,
   SIGNATURE_BYTES,
-  sha256Of,
 } from "./journal-format.js";
 import { recover } from "./journal-mount.js";
 import { JournalReader, type KeptRecord } from "./journal-reader.js";
@@ -44,7 +44,7 @@ const MARK_RECORDS = 8;
 
 export interface JournalOptions {
   /** `sha256` of a `CryptoEngine`. */
-  readonly engine: { readonly sha256: (...parts: readonly Uint8Array[]) => Uint8Array };
+  readonly engine: { readonly sha256: Sha256 };
   /** What lets the ring trim a record: a collector's receipt (default), or an anchor besides. */
   readonly safe?: "stored" | "anchored";
   /** Where room runs out: `stop` refuses once there is none (default); `thin` refuses more and more from half full on. */
@@ -90,7 +90,7 @@ export class Journal {
    */
   static mount(partition: FlashPartition, options: JournalOptions): Journal | Rejection {
     const { engine } = options;
-    const media = JournalSectors.open(partition, sha256Of(engine));
+    const media = JournalSectors.open(partition, engine.sha256);
     if (media instanceof Rejection) return media;
     const ring = new JournalRing(media);
     const refusal = ring.mount();
