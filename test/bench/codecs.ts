@@ -3,8 +3,8 @@
 //
 // Before anything is measured, each must verify what it signed, and ours must verify what cborg signed: the bytes are equal.
 
-import * as cborg from "cborg";
 import * as cborX from "cbor-x";
+import * as cborg from "cborg";
 import { equal } from "../../firmware/bytes.js";
 import { CborWriter } from "../../firmware/codec/cbor.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";

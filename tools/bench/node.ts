@@ -5,7 +5,7 @@
 
 import { Bench } from "tinybench";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
-import { benchCases, type BenchCase } from "../../test/bench/cases.js";
+import { type BenchCase, benchCases } from "../../test/bench/cases.js";
 import { codecCases } from "../../test/bench/codecs.js";
 import { benchInputs } from "../../test/bench/inputs.js";
 import { nodeBoard } from "../../test/bench/node-board.js";

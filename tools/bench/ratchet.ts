@@ -45,7 +45,9 @@ export function faultsOf(report: BenchReport, earlier?: BenchReport): readonly s
     if (after?.instructions === undefined) faults.push(`${before.name}: not measured`);
     else if (after.instructions > before.instructions * (1 + GROWTH_MAX)) {
       const percent = (100 * (after.instructions / before.instructions - 1)).toFixed(1);
-      faults.push(`${before.name}: ${grouped(after.instructions)} instructions, ${percent} % above ${grouped(before.instructions)}`);
+      faults.push(
+        `${before.name}: ${grouped(after.instructions)} instructions, ${percent} % above ${grouped(before.instructions)}`,
+      );
     }
   }
   return faults;
@@ -65,7 +67,8 @@ export async function ratchetReport(report: BenchReport, output: Output): Promis
   if (why !== undefined) output.error(`ratchet: ${why}: only the absolute limits count`);
   const faults = faultsOf(report, why === undefined ? earlier : undefined);
   for (const fault of faults) output.error(`ratchet: ${fault}`);
-  if (faults.length === 0) output.error(`ratchet: holds${why === undefined ? `, none above ${ratchetFile} by more than 2 %` : ""}`);
+  if (faults.length === 0)
+    output.error(`ratchet: holds${why === undefined ? `, none above ${ratchetFile} by more than 2 %` : ""}`);
   return faults.length === 0 ? 0 : 1;
 }
 

@@ -30,14 +30,7 @@ export interface BenchReport {
 }
 
 const TEXTS = ["target", "engine", "compiler", "flags", "memory"] as const;
-const NUMBERS = [
-  "instructions",
-  "nsMedian",
-  "collections",
-  "heapPeakBytes",
-  "records",
-  "headers",
-] as const;
+const NUMBERS = ["instructions", "nsMedian", "collections", "heapPeakBytes", "records", "headers"] as const;
 const RESULTS_MAX = 64;
 const TEXT_MAX = 400;
 
@@ -49,7 +42,8 @@ export function readReport(value: unknown): BenchReport | string {
   const wrong = texts.find(([, text]) => typeof text !== "string" || text.length > TEXT_MAX);
   if (wrong !== undefined) return `"${wrong[0]}" is no short text`;
   const { results } = fields;
-  if (!Array.isArray(results) || results.length === 0 || results.length > RESULTS_MAX) return `"results" is no list of 1 to ${RESULTS_MAX}`;
+  if (!Array.isArray(results) || results.length === 0 || results.length > RESULTS_MAX)
+    return `"results" is no list of 1 to ${RESULTS_MAX}`;
   const read: BenchResult[] = [];
   for (const result of results) {
     const one = readResult(result);
@@ -85,12 +79,18 @@ export function printReport(report: BenchReport, output: Output): void {
     ["time", ({ nsMedian }) => (nsMedian === undefined ? "" : duration(nsMedian))],
     ["collections", ({ collections }) => (collections === undefined ? "" : collections.toFixed(2))],
     ["heap peak", ({ heapPeakBytes }) => (heapPeakBytes === undefined ? "" : `${grouped(heapPeakBytes)} B`)],
-    ["", ({ records, headers }) => (records === undefined ? "" : `${grouped(records)} records, ${grouped(headers ?? 0)} headers`)],
+    [
+      "",
+      ({ records, headers }) => (records === undefined ? "" : `${grouped(records)} records, ${grouped(headers ?? 0)} headers`),
+    ],
   ];
   const shown = columns.filter(([, text]) => results.some((result) => text(result) !== ""));
   const widths = shown.map(([title, text]) => Math.max(title.length, ...results.map((result) => text(result).length)));
   const row = (cells: readonly string[]): string =>
-    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number))).join("  ").trimEnd();
+    cells
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number)))
+      .join("  ")
+      .trimEnd();
   output.line(output.style("bold", row(shown.map(([title]) => title))));
   for (const result of results) output.line(row(shown.map(([, text]) => text(result))));
 }
@@ -100,5 +100,9 @@ export function grouped(number: number): string {
 }
 
 function duration(ns: number): string {
-  return ns < 10_000 ? `${ns.toFixed(0)} ns` : ns < 10_000_000 ? `${(ns / 1000).toFixed(1)} µs` : `${(ns / 1_000_000).toFixed(1)} ms`;
+  return ns < 10_000
+    ? `${ns.toFixed(0)} ns`
+    : ns < 10_000_000
+      ? `${(ns / 1000).toFixed(1)} µs`
+      : `${(ns / 1_000_000).toFixed(1)} ms`;
 }
