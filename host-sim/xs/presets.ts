@@ -21,6 +21,8 @@ export interface Creation {
 
 const KEYS = { keysInitial: 256, keysIncremental: 0, nameModulo: 127, symbolModulo: 127 };
 const NATIVE_STACK_BYTES = 16 * 1024;
+/** What the deepest path of the whole runtime leaves of it at the least (test/xs/runtime.test.ts): for what the SDK puts below and above the firmware. */
+export const NATIVE_STACK_MARGIN_BYTES = 4 * 1024;
 
 // Ours, by measurement (npm run bench, the case `runtime`): what the whole runtime needs of each at its worst, so that
 // neither side grows, with what is left of 56 KiB given to the slots, since the collector runs whenever either is used up.

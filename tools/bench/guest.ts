@@ -4,7 +4,7 @@
 
 import { type Built, buildHost } from "../../host-sim/xs/build.js";
 import { type Board, gatherModules, packImage } from "../../host-sim/xs/image.js";
-import { CREATIONS } from "../../host-sim/xs/presets.js";
+import { CREATIONS, type Creation } from "../../host-sim/xs/presets.js";
 import { type Report, runImage } from "../../host-sim/xs/run.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
 import { benchInputs } from "../../test/bench/inputs.js";
@@ -81,8 +81,16 @@ async function runCases(built: Built): Promise<readonly BenchResult[]> {
   return results;
 }
 
-/** The whole runtime over `records` records and as many headers; rejects where the engine gave no report at all. */
-export async function runRuntime(built: Built, records: number, progress: Progress = () => {}): Promise<RuntimeRun> {
+/**
+ * The whole runtime over `records` records and as many headers; rejects where the engine gave no report at all.
+ * @param creation the memory that it has, where that is not the board's own
+ */
+export async function runRuntime(
+  built: Built,
+  records: number,
+  progress: Progress = () => {},
+  creation: Creation = CREATIONS[BOARD],
+): Promise<RuntimeRun> {
   const world = new RuntimeWorld(records);
   const sampleRecords = Math.max(1, Math.floor(records / RUNTIME_SAMPLES));
   const program = {
@@ -90,7 +98,7 @@ export async function runRuntime(built: Built, records: number, progress: Progre
     sources: { "bench/configuration": world.configuration(sampleRecords) },
     preload: PRELOADED,
   };
-  const report = await runImage(built, packImage(await gatherModules(program), program, board()), {
+  const report = await runImage(built, packImage(await gatherModules(program), program, { ...board(), creation }), {
     timeoutMs: RUNTIME_MS_MAX,
     request: (message) => world.answer(message),
     line(text) {
