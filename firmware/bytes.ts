@@ -67,21 +67,42 @@ export function compare(a: Uint8Array, b: Uint8Array): number {
   return a.length === b.length ? 0 : a.length < b.length ? -1 : 1;
 }
 
-/** A big-endian unsigned integer of at most 6 bytes, so that a number holds it exactly. */
+/**
+ * A big-endian unsigned integer of at most 6 bytes, so that a number holds it exactly. By shifts as far as they go: on a
+ * chip without floating point a step in floats costs as much as all of them.
+ */
 export function readUint(bytes: Uint8Array, offset = 0, length = bytes.length - offset): number {
-  assert(length <= 6 && offset + length <= bytes.length, "an integer of at most 6 bytes inside its buffer");
-  let value = 0;
-  for (let i = 0; i < length; i += 1) value = value * 256 + (bytes[offset + i] as number);
-  return value;
+  if (length > 6 || offset + length > bytes.length) assert(false, "an integer of at most 6 bytes inside its buffer");
+  let at = offset;
+  let end = offset + (length > 3 ? length - 3 : 0);
+  let high = 0;
+  for (; at < end; at += 1) high = (high << 8) | (bytes[at] as number);
+  end = offset + length;
+  let low = 0;
+  for (; at < end; at += 1) low = (low << 8) | (bytes[at] as number);
+  return high === 0 ? low : high * 0x100_0000 + low;
 }
 
 /** Writes `value` big-endian into `length` bytes (at most 6) at `offset`. */
 export function writeUint(bytes: Uint8Array, value: number, offset: number, length: number): void {
-  assert(Number.isSafeInteger(value) && value >= 0 && value < 256 ** length, "an unsigned integer that fits its field");
-  for (let i = length - 1; i >= 0; i -= 1) {
-    bytes[offset + i] = value % 256;
-    value = Math.floor(value / 256);
+  let at = offset + length;
+  let rest = value;
+  if ((value | 0) !== value) {
+    assert(value % 1 === 0 && value >= 0 && value < 2 ** 48 && length > 3, "an unsigned integer that fits its field");
+    rest = value % 0x100_0000;
+    for (let i = 0; i < 3; i += 1) {
+      at -= 1;
+      bytes[at] = rest;
+      rest >>= 8;
+    }
+    rest = Math.floor(value / 0x100_0000);
   }
+  while (at > offset) {
+    at -= 1;
+    bytes[at] = rest;
+    rest >>= 8;
+  }
+  if (rest !== 0) assert(false, "an unsigned integer that fits its field");
 }
 
 /** UTF-8 of a text whose code units form valid UTF-16; lone surrogates are our own mistake. */
@@ -122,25 +143,23 @@ export function toText(bytes: Uint8Array): string | Rejection {
   return text;
 }
 
-/** CRC-32 by nibble; its table of 16 numbers is built from the polynomial, so no typed array sits at module level. */
-export function crc32(bytes: Uint8Array, seed = 0): number {
+/** CRC-32 of the first `length` bytes. Its table is made from the polynomial, so no typed array sits at module level. */
+export function crc32(bytes: Uint8Array, seed = 0, length = bytes.length): number {
+  const table = CRC_TABLE;
   let crc = ~seed;
-  for (let i = 0; i < bytes.length; i += 1) {
-    crc ^= bytes[i] as number;
-    crc = (CRC_NIBBLE[crc & 15] as number) ^ (crc >>> 4);
-    crc = (CRC_NIBBLE[crc & 15] as number) ^ (crc >>> 4);
-  }
+  for (let i = 0; i < length; i += 1) crc = (table[(crc ^ (bytes[i] as number)) & 255] as number) ^ (crc >>> 8);
   return ~crc >>> 0;
 }
 
-const CRC_NIBBLE: readonly number[] = /* @__PURE__ */ nibbleTable(0xedb88320);
+/** Signed, as XS has small integers: half of the unsigned ones would be floats there. 4 KiB of a board's flash. */
+const CRC_TABLE: readonly number[] = /* @__PURE__ */ crcTable(0xedb88320);
 
-function nibbleTable(polynomial: number): readonly number[] {
+function crcTable(polynomial: number): readonly number[] {
   const table: number[] = [];
-  for (let i = 0; i < 16; i += 1) {
+  for (let i = 0; i < 256; i += 1) {
     let crc = i;
-    for (let bit = 0; bit < 4; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1;
-    table.push(crc >>> 0);
+    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1;
+    table.push(crc | 0);
   }
   return Object.freeze(table);
 }

@@ -17,7 +17,7 @@ import { topicsOf } from "./link/wire.js";
 import { Pacer } from "./pacer.js";
 import type { Device, KeyHandle } from "./ports.js";
 import { Readiness } from "./readiness.js";
-import { Author, openSequence } from "./record/author.js";
+import { Author, type Content, openSequence, type Written } from "./record/author.js";
 import { Journal } from "./record/journal.js";
 import { measurementsOf, type TakenSample } from "./record/measurement.js";
 import type { Sequence } from "./record/sequence.js";
@@ -152,7 +152,14 @@ export class Mote {
     dueMs = Math.min(dueMs, relay.step(delivery.up), this.#becomeReady(author, nowMs));
     this.#afterHeaders(nowMs);
     if (this.#journal.unsealed().length > 0) await author.recover();
-    if (this.#readiness.ready) dueMs = Math.min(dueMs, await this.#sample(author));
+    if (this.#readiness.ready) dueMs = Math.min(dueMs, this.#sample(author));
+    const samples = this.#samples;
+    if (samples.length >= this.#options.config.sampling.samplesPerRecord) {
+      this.#samples = [];
+      const content = this.#contentOf(samples);
+      this.#recorded(content, samples, await author.write(content, samples.length));
+      dueMs = 0;
+    }
     if (online) dueMs = Math.min(dueMs, delivery.step());
     return Math.max(0, Math.min(dueMs, this.#health(nowMs)));
   }
@@ -264,8 +271,8 @@ export class Mote {
     return this.#readiness.step(nowMs, this.#follower.wanted() !== undefined);
   }
 
-  async #sample(author: Author): Promise<number> {
-    const { device, config } = this.#options;
+  #sample(author: Author): number {
+    const { device } = this.#options;
     const dueMs = this.#sampler.step();
     const lost = this.#sampler.takeLost();
     if (lost > 0) {
@@ -275,32 +282,30 @@ export class Mote {
     const sample = this.#sampler.takeSample();
     if (sample === undefined) return dueMs;
     this.#samples.push({ sample, takenMs: device.clock.ticksMs() });
-    if (this.#samples.length >= config.sampling.samplesPerRecord) await this.#record(author);
     return 0;
   }
 
-  async #record(author: Author): Promise<void> {
-    const { device } = this.#options;
-    const samples = this.#samples;
-    this.#samples = [];
+  #contentOf(samples: readonly TakenSample[]): Content {
     const { timeS, quality } = this.#timekeeper.now();
     const { number, hash } = this.#follower.head;
-    const measurements = measurementsOf(samples, device.clock.ticksMs());
-    const head = { chain: this.#follower.chain, number, hash };
-    const written = await author.write({ time: timeS, timeQuality: quality, head, measurements }, samples.length);
+    const measurements = measurementsOf(samples, this.#options.device.clock.ticksMs());
+    return { time: timeS, timeQuality: quality, head: { chain: this.#follower.chain, number, hash }, measurements };
+  }
+
+  #recorded(content: Content, samples: readonly TakenSample[], written: Written | Rejection): void {
     if (written instanceof Rejection) {
       this.#refusals.write("record", written);
       return;
     }
     const { seq, stream, digest, payloadBytes } = written;
     const { sample } = samples[samples.length - 1] as TakenSample;
-    device.log.write("record", {
+    this.#options.device.log.write("record", {
       seq,
       stream,
       digest: toHex(digest),
-      head: number,
-      timeS,
-      quality,
+      head: content.head.number,
+      timeS: content.time,
+      quality: content.timeQuality,
       bytes: payloadBytes,
       ...(sample.thermometer === undefined ? {} : { temperatureC: Math.round(sample.thermometer.temperature * 100) / 100 }),
       ...(sample.hygrometer === undefined ? {} : { humidityPercent: Math.round(sample.hygrometer.humidity * 10_000) / 100 }),

@@ -22,6 +22,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   relay: ["carries headers from an Ethereum node to motes", () => import("./commands/relay.js")],
   broker: ["a local MQTT broker", () => import("./commands/broker.js")],
   node: ["a local Ethereum node that seals a Clique chain", () => import("./commands/node.js")],
+  bench: ["what the firmware's work costs, here or on a board", () => import("./commands/bench.js")],
   doctor: ["says what is installed, and what is missing for which use", () => import("./commands/doctor.js")],
 };
 

@@ -1,5 +1,5 @@
 // Deterministic CBOR, written (RFC 8949 §4.2.1): shortest heads, definite lengths, keys in the bytewise order of their
-// encodings.
+// encodings. One whole value; cbor-writer.ts writes item by item.
 //
 // Promises: one value, one byte string. Never writes a float, a duplicate key or a tag outside the subset, and never more
 // than its limit of bytes. What cannot be encoded is our own mistake and throws; only a limit that is passed is a
@@ -20,143 +20,19 @@ import {
 } from "./cbor-value.js";
 
 /** Major types, where they stand in an initial byte. */
-const UINT = 0x00;
-const NEGATIVE = 0x20;
-const BYTES = 0x40;
-const TEXT = 0x60;
-const ARRAY = 0x80;
-const MAP = 0xa0;
-const TAG = 0xc0;
-const FALSE = 0xf4;
-const TRUE = 0xf5;
-const NULL = 0xf6;
+export const UINT = 0x00;
+export const NEGATIVE = 0x20;
+export const BYTES = 0x40;
+export const TEXT = 0x60;
+export const ARRAY = 0x80;
+export const MAP = 0xa0;
+export const TAG = 0xc0;
+export const FALSE = 0xf4;
+export const TRUE = 0xf5;
+export const NULL = 0xf6;
 
 /** Number.MAX_SAFE_INTEGER: on XS a global and its property cost two searches each time. */
 const SAFE_MAX = 2 ** 53 - 1;
-
-/** Labels that a writer keeps encoded. */
-const LABELS_KEPT_MAX = 16;
-
-interface Label {
-  readonly rule: (text: string) => boolean;
-  readonly encoded: Uint8Array;
-}
-
-/**
- * Writes items one after the other into one buffer, which it keeps: `reset` and write again costs little garbage. The caller
- * writes as many items as a head has announced, and map keys in order; `encode` does both by itself. What goes beyond the
- * limit is counted but not written, and `finish` and `view` refuse it.
- */
-export class CborWriter {
-  readonly #buffer: Uint8Array;
-  #length = 0;
-  #labels: Map<string, Label> | undefined;
-
-  /** @param bytesMax size of the buffer, and limit of what is written */
-  constructor(bytesMax = CBOR_BYTES_MAX) {
-    this.#buffer = new Uint8Array(bytesMax);
-  }
-
-  /** Bytes written so far, those beyond the limit included. */
-  get length(): number {
-    return this.#length;
-  }
-
-  reset(): void {
-    this.#length = 0;
-  }
-
-  /** What was written, in place: valid until the next write. Throws a `Rejection` (`cbor-too-long`) beyond the limit. */
-  view(): Uint8Array {
-    const { length } = this.#buffer;
-    if (this.#length > length) throw new Rejection("cbor-too-long", `${this.#length} bytes, at most ${length}`);
-    return this.#buffer.subarray(0, this.#length);
-  }
-
-  /** A copy of what was written; throws as `view` does. */
-  finish(): Uint8Array {
-    return new Uint8Array(this.view());
-  }
-
-  /** An integer from −2^63 to 2^64 − 1. */
-  int(value: number | bigint): void {
-    this.#length =
-      typeof value === "number" ? putNumber(this.#buffer, this.#length, value) : putBigint(this.#buffer, this.#length, value);
-  }
-
-  /** An integer from −24 to 23, in its one byte: the keys of our maps. */
-  key(value: number): void {
-    this.#buffer[this.#length] = value >= 0 ? value : NEGATIVE | ~value;
-    this.#length += 1;
-  }
-
-  /** A decimal fraction, tag 4: mantissa × 10^exponent. */
-  decimal(exponent: number, mantissa: number | bigint): void {
-    const buffer = this.#buffer;
-    let at = this.#length;
-    buffer[at] = TAG | TAG_DECIMAL_FRACTION;
-    buffer[at + 1] = ARRAY | 2;
-    at = putNumber(buffer, at + 2, exponent);
-    this.#length = typeof mantissa === "number" ? putNumber(buffer, at, mantissa) : putBigint(buffer, at, mantissa);
-  }
-
-  bytes(value: Uint8Array): void {
-    const at = putHead(this.#buffer, this.#length, BYTES, value.length);
-    this.#length = putRaw(this.#buffer, at, value);
-  }
-
-  /** Text without lone surrogates, as UTF-8. */
-  text(value: string): void {
-    this.#length = putText(this.#buffer, this.#length, value);
-  }
-
-  /**
-   * A text that comes again and again: a name, a unit. It is checked and encoded when it comes first, and kept.
-   * @param rule what the text has to satisfy: one that does not is our own mistake
-   */
-  label(value: string, rule: (text: string) => boolean): void {
-    if (this.#labels === undefined) this.#labels = new Map();
-    let label = this.#labels.get(value);
-    if (label?.rule !== rule) {
-      assert(rule(value), "a text that satisfies its rule");
-      label = { rule, encoded: encode(value) };
-      if (this.#labels.size >= LABELS_KEPT_MAX) this.#labels.clear();
-      this.#labels.set(value, label);
-    }
-    this.#length = putRaw(this.#buffer, this.#length, label.encoded);
-  }
-
-  /** The head of an array of `items` items, which follow. */
-  array(items: number): void {
-    this.#length = putHead(this.#buffer, this.#length, ARRAY, items);
-  }
-
-  /** The head of a map of `pairs` keys with their values, which follow in the bytewise order of the encoded keys. */
-  map(pairs: number): void {
-    this.#length = putHead(this.#buffer, this.#length, MAP, pairs);
-  }
-
-  /** Tag 4 or 18; the tagged item follows. */
-  tag(tag: number): void {
-    assert(tag === TAG_DECIMAL_FRACTION || tag === TAG_COSE_SIGN1, "a tag of the subset");
-    this.#length = putHead(this.#buffer, this.#length, TAG, tag);
-  }
-
-  boolean(value: boolean): void {
-    this.#buffer[this.#length] = value ? TRUE : FALSE;
-    this.#length += 1;
-  }
-
-  null(): void {
-    this.#buffer[this.#length] = NULL;
-    this.#length += 1;
-  }
-
-  /** Bytes as they are: an item that is already encoded. */
-  raw(bytes: Uint8Array): void {
-    this.#length = putRaw(this.#buffer, this.#length, bytes);
-  }
-}
 
 /**
  * The one deterministic encoding of `value`.
@@ -238,14 +114,14 @@ function putMap(buffer: Uint8Array, at: number, map: ReadonlyMap<CborValue, Cbor
   return at;
 }
 
-function putNumber(buffer: Uint8Array, at: number, value: number): number {
+export function putNumber(buffer: Uint8Array, at: number, value: number): number {
   // Nearly all are integers of 32 bits, which need no more than this to be known as such.
   if ((value | 0) === value) return value >= 0 ? putHead(buffer, at, UINT, value) : putHead(buffer, at, NEGATIVE, ~value);
   assert(value % 1 === 0 && value <= SAFE_MAX && value >= -SAFE_MAX, "an integer that a number holds exactly");
   return value >= 0 ? putHead(buffer, at, UINT, value) : putHead(buffer, at, NEGATIVE, -1 - value);
 }
 
-function putBigint(buffer: Uint8Array, at: number, value: bigint): number {
+export function putBigint(buffer: Uint8Array, at: number, value: bigint): number {
   assert(value >= INT64_MIN && value <= UINT64_MAX, "an integer from -2^63 to 2^64 - 1");
   const major = value < 0n ? NEGATIVE : UINT;
   const argument = value < 0n ? -1n - value : value;
@@ -257,7 +133,7 @@ function putBigint(buffer: Uint8Array, at: number, value: bigint): number {
 }
 
 /** RFC 8949 §3 and §4.2.1: the shortest head that holds `argument`, a safe integer from 0. Answers where it ends. */
-function putHead(buffer: Uint8Array, at: number, major: number, argument: number): number {
+export function putHead(buffer: Uint8Array, at: number, major: number, argument: number): number {
   if (argument < 24) {
     buffer[at] = major | argument;
     return at + 1;
@@ -292,7 +168,7 @@ function putUint32(buffer: Uint8Array, at: number, value: number): void {
 }
 
 /** Copies `bytes`, as a whole or, where there is no room, not at all. Answers where they end. */
-function putRaw(buffer: Uint8Array, at: number, bytes: Uint8Array): number {
+export function putRaw(buffer: Uint8Array, at: number, bytes: Uint8Array): number {
   const end = at + bytes.length;
   if (end <= buffer.length) buffer.set(bytes, at);
   return end;
@@ -310,7 +186,7 @@ function utf8Length(text: string): number {
   return length;
 }
 
-function putText(buffer: Uint8Array, at: number, text: string): number {
+export function putText(buffer: Uint8Array, at: number, text: string): number {
   const length = utf8Length(text);
   at = putHead(buffer, at, TEXT, length);
   const end = at + length;

@@ -1,8 +1,8 @@
-// Deterministic CBOR (RFC 8949 §4.2.1) for the subset that chainmote signs: the face of cbor-value, cbor-encode and
-// cbor-decode. General CBOR belongs on the host, to cbor-x.
+// Deterministic CBOR (RFC 8949 §4.2.1) for the subset that chainmote signs: the face of cbor-value, cbor-encode,
+// cbor-writer and cbor-decode. General CBOR belongs on the host, to cbor-x.
 
 export { decode, decodeFirst } from "./cbor-decode.js";
-export { CborWriter, encode } from "./cbor-encode.js";
+export { encode } from "./cbor-encode.js";
 export {
   CBOR_BYTES_MAX,
   CBOR_DEPTH_MAX,
@@ -16,3 +16,4 @@ export {
   Tagged,
   UINT64_MAX,
 } from "./cbor-value.js";
+export { CborWriter } from "./cbor-writer.js";

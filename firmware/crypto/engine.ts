@@ -4,6 +4,7 @@
 // `Keys` (ports.ts). Sections: FIPS 180-4 (SHA-256), RFC 2104 (HMAC), Keccak-256 as Ethereum uses it (padding 0x01),
 // SEC 1 v2 §4.1.4 (verification) and §4.1.6 (recovery).
 
+/** Its functions need no `this`: they may be taken out and handed on. */
 export interface CryptoEngine {
   readonly name: string;
   /** 32 bytes over the concatenation of `parts`. */

@@ -10,7 +10,7 @@ import { CborWriter } from "../codec/cbor.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import type { KeyHandle, Keys } from "../ports.js";
 import { Rejection } from "../rejection.js";
-import { DIGEST_BYTES, digestOf, RECORD_PAYLOAD_BYTES_MAX, verifySign1 } from "./cose.js";
+import { DIGEST_BYTES, RECORD_PAYLOAD_BYTES_MAX, SigDigest, verifySign1 } from "./cose.js";
 import type { Journal } from "./journal.js";
 import { decodeRecord, encodeRecord, type RecordFields, type RecordHead } from "./record.js";
 import type { Measurement } from "./senml.js";
@@ -58,6 +58,7 @@ export function openSequence(domain: Parameters<typeof Sequence.open>[0], journa
 export class Author {
   readonly #options: AuthorOptions;
   readonly #writer = new CborWriter(RECORD_PAYLOAD_BYTES_MAX);
+  readonly #digest: SigDigest;
   #prev: Uint8Array;
   /** seq of the record that `#prev` is the digest of; 0 where there is none. */
   #prevSeq = 0;
@@ -65,6 +66,7 @@ export class Author {
 
   constructor(options: AuthorOptions) {
     this.#options = options;
+    this.#digest = new SigDigest(options.engine, options.address);
     this.#prev = this.#newestDigest();
   }
 
@@ -117,13 +119,15 @@ export class Author {
    * @returns the journal's refusal where there is no room: the samples then count as lost
    */
   async write(content: Content, samples: number): Promise<Written | Rejection> {
-    const { sequence, journal, engine, address, fleet } = this.#options;
-    const gap = this.#lost > 0 ? { gap: this.#lost } : {};
+    const { sequence, journal, keys, key, fleet } = this.#options;
+    const { time, timeQuality, head, measurements } = content;
+    const gap = this.#lost;
     // Lost until the journal holds them: whatever is thrown before that loses nothing silently.
     this.#lost += samples;
     const seq = sequence.reserve();
     const stream = sequence.stream;
-    const payload = encodeRecord({ ...content, ...gap, seq, stream, prev: this.#prev, boot: sequence.boot, fleet }, this.#writer);
+    const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
+    const payload = encodeRecord(gap > 0 ? { ...fields, gap } : fields, this.#writer);
     const refusal = journal.append(stream, seq, payload);
     if (refusal !== undefined) {
       // The flash may hold a part of it: the number is gone, the link is not, for nothing was signed.
@@ -132,22 +136,25 @@ export class Author {
     }
     sequence.use(seq);
     this.#lost = 0;
-    this.#prev = digestOf(engine, address, payload);
+    const digest = this.#digest.of(payload);
+    this.#prev = digest;
     this.#prevSeq = seq;
-    const sealed = await this.#seal(seq, payload);
+    // Here and not in a function of its own: each one that waits costs the stack of a board 60 slots more.
+    const signature = keys.sign(key, digest);
+    const sealed = journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
     if (sealed instanceof Rejection) return sealed;
-    return { seq, stream, digest: this.#prev, payloadBytes: payload.length };
+    return { seq, stream, digest, payloadBytes: payload.length };
   }
 
   async #seal(seq: number, payload: Uint8Array): Promise<Rejection | undefined> {
-    const { engine, keys, key, address, journal } = this.#options;
-    const signature = keys.sign(key, digestOf(engine, address, payload));
+    const { keys, key, journal } = this.#options;
+    const signature = keys.sign(key, this.#digest.of(payload));
     return journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
   }
 
   /** The link of the next record; where the record before it cannot be read, a new stream begins. */
   #newestDigest(): Uint8Array {
-    const { journal, sequence, engine, address } = this.#options;
+    const { journal, sequence } = this.#options;
     const none = new Uint8Array(DIGEST_BYTES);
     const seq = journal.lastSeq;
     if (seq === undefined || journal.stream !== sequence.stream) return none;
@@ -157,6 +164,6 @@ export class Author {
       return none;
     }
     this.#prevSeq = seq;
-    return digestOf(engine, address, kept.payload);
+    return this.#digest.of(kept.payload);
   }
 }

@@ -69,6 +69,29 @@ export function digestOf(engine: CryptoEngine, kid: Uint8Array, payload: Uint8Ar
   return engine.sha256(frontOfSigStructure(kid, payload.length), payload);
 }
 
+/** `digestOf` for one signer, again and again: what stands before the payload is kept, but for the payload's length. */
+export class SigDigest {
+  readonly #engine: CryptoEngine;
+  readonly #kid: Uint8Array;
+  #front: Uint8Array = new Uint8Array(0);
+  #headBytes = 0;
+
+  constructor(engine: CryptoEngine, kid: Uint8Array) {
+    this.#engine = engine;
+    this.#kid = kid;
+  }
+
+  of(payload: Uint8Array): Uint8Array {
+    const head = headBytes(payload.length);
+    if (head === this.#headBytes) writeHead(this.#front, this.#front.length - head, payload.length);
+    else {
+      this.#front = frontOfSigStructure(this.#kid, payload.length);
+      this.#headBytes = head;
+    }
+    return this.#engine.sha256(this.#front, payload);
+  }
+}
+
 /** The one COSE_Sign1 of this payload and signature; the signature is not checked. */
 export function encodeSign1(kid: Uint8Array, payload: Uint8Array, signature: Uint8Array): Uint8Array {
   assert(signature.length === SIGNATURE_BYTES, "a signature of 64 bytes");

@@ -27,8 +27,8 @@ export type Numeric = number | bigint | Decimal;
 /** The number mantissa × 10^exponent, its digits kept: `decimal(2130, -2)` is 21.30. */
 export function decimal(mantissa: number | bigint, exponent: number): Numeric {
   if (typeof mantissa === "bigint") assert(mantissa >= INT64_MIN && mantissa <= UINT64_MAX, "a mantissa of 64 bits");
-  else assert(Number.isSafeInteger(mantissa), "an integer mantissa");
-  assert(exponent === 0 || isExponent(exponent), "an exponent within its limit");
+  else if ((mantissa | 0) !== mantissa) assert(mantissa === 0 || Number.isSafeInteger(mantissa), "an integer mantissa");
+  if (exponent !== 0 && !isExponent(exponent)) assert(false, "an exponent within its limit");
   // Rounding a small negative number gives -0, which is no integer of its own.
   const digits = mantissa === 0 ? 0 : mantissa;
   return exponent === 0 ? digits : new Decimal(digits, exponent);
@@ -66,8 +66,10 @@ export function numericText(value: Numeric): string {
 
 export function writeNumeric(writer: CborWriter, value: Numeric): void {
   if (value instanceof Decimal) {
-    assert(isExponent(value.exponent), "a decimal that decimal() made");
-    writer.decimal(value.exponent, value.mantissa);
+    const { exponent } = value;
+    if (exponent === 0 || exponent > DECIMAL_EXPONENT_MAX || exponent < -DECIMAL_EXPONENT_MAX)
+      assert(false, "a decimal that decimal() made");
+    writer.decimal(exponent, value.mantissa);
   } else writer.int(value);
 }
 

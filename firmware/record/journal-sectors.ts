@@ -33,6 +33,7 @@ export class JournalSectors {
   readonly sectors: number;
   /** The frame loaded or composed last. */
   readonly frame = new Uint8Array(FRAME_BYTES_MAX);
+  readonly #frameView = new DataView(this.frame.buffer);
   readonly #partition: FlashPartition;
   readonly #sha256: Sha256;
   readonly #header = new Uint8Array(HEADER_BYTES);
@@ -139,7 +140,7 @@ export class JournalSectors {
     previous: number,
     stream: number,
   ): boolean {
-    const length = encodeFrame(this.frame, epoch, type, bodyBytes, seq, previous, stream, this.#sha256);
+    const length = encodeFrame(this.frame, this.#frameView, epoch, type, bodyBytes, seq, previous, stream, this.#sha256);
     const bytes = this.frame.subarray(0, length);
     const offset = sector * SECTOR_BYTES + unit * UNIT_BYTES;
     try {
@@ -149,10 +150,15 @@ export class JournalSectors {
     }
     // What is read back replaces the frame in the buffer: its hash, and the 8 bytes kept from before, tell whether it
     // is the same.
-    const meant = this.frame.slice(length - 8, length);
+    const view = this.#frameView;
+    const high = view.getUint32(length - 8);
+    const low = view.getUint32(length - 4);
     bytes.fill(0);
     return (
-      this.#read(bytes, offset) && frameHolds(bytes, length, this.#sha256) && equalBytes(bytes.subarray(length - 8), meant, 8)
+      this.#read(bytes, offset) &&
+      view.getUint32(length - 8) === high &&
+      view.getUint32(length - 4) === low &&
+      frameHolds(bytes, length, this.#sha256)
     );
   }
 

@@ -90,7 +90,7 @@ export class Journal {
    */
   static mount(partition: FlashPartition, options: JournalOptions): Journal | Rejection {
     const { engine } = options;
-    const media = JournalSectors.open(partition, (...parts) => engine.sha256(...parts));
+    const media = JournalSectors.open(partition, engine.sha256);
     if (media instanceof Rejection) return media;
     const ring = new JournalRing(media);
     const refusal = ring.mount();
@@ -169,9 +169,9 @@ export class Journal {
     if (payload.length < 1 || payload.length > PAYLOAD_BYTES_MAX)
       return new Rejection("journal-payload", `${payload.length} bytes; 1 to ${PAYLOAD_BYTES_MAX} fit`);
     const newest = Math.max(this.#ring.lastSeq, this.#usedSeq);
-    if (!Number.isInteger(seq) || seq <= newest || seq > SEQ_MAX)
+    if (seq % 1 !== 0 || seq <= newest || seq > SEQ_MAX)
       return new Rejection("journal-seq", `seq ${seq} does not follow ${newest}`);
-    if (!Number.isInteger(stream) || stream < this.#stream || stream > SEQ_MAX)
+    if (stream % 1 !== 0 || stream < this.#stream || stream > SEQ_MAX)
       return new Rejection("journal-stream", `stream ${stream} is below ${this.#stream}`);
     if (this.#unsealed.count === UNSEALED_MAX)
       return new Rejection("journal-unsealed", `${UNSEALED_MAX} records wait for their signature`);

@@ -22,14 +22,18 @@ export const ENTRIES_PER_SAMPLE_MAX = 2;
  */
 export function measurementsOf(samples: readonly TakenSample[], madeMs: number): readonly Measurement[] {
   const pack: Measurement[] = [];
-  for (const { sample, takenMs } of samples) {
-    const ageS = samples.length === 1 ? 0 : Math.floor((madeMs - takenMs) / 1000);
-    const time = ageS > 0 ? { t: -ageS } : {};
+  for (let i = 0; i < samples.length; i += 1) {
+    const { sample, takenMs } = samples[i] as TakenSample;
     const { thermometer, hygrometer } = sample;
-    if (thermometer !== undefined)
-      pack.push({ n: "temperature", u: "Cel", v: decimal(Math.round(thermometer.temperature * 100), -2), ...time });
-    if (hygrometer !== undefined)
-      pack.push({ n: "humidity", u: "%RH", v: decimal(Math.round(hygrometer.humidity * 10_000), -2), ...time });
+    const t = samples.length === 1 ? 0 : -Math.floor((madeMs - takenMs) / 1000);
+    if (thermometer !== undefined) pack.push(entryOf("temperature", "Cel", thermometer.temperature * 100, t));
+    if (hygrometer !== undefined) pack.push(entryOf("humidity", "%RH", hygrometer.humidity * 10_000, t));
   }
   return pack;
+}
+
+/** A value that is given in hundredths; the time only where it is before the record's. */
+function entryOf(n: string, u: string, hundredths: number, t: number): Measurement {
+  const v = decimal(Math.round(hundredths), -2);
+  return t < 0 ? { n, u, v, t } : { n, u, v };
 }

@@ -71,36 +71,36 @@ const CHAIN_REFERENCE_MAX = 32;
  */
 export function encodeRecord(record: RecordFields, writer: CborWriter = new CborWriter(RECORD_PAYLOAD_BYTES_MAX)): Uint8Array {
   const { head, gap, fleet } = record;
-  assert(record.prev.length === DIGEST_BYTES, "a digest of 32 bytes in prev");
-  assert(fleet.registry.length === KID_BYTES, "a registry of 20 bytes");
-  assert(gap === undefined || gap >= 1, "a gap of at least 1");
+  if (record.prev.length !== DIGEST_BYTES) assert(false, "a digest of 32 bytes in prev");
+  if (fleet.registry.length !== KID_BYTES) assert(false, "a registry of 20 bytes");
+  if (gap !== undefined && gap < 1) assert(false, "a gap of at least 1");
   const fault = timeFault(record.time, record.timeQuality, head !== undefined);
-  assert(fault === undefined, fault ?? "");
+  if (fault !== undefined) assert(false, fault);
   writer.reset();
   writer.map(KEYS_ALWAYS + (head === undefined ? 0 : 1) + (gap === undefined ? 0 : 1));
-  writeUint(writer, KEY_TYPE, PAYLOAD_TYPE_RECORD);
-  writeUint(writer, KEY_SEQ, record.seq);
+  writer.uint(KEY_TYPE, PAYLOAD_TYPE_RECORD);
+  writer.uint(KEY_SEQ, record.seq);
   writer.key(KEY_PREV);
   writer.bytes(record.prev);
-  writeUint(writer, KEY_BOOT, record.boot);
-  writeUint(writer, KEY_TIME, record.time);
-  writeUint(writer, KEY_TIME_QUALITY, record.timeQuality);
+  writer.uint(KEY_BOOT, record.boot);
+  writer.uint(KEY_TIME, record.time);
+  writer.uint(KEY_TIME_QUALITY, record.timeQuality);
   if (head !== undefined) {
     writer.key(KEY_HEAD);
     writer.array(3);
     writer.label(head.chain, isChainId);
-    assert(head.number >= 0 && head.hash.length === DIGEST_BYTES, "a block number from 0, and a hash of 32 bytes");
+    if (head.number < 0 || head.hash.length !== DIGEST_BYTES) assert(false, "a block number from 0, and a hash of 32 bytes");
     writer.int(head.number);
     writer.bytes(head.hash);
   }
   writer.key(KEY_MEASUREMENTS);
   writeSenml(writer, record.measurements);
-  if (gap !== undefined) writeUint(writer, KEY_GAP, gap);
+  if (gap !== undefined) writer.uint(KEY_GAP, gap);
   writer.key(KEY_FLEET);
   writer.array(2);
   writer.bytes(fleet.registry);
   writer.label(fleet.chain, isChainId);
-  writeUint(writer, KEY_STREAM, record.stream);
+  writer.uint(KEY_STREAM, record.stream);
   return writer.finish();
 }
 
@@ -182,10 +182,4 @@ export function isChainId(value: CborValue | undefined): value is string {
     if (i < colon || !((code >= 65 && code <= 90) || code === 95)) return false;
   }
   return true;
-}
-
-function writeUint(writer: CborWriter, key: number, value: number): void {
-  assert(value >= 0, "an unsigned integer");
-  writer.key(key);
-  writer.int(value);
 }

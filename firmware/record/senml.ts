@@ -78,16 +78,10 @@ export function writeSenml(writer: CborWriter, pack: readonly Measurement[]): vo
     if (bv !== undefined) pairs += 1;
     writer.map(pairs);
     base = bn ?? base;
-    assert(base !== "" || n !== undefined, "a name, or a base name");
+    if (base === "" && n === undefined) assert(false, "a name, or a base name");
     // In the order of the encoded labels: 0 to 6 are 00 to 06, then -2 is 21, -3 22, -4 23, -5 24.
-    if (n !== undefined) {
-      writer.key(LABEL_N);
-      writer.label(n, base === "" ? isNameStart : isNameRest);
-    }
-    if (u !== undefined) {
-      writer.key(LABEL_U);
-      writer.label(u, isUnit);
-    }
+    if (n !== undefined) writer.label(n, base === "" ? isNameStart : isNameRest, LABEL_N);
+    if (u !== undefined) writer.label(u, isUnit, LABEL_U);
     writer.key(LABEL_V);
     writeNumeric(writer, v);
     if (t !== undefined) {

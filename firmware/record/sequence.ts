@@ -114,7 +114,7 @@ export class Sequence {
 
   /** The next seq, the mark being above it now. The same again until it has been `use`d. */
   reserve(): number {
-    assert(this.#next <= SEQ_MAX, "fewer than 2^32 records");
+    if (this.#next > SEQ_MAX) assert(false, "fewer than 2^32 records");
     if (this.#next >= this.#mark) {
       this.#mark = Math.min(this.#next + this.#reserved, SEQ_MAX);
       this.#write();
@@ -124,7 +124,7 @@ export class Sequence {
 
   /** The journal has taken `seq`, or has used it up: it is never given again. */
   use(seq: number): void {
-    assert(seq === this.#next && seq < this.#mark, "the seq that was reserved");
+    if (seq !== this.#next || seq >= this.#mark) assert(false, "the seq that was reserved");
     this.#next = seq + 1;
   }
 

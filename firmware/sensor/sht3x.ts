@@ -145,14 +145,28 @@ function word(bytes: Uint8Array, offset: number): number {
   return ((bytes[offset] as number) << 8) | (bytes[offset + 1] as number);
 }
 
-/** CRC-8 of the two bytes at `offset`: polynomial 0x31, initial value 0xFF (table 19). */
+/** CRC-8 of the two bytes at `offset`: polynomial 0x31, initial value 0xFF (table 19), a nibble at a time. */
 function crc8(bytes: Uint8Array, offset: number): number {
+  const table = CRC8_NIBBLE;
   let crc = 0xff;
   for (let i = offset; i < offset + 2; i += 1) {
     crc ^= bytes[i] as number;
-    for (let bit = 0; bit < 8; bit += 1) crc = crc & 0x80 ? ((crc << 1) ^ 0x31) & 0xff : crc << 1;
+    crc = ((crc << 4) & 0xf0) ^ (table[crc >> 4] as number);
+    crc = ((crc << 4) & 0xf0) ^ (table[crc >> 4] as number);
   }
   return crc;
+}
+
+const CRC8_NIBBLE: readonly number[] = /* @__PURE__ */ crc8Table(0x31);
+
+function crc8Table(polynomial: number): readonly number[] {
+  const table: number[] = [];
+  for (let i = 0; i < 16; i += 1) {
+    let crc = i << 4;
+    for (let bit = 0; bit < 4; bit += 1) crc = crc & 0x80 ? ((crc << 1) ^ polynomial) & 0xff : crc << 1;
+    table.push(crc);
+  }
+  return Object.freeze(table);
 }
 
 function reason(error: unknown): string {

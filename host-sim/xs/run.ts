@@ -30,6 +30,8 @@ export interface Report {
   readonly keys: number;
   readonly aliases: number;
   readonly nativeStackPeakBytes: number;
+  /** Most of the board's one block that chunks, slots and stack had taken at once; 0 where the board has no block. */
+  readonly blockPeakBytes: number;
   /** What the guest printed. */
   readonly lines: readonly string[];
   /** What it dumped. */

@@ -1,5 +1,10 @@
-// The inputs as the image carries them: a module of literals, so that they lie in flash (tools/bench/xs.ts).
+// What the image of a benchmark carries besides code: modules of literals, so that they lie in flash (tools/bench/guest.ts).
 declare module "bench/inputs" {
   const inputs: unknown;
   export default inputs;
+}
+
+declare module "bench/configuration" {
+  const configuration: { readonly startMs: number; readonly sampleRecords: number; readonly mote: unknown };
+  export default configuration;
 }

@@ -1,7 +1,5 @@
 // The benchmarks' entry on the XS engine: runs the cases on a board inside the guest, and prints a line of JSON for each.
-//
-// Instructions are the mean over the runs, garbage collections within them included, less what measuring itself costs.
-// Where the machine cannot count them (m32), nanoseconds are the median over the runs.
+// Where the machine cannot count instructions (m32), microseconds of a clock stand in for them.
 
 import inputs from "bench/inputs";
 import { nativeEngine } from "../../firmware/crypto/engine-native.js";
@@ -17,59 +15,29 @@ import {
   resetPeaks,
   wordOf,
 } from "../../host-sim/xs/guest/host.js";
-import { type BenchBoard, type BenchCase, type BenchInputs, benchCases } from "./cases.js";
+import { type BenchBoard, type BenchInputs, benchCases } from "./cases.js";
+import { type Meter, measure, overheadOf } from "./measure.js";
 
-const WARM_UPS = 2;
-const words = new Uint8Array(MEMORY_BYTES);
-const countsInstructions = instructions() > 0;
-
-/** Instructions, or microseconds where there are none to count. */
-function now(): number {
-  return countsInstructions ? instructions() : microseconds();
-}
-
-function collections(): number {
-  memory(words);
-  return wordOf(words, "collections");
-}
-
-/** What a measurement counts when nothing is run. */
-function overhead(): number {
-  const nothing = (): undefined => undefined;
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 8; i += 1) {
-    const from = now();
-    nothing();
-    least = Math.min(least, now() - from);
-  }
-  return least;
-}
-
-async function measure({ name, runs, prepare, run }: BenchCase, base: number): Promise<void> {
-  const times: number[] = [];
-  for (let i = 0; i < WARM_UPS; i += 1) {
-    prepare?.();
-    await run();
-  }
-  collect();
-  resetPeaks();
-  let collected = 0;
-  for (let i = 0; i < runs; i += 1) {
-    prepare?.();
-    const before = collections();
-    const from = now();
-    const result = run();
-    if (result instanceof Promise) await result;
-    times.push(now() - from - base);
-    collected += collections() - before;
-  }
-  memory(words);
-  const heapPeakBytes = wordOf(words, "chunksPeak") + wordOf(words, "slotsPeak") + wordOf(words, "stackReserved");
-  const round = (value: number): number => Math.round(value * 1000) / 1000;
-  const sum = times.reduce((total, time) => total + time, 0);
-  const median = times.sort((a, b) => a - b)[runs >> 1] as number;
-  const figure = countsInstructions ? { instructions: Math.round(sum / runs) } : { nsMedian: median * 1000 };
-  print(JSON.stringify({ name, ...figure, collections: round(collected / runs), heapPeakBytes }));
+function meterOf(words: Uint8Array): Meter {
+  const counts = instructions() > 0;
+  const look = (): Uint8Array => {
+    memory(words);
+    return words;
+  };
+  return {
+    figure: counts ? "instructions" : "nsMedian",
+    now: counts ? instructions : microseconds,
+    begin() {
+      collect();
+      resetPeaks();
+    },
+    collections: () => wordOf(look(), "collections"),
+    heapPeakBytes() {
+      // The engine counts a chunk that was stretched in place twice until it collects, so what is taken is a bound.
+      const used = wordOf(look(), "chunksPeak") + wordOf(words, "slotsPeak") + wordOf(words, "stackReserved");
+      return Math.min(used, wordOf(words, "blockPeak"));
+    },
+  };
 }
 
 async function main(): Promise<void> {
@@ -81,8 +49,10 @@ async function main(): Promise<void> {
     i2c: { io: GuestI2C, data: 1, clock: 2 },
     clock: new GuestClock(),
   };
-  const base = overhead();
-  for (const make of benchCases(board, inputs as BenchInputs)) for (const one of make()) await measure(one, base);
+  const meter = meterOf(new Uint8Array(MEMORY_BYTES));
+  const overhead = overheadOf(meter);
+  for (const make of benchCases(board, inputs as BenchInputs))
+    for (const one of make()) print(JSON.stringify(await measure(one, meter, overhead)));
 }
 
 main().catch((error: unknown) => {

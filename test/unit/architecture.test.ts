@@ -103,6 +103,21 @@ function globalFaults(source: Source): string[] {
   return faults;
 }
 
+/**
+ * XS takes a BigInt that lies in flash, as a preloaded module's constants do, for unequal to the same one on the heap where
+ * it is compared by ===, !==, == or != (13.3 and 17.9 alike); order and arithmetic are right. Nothing but a board would show.
+ */
+function constantFaults(all: readonly Source[]): string[] {
+  const names = all.flatMap(({ text }) =>
+    [...text.matchAll(/^(?:export )?const (\w+)(?:: bigint)? = [^;]*?\b(?:\d|0x)[\da-f_]*n\b/gm)].map(
+      (match) => match[1] as string,
+    ),
+  );
+  if (names.length === 0) return [];
+  const compared = new RegExp(`[=!]==? *\\(?(?:\\w+ *\\? *)?\\b(?:${names.join("|")})\\b|\\b(?:${names.join("|")})\\b *[=!]==? `);
+  return all.filter(({ text }) => compared.test(text)).map(({ path }) => `${path}: compares a BigInt constant by === or !==`);
+}
+
 /** host-sim may know the ports and bytes of the firmware, nothing else: a simulated chain must not inherit our codec's bugs. */
 function simulatorFaults(source: Source): string[] {
   return importsOf(source)
@@ -123,6 +138,10 @@ test("firmware imports point one way, and nothing foreign enters", () => {
 
 test("firmware names no global beyond the language", () => {
   assert.equal(sources("firmware").flatMap(globalFaults), []);
+});
+
+test("no BigInt constant is compared by identity, which XS gets wrong in flash", () => {
+  assert.equal(constantFaults(sources("firmware")), []);
 });
 
 test("host-sim knows the firmware's ports and bytes alone", () => {
@@ -162,6 +181,15 @@ test("each rule notices what it forbids", () => {
     ["firmware/mote.ts", "const table = new Uint8Array(4);"],
   ] as const)
     assert.is.not(faulty(path, text).length, 0, `${path}: ${text}`);
+  for (const comparison of ["a === TWO", "TWO !== a", "a !== (b ? TWO : ONE)", "a != TWO"])
+    assert.is.not(
+      constantFaults([{ path: "x.ts", text: `const ONE = 1n;\nexport const TWO = 2n ** 1n;\n${comparison} ;` }]).length,
+      0,
+    );
+  assert.is(
+    constantFaults([{ path: "x.ts", text: "const TWO = 2n;\nif (a < TWO || a > TWO || a === b) return a + TWO;" }]).length,
+    0,
+  );
   assert.is.not(simulatorFaults({ path: "host-sim/x.ts", text: 'import { a } from "../firmware/codec/rlp.js";' }).length, 0);
   assert.equal(
     faulty("firmware/link/x.ts", 'import { decode } from "../codec/cbor.js";\nimport type { Clock } from "../ports.js";'),

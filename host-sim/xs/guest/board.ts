@@ -1,7 +1,16 @@
 // A board inside the guest, for measurements: flash, key-value store and an SHT3x in C memory (src/board-io.c), a clock
 // that the measurement turns. Each method is the C function itself, as it is on a board.
 
-import type { ByteBuffer, Clock, FlashPartition, I2C, I2COptions, KeyValueDomain } from "../../../firmware/ports.js";
+import type {
+  ByteBuffer,
+  Bytes,
+  Clock,
+  Entropy,
+  FlashPartition,
+  I2C,
+  I2COptions,
+  KeyValueDomain,
+} from "../../../firmware/ports.js";
 
 const FLASH_BLOCK_BYTES = 4096;
 const FLASH_BLOCKS = 64;
@@ -59,6 +68,22 @@ export class GuestI2C implements I2C {
   }
 
   close(): void {}
+}
+
+/** Numbers that are the same in each run (xorshift32): for what must be different, not secret. Keys draw theirs in C. */
+export class GuestEntropy implements Entropy {
+  #state = 1;
+
+  read(buffer: Bytes): void {
+    let state = this.#state;
+    for (let i = 0; i < buffer.length; i += 1) {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      buffer[i] = state & 255;
+    }
+    this.#state = state;
+  }
 }
 
 /** Stands still until it is turned. */

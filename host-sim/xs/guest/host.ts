@@ -60,6 +60,7 @@ export const MEMORY = [
   "nativeStackPeak",
   "block",
   "stackReserved",
+  "blockPeak",
 ] as const;
 
 const WORD_BYTES = 4;

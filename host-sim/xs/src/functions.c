@@ -62,7 +62,7 @@ static void xs_host_memory(txMachine* the)
 		(uint32_t)(the->maximumHeapCount * (txSize)sizeof(txSlot)),
 		(uint32_t)((the->stackTop - the->stackPeak) * (txSize)sizeof(txSlot)), hostCollections(the),
 		(uint32_t)(the->keyIndex - the->keyOffset), hostNativeStackPeak(), (uint32_t)hostBlock()->size,
-		(uint32_t)((the->stackTop - the->stackBottom) * (txSize)sizeof(txSlot)) };
+		(uint32_t)((the->stackTop - the->stackBottom) * (txSize)sizeof(txSlot)), the->blockPeak };
 	void* data;
 	txUnsigned bytes;
 	_xsmcGetBuffer(the, mxArgv(0), &data, &bytes, 1);
@@ -74,6 +74,7 @@ static void xs_host_reset_peaks(txMachine* the)
 {
 	the->peakChunksSize = the->currentChunksSize;
 	the->peakHeapCount = the->currentHeapCount;
+	the->blockPeak = hostBlockTaken(the);
 }
 
 /* dump(): every byte that JavaScript can have written to, in frames: the block, or each area where there is none. */

@@ -62,6 +62,8 @@ struct sxMachine* romBuild(const ImageModule* modules, uint32_t count, uint32_t 
 
 /* memory.c */
 uint32_t hostCollections(struct sxMachine* the);
+/* Bytes of the block that chunks, slots and stack have taken; 0 where there is no block. */
+uint32_t hostBlockTaken(const struct sxMachine* the);
 
 /* bridge.c */
 int bridgePushNotice(struct sxMachine* the, uint32_t bytes);

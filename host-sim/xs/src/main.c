@@ -57,11 +57,12 @@ static void endWith(int code, const char* reason)
 		length = snprintf(text, sizeof(text),
 			"{\"code\":%d,\"reason\":\"%s\",\"chunksPeakBytes\":%ld,\"slotsPeakBytes\":%ld,\"stackPeakBytes\":%ld,"
 			"\"chunksReservedBytes\":%ld,\"slotsReservedBytes\":%ld,\"collections\":%lu,\"keys\":%d,\"aliases\":%d,"
-			"\"nativeStackPeakBytes\":%lu}",
+			"\"nativeStackPeakBytes\":%lu,\"blockPeakBytes\":%lu}",
 			code, reason, (long)the->peakChunksSize, (long)(the->peakHeapCount * sizeof(txSlot)),
 			(long)((the->stackTop - the->stackPeak) * (txSize)sizeof(txSlot)), (long)the->maximumChunksSize,
 			(long)(the->maximumHeapCount * sizeof(txSlot)), (unsigned long)hostCollections(the),
-			(int)(the->keyIndex - the->keyOffset), (int)the->aliasCount, (unsigned long)hostNativeStackPeak());
+			(int)(the->keyIndex - the->keyOffset), (int)the->aliasCount, (unsigned long)hostNativeStackPeak(),
+			(unsigned long)the->blockPeak);
 	else
 		length = snprintf(text, sizeof(text), "{\"code\":%d,\"reason\":\"%s\"}", code, reason);
 	frameWrite(FRAME_EXIT, text, (uint32_t)length);

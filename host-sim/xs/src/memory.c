@@ -21,8 +21,21 @@ void fxCreateMachinePlatform(txMachine* the)
 	the->context = C_NULL;
 }
 
+/* What both sides of the block have taken: a TLS session can have the rest. */
+uint32_t hostBlockTaken(const txMachine* the)
+{
+	return the->block ? hostBlock()->size - (uint32_t)(the->blockSlots - the->blockChunks) : 0;
+}
+
 void fxDeleteMachinePlatform(txMachine* the)
 {
+}
+
+static void noteTaken(txMachine* the)
+{
+	uint32_t taken = hostBlockTaken(the);
+	if (the->blockPeak < taken)
+		the->blockPeak = taken;
 }
 
 /*
@@ -41,6 +54,7 @@ void* fxAllocateChunks(txMachine* the, txSize size)
 		if (the->blockSlots - start < size)
 			return C_NULL;
 		the->blockChunks += size;
+		noteTaken(the);
 		return start;
 	}
 	txSize grow = size - (txSize)sizeof(txBlock) - (txSize)(block->limit - block->current);
@@ -49,6 +63,7 @@ void* fxAllocateChunks(txMachine* the, txSize size)
 	if (the->blockSlots - the->blockChunks < grow)
 		return C_NULL;
 	the->blockChunks += grow;
+	noteTaken(the);
 	block->limit = (txByte*)the->blockChunks - size;
 	the->maximumChunksSize += grow - size;
 	return block->limit;
@@ -69,6 +84,7 @@ txSlot* fxAllocateSlots(txMachine* the, txSize count)
 	if (the->blockSlots - the->blockChunks < size)
 		return C_NULL;
 	the->blockSlots -= size;
+	noteTaken(the);
 	return (txSlot*)the->blockSlots;
 }
 

@@ -51,6 +51,7 @@
 	uint8_t* block; \
 	uint8_t* blockChunks; \
 	uint8_t* blockSlots; \
+	uint32_t blockPeak; /* most bytes of the block that both sides had taken at once */ \
 	uint32_t collections; \
 	uint16_t collectionsSeen; \
 	int promiseJobs; \

@@ -6,8 +6,8 @@ import { Tagged as CborgTagged, encode as cborgEncode, rfc8949EncodeOptions } fr
 import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { compare, equal, toHex } from "../../../firmware/bytes.js";
-import { type CborLimits, type CborValue, decode, encode, Tagged } from "../../../firmware/codec/cbor.js";
+import { compare, concat, equal, toHex } from "../../../firmware/bytes.js";
+import { type CborLimits, type CborValue, CborWriter, decode, encode, Tagged } from "../../../firmware/codec/cbor.js";
 import { Rejection } from "../../../firmware/rejection.js";
 
 const FULL = process.env.FULL === "1";
@@ -207,6 +207,47 @@ test(`${SEEDS * MUTATIONS_PER_SEED} mutated inputs: refused with a reason, or wh
   );
   assert.ok(accepted > SEEDS, `${accepted} accepted: the mutations must not be all nonsense`);
   assert.ok(slowestMs < 1000, `the slowest took ${slowestMs} ms`);
+});
+
+test("what a writer writes item by item is what encode gives", () => {
+  const uint = fc.oneof(
+    fc.maxSafeNat(),
+    fc.constantFrom(0, 23, 24, 255, 256, 65_535, 65_536, 2 ** 31, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER),
+  );
+  const int = fc.oneof(uint, fc.maxSafeInteger(), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }));
+  const exponent = fc.integer({ min: -30, max: 30 });
+  fc.assert(
+    fc.property(
+      fc.nat({ max: 23 }),
+      uint,
+      int,
+      exponent,
+      int,
+      fc.uint8Array({ maxLength: 300 }),
+      fc.nat({ max: 400 }),
+      (...items) => {
+        const [key, pair, single, power, mantissa, bytes, room] = items;
+        const values: CborValue[] = [key, pair, single, new Tagged(4, [power, mantissa]), bytes, "name"];
+        const writer = new CborWriter(1000);
+        const small = new CborWriter(room);
+        for (const one of [writer, small]) {
+          one.uint(key, pair);
+          one.int(single);
+          one.decimal(power, mantissa);
+          one.bytes(bytes);
+          one.label("name", () => true);
+        }
+        const expected = concat(...values.map((value) => encode(value)));
+        assert.is(toHex(writer.finish()), toHex(expected));
+        assert.is(small.length, expected.length);
+        if (room < expected.length) assert.throws(() => small.finish());
+        else assert.is(toHex(small.finish()), toHex(expected));
+      },
+    ),
+    { numRuns: 20_000 },
+  );
+  const writer = new CborWriter(100);
+  for (const wrong of [-1, 0.5, 65_536.5, 2 ** 53, Number.NaN]) assert.throws(() => writer.uint(1, wrong), `${wrong}`);
 });
 
 test("random bytes never crash the decoder", () => {

@@ -1,0 +1,82 @@
+// The whole runtime on the XS engine, for as long as its owner lets it run: a mote with its follower, journal, author,
+// outbox and link, on a board inside the guest (host-sim/xs/guest). runtime-world.ts is broker, collector and relay.
+//
+// Prints what the memory holds at each word "sample" of its owner, and once more at the end.
+
+import configuration from "bench/configuration";
+import { parseConfig } from "../../firmware/config.js";
+import { nativeEngine } from "../../firmware/crypto/engine-native.js";
+import { NativeKeys } from "../../firmware/crypto/native-keys.js";
+import { Mote } from "../../firmware/mote.js";
+import type { Device, KeyValueStorage, Log, MqttBase } from "../../firmware/ports.js";
+import { Rejection } from "../../firmware/rejection.js";
+import { GuestClock, GuestEntropy, GuestFlash, GuestI2C, GuestValues } from "../../host-sim/xs/guest/board.js";
+import { collect, MEMORY_BYTES, memory, print, wordOf } from "../../host-sim/xs/guest/host.js";
+import { type GuestBroker, GuestMqtt, GuestNtp, GuestStation, GuestTimer } from "../../host-sim/xs/guest/link.js";
+
+const words = new Uint8Array(MEMORY_BYTES);
+
+/** What is taken of the block so far, and what is alive in it now. */
+function sample(records: number): void {
+  memory(words);
+  const collections = wordOf(words, "collections");
+  const takenPeakBytes = wordOf(words, "blockPeak");
+  const stackPeakBytes = wordOf(words, "stackPeak");
+  collect();
+  memory(words);
+  const liveChunkBytes = wordOf(words, "chunks");
+  const liveSlotBytes = wordOf(words, "slots");
+  const nativeStackPeakBytes = wordOf(words, "nativeStackPeak");
+  print(
+    JSON.stringify({ records, collections, takenPeakBytes, liveChunkBytes, liveSlotBytes, stackPeakBytes, nativeStackPeakBytes }),
+  );
+}
+
+function deviceOf(clock: GuestClock, timer: GuestTimer, broker: GuestBroker, startMs: number): Device {
+  const log: Log = { write: (event, fields) => print(JSON.stringify({ event, ...fields })) };
+  const store: KeyValueStorage = { open: () => new GuestValues() };
+  const ntp = { io: GuestNtp, servers: [], timeMs: () => startMs + clock.ticksMs() };
+  return {
+    clock,
+    timer,
+    entropy: new GuestEntropy(),
+    keys: new NativeKeys(),
+    flash: { open: () => new GuestFlash() },
+    store,
+    io: { i2c: { io: GuestI2C, data: 1, clock: 2 } },
+    network: { wifi: { io: GuestStation }, ntp: { client: ntp }, mqtt: { io: GuestMqtt, broker } as unknown as MqttBase },
+    log,
+  };
+}
+
+async function main(): Promise<void> {
+  const { startMs, sampleRecords, mote: json } = configuration;
+  const clock = new GuestClock();
+  const timer = new GuestTimer(clock);
+  const broker: GuestBroker = { client: undefined, acknowledged: 0 };
+  const config = parseConfig(json);
+  if (config instanceof Rejection) throw new Error(config.detail);
+  const mote = Mote.open({ device: deviceOf(clock, timer, broker, startMs), engine: nativeEngine, config });
+  if (mote instanceof Rejection) throw new Error(mote.detail);
+  mote.run();
+  let sampled = 0;
+  for (;;) {
+    const more = broker.client?.poll() ?? false;
+    if (more === "over") break;
+    const records = broker.acknowledged;
+    if (records >= sampled + sampleRecords) {
+      sampled = records;
+      sample(records);
+    }
+    if (more) continue;
+    timer.fire();
+    while (!timer.isSet) await undefined;
+  }
+  mote.close();
+  sample(broker.acknowledged);
+}
+
+main().catch((error: unknown) => {
+  print(`failed: ${String(error)}`);
+  throw error;
+});

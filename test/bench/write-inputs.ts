@@ -1,0 +1,14 @@
+// Writes what the bench firmware of a board carries as its module `bench/inputs`, and says how to build it:
+// `npm run bench:firmware`.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { benchInputs } from "./inputs.js";
+
+const FOLDER = fileURLToPath(new URL("../../build/bench/", import.meta.url));
+
+mkdirSync(FOLDER, { recursive: true });
+writeFileSync(`${FOLDER}inputs.js`, `export default ${JSON.stringify(benchInputs())};\n`);
+console.log("written: build/bench/inputs.js");
+console.log("build:   mcconfig -m -p esp32/esp32c3 firmware/board/bench/manifest.json");
+console.log("read:    npx chainmote bench --port /dev/ttyUSB0");

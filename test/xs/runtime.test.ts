@@ -1,0 +1,84 @@
+// The whole runtime in the memory of an ESP32-C3, on the real engine: a mote with follower, journal, author, outbox and link
+// over a thousand records and as many headers. The run over ten thousand is `npm run bench:ratchet`.
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { buildHost } from "../../host-sim/xs/build.js";
+import { gatherModules, packImage } from "../../host-sim/xs/image.js";
+import { CREATIONS, NATIVE_STACK_MARGIN_BYTES } from "../../host-sim/xs/presets.js";
+import { runImage } from "../../host-sim/xs/run.js";
+import { growth, type RuntimeRun, runRuntime } from "../../tools/bench/guest.js";
+import { LIMITS } from "../../tools/bench/ratchet.js";
+import type { RuntimeSample } from "../bench/runtime-world.js";
+
+const RECORDS = 1_000;
+const RECORDS_RV32 = 200;
+const { esp32c3 } = CREATIONS;
+
+const test = suite("runtime in a board's memory");
+const m32 = await buildHost("m32");
+const rv32 = await buildHost("rv32");
+
+function last(run: RuntimeRun): RuntimeSample {
+  return run.samples[run.samples.length - 1] as RuntimeSample;
+}
+
+if ("missing" in m32) {
+  console.log(m32.missing);
+  test.skip("on m32", () => {});
+} else {
+  test(`${RECORDS} records and headers: none lost or refused, all valid, the heap flat and within its limit`, async () => {
+    const run = await runRuntime(m32, RECORDS);
+    assert.equal(run.faults, []);
+    assert.is(run.report.reason, "ended");
+    assert.ok(run.records >= RECORDS && run.headers >= RECORDS, `${run.records} records, ${run.headers} headers`);
+    assert.is(growth(run.samples), undefined);
+    const { heapPeakBytes = 0, collections = 0 } = LIMITS.runtime ?? {};
+    assert.ok(last(run).takenPeakBytes > 40_000 && last(run).takenPeakBytes <= heapPeakBytes, `${last(run).takenPeakBytes}`);
+    const [first] = run.samples as [RuntimeSample];
+    const perRecord = (last(run).collections - first.collections) / (last(run).records - first.records);
+    assert.ok(perRecord > 0 && perRecord <= collections, `${perRecord} collections per record`);
+    assert.ok(last(run).stackPeakBytes < 16 * esp32c3.stackSlots, `${last(run).stackPeakBytes} bytes of the XS stack`);
+  });
+
+  test("a board with too little memory or stack ends with its reason, and that is a fault of the run", async () => {
+    const small = await runRuntime(m32, RECORDS, undefined, { ...esp32c3, staticBytes: 48_000, heapInitialSlots: 1_400 });
+    assert.match(small.faults[0] ?? "", /^it ended with "memory full"/);
+    const shallow = await runRuntime(m32, RECORDS, undefined, { ...esp32c3, stackSlots: 400 });
+    assert.match(shallow.faults[0] ?? "", /^it ended with "stack overflow"/);
+  });
+}
+
+if ("missing" in m32 || "missing" in rv32) {
+  if ("missing" in rv32) console.log(rv32.missing);
+  test.skip("on rv32", () => {});
+} else {
+  test("m32 judges for rv32: the same collections, and the same of the block, to the byte", async () => {
+    const runs = [await runRuntime(m32, RECORDS_RV32), await runRuntime(rv32, RECORDS_RV32)] as const;
+    const [judged, real] = runs.map((run) => run.samples.map(({ nativeStackPeakBytes: _, ...sample }) => sample)) as [
+      unknown[],
+      unknown[],
+    ];
+    assert.equal(judged, real);
+    assert.equal(runs[1].faults, []);
+    const { nativeStackPeakBytes } = last(runs[1]);
+    console.log(`C stack of the whole runtime on rv32: ${nativeStackPeakBytes} of ${esp32c3.nativeStackBytes} bytes`);
+    assert.ok(nativeStackPeakBytes + NATIVE_STACK_MARGIN_BYTES <= esp32c3.nativeStackBytes, `${nativeStackPeakBytes}`);
+  });
+
+  test("the canary on rv32 sees what verify and recover take of the C stack", async () => {
+    const program = { entry: "test/xs/guest/stack.ts", preload: ["firmware/*", "host-sim/*"] };
+    const image = packImage(await gatherModules(program), program, { creation: esp32c3, keysInGuest: true, seed: 5 });
+    const report = await runImage(rv32, image);
+    assert.is(report.code, 0, report.reason);
+    const peaks = Object.fromEntries(report.lines.map((line) => JSON.parse(line) as [string, number]));
+    console.log(`C stack on rv32: ${report.lines.join(" ")}`);
+    const deepest = (peaks.recover ?? 0) - (peaks.start ?? 0);
+    assert.ok((peaks.start ?? 0) < 5_000, `${peaks.start} before anything`);
+    assert.ok(deepest > 4_000, `verify and recover take kilobytes, and the canary sees ${deepest}`);
+    assert.ok((peaks.recover ?? 0) + NATIVE_STACK_MARGIN_BYTES <= esp32c3.nativeStackBytes);
+    assert.is(report.nativeStackPeakBytes, peaks.recover);
+  });
+}
+
+test.run();

@@ -1,0 +1,149 @@
+// Runs the benchmarks on the XS engine, in the memory of an ESP32-C3: as a 32-bit process of this machine (m32), or on an
+// emulated RISC-V core that counts instructions (rv32). Slots, chunks and collections of the two are the same
+// (test/xs/host.test.ts), so the long run, which is about memory, always runs on m32.
+
+import { type Built, buildHost } from "../../host-sim/xs/build.js";
+import { type Board, gatherModules, packImage } from "../../host-sim/xs/image.js";
+import { CREATIONS, type Creation } from "../../host-sim/xs/presets.js";
+import { type Report, runImage } from "../../host-sim/xs/run.js";
+import type { Target } from "../../host-sim/xs/toolchain.js";
+import { benchInputs } from "../../test/bench/inputs.js";
+import { type RuntimeSample, RuntimeWorld } from "../../test/bench/runtime-world.js";
+import { CommandError, plainText } from "../terminal.js";
+import { type BenchReport, type BenchResult, readResult } from "./report.js";
+
+const BOARD = "esp32c3";
+const SEED = 7;
+const CASES_MS_MAX = 300_000;
+const RUNTIME_MS_MAX = 1_200_000;
+const RUNTIME_SAMPLES = 10;
+/** What a board preloads (manifest.json), and what here stands for the SDK's own modules. */
+const PRELOADED = ["bench/*", "firmware/*", "host-sim/*", "test/bench/cases", "test/bench/measure"];
+const ENGINE = "XS 13.3.0, native crypto (libsecp256k1, Keccak)";
+const JUDGE: Target = "m32";
+
+type Progress = (text: string) => void;
+
+/** How the long run went. */
+export interface RuntimeRun {
+  readonly report: Report;
+  readonly samples: readonly RuntimeSample[];
+  readonly records: number;
+  readonly headers: number;
+  /** What went wrong, in words; empty where nothing did. */
+  readonly faults: readonly string[];
+}
+
+/** All cases on `target`; the long run over `records` records and as many headers. */
+export async function benchGuest(target: "xs" | "rv32", records: number, progress: Progress): Promise<BenchReport> {
+  const built = await hostFor(target === "xs" ? JUDGE : "rv32", progress);
+  progress(`${target}: the cases`);
+  const results = [...(await runCases(built))];
+  progress(`runtime: ${records} records and headers on ${JUDGE}`);
+  const judge = built.target === JUDGE ? built : await hostFor(JUDGE, progress);
+  results.push(resultOf(await runRuntime(judge, records, progress)));
+  const { staticBytes, chunkInitialBytes, heapInitialSlots, stackSlots } = CREATIONS[BOARD];
+  return {
+    target,
+    engine: ENGINE,
+    compiler: built.compiler,
+    flags: built.flags.join(" "),
+    memory: `${BOARD}: a block of ${staticBytes} bytes; ${chunkInitialBytes} of chunks, ${heapInitialSlots} slots and a stack of ${stackSlots} at the start`,
+    results,
+  };
+}
+
+/** The host for a target, or the one line that says what it lacks. */
+export async function hostFor(target: Target, progress: Progress): Promise<Built> {
+  const built = await buildHost(target, progress);
+  if ("missing" in built) throw new CommandError(built.missing);
+  return built;
+}
+
+async function runCases(built: Built): Promise<readonly BenchResult[]> {
+  const program = {
+    entry: "test/bench/xs-main.ts",
+    sources: { "bench/inputs": `export default ${JSON.stringify(benchInputs())};` },
+    preload: PRELOADED,
+  };
+  const results: BenchResult[] = [];
+  const complaints: string[] = [];
+  const report = await runImage(built, packImage(await gatherModules(program), program, board()), {
+    timeoutMs: CASES_MS_MAX,
+    line(text) {
+      const result = text.startsWith("{") ? readResult(JSON.parse(text)) : text;
+      if (typeof result === "string") complaints.push(result);
+      else results.push(result);
+    },
+  });
+  if (report.code !== 0 || complaints.length > 0)
+    throw new CommandError(`the benchmarks on ${built.target}: ${plainText([report.reason, ...complaints].join("; "), 300)}`);
+  return results;
+}
+
+/**
+ * The whole runtime over `records` records and as many headers; rejects where the engine gave no report at all.
+ * @param creation the memory that it has, where that is not the board's own
+ */
+export async function runRuntime(
+  built: Built,
+  records: number,
+  progress: Progress = () => {},
+  creation: Creation = CREATIONS[BOARD],
+): Promise<RuntimeRun> {
+  const world = new RuntimeWorld(records);
+  const sampleRecords = Math.max(1, Math.floor(records / RUNTIME_SAMPLES));
+  const program = {
+    entry: "test/bench/runtime-main.ts",
+    sources: { "bench/configuration": world.configuration(sampleRecords) },
+    preload: PRELOADED,
+  };
+  const report = await runImage(built, packImage(await gatherModules(program), program, { ...board(), creation }), {
+    timeoutMs: RUNTIME_MS_MAX,
+    request: (message) => world.answer(message),
+    line(text) {
+      const before = world.samples.length;
+      world.line(text);
+      const sample = world.samples[before];
+      if (sample !== undefined) progress(`runtime: ${sample.records} of ${records} records`);
+    },
+  });
+  const faults = [...world.faults];
+  if (report.code !== 0) faults.unshift(`it ended with "${report.reason}" after ${world.records} records`);
+  return { report, samples: world.samples, records: world.records, headers: world.headers, faults };
+}
+
+function resultOf(run: RuntimeRun): BenchResult {
+  if (run.faults.length > 0) throw new CommandError(`the long run: ${plainText(run.faults.join("; "), 400)}`);
+  const [first, last] = [run.samples[0] as RuntimeSample, run.samples[run.samples.length - 1] as RuntimeSample];
+  const grown = growth(run.samples);
+  if (grown !== undefined) throw new CommandError(`the long run: ${grown}`);
+  const collections = (last.collections - first.collections) / Math.max(1, last.records - first.records);
+  return {
+    name: "runtime",
+    collections: Math.round(collections * 1000) / 1000,
+    heapPeakBytes: last.takenPeakBytes,
+    records: run.records,
+    headers: run.headers,
+  };
+}
+
+/** What is alive depends on what waits in a mailbox at that moment, by so much. */
+const LIVE_SWING_BYTES = 2_048;
+/** By then the windows of follower and outbox have been full once. */
+const WARM_UP_RECORDS = 100;
+
+/** What grew between the first tenth of a run, or its first records, and its end, in words; undefined where nothing did. */
+export function growth(all: readonly RuntimeSample[]): string | undefined {
+  const samples = all.filter((sample) => sample.records >= WARM_UP_RECORDS);
+  const [first, last] = [samples[0] as RuntimeSample, samples[samples.length - 1] as RuntimeSample];
+  if (last.takenPeakBytes > first.takenPeakBytes)
+    return `the heap grew from ${first.takenPeakBytes} bytes after ${first.records} records to ${last.takenPeakBytes}`;
+  const live = (sample: RuntimeSample): number => sample.liveChunkBytes + sample.liveSlotBytes;
+  const most = Math.max(...samples.map(live));
+  return most > live(first) + LIVE_SWING_BYTES ? `what is alive grew from ${live(first)} bytes to ${most}` : undefined;
+}
+
+function board(): Board {
+  return { creation: CREATIONS[BOARD], keysInGuest: true, seed: SEED };
+}

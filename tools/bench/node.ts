@@ -1,0 +1,64 @@
+// Runs the benchmarks on Node with tinybench, and puts our signed CBOR beside two general encoders.
+//
+// Node says little about a board: it hides garbage collections, soft floats and memory. It is the quick look, and the
+// place where other JavaScript can be compared.
+
+import { Bench } from "tinybench";
+import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
+import { type BenchCase, benchCases } from "../../test/bench/cases.js";
+import { codecCases } from "../../test/bench/codecs.js";
+import { benchInputs } from "../../test/bench/inputs.js";
+import { nodeBoard } from "../../test/bench/node-board.js";
+import { fastEngine } from "../crypto/engine-fast.js";
+import type { BenchReport, BenchResult } from "./report.js";
+
+const ENGINES = { noble: nobleEngine, fast: fastEngine };
+export type NodeCrypto = keyof typeof ENGINES;
+export const NODE_CRYPTO = Object.keys(ENGINES) as readonly NodeCrypto[];
+
+/** How long each case is run, in milliseconds, warm-up besides. */
+const CASE_MS = 400;
+const WARMUP_MS = 100;
+const NS_PER_MS = 1_000_000;
+
+export async function benchNode(crypto: NodeCrypto, progress: (text: string) => void): Promise<BenchReport> {
+  const engine = ENGINES[crypto];
+  const results: BenchResult[] = [];
+  const groups = [...benchCases(nodeBoard(engine), benchInputs()), () => codecCases(engine)];
+  for (const make of groups)
+    for (const one of make()) {
+      progress(`node: ${one.name}`);
+      results.push(await measure(one));
+    }
+  return {
+    target: "node",
+    engine: `Node.js ${process.versions.node} (V8 ${process.versions.v8}), ${crypto} crypto${crypto === "fast" ? ", keys on noble" : ""}`,
+    compiler: "none: V8 compiles while it runs",
+    flags: process.execArgv.filter((word) => !/^--(import|require)|tsx|^file:/.test(word)).join(" ") || "none",
+    memory: "V8's own",
+    results,
+  };
+}
+
+async function measure({ name, prepare, run, check }: BenchCase): Promise<BenchResult> {
+  const bench = new Bench({ time: CASE_MS, warmupTime: WARMUP_MS, throws: true });
+  prepare?.();
+  let result = run();
+  const isAsync = result instanceof Promise;
+  check?.(await result);
+  const once = (): void => {
+    result = run();
+  };
+  const awaited = async (): Promise<void> => {
+    result = await run();
+  };
+  bench.add(name, isAsync ? awaited : once, {
+    async: isAsync,
+    beforeEach: () => prepare?.(),
+    afterEach: () => check?.(result),
+  });
+  const [task] = await bench.run();
+  const latency = task?.result !== undefined && "latency" in task.result ? task.result.latency : undefined;
+  if (latency === undefined) throw new Error(`tinybench gives no result for ${name}`);
+  return { name, nsMedian: Math.round(latency.p50 * NS_PER_MS) };
+}
