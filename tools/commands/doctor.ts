@@ -56,8 +56,9 @@ function probeAll(): readonly Finding[] {
   return [
     { ...named("Node.js", run, true, `node ${NODE_MIN} or newer, https://nodejs.org`), ...node() },
     { ...named("npm", run, true, "apt install npm"), ...program("npm", ["--version"]) },
-    { ...named("C compiler", engine32, false, "apt install gcc libc6-dev"), ...program("cc", ["--version"]) },
-    { ...named("32-bit C", engine32, false, "apt install gcc-multilib"), ...compiles("cc", ["-m32"]) },
+    { ...named("C compiler", engine32, false, "apt install gcc libc6-dev"), ...program("gcc", ["--version"]) },
+    { ...named("32-bit C", engine32, false, "apt install gcc-multilib"), ...compiles("gcc", ["-m32"]) },
+    { ...named("setpriv", engine32, false, "apt install util-linux"), ...program("setpriv", ["--version"]) },
     {
       ...named("RISC-V gcc", chip, false, "apt install gcc-riscv64-unknown-elf"),
       ...program("riscv64-unknown-elf-gcc", ["--version"]),
