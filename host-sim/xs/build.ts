@@ -161,7 +161,7 @@ async function compilerRun(compiler: string, parameters: readonly string[]): Pro
   try {
     await run(compiler, parameters, { maxBuffer: 1 << 24 });
   } catch (error) {
-    const text = (error as { stderr?: string }).stderr ?? String(error);
+    const text = (error as { stderr?: string }).stderr || String(error); // nothing said: a signal, or no such program
     throw new Error(text.split("\n").slice(0, COMPLAINT_LINES_MAX).join("\n"));
   }
 }

@@ -3,27 +3,28 @@
 
 import { createReadStream, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
-import type { Entropy } from "../../firmware/ports.js";
+import { answerKeys } from "../../host-sim/engine/bridge/storage.js";
+import { Board } from "../../host-sim/hardware/board.js";
+import { MemoryNvs } from "../../host-sim/hardware/key-value.js";
+import { memoryStorage } from "../../host-sim/hardware/storage.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage } from "../../host-sim/xs/image.js";
 import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
-import { biasedNoise, goodNoise, noiseOf } from "../unit/crypto/noise.js";
+import { biasedNoise } from "../unit/crypto/noise.js";
 import type { FromProcess, ToProcess } from "./session.js";
 
 const [target, seed] = process.argv.slice(2) as [Target, string];
 const ORDERS = 3;
 const ANSWERS = 4;
 const RUN_MS_MAX = 200_000;
-/** The messages of host-sim/xs/src/board-keys.c. */
-const OPERATION = { noise: 0, read: 1, write: 2 } as const;
-const ABSENT = Buffer.from([0]);
-const DONE = Buffer.from([1]);
-const REFUSED = Buffer.from([2]);
+/** Where the keys lie (host-sim/engine/bridge/storage.ts). */
+const KEYS = "keys";
 
-const slots = new Map<string, Buffer>();
-let noise: Entropy | undefined = goodNoise(seed);
+const nvs = new MemoryNvs();
+const board = new Board({ storage: { ...memoryStorage({ partitions: {} }), nvs }, entropy: { seed: seed as string } });
+board.radio.start();
 let drained = false;
 let give: ((event: Buffer | undefined) => void) | undefined;
 const waiting: (Buffer | undefined)[] = [];
@@ -33,30 +34,15 @@ function answer(message: FromProcess): void {
   for (let at = 0; at < line.length; ) at += writeSync(ANSWERS, line, at);
 }
 
-function keys(message: Buffer): Buffer {
-  const operation = message[0];
-  if (operation === OPERATION.noise) {
-    if (noise === undefined) return REFUSED;
-    const drawn = Buffer.alloc(message.readUInt16LE(2));
-    noise.read(drawn);
-    return Buffer.concat([DONE, drawn]);
-  }
-  const length = message[1] as number;
-  const slot = message.toString("latin1", 2, 2 + length);
-  if (operation === OPERATION.read) {
-    const value = slots.get(slot);
-    return value === undefined ? ABSENT : Buffer.concat([DONE, value]);
-  }
-  if (operation === OPERATION.write) slots.set(slot, Buffer.from(message.subarray(2 + length)));
-  else slots.delete(slot);
-  return DONE;
-}
+const ownNoise = board.entropy.read.bind(board.entropy);
 
 function setNoise(kind: string): void {
-  if (kind === "good") noise = goodNoise(`${seed} again`);
-  else if (kind === "stuck") noise = noiseOf(() => 0xa5);
-  else if (kind === "biased") noise = biasedNoise(seed, 0.75);
-  else noise = undefined;
+  if (kind === "not-ready") board.radio.stop();
+  else board.radio.start();
+  board.entropy.fault = kind === "stuck" ? "stuck" : "none";
+  // The simulated fault would do, but for chance: it may trip either of two health tests.
+  const biased = biasedNoise(seed, 0.75);
+  board.entropy.read = kind === "biased" ? (buffer) => biased.read(buffer) : ownNoise;
 }
 
 /** The next event of the guest: jobs, or its end. */
@@ -75,9 +61,11 @@ function obey(order: ToProcess): void {
 
 function changeBoard(order: Exclude<ToProcess, { jobs: unknown } | { stop: true }>): void {
   if ("noise" in order) setNoise(order.noise);
-  else if (order.value === undefined) slots.delete(order.slot);
-  else slots.set(order.slot, Buffer.from(order.value, "hex"));
-  answer({ slots: Object.fromEntries([...slots].map(([slot, value]) => [slot, value.toString("hex")])) });
+  else if (order.value !== undefined) nvs.set(KEYS, order.slot, new Uint8Array(Buffer.from(order.value, "hex")));
+  else if (order.slot !== "") nvs.delete(KEYS, order.slot);
+  const slots = [...nvs.sizes().keys()].map((name) => name.slice(KEYS.length + 1));
+  const held = (slot: string): string => Buffer.from(nvs.get(KEYS, slot) ?? []).toString("hex");
+  answer({ slots: Object.fromEntries(slots.map((slot) => [slot, held(slot)])) });
 }
 
 const built = await buildHost(target);
@@ -95,7 +83,7 @@ orders.on("close", () => {
 answer({ slots: {} });
 const { dump, ...report } = await runImage(built, image, {
   timeoutMs: RUN_MS_MAX,
-  keys,
+  keys: (message) => answerKeys(board, message),
   request(message) {
     answer({ results: JSON.parse(message.toString()) as { value?: unknown; error?: string }[] });
     return Buffer.alloc(0);

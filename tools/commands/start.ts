@@ -87,7 +87,15 @@ export async function run(words: readonly string[], output: Output): Promise<num
     screen.say(
       `${output.style("bold", `chainmote ${version()}`)}  ${output.style("dim", `data in ${shown(data)}; Ctrl-C ends all`)}`,
     );
-    const engine = await builtEngine(wish, (text) => screen.show("engine", { event: "building", text }));
+    let isTold = false;
+    void told.then(() => {
+      isTold = true;
+    });
+    const engine = await builtEngine(
+      wish,
+      (text) => screen.show("engine", { event: "building", text }),
+      () => isTold,
+    );
     const system = new System({
       ...{ layout, boards, periodS, sampleMs, prefix, exportPath },
       ...(engine === undefined ? {} : { engine }),

@@ -48,17 +48,32 @@ export function engineWish(options: Words): EngineWish {
 /**
  * The engine, built; undefined for Node.
  * @param say gets a line for people: progress, and what is not as it was asked for
+ * @param stopped whether somebody wants all of it to end: then this throws soon
  */
-export async function builtEngine(wish: EngineWish, say: (text: string) => void): Promise<GuestEngine | undefined> {
+export async function builtEngine(
+  wish: EngineWish,
+  say: (text: string) => void,
+  stopped: () => boolean,
+): Promise<GuestEngine | undefined> {
   if (wish.engine === "node") return undefined;
   let toldMs = 0;
   const progress = (text: string): void => {
+    if (stopped()) throw new Error("stopped");
     if (performance.now() - toldMs < PROGRESS_MS) return;
     toldMs = performance.now();
     say(text);
   };
-  const { memory, crypto } = wish;
-  const target = wish.engine === "rv32" ? "rv32" : "m32";
+  try {
+    return await preparedEngine(wish, say, progress);
+  } catch (error) {
+    throw stopped() ? new CommandError("told to end while the engine was built") : error; // a compiler ends with Ctrl-C as well
+  }
+}
+
+type Say = (text: string) => void;
+
+async function preparedEngine({ engine: name, memory, crypto }: EngineWish, say: Say, progress: Say): Promise<GuestEngine> {
+  const target = name === "rv32" ? "rv32" : "m32";
   let engine = await guestEngine({ target, memory, crypto }, progress);
   if ("missing" in engine && target === "m32") {
     const { missing } = engine;

@@ -82,7 +82,7 @@ test("the main module and all that it imports are in the build, under the names 
 
 test("every module of the firmware that a board can run is named", () => {
   const sources = readdirSync(join(root, "firmware"), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts") && !/native|crypto-noble/.test(name))
+    .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts") && !/native|crypto-noble|^board\/bench/.test(name))
     .map((name) => join("firmware", name));
   const named = new Set(files.values());
   assert.equal(

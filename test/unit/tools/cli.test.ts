@@ -61,7 +61,7 @@ const MISTAKES: readonly (readonly [words: string, message: RegExp])[] = [
   ["start --board esp32c3", /--board needs --engine xs or rv32/],
   ["start --engine xs --board esp8266", /--board takes one of esp32, esp32s3, esp32c3, esp32c6/],
   ["start --crypto native", /--crypto native needs --engine xs or rv32/],
-  ["start --engine xs --board esp32 --crypto noble", /does not fit the 165,888 bytes of an esp32/],
+  ["start --engine xs --board esp32 --crypto noble", /does not fit the [\d,]+ bytes of an esp32/],
   ["start now", /unexpected word "now"/],
   ["doctor --loud", /no option '--loud'/],
 ];
