@@ -73,7 +73,7 @@ function alive(pid: number): boolean {
 function run(target: Target, missing: string | undefined): void {
   const test = suite<{ directory: string; broker: TestBroker; sntp: SntpServer }>(`board on ${target}`);
   if (missing !== undefined) {
-    console.log(missing);
+    console.log(`skipped: ${missing}`);
     test.skip("boards", () => {});
     test.run();
     return;

@@ -75,7 +75,7 @@ const outcomes = [["m32", await results("m32")] as const, ["rv32", await results
 for (const [target, outcome] of outcomes) {
   const test = suite(`ports on ${target}`);
   if ("missing" in outcome) {
-    console.log(outcome.missing);
+    console.log(`skipped: ${outcome.missing}`);
     test.skip("the ports' contracts", () => {});
   } else {
     for (const { title, error } of outcome.results) test(title, () => assert.is(error, undefined));
