@@ -13,7 +13,7 @@ import { memoryStorage } from "../../host-sim/hardware/storage.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { ROOMY } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
-import type { Target } from "../../host-sim/xs/toolchain.js";
+import { TARGETS, type Target } from "../../host-sim/xs/toolchain.js";
 import type { Value } from "../../host-sim/xs/wire.js";
 
 const ENTRY = fileURLToPath(new URL("guest/ports.ts", import.meta.url));
@@ -71,7 +71,8 @@ async function results(target: Target): Promise<{ results: Result[]; end: string
   return { results: found, end: `${report.code} ${report.reason}` };
 }
 
-const outcomes = [["m32", await results("m32")] as const, ["rv32", await results("rv32")] as const];
+const outcomes: (readonly [Target, Awaited<ReturnType<typeof results>>])[] = [];
+for (const target of TARGETS) outcomes.push([target, await results(target)]);
 for (const [target, outcome] of outcomes) {
   const test = suite(`ports on ${target}`);
   if ("missing" in outcome) {

@@ -1,6 +1,8 @@
 // The hardware bridge without an engine: the guest's proxies on one side, the board's end on the other, and all ports'
 // contracts over them. What XS makes of it is test/xs/ports.test.ts.
 
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:tls";
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -16,14 +18,14 @@ import guestValues from "../../../host-sim/modules/guest/key-value.js";
 import MQTTClient from "../../../host-sim/modules/guest/mqtt-client.js";
 import guestNet from "../../../host-sim/modules/guest/net.js";
 import NTP from "../../../host-sim/modules/guest/ntp-client.js";
-import { Resolver, TCP } from "../../../host-sim/modules/guest/sockets.js";
+import { Resolver, TCP, TLSSocket } from "../../../host-sim/modules/guest/sockets.js";
 import guestTime from "../../../host-sim/modules/guest/time.js";
 import GuestTimer from "../../../host-sim/modules/guest/timer.js";
 import WiFi from "../../../host-sim/modules/guest/wifi.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
 import { SntpServer } from "../../../host-sim/world/sntp-server.js";
 import { decodeValues, encodeValues, type Value } from "../../../host-sim/xs/wire.js";
-import { pause, until } from "../ports/broker.js";
+import { pause, startBroker, until } from "../ports/broker.js";
 import { entropyContract } from "../ports/entropy.contract.js";
 import { flashContract } from "../ports/flash.contract.js";
 import { i2cContract } from "../ports/i2c.contract.js";
@@ -32,6 +34,7 @@ import { mqttContract } from "../ports/mqtt.contract.js";
 import { ntpContract } from "../ports/ntp.contract.js";
 import { timerContract } from "../ports/timer.contract.js";
 import { wifiContract } from "../ports/wifi.contract.js";
+import { makeCertificate } from "./certificate.js";
 import { joinBridge } from "./loopback.js";
 
 let leave: () => void = () => undefined;
@@ -225,6 +228,39 @@ test("a repeating timer, a timer set anew in its callback, and one that waits to
   GuestTimer.schedule(waits, 1);
   await pause(40);
   assert.equal(calls.slice(before), ["waits"]);
+});
+
+test("MQTT over TLS: the pinned certificate crosses the bridge, and holds only at a believable time", async () => {
+  const broker = await startBroker();
+  const certificate = makeCertificate("broker");
+  const key = certificate.key.export({ type: "pkcs8", format: "pem" });
+  const server = createServer({ key, cert: certificate.pem }, (socket) => broker.aedes.handle(socket));
+  const port = await new Promise<number>((resolve) =>
+    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)),
+  );
+  joined({ network: { "broker:8883": `127.0.0.1:${port}` }, radio: { associationMs: 1, addressMs: 1 } });
+  const wifi = new Station();
+  wifi.connect({ SSID: "lab" });
+  await until(() => wifi.address !== undefined, "an address");
+  const heard: string[] = [];
+  const dial = (der: Uint8Array): MQTTClient =>
+    new MQTTClient({
+      ...{ host: "broker", port: 8883, id: "tls", keepAlive: 30_000, dns: { servers: guestNet.get("DNS") as string[] } },
+      socket: { io: TLSSocket, secure: { certificate: der } },
+      onControl: ({ operation }) => void heard.push(`control ${operation}`),
+      onError: () => void heard.push("error"),
+    });
+  dial(certificate.der);
+  await until(() => heard.length > 0, "what comes of it in 1970");
+  guestTime.set(Date.now() / 1000);
+  dial(makeCertificate("broker").der);
+  await until(() => heard.length > 1, "what comes of another certificate");
+  const client = dial(certificate.der);
+  await until(() => heard.length > 2, "CONNACK");
+  assert.equal(heard, ["error", "error", `control ${MQTTClient.CONNACK}`]);
+  client.close();
+  await broker.close();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
 });
 
 test("what firmware cannot have here says so", () => {
