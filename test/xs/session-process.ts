@@ -15,7 +15,7 @@ import type { FromProcess, ToProcess } from "./session.js";
 const [target, seed] = process.argv.slice(2) as [Target, string];
 const ORDERS = 3;
 const ANSWERS = 4;
-const RUN_MS_MAX = 200_000;
+const RUN_MS_MAX = 900_000;
 /** The messages of host-sim/xs/src/board-keys.c. */
 const OPERATION = { noise: 0, read: 1, write: 2 } as const;
 const ABSENT = Buffer.from([0]);
