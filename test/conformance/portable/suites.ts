@@ -145,7 +145,8 @@ function codecSuite(name: string): void {
   test.run();
 }
 
-function cryptoSuite({ name, engine, keys }: UnderTest): void {
+/** The part that a slow engine can be asked for alone. */
+export function cryptoSuite({ name, engine, keys }: UnderTest): void {
   const test = suite(`crypto, ${name}`);
   const { verify, recover } = engine.secp256k1;
 
