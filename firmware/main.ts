@@ -2,14 +2,14 @@
 //
 // Promises: a configuration that does not hold is said so on the log, and nothing is begun. Never knows which board it is.
 
+import { engine } from "chainmote/crypto";
 import { configuration, createDevice } from "./board/provider.js";
 import { parseConfig } from "./config.js";
-import { nobleEngine } from "./crypto/engine-noble.js";
 import { Mote } from "./mote.js";
 import { Rejection } from "./rejection.js";
 
 const device = createDevice();
 const config = parseConfig(configuration);
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine: nobleEngine, config });
+const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config });
 if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
 else mote.run();

@@ -14,14 +14,13 @@ import NTP from "embedded:network/ntp/client";
 import builtin from "embedded:provider/builtin";
 import FlashStorage from "embedded:storage/flash";
 import KeyValueStorage from "embedded:storage/key-value";
+import { createKeys } from "chainmote/crypto";
 import { read as readEntropy } from "chainmote/entropy";
 import config from "mc/config";
 // biome-ignore lint/style/useNodejsImportProtocol: the SDK's module of that name
 import Net from "net";
 import Time from "time";
 import ModuleTimer from "timer";
-import { nobleEngine } from "../crypto/engine-noble.js";
-import { SoftwareKeys } from "../crypto/software-keys.js";
 import type {
   BoardIO,
   BoardNetwork,
@@ -57,7 +56,7 @@ export function createDevice(): Device {
     clock: clock(),
     timer,
     entropy,
-    keys: new SoftwareKeys({ engine: nobleEngine, entropy, store }),
+    keys: createKeys({ entropy, store }),
     flash: FlashStorage as FlashPort,
     store,
     io: wiring(),
@@ -131,8 +130,9 @@ class Station implements WiFiStation {
   }
 }
 
-const log: Log = {
-  write(event, fields) {
+// Frozen, for what a preloaded module holds lies in flash.
+const log: Log = Object.freeze({
+  write(event: string, fields?: Readonly<Record<string, unknown>>) {
     trace(`${JSON.stringify({ event, ...fields })}\n`);
   },
-};
+});

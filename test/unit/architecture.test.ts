@@ -60,8 +60,10 @@ function firmwareFaults(source: Source): string[] {
   const faults: string[] = [];
   const own = room(source.path);
   if (floorOf(own) < 0) faults.push(`${source.path}: "${own}" is no room of the design`);
-  for (const specifier of importsOf(source)) {
-    if (!specifier.startsWith(".")) {
+  for (const imported of importsOf(source)) {
+    // A module that the manifest puts under another name imports by module names: XS resolves paths from a module's name.
+    const specifier = imported.startsWith("firmware/") ? `${relative(dirname(source.path), imported)}.js` : imported;
+    if (!imported.startsWith(".") && specifier === imported) {
       const moddable =
         /^(embedded:|mc\/|chainmote\/)/.test(specifier) || ["timer", "time", "net", "crypt", "worker"].includes(specifier);
       const allowed = moddable
