@@ -4,7 +4,7 @@
 // Not done here, for it needs Espressif's compiler and libraries: the final link, and anything on a board.
 
 import { existsSync, readdirSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type BoardName, CREATIONS, type Creation } from "../../host-sim/xs/presets.js";
 import { type Configured, complaints, configure, listOf, make, REPOSITORY, run, type Sdk } from "./sdk.js";
@@ -25,6 +25,7 @@ const IDF = "IDF_VERSION=v6.0";
 /** A folder that is not there: the makefile wants one named. */
 const NO_IDF = join(REPOSITORY, "build/sdk/no-esp-idf");
 const NATIVE = "firmware/crypto/native";
+const PARTITIONS = "firmware/board/partitions.csv";
 /** Those of our C files that include headers of ESP-IDF. */
 const NEEDS_IDF = ["board-esp32.c", "entropy.c"];
 const SLOT_BYTES = 16;
@@ -52,6 +53,9 @@ export async function linkBoard(sdk: Sdk, board: BoardName, compiler: boolean): 
   await writeFile(join(config, "sdkconfig.h"), IDF_CONFIGURATION);
   const linked = await make(sdk, built, [IDF, join(built.folder, "mc.xs.c")], { IDF_PATH: NO_IDF });
   const faults = [...complaints(built.said), ...complaints(linked), ...makefileFaults(board, built)];
+  const partitions = await readFile(join(built.folder, `xsProj-${board}/partitions.csv`), "utf8");
+  if (partitions !== (await readFile(join(REPOSITORY, PARTITIONS), "utf8")))
+    faults.push(`the partitions are not those of ${PARTITIONS}`);
   const lines = [sizeOfSlots(linked)];
   if (compiler) {
     lines.push(await sizeOfImage(sdk, built));
@@ -73,6 +77,7 @@ function makefileFaults(board: BoardName, { makefile }: Configured): string[] {
   const ours = (name: string): boolean => /^\$\(MODULES_DIR\)\/(firmware|chainmote)\//.test(name);
   const modules = listOf(makefile, "MODULES").filter(ours);
   const preloads = listOf(makefile, "PRELOADS");
+  if (modules.length === 0) faults.push("no module of ours in the makefile");
   for (const module of modules) {
     const name = module.replace("$(MODULES_DIR)/", "");
     if (name !== "firmware/main.xsb" && !preloads.includes(name)) faults.push(`${name} is not preloaded`);

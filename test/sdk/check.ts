@@ -7,42 +7,26 @@
 //
 // Parameters: the steps to do (x-cli-lin, esp32, esp32s3, esp32c3, esp32c6); all where none is named.
 
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { toHex } from "../../firmware/bytes.js";
-import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { KEYS_DOMAIN, SoftwareKeys } from "../../firmware/crypto/software-keys.js";
-import { Rejection } from "../../firmware/rejection.js";
 import { createBoard } from "../../host-sim/device.js";
 import { BOARD_TABLES, writeTables } from "../../host-sim/xs/k1-tables.js";
 import { BOARD_NAMES } from "../../host-sim/xs/presets.js";
 import { findToolchain } from "../../host-sim/xs/toolchain.js";
-import { accounts, CliqueChain } from "../chains/clique-generator.js";
 import { linkBoard } from "./boards.js";
+import { proofInput } from "./input.js";
 import { type ProofInput, prove, SLOT } from "./program/proof.js";
-import { complaints, configure, findSdk, make, REPOSITORY, run, type Sdk } from "./sdk.js";
+import { complaints, configure, findSdk, make, OUTPUT, REPOSITORY, run, type Sdk } from "./sdk.js";
 
-const HEADERS = 8;
-const SIGNERS = 5;
 const PROGRAM = "chainmote-proof";
 const NATIVE_PLATFORM = "x-cli-lin";
 const CHARACTERS_SHOWN = 100;
 
 const secret = sha256(new TextEncoder().encode("chainmote check:sdk"));
-
-/** Headers that hold, and one in between whose seal is turned in one bit. */
-function proofInput(): ProofInput {
-  const chain = new CliqueChain({ signers: accounts(SIGNERS, "sdk"), periodS: 15, epoch: 30_000, londonBlock: 0 });
-  const rules = { chain: "eip155:1337", periodS: 15, epoch: 30_000, londonBlock: 0 };
-  const checkpoint = cliqueCheckpointFromGenesis(nobleEngine, chain.genesis.raw, rules);
-  if (checkpoint instanceof Rejection) throw new Error(`${checkpoint.code}: ${checkpoint.detail}`);
-  const headers = chain.grow(chain.genesis, HEADERS).map((block) => toHex(block.raw));
-  const forged = chain.grow(chain.genesis, 1, () => ({
-    bendSeal: (seal) => seal.map((byte, i) => (i === 5 ? byte ^ 1 : byte)),
-  }));
-  return { digest: toHex(sha256(secret)), checkpoint, headers: [...forged.map((block) => toHex(block.raw)), ...headers] };
-}
 
 function proofOnNode(input: ProofInput): readonly string[] {
   const board = createBoard();
@@ -55,12 +39,21 @@ function proofOnNode(input: ProofInput): readonly string[] {
   }
 }
 
+/** The program's manifest, with what the real one preloads; the SDK passes over names of modules that are not there. */
+async function proofManifest(): Promise<string> {
+  const { preload } = JSON.parse(await readFile(join(REPOSITORY, "manifest.json"), "utf8")) as { preload: readonly string[] };
+  const file = join(OUTPUT, "proof-manifest.json");
+  await mkdir(OUTPUT, { recursive: true });
+  await writeFile(file, JSON.stringify({ include: join(REPOSITORY, "test/sdk/program/manifest.json"), preload }));
+  return file;
+}
+
 /** Faults of the SDK's own engine against Node's reference. */
 async function checkProof(sdk: Sdk): Promise<{ faults: readonly string[]; lines: readonly string[] }> {
-  const built = await configure(sdk, NATIVE_PLATFORM, join(REPOSITORY, "test/sdk/program/manifest.json"));
+  const built = await configure(sdk, NATIVE_PLATFORM, await proofManifest());
   const said = await make(sdk, built, []);
   const faults = [...complaints(built.said), ...complaints(said)];
-  const input = proofInput();
+  const input = proofInput(toHex(sha256(secret)));
   const expected = proofOnNode(input);
   const program = join(built.output, "bin/lin/release", PROGRAM);
   const { code, stdout, all } = await run(program, [toHex(secret), JSON.stringify(input)], { cwd: built.folder, env: sdk.env });

@@ -11,7 +11,7 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
-const OUTPUT = join(REPOSITORY, "build/sdk");
+export const OUTPUT = join(REPOSITORY, "build/sdk");
 const TOOL_MS_MAX = 600_000;
 const LINES_SHOWN_MAX = 20;
 
@@ -100,9 +100,9 @@ export async function make(
   return all;
 }
 
-/** The values of a list in a makefile, such as `MODULES =\` and its lines. */
+/** The values of a list in a makefile: `MODULES =\` and its lines, not the variable of that name before it. */
 export function listOf(makefile: string, name: string): readonly string[] {
-  const found = new RegExp(`^${name} *=((?:.*\\\\\\n)*.*)$`, "m").exec(makefile);
+  const found = new RegExp(`^${name} *=\\\\\\n((?:.*\\\\\\n)*.*)$`, "m").exec(makefile);
   return (found?.[1] ?? "").split(/[\\\s]+/).filter((word) => word !== "");
 }
 

@@ -103,6 +103,25 @@ function globalFaults(source: Source): string[] {
   return faults;
 }
 
+/** Names of the BigInt constants at module level. */
+function bigIntConstants({ text }: Source): string[] {
+  return [...text.matchAll(/^(?:export )?const (\w+)[^=\n]*=(?!>)[^;]*?\b[\da-fx_]+n\b/gm)].map((match) => match[1] as string);
+}
+
+/**
+ * A preloaded module's constants lie in flash, and to ===, !==, == and != of XS a BigInt there is unequal to any that was
+ * computed. So such a constant is not compared that way; < and > are fine. (One that is handed on is not found here, but
+ * by test/xs/preloaded.test.ts.)
+ */
+function bigIntFaults({ path, text }: Source, constants: readonly string[]): string[] {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/\/\/.*$/gm, "");
+  const compared = (name: string): RegExp =>
+    new RegExp(
+      `[=!]==?\\s*\\(*${name}\\b|\\b${name}\\s*[=!]==?|\\bcase\\s+${name}\\s*:|\\?\\s*${name}\\s*:|:\\s*${name}\\s*[;)]`,
+    );
+  return constants.filter((name) => compared(name).test(code)).map((name) => `${path}: ${name} may be compared with === or !==`);
+}
+
 /** host-sim may know the ports and bytes of the firmware, nothing else: a simulated chain must not inherit our codec's bugs. */
 function simulatorFaults(source: Source): string[] {
   return importsOf(source)
@@ -123,6 +142,29 @@ test("firmware imports point one way, and nothing foreign enters", () => {
 
 test("firmware names no global beyond the language", () => {
   assert.equal(sources("firmware").flatMap(globalFaults), []);
+});
+
+test("no BigInt constant of a module is compared for equality", () => {
+  const firmware = sources("firmware").filter((source) => source.path.endsWith(".ts"));
+  const constants = [...new Set(firmware.flatMap(bigIntConstants))];
+  assert.ok(constants.includes("UINT64_MAX"), "the constants are found");
+  assert.equal(
+    firmware.flatMap((source) => bigIntFaults(source, constants)),
+    [],
+  );
+  const text = "const TWO = 2n;\nconst MASK: bigint =\n  (1n << 64n) - 1n;\n";
+  assert.equal(bigIntConstants({ path: "", text }), ["TWO", "MASK"]);
+  for (const line of [
+    "x === TWO",
+    "TWO !== x",
+    "x == (TWO)",
+
+    "switch (x) { case TWO: y(); }",
+    "a === (b ? TWO : c)",
+  ])
+    assert.is(bigIntFaults({ path: "", text: `${text}${line}` }, ["TWO"]).length, 1, line);
+  for (const line of ["x < TWO", "x = TWO * y", "f(x, TWO)", "return TWO;", "x >= TWO && y === z"])
+    assert.equal(bigIntFaults({ path: "", text: `${text}${line}` }, ["TWO"]), [], line);
 });
 
 test("host-sim knows the firmware's ports and bytes alone", () => {

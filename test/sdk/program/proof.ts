@@ -67,11 +67,11 @@ function somePayload(): Uint8Array {
 }
 
 /** For each header its hash, its signer and all that is believed after it, or why it is refused. */
-function follow(engine: CryptoEngine, input: ProofInput): string[] {
-  const consensus = openClique(engine, input.checkpoint);
+export function follow(engine: CryptoEngine, { checkpoint, headers }: Pick<ProofInput, "checkpoint" | "headers">): string[] {
+  const consensus = openClique(engine, checkpoint);
   if (consensus instanceof Rejection) throw new Error(consensus.detail);
   let trusted = consensus.checkpoint;
-  return input.headers.map((hex) => {
+  return headers.map((hex) => {
     const header = consensus.decode(bytes(hex));
     const next = header instanceof Rejection ? header : consensus.verify(trusted, header);
     if (next instanceof Rejection) return `refused ${next.code}`;

@@ -34,7 +34,8 @@ test("progress, figures, and what the SDK says of its own modules are none", () 
 });
 
 test("a list of a makefile, with its continued lines", () => {
-  const makefile = "A = 1\nMODULES =\\\n\t$(MODULES_DIR)/a.xsb\\\n\t$(MODULES_DIR)/b/c.xsb\nPRELOADS =\\\n\t-p a.xsb\n\nB = 2\n";
+  const makefile =
+    "MODULES = /modules\nMODULES =\\\n\t$(MODULES_DIR)/a.xsb\\\n\t$(MODULES_DIR)/b/c.xsb\nPRELOADS =\\\n\t-p a.xsb\n\nB = 2\n";
   assert.equal(listOf(makefile, "MODULES"), ["$(MODULES_DIR)/a.xsb", "$(MODULES_DIR)/b/c.xsb"]);
   assert.equal(listOf(makefile, "PRELOADS"), ["-p", "a.xsb"]);
   assert.equal(listOf(makefile, "NONE"), []);
