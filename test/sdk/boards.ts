@@ -9,6 +9,15 @@ import { basename, join } from "node:path";
 import { type BoardName, CREATIONS, type Creation } from "../../host-sim/xs/presets.js";
 import { type Configured, complaints, configure, listOf, make, REPOSITORY, run, type Sdk } from "./sdk.js";
 
+/** What can be flashed: a manifest, and the module that it starts. */
+export interface Image {
+  readonly name: string;
+  readonly manifest: string;
+  readonly main: string;
+}
+
+export const IMAGES: readonly Image[] = [{ name: "firmware", manifest: "manifest.json", main: "firmware/main" }];
+
 /** The SDK's names of the boards. */
 export const PLATFORMS: Readonly<Record<BoardName, string>> = {
   esp32: "esp32",
@@ -31,12 +40,12 @@ const NEEDS_IDF = ["board-esp32.c", "entropy.c"];
 const SLOT_BYTES = 16;
 
 /** Memory of the preset, as mcconfig hands it to the linker. The parser's two are manifest_base.json's. */
-function creationWord(creation: Creation): string {
+function creationWord(creation: Creation, main: string): string {
   const { chunkInitialBytes, chunkIncrementalBytes, heapInitialSlots, heapIncrementalSlots, stackSlots } = creation;
   const { keysInitial, keysIncremental, nameModulo, symbolModulo, staticBytes, nativeStackBytes } = creation;
   const memory = [chunkInitialBytes, chunkIncrementalBytes, heapInitialSlots, heapIncrementalSlots, stackSlots];
   const names = [keysInitial, keysIncremental, nameModulo, symbolModulo, 1024, 17];
-  return [...memory, ...names, staticBytes, "firmware/main", nativeStackBytes].join();
+  return [...memory, ...names, staticBytes, main, nativeStackBytes].join();
 }
 
 /** Faults of one board's build, and what is to be said of it. */
@@ -45,14 +54,14 @@ export interface BoardReport {
   readonly lines: readonly string[];
 }
 
-export async function linkBoard(sdk: Sdk, board: BoardName, compiler: boolean): Promise<BoardReport> {
-  const built = await configure(sdk, PLATFORMS[board], join(REPOSITORY, "manifest.json"));
+export async function linkBoard(sdk: Sdk, board: BoardName, image: Image, compiler: boolean): Promise<BoardReport> {
+  const built = await configure(sdk, PLATFORMS[board], join(REPOSITORY, image.manifest));
   // The rules want a configuration of ESP-IDF, by date alone.
   const config = join(built.folder, `xsProj-${board}/build/config`);
   await mkdir(config, { recursive: true });
   await writeFile(join(config, "sdkconfig.h"), IDF_CONFIGURATION);
   const linked = await make(sdk, built, [IDF, join(built.folder, "mc.xs.c")], { IDF_PATH: NO_IDF });
-  const faults = [...complaints(built.said), ...complaints(linked), ...makefileFaults(board, built)];
+  const faults = [...complaints(built.said), ...complaints(linked), ...makefileFaults(board, image, built)];
   const partitions = await readFile(join(built.folder, `xsProj-${board}/partitions.csv`), "utf8");
   if (partitions !== (await readFile(join(REPOSITORY, PARTITIONS), "utf8")))
     faults.push(`the partitions are not those of ${PARTITIONS}`);
@@ -69,10 +78,10 @@ export async function linkBoard(sdk: Sdk, board: BoardName, compiler: boolean): 
 }
 
 /** What a makefile silently leaves out, or sets otherwise than the manifest was meant. */
-function makefileFaults(board: BoardName, { makefile }: Configured): string[] {
+function makefileFaults(board: BoardName, { main }: Image, { makefile }: Configured): string[] {
   const faults: string[] = [];
   const creation = /^CREATION = -c (.*)$/m.exec(makefile)?.[1];
-  const wanted = creationWord(CREATIONS[board]);
+  const wanted = creationWord(CREATIONS[board], main);
   if (creation !== wanted) faults.push(`creation ${creation}, where host-sim/xs/presets.ts has ${wanted}`);
   const ours = (name: string): boolean => /^\$\(MODULES_DIR\)\/(firmware|chainmote)\//.test(name);
   const modules = listOf(makefile, "MODULES").filter(ours);
@@ -80,7 +89,7 @@ function makefileFaults(board: BoardName, { makefile }: Configured): string[] {
   if (modules.length === 0) faults.push("no module of ours in the makefile");
   for (const module of modules) {
     const name = module.replace("$(MODULES_DIR)/", "");
-    if (name !== "firmware/main.xsb" && !preloads.includes(name)) faults.push(`${name} is not preloaded`);
+    if (name !== `${main}.xsb` && !preloads.includes(name)) faults.push(`${name} is not preloaded`);
   }
   const sources = [NATIVE, "firmware/board/native"].flatMap((folder) =>
     readdirSync(join(REPOSITORY, folder))

@@ -5,7 +5,7 @@
 // means to, and gives a board the memory that host-sim/xs/presets.ts says. Without an SDK it says so, and that is no
 // failure. Never: writes outside build/.
 //
-// Parameters: the steps to do (x-cli-lin, esp32, esp32s3, esp32c3, esp32c6); all where none is named.
+// Parameters: parts of the names of the steps to do (x-cli-lin, firmware/esp32c3, …); all where none is given.
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ import { createBoard } from "../../host-sim/device.js";
 import { BOARD_TABLES, writeTables } from "../../host-sim/xs/k1-tables.js";
 import { BOARD_NAMES } from "../../host-sim/xs/presets.js";
 import { findToolchain } from "../../host-sim/xs/toolchain.js";
-import { linkBoard } from "./boards.js";
+import { IMAGES, linkBoard } from "./boards.js";
 import { proofInput } from "./input.js";
 import { type ProofInput, prove, SLOT } from "./program/proof.js";
 import { complaints, configure, findSdk, make, OUTPUT, REPOSITORY, run, type Sdk } from "./sdk.js";
@@ -66,23 +66,27 @@ async function checkProof(sdk: Sdk): Promise<{ faults: readonly string[]; lines:
   return { faults, lines: [`${answered.length} lines, byte for byte those of Node:`, ...shown] };
 }
 
+type Step = readonly [string, () => ReturnType<typeof checkProof>];
+
 async function check(sdk: Sdk): Promise<number> {
   console.log(`Moddable SDK ${sdk.version}`);
   await writeTables(BOARD_TABLES);
   const toolchain = await findToolchain("rv32");
   const compiler = !("missing" in toolchain);
   if (!compiler) console.log(`skipped: sizes, and the native C for RISC-V (${toolchain.missing})`);
-  const steps: readonly [string, () => ReturnType<typeof checkProof>][] = [
+  const steps: readonly Step[] = [
     [NATIVE_PLATFORM, () => checkProof(sdk)],
-    ...BOARD_NAMES.map((board): (typeof steps)[number] => [board, () => linkBoard(sdk, board, compiler)]),
+    ...IMAGES.flatMap((image) =>
+      BOARD_NAMES.map((board): Step => [`${image.name}/${board}`, () => linkBoard(sdk, board, image, compiler)]),
+    ),
   ];
   const chosen = process.argv.slice(2);
-  const unknown = chosen.filter((word) => !steps.some(([name]) => name === word));
+  const unknown = chosen.filter((word) => !steps.some(([name]) => name.includes(word)));
   if (unknown.length > 0) throw new Error(`no step ${unknown.join(", ")}; there are ${steps.map(([name]) => name).join(", ")}`);
   let done = 0;
   let failed = 0;
   for (const [name, step] of steps) {
-    if (chosen.length > 0 && !chosen.includes(name)) continue;
+    if (chosen.length > 0 && !chosen.some((word) => name.includes(word))) continue;
     done += 1;
     const from = Date.now();
     const { faults, lines } = await step().catch((error: Error) => ({ faults: [error.message], lines: [] }));

@@ -86,13 +86,14 @@ export async function configure(sdk: Sdk, platform: string, manifest: string): P
   return { said: all, output, folder, makefile: await readFile(join(output, makefile), "utf8") };
 }
 
+/** Runs make; what its jobs say does not mix (-O), for a warning is a line. */
 export async function make(
   sdk: Sdk,
   { folder }: Configured,
   words: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): Promise<string> {
-  const { code, all } = await run("make", ["-f", join(folder, "makefile"), ...words], {
+  const { code, all } = await run("make", ["-O", "-f", join(folder, "makefile"), ...words], {
     cwd: folder,
     env: { ...sdk.env, ...env },
   });

@@ -14,12 +14,8 @@ import { TARGETS, type Target } from "../../host-sim/xs/toolchain.js";
 import { proofInput } from "../sdk/input.js";
 import { follow } from "../sdk/program/proof.js";
 
-const NATIVE_MANIFEST = "firmware/crypto/native/manifest.json";
-
 const input = proofInput("00".repeat(32));
-const preload = ["manifest.json", NATIVE_MANIFEST].flatMap(
-  (name) => (JSON.parse(readFileSync(join(REPOSITORY, name), "utf8")) as { preload: string[] }).preload,
-);
+const { preload } = JSON.parse(readFileSync(join(REPOSITORY, "manifest.json"), "utf8")) as { preload: string[] };
 
 async function followedOn(target: Target): Promise<readonly string[] | undefined> {
   const built = await buildHost(target);

@@ -37,7 +37,7 @@ const manifest = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) a
 /** The one of ours that it includes: the native engine. */
 const NATIVE = "firmware/crypto/native";
 const native = JSON.parse(readFileSync(join(root, NATIVE, "manifest.json"), "utf8")) as Manifest;
-const preloads = [...native.preload, ...manifest.preload];
+const preloads = manifest.preload;
 /** Modules that the SDK's own manifests bring, by specifier: the mirrors' table, without ours. */
 const table = JSON.parse(readFileSync(join(root, "host-sim/modules/table.json"), "utf8")) as Record<string, string>;
 /** What the manifest's `include` brings; what `modules` adds must not be counted on. */
