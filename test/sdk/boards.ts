@@ -86,10 +86,11 @@ function makefileFaults(board: BoardName, { main }: Image, { makefile }: Configu
   const ours = (name: string): boolean => /^\$\(MODULES_DIR\)\/(firmware|chainmote)\//.test(name);
   const modules = listOf(makefile, "MODULES").filter(ours);
   const preloads = listOf(makefile, "PRELOADS");
+  const mains = IMAGES.map((image) => `${image.main}.xsb`);
   if (modules.length === 0) faults.push("no module of ours in the makefile");
   for (const module of modules) {
     const name = module.replace("$(MODULES_DIR)/", "");
-    if (name !== `${main}.xsb` && !preloads.includes(name)) faults.push(`${name} is not preloaded`);
+    if (!mains.includes(name) && !preloads.includes(name)) faults.push(`${name} is not preloaded`);
   }
   const sources = [NATIVE, "firmware/board/native"].flatMap((folder) =>
     readdirSync(join(REPOSITORY, folder))
