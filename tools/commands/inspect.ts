@@ -130,7 +130,8 @@ function recordOf(mote: string, digest: string, fields: RecordFields): Descripti
   return { title: "record", rows, object };
 }
 
-function dateText(seconds: number): string {
+/** `2026-01-01 00:00:00 UTC` */
+export function dateText(seconds: number): string {
   const date = new Date(seconds * 1000);
   return Number.isNaN(date.getTime()) ? `${seconds} s` : date.toISOString().replace("T", " ").replace(".000Z", " UTC");
 }

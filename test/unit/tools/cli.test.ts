@@ -42,6 +42,8 @@ const MISTAKES: readonly (readonly [words: string, message: RegExp])[] = [
   ["inspect", /a file of records is missing/],
   [`inspect ${file} --record 0`, /--record takes a whole number from 1/],
   [`inspect ${file} --record 3`, /there is no record 3; the file holds 2/],
+  ["journal", /dump is missing/],
+  ["journal frob", /there is no "frob", only dump/],
   ["relay", /--rpc URL is missing/],
   ["relay --rpc ftp://x", /--rpc takes a URL that begins with http:/],
   ["relay --rpc http://127.0.0.1 --mqtt http://x", /--mqtt takes a URL that begins with mqtt:/],
