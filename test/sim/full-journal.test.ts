@@ -57,7 +57,7 @@ test("stop, the default: once there is no room samples are refused, and the firs
 });
 
 test("thin: from half full on more and more samples are left out, and each record says how many", async () => {
-  const { kept, codes } = await fill("thin", (actor) => actor.of("record").length >= 26);
+  const { kept, codes } = await fill("thin", (actor) => actor.of("record").length >= 32);
   assert.ok(codes.has("journal-thinned"), [...codes].join());
   const gaps = kept.map(({ gap }) => gap ?? 0);
   const half = Math.floor(kept.length / 2);
