@@ -213,6 +213,7 @@ test("the whole board put back from a backup: above what the collector retains, 
   play("encrypted", async (stage) => {
     await stage.live(3);
     stage.copy("board", "backup");
+    await stage.live(2);
     const before = await stage.live(MANY);
     stage.copy("backup", "board");
     const after = await stage.live(3);

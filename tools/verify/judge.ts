@@ -118,10 +118,11 @@ export class Judge {
     const stream = this.#streams.get(name);
     const seqFault = this.#seqFault(name, seen, stream);
     if (seqFault !== undefined) return { ...verdict, fault: { check: "seq", ...seqFault } };
-    const notes = stream === undefined || this.#broken > stream.broken ? [] : changes(stream.last, seen);
+    const before = stream === undefined || this.#broken > stream.broken ? undefined : stream.last;
+    const link = this.#link(name, seen, stream);
+    const notes = before === undefined ? [] : changes(before, seen, link === "");
     if (fields.gap !== undefined)
       notes.unshift(`${fields.gap} sample${fields.gap === 1 ? " was" : "s were"} lost before it (gap)`);
-    const link = this.#link(name, seen, stream);
     const brokenBefore = this.#broken;
     if (stream === undefined) this.#streams.set(name, { first: seen, last: seen, broken: brokenBefore });
     else Object.assign(stream, { last: seen, broken: brokenBefore });
@@ -192,11 +193,11 @@ export class Judge {
 }
 
 /** What changed since the record before, and is no fault. */
-function changes(before: Seen, after: Seen): string[] {
+function changes(before: Seen, after: Seen, linked: boolean): string[] {
   const [a, b] = [before.fields, after.fields];
   const notes: string[] = [];
   if (b.boot > a.boot) notes.push(`rebooted (boot ${a.boot} to ${b.boot})`);
-  if (b.seq > a.seq + 1) notes.push(`seq jumps from ${a.seq} to ${b.seq}`);
+  if (b.seq > a.seq + 1) notes.push(`seq jumps from ${a.seq} to ${b.seq}${linked ? ": numbers were left out, no record" : ""}`);
   if (b.time < a.time && b.timeQuality > 0) notes.push(`its time is ${a.time - b.time} s before that of the record before`);
   if (a.head !== undefined && b.head !== undefined && b.head.chain === a.head.chain && b.head.number < a.head.number)
     notes.push(`its head is below that of the record before (${a.head.number} to ${b.head.number})`);
