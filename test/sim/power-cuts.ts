@@ -26,6 +26,8 @@ export interface PowerLossOptions {
   readonly secondOneIn: number;
   /** How many records that may go are read besides; of the cuts, one in WHOLE_ONE_IN reads all that are kept. */
   readonly lookBackRecords: number;
+  /** What most payloads have at least, in bytes. */
+  readonly payloadBytesMin?: number;
   /** Sectors that fail from a certain erase of the partition on. */
   readonly failing?: readonly { fromErase: number; sector: number; how: "erase" | "program" }[];
 }
@@ -78,7 +80,7 @@ class PowerLossRun {
     this.#flash = new NorFlash({ sectors, mode, seed });
     this.#first = new NorFlash({ sectors, mode, seed });
     this.#second = new NorFlash({ sectors, mode, seed });
-    this.#known = new Acknowledged(journal.engine.sha256);
+    this.#known = new Acknowledged(journal.engine.sha256, options.payloadBytesMin ?? 40);
   }
 
   run(): PowerLossResult {

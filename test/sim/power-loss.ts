@@ -22,13 +22,13 @@ export function randomFrom(seed: number): () => number {
 }
 
 /**
- * The payload of a seq, after a payload with this digest. `attempt` tells apart what was offered for one seq before a cut
+ * The payload of a seq, after a payload with this digest: most have `bytesMin` bytes and up to 300 more. `attempt` tells apart what was offered for one seq before a cut
  * and after it.
  */
-function payloadOf(seq: number, attempt: number, prev: Uint8Array): Uint8Array {
+function payloadOf(seq: number, attempt: number, bytesMin: number, prev: Uint8Array): Uint8Array {
   const random = randomFrom(seq * 2 + attempt + 1);
   const draw = random();
-  const length = draw < 0.02 ? 1024 : draw < 0.05 ? 1 + Math.floor(random() * 8) : 40 + Math.floor(random() * 300);
+  const length = draw < 0.02 ? 1024 : draw < 0.05 ? 1 + Math.floor(random() * 8) : bytesMin + Math.floor(random() * 300);
   const payload = new Uint8Array(length);
   for (let i = 0; i < length; i += 1) payload[i] = random() * 256;
   payload.set(prev.subarray(0, Math.min(length, LINK_BYTES)));
@@ -71,14 +71,16 @@ export class Acknowledged {
   last = 0;
   /** Of the last payload, what the next one begins with. */
   link: Uint8Array = new Uint8Array(32);
+  readonly #payloadBytesMin: number;
 
-  constructor(sha256: JournalOptions["engine"]["sha256"]) {
+  constructor(sha256: JournalOptions["engine"]["sha256"], payloadBytesMin: number) {
     this.sha256 = sha256;
+    this.#payloadBytesMin = payloadBytesMin;
   }
 
   /** A small copy: only what the journal may still have to hold. */
   fork(from: number): Acknowledged {
-    const copy = new Acknowledged(this.sha256);
+    const copy = new Acknowledged(this.sha256, this.#payloadBytesMin);
     for (let seq = Math.max(1, from); seq <= this.last; seq += 1) {
       const record = this.appended.get(seq);
       if (record !== undefined) copy.appended.set(seq, { ...record });
@@ -91,7 +93,7 @@ export class Acknowledged {
   }
 
   append(journal: Journal, seq: number, attempt: number): void {
-    const payload = payloadOf(seq, attempt, this.link);
+    const payload = payloadOf(seq, attempt, this.#payloadBytesMin, this.link);
     this.underWay = { seq, payload };
     const refusal = journal.append(0, seq, payload);
     must(refusal === undefined, `append ${seq}: ${refusal}`);

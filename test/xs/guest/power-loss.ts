@@ -11,8 +11,8 @@ const journal = { engine: nativeEngine };
 const OPENED = 18;
 
 for (const mode of ["plain", "encrypted"] as const) {
-  const ring = { sectors: 8, mode, seed: SEED, journal, lagRecords: 6, lookBackRecords: 2 };
-  const wrapped = cutEverywhere({ ...ring, erasesMax: OPENED, strideBytes: 900, goOnOneIn: 16, secondOneIn: 0 });
+  const ring = { sectors: 8, mode, seed: SEED, journal, lagRecords: 6, lookBackRecords: 2, payloadBytesMin: 500 };
+  const wrapped = cutEverywhere({ ...ring, erasesMax: OPENED, strideBytes: 300, goOnOneIn: 16, secondOneIn: 0 });
   print(JSON.stringify({ name: "wraps", mode, ...wrapped }));
   const again = cutEverywhere({ ...ring, erasesMax: 4, strideBytes: 1500, goOnOneIn: 64, secondOneIn: 12 });
   print(JSON.stringify({ name: "second loss", mode, ...again }));
