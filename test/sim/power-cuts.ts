@@ -100,12 +100,17 @@ class PowerLossRun {
     return { ...this.#result, records: known.last, erases: flash.counters.erases };
   }
 
-  /** One record, or two whose signatures wait at once; what may go by now is told; now and then a boot, some of them clean. */
-  #work(journal: Journal): Journal {
+  /**
+   * One record, or two whose signatures wait at once; what may go by now is told; now and then a boot, some of them after a
+   * clean end, some before the signatures.
+   */
+  #work(mounted: Journal): Journal {
     const known = this.#known;
+    let journal = mounted;
     const seq = known.last + 1;
     known.append(journal, seq, 0);
     if (this.#random() < 0.1) known.append(journal, seq + 1, 0);
+    if (this.#random() < 0.03) journal = this.#check(this.#flash, known);
     for (const waiting of journal.unsealed()) known.seal(journal, waiting);
     const through = known.last - Math.floor(this.#random() * this.#options.lagRecords);
     if (through > known.stored) known.markStored(journal, through);
