@@ -20,9 +20,18 @@ export interface MoteConfig {
   readonly collector: Uint8Array;
   readonly sensor: { readonly address: number; readonly clockStretching: boolean };
   readonly sampling: { readonly intervalMs: number; readonly samplesPerRecord: number };
-  /** Name of the flash partition that holds the journal. */
-  readonly journalPartition: string;
+  readonly journal: JournalConfig;
   readonly healthIntervalMs: number;
+}
+
+export interface JournalConfig {
+  /** Name of the flash partition that holds it. */
+  readonly partition: string;
+  /**
+   * What happens to samples where room runs out: `stop` refuses once there is none, `thin` refuses more and more of them
+   * from half full on (docs/journal-format.md, "Full"). Either way they are counted in the next record (`gap`).
+   */
+  readonly full: "stop" | "thin";
 }
 
 export interface MqttConfig {
@@ -51,6 +60,7 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
     const fleet = root.section("fleet");
     const sensor = root.section("sensor", {});
     const sampling = root.section("sampling", {});
+    const journal = root.section("journal", {});
     const password = wifi.text("password", 64, "");
     const user = mqtt.text("user", 64, "");
     const mqttPassword = mqtt.text("password", 128, "");
@@ -80,7 +90,7 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
         intervalMs: sampling.uint("intervalMs", 50, DAY_MS, 60_000),
         samplesPerRecord: sampling.uint("samplesPerRecord", 1, SAMPLES_PER_RECORD_MAX, 1),
       },
-      journalPartition: root.section("journal", {}).text("partition", 16, "journal"),
+      journal: { partition: journal.text("partition", 16, "journal"), full: journal.choice("full", ["stop", "thin"]) },
       healthIntervalMs: root.section("health", {}).uint("intervalMs", 1000, DAY_MS, 60_000),
     };
   } catch (error) {
@@ -97,6 +107,8 @@ interface Section {
   texts(name: string, countMax: number): readonly string[];
   uint(name: string, min: number, max: number, otherwise?: number): number;
   flag(name: string, otherwise: boolean): boolean;
+  /** One of these words; the first where it is absent. */
+  choice<Word extends string>(name: string, words: readonly [Word, ...Word[]]): Word;
   bytes(name: string, lengthMin: number, lengthMax: number): Uint8Array;
   wrong(name: string, expected: string): Rejection;
 }
@@ -142,6 +154,12 @@ function section(json: unknown, path: string): Section {
       const value = fields[name] ?? otherwise;
       if (typeof value !== "boolean") throw wrong(name, "true or false");
       return value;
+    },
+    choice(name, words) {
+      const value = fields[name] ?? words[0];
+      const word = words.find((word) => word === value);
+      if (word === undefined) throw wrong(name, words.join(" or "));
+      return word;
     },
     bytes(name, lengthMin, lengthMax) {
       const length = lengthMin === lengthMax ? `${lengthMin}` : `${lengthMin} to ${lengthMax}`;

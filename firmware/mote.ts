@@ -103,7 +103,8 @@ export class Mote {
     const store = device.store.open({ path: STORE_DOMAIN, format: "buffer" });
     const follower = new Follower({ consensus, engine, store, clock });
     if (follower.refusedState !== undefined) new RefusalLog(clock, log).write("trusted state", follower.refusedState);
-    const journal = Journal.mount(device.flash.open({ path: config.journalPartition, mode: "r+" }), { engine });
+    const { partition, full } = config.journal;
+    const journal = Journal.mount(device.flash.open({ path: partition, mode: "r+" }), { engine, full });
     if (journal instanceof Rejection) return journal;
     const sequence = openSequence(store, journal);
     if (sequence instanceof Rejection) return sequence;

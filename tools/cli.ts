@@ -18,6 +18,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   start: ["the whole system on this machine: node, broker, relay, collector, boards", () => import("./commands/start.js")],
   verify: ["checks a file of records without any network", () => import("./commands/verify.js")],
   inspect: ["prints records readably", () => import("./commands/inspect.js")],
+  journal: ["reads the journal in a raw flash image", () => import("./commands/journal.js")],
   collect: ["verifies and stores records, or exports those stored", () => import("./commands/collect.js")],
   relay: ["carries headers from an Ethereum node to motes", () => import("./commands/relay.js")],
   broker: ["a local MQTT broker", () => import("./commands/broker.js")],

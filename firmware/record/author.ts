@@ -12,6 +12,7 @@ import type { KeyHandle, Keys } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { DIGEST_BYTES, RECORD_PAYLOAD_BYTES_MAX, SigDigest, verifySign1 } from "./cose.js";
 import type { Journal } from "./journal.js";
+import { SEQ_MAX } from "./journal-format.js";
 import { decodeRecord, encodeRecord, type RecordFields, type RecordHead } from "./record.js";
 import type { Measurement } from "./senml.js";
 import { Sequence } from "./sequence.js";
@@ -106,8 +107,12 @@ export class Author {
     if (record instanceof Rejection) return record;
     if (!equal(record.fleet.registry, fleet.registry) || record.fleet.chain !== fleet.chain)
       return new Rejection("latest-foreign", "the record belongs to another fleet");
+    // Only this key's owner can make such a record; a copy of the key, for one.
+    if (record.seq >= SEQ_MAX || record.stream >= SEQ_MAX || record.boot >= SEQ_MAX)
+      return new Rejection("latest-range", "numbers that no mote reaches");
     const moved = sequence.resumeAbove(record.stream, record.seq);
     if (!moved && (record.stream !== sequence.stream || record.seq <= this.#prevSeq)) return false;
+    sequence.countBootAfter(record.boot);
     this.#prev = signed.digest;
     this.#prevSeq = record.seq;
     return true;

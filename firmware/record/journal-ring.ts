@@ -140,7 +140,7 @@ export class JournalRing {
    * @param declare writes to the active sector, if that can be, that whatever is older than an epoch is dead
    * @returns `journal-full` where the sector after it holds records that must stay; `journal-worn` where too many failed
    */
-  open(state: SectorState, safeThrough: number, again: boolean, declare: (tailEpoch: number) => void): Rejection | undefined {
+  open(state: SectorState, safeThrough: number, again: boolean, declare: (tailEpoch: number) => unknown): Rejection | undefined {
     let target = again && !this.#isRetired(this.active) ? this.active : this.#usableAfter(this.active);
     for (let attempt = 0; attempt <= RETIRED_MAX; attempt += 1) {
       const spare = this.#usableAfter(target);

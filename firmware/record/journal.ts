@@ -263,12 +263,10 @@ export class Journal {
     this.#anchored = Math.max(this.#anchored, Math.min(through, this.#ring.lastSeq));
   }
 
-  /**
-   * Ends in good order, before a deep sleep or a restart: the next mount may then write on in the same sector. Nothing
-   * may be written through this object afterwards.
-   */
+  /** Ends in good order: the next mount may write on in the same sector. Nothing may be written through this object then. */
   close(): void {
-    if (!this.#writable || this.#clean || this.#room() < CLEAN_UNITS) return;
+    // Who leaves this sector writes a mark behind the clean end.
+    if (!this.#writable || this.#clean || this.#room() < CLEAN_UNITS + MARK_UNITS) return;
     const rest = this.#media.restDigest(this.#ring.active, this.#ring.endUnit + CLEAN_UNITS);
     this.#media.frame.set(rest, FRAME_HEAD_BYTES);
     this.#write(FRAME.CLEAN, CLEAN_BODY_BYTES, this.#stored, this.#anchored, this.#ring.tailEpoch);
@@ -299,6 +297,8 @@ export class Journal {
   /** Sees to it that `units` can be written to the active sector, by opening another one where need be. */
   #makeRoom(units: number): Rejection | undefined {
     if (this.#writable && this.#room() >= units) return undefined;
+    // What is left must not look as if one could go on there: while the next sector is erased anew, its header comes and goes.
+    if (this.#clean) this.#mark(this.#ring.tailEpoch);
     const refusal = this.#ring.open(
       {
         epoch: 0,
@@ -312,9 +312,7 @@ export class Journal {
       },
       this.#safeThrough,
       this.#ring.active >= 0 && !this.#hasRecords,
-      (tailEpoch) => {
-        if (this.#writable) this.#mark(tailEpoch); // its room has been kept free
-      },
+      (tailEpoch) => this.#writable && this.#mark(tailEpoch),
     );
     if (refusal !== undefined) return refusal;
     this.#writable = true;
@@ -339,7 +337,9 @@ export class Journal {
     return false;
   }
 
+  /** Room for one is kept free. */
   #mark(tailEpoch: number): void {
+    if (this.#ring.endUnit === SECTOR_UNITS) return;
     if (this.#write(FRAME.MARK, 0, this.#stored, this.#anchored, tailEpoch)) this.#markedRecords = this.#storedRecords;
   }
 

@@ -30,8 +30,8 @@ export const RESERVED_SEQS = 32;
 export type SequenceOrigin = "first" | "continued" | "skipped" | "erased" | "restored" | "forgotten";
 
 export class Sequence {
-  readonly boot: number;
   readonly origin: SequenceOrigin;
+  #boot: number;
   readonly #domain: KeyValueDomain;
   readonly #reserved: number;
   #stream: number;
@@ -50,7 +50,7 @@ export class Sequence {
   ) {
     this.#domain = domain;
     this.#reserved = reserved;
-    this.boot = boot;
+    this.#boot = boot;
     this.origin = origin;
     this.#stream = stream;
     this.#next = next;
@@ -102,6 +102,11 @@ export class Sequence {
     return sequence;
   }
 
+  /** The number of this boot. */
+  get boot(): number {
+    return this.#boot;
+  }
+
   /** The stream that records belong to now. The first record of a stream has no previous one. */
   get stream(): number {
     return this.#stream;
@@ -142,6 +147,14 @@ export class Sequence {
     return true;
   }
 
+  /** A boot of this mote that someone else has seen: where that is not below this one, the counters had been put back. */
+  countBootAfter(boot: number): void {
+    if (boot < this.#boot) return;
+    assert(boot < SEQ_MAX, "numbers of a record that was checked");
+    this.#boot = boot + 1;
+    this.#write();
+  }
+
   /** Begins a new stream: the next record has no previous one. */
   beginStream(): void {
     this.#stream += 1;
@@ -157,7 +170,7 @@ export class Sequence {
   #write(): void {
     const bytes = new Uint8Array(VALUE_BYTES);
     bytes[0] = VERSION;
-    writeUint(bytes, this.boot, 1, 4);
+    writeUint(bytes, this.#boot, 1, 4);
     writeUint(bytes, this.#stream, 5, 4);
     writeUint(bytes, this.#mark, 9, 4);
     writeUint(bytes, crc32(bytes.subarray(0, 13)), 13, 4);

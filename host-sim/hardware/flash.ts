@@ -11,7 +11,9 @@
 import type { ByteBuffer, FlashPartition } from "../../firmware/ports.js";
 import { BLOCK_BYTES, decryptBlock, encryptBlock } from "./flash-cipher.js";
 import { randomFrom, readHalfErased, tearUnit } from "./flash-faults.js";
+import type { FlashCounters, FlashImage, FlashOperation } from "./flash-state.js";
 
+export type { FlashCounters, FlashImage, FlashOperation } from "./flash-state.js";
 export { SimulatedFlash } from "./flash-storage.js";
 
 export const SECTOR_BYTES = 4096;
@@ -41,31 +43,8 @@ export interface FlashOptions {
   backing?: FlashBacking;
 }
 
-/** A write or an erase that is about to happen. `byteLength` counts bytes programmed or erased. */
-export interface FlashOperation {
-  kind: "write" | "erase";
-  byteOffset: number;
-  byteLength: number;
-  /** What is to be written; undefined for an erase. */
-  bytes: Uint8Array | undefined;
-}
-
-export interface FlashCounters {
-  writes: number;
-  erases: number;
-  bytesWritten: number;
-  bytesRead: number;
-  /** Units programmed a second time without an erase between: the journal must leave this at 0. */
-  rewrites: number;
-}
-
-/** All there is to a partition at one moment. */
-export interface FlashImage {
-  cells: Uint8Array;
-  view: Uint8Array;
-  written: Uint8Array;
-  unstable: Float64Array;
-}
+/** Changes of any partition: numbers their states, so that a copy knows which sectors it has already. */
+let changes = 0;
 
 export class NorFlash implements FlashPartition {
   readonly sectors: number;
@@ -85,6 +64,8 @@ export class NorFlash implements FlashPartition {
   readonly #written: Uint8Array;
   /** Per sector: 0 stable, else how far its interrupted erase had come, above 0 and up to 1. */
   readonly #unstable: Float64Array;
+  /** Per sector: the change that made it what it is. */
+  readonly #versions: Float64Array;
   readonly #failing = new Map<number, "erase" | "program">();
   readonly #backing: FlashBacking | undefined;
   readonly #key: number;
@@ -100,6 +81,8 @@ export class NorFlash implements FlashPartition {
     this.eraseCounts = new Uint32Array(sectors);
     this.#written = new Uint8Array((sectors * SECTOR_BYTES) / UNIT_BYTES);
     this.#unstable = new Float64Array(sectors);
+    this.#versions = new Float64Array(sectors);
+    this.#changed(0, sectors);
     this.#backing = backing;
     const loaded = backing?.load(sectors * SECTOR_BYTES);
     this.#cells = loaded ?? new Uint8Array(sectors * SECTOR_BYTES).fill(0xff);
@@ -214,16 +197,23 @@ export class NorFlash implements FlashPartition {
     this.#view.set(image.view);
     this.#written.set(image.written);
     this.#unstable.set(image.unstable);
+    this.#changed(0, this.sectors);
     this.#backing?.store(this.#cells, 0);
     this.powerOn();
   }
 
-  /** Takes over the state of another partition of the same size and mode, and a seed for the faults to come. */
+  /** Takes over the state of another partition of the same size, mode and key, and a seed for the faults to come. */
   copyFrom(other: NorFlash, seed: number): void {
-    this.#cells.set(other.#cells);
-    this.#view.set(other.#view);
-    this.#written.set(other.#written);
-    this.#unstable.set(other.#unstable);
+    const units = SECTOR_BYTES / UNIT_BYTES;
+    for (let sector = 0; sector < this.sectors; sector += 1) {
+      if (this.#versions[sector] === other.#versions[sector]) continue;
+      const [from, to] = [sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES];
+      this.#cells.set(other.#cells.subarray(from, to), from);
+      this.#view.set(other.#view.subarray(from, to), from);
+      this.#written.set(other.#written.subarray(sector * units, (sector + 1) * units), sector * units);
+      this.#unstable[sector] = other.#unstable[sector] as number;
+      this.#versions[sector] = other.#versions[sector] as number;
+    }
     this.#random = randomFrom(seed);
     this.powerOn();
   }
@@ -284,7 +274,10 @@ export class NorFlash implements FlashPartition {
 
   #tearErase(sector: number, atByte: number): void {
     if (atByte >= SECTOR_BYTES) this.#erase(sector);
-    else if (atByte > 0) this.#unstable[sector] = atByte / SECTOR_BYTES;
+    else if (atByte > 0) {
+      this.#unstable[sector] = atByte / SECTOR_BYTES;
+      this.#changed(sector, sector + 1);
+    }
   }
 
   /** Replaces what has been read of a half-erased sector, unit by unit, by what this very read gives. */
@@ -293,15 +286,25 @@ export class NorFlash implements FlashPartition {
     const to = Math.min(byteOffset + bytes.length, (sector + 1) * SECTOR_BYTES);
     for (let at = from; at < to; ) {
       const end = Math.min(to, (Math.floor(at / UNIT_BYTES) + 1) * UNIT_BYTES);
-      const unit = bytes.subarray(at - byteOffset, end - byteOffset);
-      readHalfErased(unit, this.#unstable[sector] as number, this.mode, this.#random);
+      readHalfErased(
+        bytes.subarray(at - byteOffset, end - byteOffset),
+        this.#unstable[sector] as number,
+        this.mode,
+        this.#random,
+      );
       at = end;
     }
+  }
+
+  #changed(from: number, to: number): void {
+    changes += 1;
+    this.#versions.fill(changes, from, to);
   }
 
   /** Brings the view up to the cells, and the backing too. */
   #settle(byteOffset: number, byteLength: number): void {
     if (byteLength === 0) return;
+    this.#changed(Math.floor(byteOffset / SECTOR_BYTES), Math.floor((byteOffset + byteLength - 1) / SECTOR_BYTES) + 1);
     const start = Math.floor(byteOffset / BLOCK_BYTES) * BLOCK_BYTES;
     const end = Math.ceil((byteOffset + byteLength) / BLOCK_BYTES) * BLOCK_BYTES;
     this.#decrypt(start, end);

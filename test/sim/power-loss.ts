@@ -1,13 +1,14 @@
-// Power loss at any byte of any write or erase of a journal, and what must hold afterwards.
+// What must hold of a journal after any loss of power. The oracle knows only what was acknowledged: it is told by the
+// workload, never by the journal. Cutting is power-cuts.ts. Runs on Node and on the XS engine.
 //
-// The journal runs on one simulated partition. Before each write and each erase, the partition is copied, the operation
-// is cut in the copy, and the copy is mounted: so a cut costs one mount, not a replay from the start. The oracle knows
-// only what was acknowledged: it is told by the workload, never by the journal.
+// Every payload begins with the hash of the one before it, as a record does: a link that a recovery gets wrong is seen.
 
-import { crc32, equal, toHex } from "../../firmware/bytes.js";
+import { equal, toHex } from "../../firmware/bytes.js";
 import { Journal, type JournalOptions } from "../../firmware/record/journal.js";
 import { Rejection } from "../../firmware/rejection.js";
-import { type FlashMode, type FlashOperation, NorFlash } from "../../host-sim/hardware/flash.js";
+import type { NorFlash } from "../../host-sim/hardware/flash.js";
+
+const LINK_BYTES = 8;
 
 /** Numbers in [0, 1) from a seed (mulberry32). */
 export function randomFrom(seed: number): () => number {
@@ -20,21 +21,31 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-/** The payload of a seq. `attempt` tells apart what was offered for one seq before a cut and after it. */
-export function payloadOf(seq: number, attempt: number): Uint8Array {
+/**
+ * The payload of a seq, after a payload with this digest: most have `bytesMin` bytes and up to 300 more. `attempt` tells apart what was offered for one seq before a cut
+ * and after it.
+ */
+function payloadOf(seq: number, attempt: number, bytesMin: number, prev: Uint8Array): Uint8Array {
   const random = randomFrom(seq * 2 + attempt + 1);
   const draw = random();
-  const length = draw < 0.02 ? 1024 : draw < 0.05 ? 1 + Math.floor(random() * 8) : 40 + Math.floor(random() * 300);
+  const length = draw < 0.02 ? 1024 : draw < 0.05 ? 1 + Math.floor(random() * 8) : bytesMin + Math.floor(random() * 300);
   const payload = new Uint8Array(length);
   for (let i = 0; i < length; i += 1) payload[i] = random() * 256;
+  payload.set(prev.subarray(0, Math.min(length, LINK_BYTES)));
   return payload;
 }
 
+/** Whether a payload begins with that digest, as far as it is long enough to say so. */
+function follows(payload: Uint8Array, prev: Uint8Array): boolean {
+  for (let i = 0; i < Math.min(payload.length, LINK_BYTES); i += 1) if (payload[i] !== prev[i]) return false;
+  return true;
+}
+
 /** Stands for a deterministic signature (RFC 6979): 64 bytes that depend on the payload alone. */
-export function signatureOf(payload: Uint8Array): Uint8Array {
-  const random = randomFrom(crc32(payload));
+function signatureOf(digest: Uint8Array): Uint8Array {
   const signature = new Uint8Array(64);
-  for (let i = 0; i < 64; i += 1) signature[i] = random() * 256;
+  signature.set(digest);
+  signature.set(digest, 32);
   return signature;
 }
 
@@ -42,19 +53,34 @@ export function must(condition: unknown, what: string): asserts condition {
   if (!condition) throw new Error(what);
 }
 
+interface Known {
+  readonly payload: Uint8Array;
+  readonly signature: Uint8Array;
+  sealed: boolean;
+}
+
 /** What has been acknowledged, and what is under way. */
 export class Acknowledged {
-  /** Payloads of acknowledged appends by seq, and whether the seal has been acknowledged too. */
-  readonly appended = new Map<number, { payload: Uint8Array; signature: Uint8Array; sealed: boolean }>();
+  readonly sha256: JournalOptions["engine"]["sha256"];
+  /** Acknowledged appends by seq, and whether the seal has been acknowledged too. */
+  readonly appended = new Map<number, Known>();
   /** An append that has not returned. */
   underWay: { seq: number; payload: Uint8Array } | undefined;
   /** What the journal was told to be stored. */
   stored = 0;
   last = 0;
+  /** Of the last payload, what the next one begins with. */
+  link: Uint8Array = new Uint8Array(32);
+  readonly #payloadBytesMin: number;
+
+  constructor(sha256: JournalOptions["engine"]["sha256"], payloadBytesMin: number) {
+    this.sha256 = sha256;
+    this.#payloadBytesMin = payloadBytesMin;
+  }
 
   /** A small copy: only what the journal may still have to hold. */
   fork(from: number): Acknowledged {
-    const copy = new Acknowledged();
+    const copy = new Acknowledged(this.sha256, this.#payloadBytesMin);
     for (let seq = Math.max(1, from); seq <= this.last; seq += 1) {
       const record = this.appended.get(seq);
       if (record !== undefined) copy.appended.set(seq, { ...record });
@@ -62,14 +88,22 @@ export class Acknowledged {
     copy.underWay = this.underWay;
     copy.stored = this.stored;
     copy.last = this.last;
+    copy.link = this.link;
     return copy;
   }
 
-  append(journal: Journal, seq: number, payload: Uint8Array): void {
+  append(journal: Journal, seq: number, attempt: number): void {
+    const payload = payloadOf(seq, attempt, this.#payloadBytesMin, this.link);
     this.underWay = { seq, payload };
     const refusal = journal.append(0, seq, payload);
     must(refusal === undefined, `append ${seq}: ${refusal}`);
-    this.appended.set(seq, { payload, signature: signatureOf(payload), sealed: false });
+    this.keep(seq, payload);
+  }
+
+  /** The journal has this payload. */
+  keep(seq: number, payload: Uint8Array): void {
+    this.link = this.sha256(payload);
+    this.appended.set(seq, { payload, signature: signatureOf(this.link), sealed: false });
     this.underWay = undefined;
     this.last = seq;
   }
@@ -77,10 +111,11 @@ export class Acknowledged {
   seal(journal: Journal, seq: number): void {
     const kept = journal.read(seq);
     must(!(kept instanceof Rejection), `read ${seq} to sign it: ${kept}`);
-    const refusal = journal.seal(seq, signatureOf(kept.payload));
-    must(refusal === undefined, `seal ${seq}: ${refusal}`);
     const record = this.appended.get(seq);
     must(record !== undefined, `record ${seq} is known`);
+    must(equal(kept.payload, record.payload), `record ${seq} is to be signed with another payload`);
+    const refusal = journal.seal(seq, record.signature);
+    must(refusal === undefined, `seal ${seq}: ${refusal}`);
     record.sealed = true;
   }
 
@@ -107,16 +142,21 @@ export function mountAndCheck(
   const unsealed = journal.unsealed();
   let expected = known.stored + 1;
   let pending = 0;
-  let seq = journal.after(Math.max(0, known.stored - lookBackRecords));
+  // From the journal's own watermark on where that is behind: what it calls pending is counted.
+  let seq = journal.after(Math.max(0, Math.min(known.stored - lookBackRecords, journal.storedThrough)));
+  let link: Uint8Array | undefined;
   must(known.last <= known.stored || seq !== undefined, `records ${expected} to ${known.last} are gone`);
   for (let previous = 0; seq !== undefined; previous = seq, seq = journal.after(seq)) {
     must(seq > previous, `seq ${seq} follows ${previous}`);
     const kept = journal.read(seq);
     if (kept instanceof Rejection && sectorsFail && seq <= known.stored) {
       // A boot without a clean end, whose spare sector has failed, cannot declare the sector dead that it erases instead.
+      link = undefined;
       continue;
     }
     must(!(kept instanceof Rejection), `read ${seq}: ${kept}`);
+    must(link === undefined || follows(kept.payload, link), `record ${seq} does not follow the one before it`);
+    link = known.sha256(kept.payload);
     const acknowledged = known.appended.get(seq);
     const payload = acknowledged?.payload ?? (known.underWay?.seq === seq ? known.underWay.payload : undefined);
     must(payload !== undefined || seq <= known.stored, `record ${seq} was never offered`);
@@ -127,7 +167,7 @@ export function mountAndCheck(
         must(!acknowledged?.sealed, `the signature of record ${seq} is gone`);
         must(unsealed.includes(seq), `record ${seq} has no signature, and recovery is not told`);
       } else
-        must(equal(kept.signature, acknowledged?.signature ?? signatureOf(payload)), `the signature of record ${seq} is another`);
+        must(equal(kept.signature, acknowledged?.signature ?? signatureOf(link)), `the signature of record ${seq} is another`);
     }
     if (seq >= expected && seq <= known.last) {
       must(seq === expected, `record ${expected} is gone, the next is ${seq}`);
@@ -150,141 +190,10 @@ export function mountAndCheck(
 /** What a boot does: recovery signs what has no signature, the same bytes, and the mote goes on with a record. */
 export function recoverAndGoOn(journal: Journal, known: Acknowledged): void {
   const { underWay } = known;
-  if (underWay !== undefined && journal.lastSeq === underWay.seq) {
-    known.appended.set(underWay.seq, { payload: underWay.payload, signature: signatureOf(underWay.payload), sealed: false });
-    known.last = underWay.seq;
-  }
+  if (underWay !== undefined && journal.lastSeq === underWay.seq) known.keep(underWay.seq, underWay.payload);
   known.underWay = undefined;
   for (const seq of journal.unsealed()) known.seal(journal, seq);
   const seq = known.last + 1;
-  known.append(journal, seq, payloadOf(seq, 1));
+  known.append(journal, seq, 1);
   known.seal(journal, seq);
-}
-
-export interface PowerLossOptions {
-  sectors: number;
-  mode: FlashMode;
-  seed: number;
-  journal: JournalOptions;
-  /** Sector openings after which the run ends, or records, whichever is given. */
-  erasesMax?: number;
-  recordsMax?: number;
-  /** Bytes between two cuts of an operation; each operation's bounds are always cut. */
-  strideBytes: number;
-  /** How many records are stored elsewhere only later. */
-  lagRecords: number;
-  /** Of the cuts in an erase, one in this many goes on writing and mounts again; after a cut in a write, all do. */
-  goOnOneIn: number;
-  /** Of the cuts, one in this many has its recovery cut again at every write boundary (0: none). */
-  secondOneIn: number;
-  lookBackRecords?: number;
-  /** Sectors that fail from a certain erase of the partition on. */
-  failing?: readonly { fromErase: number; sector: number; how: "erase" | "program" }[];
-}
-
-export interface PowerLossResult {
-  cutPoints: number;
-  secondCutPoints: number;
-  operations: number;
-  records: number;
-  erases: number;
-}
-
-/** Runs a workload and cuts it; throws with the seed, the operation and the byte where anything does not hold. */
-export function cutEverywhere(options: PowerLossOptions): PowerLossResult {
-  const { sectors, mode, seed, strideBytes, goOnOneIn, secondOneIn, failing = [] } = options;
-  const check = (on: NorFlash, state: Acknowledged): Journal =>
-    mountAndCheck(on, state, options.journal, options.lookBackRecords, failing.length > 0);
-  const random = randomFrom(seed);
-  const flash = new NorFlash({ sectors, mode, seed });
-  const first = new NorFlash({ sectors, mode, seed });
-  const second = new NorFlash({ sectors, mode, seed });
-  const known = new Acknowledged();
-  const result: PowerLossResult = { cutPoints: 0, secondCutPoints: 0, operations: 0, records: 0, erases: 0 };
-
-  // A journal takes an exception out of its flash for a failing sector: what does not hold is kept here, and thrown later.
-  let failure: Error | undefined;
-  const cutAgain = (state: Acknowledged, operation: FlashOperation): void => {
-    for (const at of [0, 1 + Math.floor(random() * (operation.byteLength - 1)), operation.byteLength]) {
-      second.copyFrom(first, seed + result.cutPoints + result.secondCutPoints);
-      second.interrupt(operation, at);
-      result.secondCutPoints += 1;
-      const fork = state.fork(state.stored - 1);
-      recoverAndGoOn(check(second, fork), fork);
-      check(second, fork);
-      must(second.counters.rewrites === 0, "a unit was written twice");
-    }
-  };
-  const cutOnce = (operation: FlashOperation, at: number): void => {
-    first.copyFrom(flash, seed + result.cutPoints);
-    first.interrupt(operation, at);
-    result.cutPoints += 1;
-    const state = known.fork(known.stored - 1);
-    const journal = check(first, state);
-    const again = secondOneIn > 0 && random() * secondOneIn < 1;
-    if (!again && operation.kind === "erase" && random() * goOnOneIn >= 1) return;
-    let failedAgain: unknown;
-    if (again)
-      first.onOperation = (next) => {
-        try {
-          if (failedAgain === undefined) cutAgain(state, next);
-        } catch (error) {
-          failedAgain = error;
-        }
-      };
-    recoverAndGoOn(journal, state);
-    first.onOperation = undefined;
-    if (failedAgain !== undefined) throw failedAgain;
-    check(first, state);
-    must(first.counters.rewrites === 0, "a unit was written twice");
-  };
-
-  flash.onOperation = (operation) => {
-    if (failure !== undefined) return;
-    result.operations += 1;
-    const { byteLength } = operation;
-    let at = 0;
-    try {
-      for (at = 0; at < byteLength; at += strideBytes === 1 ? 1 : 1 + Math.floor(random() * strideBytes * 2))
-        cutOnce(operation, at);
-      at = byteLength;
-      cutOnce(operation, at);
-    } catch (error) {
-      failure = new Error(
-        `seed ${seed}, ${mode}, ${sectors} sectors: ${operation.kind} at ${operation.byteOffset} cut at byte ${at} of ${byteLength}: ${error}`,
-      );
-    }
-  };
-
-  let journal = check(flash, known);
-  while (
-    failure === undefined &&
-    flash.counters.erases < (options.erasesMax ?? Number.POSITIVE_INFINITY) &&
-    known.last < (options.recordsMax ?? Number.POSITIVE_INFINITY)
-  ) {
-    for (const { fromErase, sector, how } of failing)
-      if (flash.counters.erases >= fromErase) for (const one of [flash, first, second]) one.wearOut(sector, how);
-    const seq = known.last + 1;
-    known.append(journal, seq, payloadOf(seq, 0));
-    // Now and then two records wait for their signatures at once.
-    if (random() < 0.1) known.append(journal, seq + 1, payloadOf(seq + 1, 0));
-    for (const waiting of journal.unsealed()) known.seal(journal, waiting);
-    const through = known.last - Math.floor(random() * options.lagRecords);
-    if (through > known.stored) known.markStored(journal, through);
-    for (const old of known.appended.keys()) {
-      if (old >= known.stored - 400) break;
-      known.appended.delete(old);
-    }
-    // Boots in between, some of them after a clean end.
-    const draw = random();
-    if (draw < 0.04) journal.close();
-    if (draw < 0.06) journal = check(flash, known);
-    must(flash.counters.rewrites === 0, "a unit was written twice");
-  }
-  flash.onOperation = undefined;
-  if (failure !== undefined) throw failure;
-  journal = check(flash, known);
-  result.records = known.last;
-  result.erases = flash.counters.erases;
-  return result;
 }

@@ -11,7 +11,7 @@ import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { SoftwareKeys } from "../../firmware/crypto/software-keys.js";
 import { decodeRequest, encodeReply, type HeaderRequest } from "../../firmware/link/wire.js";
 import { Mote } from "../../firmware/mote.js";
-import type { LogValue } from "../../firmware/ports.js";
+import type { Keys, LogValue } from "../../firmware/ports.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../host-sim/device.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
@@ -37,8 +37,16 @@ export interface Actor {
   readonly head: () => number;
 }
 
+export interface ActorOptions extends DeviceOptions {
+  readonly engine?: CryptoEngine;
+  /** Told each digest before it is signed. */
+  readonly onSign?: (digest: Uint8Array) => void;
+}
+
 export interface SceneOptions {
   readonly signers?: number;
+  /** Where the journal runs out of room (`journal.full`). */
+  readonly full?: "stop" | "thin";
   readonly sampleIntervalMs?: number;
   readonly collector?: string;
 }
@@ -130,13 +138,14 @@ export class Scene {
       fleet: { registry: `0x${"f1".repeat(20)}`, chain: CHAIN },
       collector: this.options.collector ?? `0x${"c0".repeat(20)}`,
       sampling: { intervalMs: this.options.sampleIntervalMs ?? 200 },
+      journal: { full: this.options.full ?? "stop" },
     });
     if (config instanceof Rejection) throw new Error(config.toString());
     return config;
   }
 
   /** Powers on a board; `storage` of an earlier one continues its life. */
-  mote(options: DeviceOptions = {}, engine: CryptoEngine = nobleEngine): Actor {
+  mote({ engine = nobleEngine, onSign, ...options }: ActorOptions = {}): Actor {
     const events: LoggedEvent[] = [];
     const board = createBoard({
       network: { "broker.stage:1883": `127.0.0.1:${this.port}`, "time.stage:123": this.sntp.endpoint },
@@ -144,7 +153,7 @@ export class Scene {
       ...options,
     });
     const { entropy, store } = board.device;
-    const device = { ...board.device, keys: new SoftwareKeys({ entropy, store }) };
+    const device = { ...board.device, keys: watched(new SoftwareKeys({ entropy, store }), onSign) };
     const mote = Mote.open({ device, engine, config: this.config() });
     if (mote instanceof Rejection) throw new Error(mote.toString());
     mote.run();
@@ -171,6 +180,19 @@ export class Scene {
     await this.broker.close();
     await this.sntp.close();
   }
+}
+
+function watched(keys: Keys, onSign: (digest: Uint8Array) => void = () => undefined): Keys {
+  return {
+    open: (slot) => keys.open(slot),
+    create: (slot) => keys.create(slot),
+    publicKey: (key) => keys.publicKey(key),
+    close: (key) => keys.close(key),
+    sign(key, digest) {
+      onSign(digest);
+      return keys.sign(key, digest);
+    },
+  };
 }
 
 /** Waits until `condition` holds; fails with what was waited for. */

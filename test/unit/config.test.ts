@@ -58,7 +58,7 @@ test("the least configuration passes, with the documented defaults and none for 
     collector: new Uint8Array(20).fill(0xc0),
     sensor: { address: 0x44, clockStretching: false },
     sampling: { intervalMs: 60_000, samplesPerRecord: 1 },
-    journalPartition: "journal",
+    journal: { partition: "journal", full: "stop" },
     healthIntervalMs: 60_000,
   });
 });
@@ -73,7 +73,7 @@ test("everything that is given is taken over", () => {
     collector: "C0".repeat(20),
     sensor: { address: 0x45, clockStretching: true },
     sampling: { intervalMs: 50, samplesPerRecord: SAMPLES_PER_RECORD_MAX },
-    journal: { partition: "log" },
+    journal: { partition: "log", full: "thin" },
     health: { intervalMs: 1000 },
   });
   assert.equal(config, {
@@ -85,7 +85,7 @@ test("everything that is given is taken over", () => {
     collector: new Uint8Array(20).fill(0xc0),
     sensor: { address: 0x45, clockStretching: true },
     sampling: { intervalMs: 50, samplesPerRecord: SAMPLES_PER_RECORD_MAX },
-    journalPartition: "log",
+    journal: { partition: "log", full: "thin" },
     healthIntervalMs: 1000,
   });
   assert.is(accepted(bent("mqtt.ca", "3082")).mqtt.port, 8883, "with a certificate authority the port is that of TLS");
@@ -124,6 +124,7 @@ const WRONG: Readonly<Record<string, readonly unknown[]>> = {
   "sampling.samplesPerRecord": uint(1, SAMPLES_PER_RECORD_MAX),
   journal: [5, []],
   "journal.partition": [5, [], "x".repeat(17), ""],
+  "journal.full": [5, "", "overwrite", "STOP", []],
   health: [5, []],
   "health.intervalMs": uint(1000, 86_400_000),
 };

@@ -1,7 +1,7 @@
-// chainmote inspect: prints records readably. It shows what they say; whether that holds is for `verify`.
+// chainmote inspect: prints records readably: what they say, what does not hold of it, and what changed since the record before.
 
 import { toHex } from "../../firmware/bytes.js";
-import { digestOf } from "../../firmware/record/cose.js";
+import { digestOf, verifySign1 } from "../../firmware/record/cose.js";
 import { numericText } from "../../firmware/record/decimal.js";
 import { decodeReceipt } from "../../firmware/record/receipt.js";
 import { decodeRecord, type RecordFields } from "../../firmware/record/record.js";
@@ -11,14 +11,18 @@ import { engine } from "../crypto/engine.js";
 import { readWords } from "../options.js";
 import { type Output, plainText } from "../terminal.js";
 import { readInput } from "../verify/input.js";
+import { Judge, type Verdict } from "../verify/judge.js";
 import { type Piece, pieces } from "../verify/sequence.js";
 
 export const usage = `chainmote inspect FILE [--record N] [--json]
 
-Prints the records of a file (a CBOR sequence; "-" reads stdin) readably. Nothing is verified: see chainmote verify.
+Prints the records of a file (a CBOR sequence; "-" reads stdin) readably, and what does not hold of them. chainmote verify says
+it for all in short, and writes evidence.
 
   --record N  only record number N, from 1
-  --json      one object per record`;
+  --json      one object per record
+
+Exit code: 0 where all that is shown holds, 1 where any does not, 2 for a mistake in the command line.`;
 
 const QUALITY = ["none", "the mote's own clock", "NTP", "bounded by a verified header"] as const;
 /** Units of SenML (RFC 8428 §12.1) as people write them. */
@@ -28,11 +32,13 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const options = readWords(words, { json: { type: "boolean" }, record: { type: "string" } }, 1);
   const wanted = options.number("record", 1, Number.MAX_SAFE_INTEGER);
   const input = await readInput(options.others[0]);
+  const judge = new Judge(engine);
   let index = 0;
   let shown = 0;
   let broken = 0;
   for (const piece of pieces(input)) {
     index += 1;
+    const verdict = judge.judge(piece); // also of those that are not shown: the others are held against them
     if (wanted !== undefined && index !== wanted) continue;
     const described = describe(piece);
     if (described instanceof Rejection) {
@@ -42,11 +48,20 @@ export async function run(words: readonly string[], output: Output): Promise<num
       );
       continue;
     }
-    if (options.has("json")) output.line(JSON.stringify({ index, ...described.object }));
-    else {
+    const { fault, notes } = described.title === "record" ? verdict : { fault: signatureFault(piece), notes: [] };
+    if (fault !== undefined) broken += 1;
+    if (options.has("json")) {
+      const checked = { holds: fault === undefined, ...(fault === undefined ? {} : { fault }), notes };
+      output.line(JSON.stringify({ index, ...described.object, ...checked }));
+    } else {
       if (shown > 0) output.line();
       output.line(output.style("bold", `${described.title} ${index}`));
       for (const [name, value] of described.rows) output.line(`  ${output.style("dim", name.padEnd(12))} ${value}`);
+      const fails =
+        fault === undefined ? "" : output.style("red", `not ${fault.check}: ${plainText(fault.detail)} (${fault.code})`);
+      if (fault !== undefined) output.line(`  ${output.style("dim", "check".padEnd(12))} ${fails}`);
+      for (const note of notes)
+        if (!note.endsWith("(gap)")) output.line(`  ${output.style("dim", "note".padEnd(12))} ${output.style("yellow", note)}`);
     }
     shown += 1;
   }
@@ -55,6 +70,12 @@ export async function run(words: readonly string[], output: Output): Promise<num
     return 1;
   }
   return broken === 0 ? 0 : 1;
+}
+
+/** What is wrong with the signature of a receipt. */
+function signatureFault({ bytes }: Piece): Verdict["fault"] {
+  const verified = verifySign1(engine, bytes);
+  return verified instanceof Rejection ? { check: "signature", code: verified.code, detail: verified.detail } : undefined;
 }
 
 interface Description {
@@ -130,7 +151,8 @@ function recordOf(mote: string, digest: string, fields: RecordFields): Descripti
   return { title: "record", rows, object };
 }
 
-function dateText(seconds: number): string {
+/** `2026-01-01 00:00:00 UTC` */
+export function dateText(seconds: number): string {
   const date = new Date(seconds * 1000);
   return Number.isNaN(date.getTime()) ? `${seconds} s` : date.toISOString().replace("T", " ").replace(".000Z", " UTC");
 }

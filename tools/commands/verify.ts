@@ -1,13 +1,15 @@
 // chainmote verify: checks a file of records without any network, and says for each what holds and what does not.
 
+import { writeFile } from "node:fs/promises";
 import { engine } from "../crypto/engine.js";
 import { readWords } from "../options.js";
-import { type Output, plainText, plural, shortHex } from "../terminal.js";
+import { CommandError, type Output, plainText, plural, shortHex } from "../terminal.js";
+import { evidenceFile, evidenceLines, evidenceObject } from "../verify/evidence.js";
 import { readInput } from "../verify/input.js";
 import { CHECKS, Judge, type Verdict } from "../verify/judge.js";
 import { pieces } from "../verify/sequence.js";
 
-export const usage = `chainmote verify FILE [--json] [--quiet]
+export const usage = `chainmote verify FILE [--json] [--quiet] [--evidence FILE]
 
 Checks a file of records (a CBOR sequence, RFC 8742; "-" reads stdin) without any network. For each record:
   form       one COSE_Sign1 of our profile, deterministically encoded
@@ -16,13 +18,19 @@ Checks a file of records (a CBOR sequence, RFC 8742; "-" reads stdin) without an
   seq        rises within its stream; no number is used for two payloads
   chain      prev is the digest of the record before
 
-  --json     one object per record, and one for the sum
-  --quiet    only what does not hold, and the sum
+Two signed records that contradict each other (one place with two payloads: equivocation; one record with two successors: a
+fork of the chain) are shown as evidence: both signatures hold, so their mote, or who has its key, made both.
+
+  --json           one object per record, and one for the sum, with the evidence
+  --quiet          only what does not hold, and the sum
+  --evidence FILE  write both records of each piece of evidence there, once each: a file that shows it by itself
 
 Exit code: 0 where all hold, 1 where any does not, 2 for a mistake in the command line.`;
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, { json: { type: "boolean" }, quiet: { type: "boolean" } }, 1);
+  const spec = { json: { type: "boolean" }, quiet: { type: "boolean" }, evidence: { type: "string" } } as const;
+  const options = readWords(words, spec, 1);
+  const evidencePath = options.text("evidence");
   const input = await readInput(options.others[0]);
   const judge = new Judge(engine);
   const sum = { records: 0, hold: 0, fail: 0 };
@@ -35,14 +43,28 @@ export async function run(words: readonly string[], output: Output): Promise<num
     if (options.has("json")) output.line(JSON.stringify(verdictObject(verdict)));
     else for (const line of verdictLines(verdict, output)) output.line(line);
   }
-  if (options.has("json")) output.line(JSON.stringify({ ...sum, motes: judge.motes, ok: sum.fail === 0 }));
+  const { evidence } = judge;
+  if (evidencePath !== undefined && evidence.length > 0) await writeEvidence(evidencePath, evidenceFile(evidence));
+  if (options.has("json"))
+    output.line(JSON.stringify({ ...sum, motes: judge.motes, ok: sum.fail === 0, evidence: evidence.map(evidenceObject) }));
   else {
+    for (const line of evidenceLines(evidence, output)) output.line(line);
+    if (evidencePath !== undefined)
+      output.line(evidence.length > 0 ? `evidence in ${plainText(evidencePath)}` : "no evidence: nothing is written");
     const whose = judge.motes === 0 ? "" : ` of ${plural(judge.motes, "mote")}`;
     const result = sum.fail === 0 ? "all hold" : sum.hold === 0 ? "none holds" : `${plural(sum.fail, "record")} not valid`;
     const style = sum.fail === 0 ? "green" : "red";
     output.line(`${plural(sum.records, "record")}${whose}: ${output.style(style, result)}`);
   }
   return sum.fail === 0 ? 0 : 1;
+}
+
+async function writeEvidence(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, bytes);
+  } catch (error) {
+    throw new CommandError(`${plainText(path, 200)}: ${plainText((error as Error).message)}`);
+  }
 }
 
 function verdictLines(verdict: Verdict, output: Output): string[] {

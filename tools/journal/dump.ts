@@ -2,11 +2,11 @@
 // implementation of docs/journal-format.md, version 1, for people and for tests.
 //
 // Promises: whatever the image holds, an answer or one Error with a clear message. Never: a write, or a record whose
-// check does not hold shown as whole. An image of an encrypted partition must have been decrypted before.
+// check does not hold shown as whole. An image of an encrypted partition must have been decrypted before (image.ts).
 
 import { createHash } from "node:crypto";
 
-const SECTOR_BYTES = 4096;
+export const SECTOR_BYTES = 4096;
 const UNIT_BYTES = 32;
 const SECTOR_UNITS = 128;
 const HEADER_UNITS = 3;
@@ -82,7 +82,7 @@ export function dumpJournal(image: Uint8Array): JournalDump {
   }
   used.sort((a, b) => a.epoch - b.epoch);
   const newest = used.at(-1);
-  if (newest === undefined) throw new Error("no sector holds a journal header (an encrypted image must be decrypted first)");
+  if (newest === undefined) throw new Error("no sector holds a journal header");
 
   let { tailEpoch, storedThrough, anchoredThrough } = newest;
   for (const frame of newest.frames) {
@@ -144,9 +144,14 @@ export function dumpJournal(image: Uint8Array): JournalDump {
   return { sectors, used, records: kept, storedThrough, anchoredThrough, retired: newest.retired, damage };
 }
 
+/** Whether a sector begins with a superblock whose check holds, of whatever version and size. */
+export function isSuperblock(bytes: Uint8Array): boolean {
+  return Buffer.from(bytes.subarray(0, 4)).toString("latin1") === "cmjl" && holds(bytes.subarray(0, UNIT_BYTES));
+}
+
 function readSector(bytes: Uint8Array, sector: number, sectors: number): DumpedSector | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (Buffer.from(bytes.subarray(0, 4)).toString("latin1") !== "cmjl" || !holds(bytes.subarray(0, 32))) return undefined;
+  if (!isSuperblock(bytes)) return undefined;
   if (bytes[4] !== 1) throw new Error(`sector ${sector} has version ${bytes[4]} of the format; this tool reads version 1`);
   if (
     bytes[5] !== 5 ||

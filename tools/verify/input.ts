@@ -13,9 +13,17 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: "it is a folder",
 };
 
+/** What is read, for the messages: its name, and what such a file is. */
+export interface InputKind {
+  readonly name: string;
+  readonly is: string;
+}
+
+const RECORDS: InputKind = { name: "a file of records", is: "a CBOR sequence of COSE_Sign1 items" };
+
 /** @param path of a file, or "-" for stdin */
-export async function readInput(path: string | undefined): Promise<Uint8Array> {
-  if (path === undefined) throw new UsageError('a file of records is missing ("-" reads stdin)');
+export async function readInput(path: string | undefined, kind: InputKind = RECORDS): Promise<Uint8Array> {
+  if (path === undefined) throw new UsageError(`${kind.name} is missing ("-" reads stdin)`);
   const name = path === "-" ? "stdin" : plainText(path, 200);
   const parts: Uint8Array[] = [];
   let length = 0;
@@ -32,6 +40,6 @@ export async function readInput(path: string | undefined): Promise<Uint8Array> {
     const code = (error as NodeJS.ErrnoException).code ?? "";
     throw new CommandError(`${name}: ${REASONS[code] ?? plainText((error as Error).message)}`);
   }
-  if (length === 0) throw new CommandError(`${name}: it is empty; a file of records is a CBOR sequence of COSE_Sign1 items`);
+  if (length === 0) throw new CommandError(`${name}: it is empty; ${kind.name} is ${kind.is}`);
   return Buffer.concat(parts);
 }

@@ -1,7 +1,8 @@
 // Judges records one after the other, without any network: form, signature and address, payload, seq, hash chain.
 //
 // Promises: each check of each record holds, fails with a reason, or is open where the file does not hold what it would
-// take; one fault is told once, at the record that has it. Never: believes a record that its signature does not cover.
+// take; one fault is told once, at the record that has it; two signed records that contradict each other are kept as
+// evidence. Never: believes a record that its signature does not cover.
 
 import { equal, toHex } from "../../firmware/bytes.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
@@ -30,10 +31,22 @@ export interface Verdict {
   readonly notes: readonly string[];
 }
 
-interface Seen {
+/** Two records of one mote, both signed, that an honest mote does not make. */
+export interface Evidence {
+  /** `equivocation`: one place (mote, fleet, stream, seq), two payloads. `fork`: one predecessor, two successors. */
+  readonly kind: "equivocation" | "fork";
+  /** 0x… */
+  readonly mote: string;
+  readonly records: readonly [Seen, Seen];
+}
+
+export interface Seen {
+  /** From 1. */
   readonly index: number;
   readonly digest: Uint8Array;
   readonly fields: RecordFields;
+  /** The COSE_Sign1. */
+  readonly bytes: Uint8Array;
 }
 
 interface Stream {
@@ -55,6 +68,7 @@ export class Judge {
   readonly #successors = new Map<string, Seen>();
   readonly #streams = new Map<string, Stream>();
   readonly #motes = new Set<string>();
+  readonly #evidence: Evidence[] = [];
   #index = 0;
   #broken = 0;
 
@@ -64,6 +78,11 @@ export class Judge {
 
   get motes(): number {
     return this.#motes.size;
+  }
+
+  /** In the order in which it was found. */
+  get evidence(): readonly Evidence[] {
+    return this.#evidence;
   }
 
   judge({ offset, bytes, parts }: Piece): Verdict {
@@ -79,8 +98,7 @@ export class Judge {
     this.#motes.add(claims.mote);
     return this.#place(
       { ...base, ...claims, digest: toHex(verified.digest), holds: ["form", "signature", "payload"] },
-      verified.digest,
-      claimed,
+      { index: this.#index, digest: verified.digest, bytes, fields: claimed },
     );
   }
 
@@ -90,20 +108,21 @@ export class Judge {
   }
 
   /** Seq and hash chain of a record that is a mote's own. */
-  #place(verdict: Verdict, digest: Uint8Array, fields: RecordFields): Verdict {
+  #place(verdict: Verdict, seen: Seen): Verdict {
+    const { digest, fields } = seen;
     const fleet = `${verdict.mote} ${toHex(fields.fleet.registry)} ${fields.fleet.chain}`;
     const name = `${fleet} ${fields.stream}`;
-    const seen: Seen = { index: verdict.index, digest, fields };
     const twin = this.#records.get(toHex(digest));
     if (twin !== undefined) return { ...verdict, holds: CHECKS, notes: [`the same record as number ${twin.index}`] };
     this.#records.set(toHex(digest), { ...seen, stream: name });
     const stream = this.#streams.get(name);
     const seqFault = this.#seqFault(name, seen, stream);
     if (seqFault !== undefined) return { ...verdict, fault: { check: "seq", ...seqFault } };
-    const notes = stream === undefined || this.#broken > stream.broken ? [] : changes(stream.last, seen);
+    const before = stream === undefined || this.#broken > stream.broken ? undefined : stream.last;
+    const link = this.#link(name, seen, stream);
+    const notes = before === undefined ? [] : changes(before, seen, link === "");
     if (fields.gap !== undefined)
       notes.unshift(`${fields.gap} sample${fields.gap === 1 ? " was" : "s were"} lost before it (gap)`);
-    const link = this.#link(name, seen, stream);
     const brokenBefore = this.#broken;
     if (stream === undefined) this.#streams.set(name, { first: seen, last: seen, broken: brokenBefore });
     else Object.assign(stream, { last: seen, broken: brokenBefore });
@@ -118,6 +137,7 @@ export class Judge {
     const place = `${name} ${seq}`;
     const other = this.#places.get(place);
     if (other !== undefined) {
+      this.#keep("equivocation", name, other, seen);
       const detail = `record number ${other.index} has seq ${seq} too, with another payload: both are signed, which is evidence`;
       return { code: "equivocation", detail };
     }
@@ -134,6 +154,10 @@ export class Judge {
     return undefined;
   }
 
+  #keep(kind: Evidence["kind"], name: string, a: Seen, b: Seen): void {
+    this.#evidence.push({ kind, mote: name.slice(0, name.indexOf(" ")), records: [a, b] });
+  }
+
   /** "" where the chain holds, a text where it is open, an object where it fails. */
   #link(name: string, seen: Seen, stream: Stream | undefined): "" | string | { code: string; detail: string } {
     const { prev } = seen.fields;
@@ -141,6 +165,7 @@ export class Judge {
     const rival = this.#successors.get(successor);
     this.#successors.set(successor, rival ?? seen);
     if (rival !== undefined) {
+      this.#keep("fork", name, rival, seen);
       const what = equal(prev, ZERO_DIGEST) ? "begins the same stream" : "follows the same record";
       return { code: "fork", detail: `record number ${rival.index} ${what}: both are signed, which is evidence` };
     }
@@ -168,11 +193,11 @@ export class Judge {
 }
 
 /** What changed since the record before, and is no fault. */
-function changes(before: Seen, after: Seen): string[] {
+function changes(before: Seen, after: Seen, linked: boolean): string[] {
   const [a, b] = [before.fields, after.fields];
   const notes: string[] = [];
   if (b.boot > a.boot) notes.push(`rebooted (boot ${a.boot} to ${b.boot})`);
-  if (b.seq > a.seq + 1) notes.push(`seq jumps from ${a.seq} to ${b.seq}`);
+  if (b.seq > a.seq + 1) notes.push(`seq jumps from ${a.seq} to ${b.seq}${linked ? ": numbers were left out, no record" : ""}`);
   if (b.time < a.time && b.timeQuality > 0) notes.push(`its time is ${a.time - b.time} s before that of the record before`);
   if (a.head !== undefined && b.head !== undefined && b.head.chain === a.head.chain && b.head.number < a.head.number)
     notes.push(`its head is below that of the record before (${a.head.number} to ${b.head.number})`);

@@ -46,6 +46,22 @@ test("adopt: the mote's own newer record moves the numbers above it, and the nex
   }
 });
 
+test("adopt: boots go on above those that the record's mote had counted, and only where the counters had been put back", async () => {
+  const bench = new Bench();
+  const { author, sequence, journal } = bench.boot();
+  await write(author, 1);
+  const { payload, signature } = held(journal.read(1));
+  assert.is(author.adopt(encodeSign1(KEY.address, payload, signature as Uint8Array)), false);
+  assert.is(sequence.boot, 1, "its own record of this boot");
+  assert.is(author.adopt(own({ boot: 9 }).message), true);
+  await write(author, 2);
+  assert.equal(
+    entries(journal).map(({ fields }) => fields.boot),
+    [1, 10],
+  );
+  assert.is(bench.boot().sequence.boot, 11, "and it lasts");
+});
+
 test("adopt: what the journal is at or above changes nothing", async () => {
   const { author, journal } = new Bench().boot();
   for (let i = 1; i <= 5; i += 1) await write(author, i);
@@ -80,6 +96,9 @@ test("adopt: nothing that others can make moves the numbers", async () => {
     ["signature-invalid", claimed],
     ["latest-foreign", own({ fleet: { registry: new Uint8Array(20), chain: FLEET.chain } }).message],
     ["latest-foreign", own({ fleet: { registry: FLEET.registry, chain: "eip155:1" } }).message],
+    ["latest-range", own({ seq: 0xffffffff }).message],
+    ["latest-range", own({ stream: 2 ** 40 }).message],
+    ["latest-range", own({ boot: 0xffffffff }).message],
     ["cose-malformed", message.subarray(0, message.length - 1)],
     ["cose-malformed", new Uint8Array(0)],
     ["cose-too-long", new Uint8Array(4096)],

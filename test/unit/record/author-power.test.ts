@@ -55,7 +55,7 @@ for (const mode of ["plain", "encrypted"] as const)
     const { bench, records, putBack } = await prepared(mode);
     let cuts = 0;
     let recoveries = 0;
-    for (let bytes = 0; bytes < BYTES_MAX; bytes += bytes < ERASE_BYTES - 16 ? 97 : 3) {
+    for (let bytes = 0; bytes < BYTES_MAX; bytes += bytes < ERASE_BYTES - 16 ? 7 : 1) {
       putBack();
       await untilPowerGoes(bench, bytes);
       if (bench.flash.powered) break;
@@ -77,8 +77,8 @@ for (const mode of ["plain", "encrypted"] as const)
       }
       for (const { kept: record } of kept) assert.ok(record.signature !== undefined, "and nothing stays unsigned");
     }
-    assert.ok(cuts > 200, `${cuts} cuts`);
-    assert.ok(recoveries > 20, `${recoveries} recoveries`);
+    assert.ok(cuts > 1_200, `${cuts} cuts`);
+    assert.ok(recoveries > 100, `${recoveries} recoveries`);
   });
 
 test("power lost between the keeping and the signing: the record that comes of it verifies, and is the one that was kept", async () => {

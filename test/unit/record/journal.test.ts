@@ -130,6 +130,33 @@ for (const mode of modes) {
     }
   });
 
+  test(`${mode}: a sector whose second opening was interrupted, and whose header comes and goes, hides no record`, () => {
+    for (let seed = 1; seed <= 60; seed += 1) {
+      const flash = new NorFlash({ sectors: 8, mode, seed });
+      let journal = mount(flash);
+      for (let seq = 1; seq <= 9; seq += 1) record(journal, seq);
+      journal.close();
+      journal = mount(flash); // clean: the first sector goes on
+      flash.cutAfter(SECTOR_BYTES + 96 + 500); // within the payload that the second sector is opened for
+      journal.append(0, 10, payloadOf(10, 1024));
+      flash.powerOn();
+      journal = mount(flash);
+      flash.cutAfter(1 + ((seed * 61) % (SECTOR_BYTES - 1))); // within its erase
+      journal.append(0, 10, payloadOf(10, 1024));
+      assert.not.ok(flash.powered);
+      flash.powerOn();
+      journal = mount(flash);
+      assert.is(flash.counters.erases, 3, "three openings, the last one cut");
+      for (let seq = 10; seq <= 12; seq += 1) assert.is(record(journal, seq, 20), undefined);
+      for (let boot = 0; boot < 8; boot += 1) {
+        journal = mount(flash);
+        assert.is(journal.lastSeq, 12, `seed ${seed}`);
+        for (let seq = 10; seq <= 12; seq += 1) expectRecord(journal, seq, 20);
+      }
+      assert.is(flash.counters.rewrites, 0);
+    }
+  });
+
   test(`${mode}: when it is full it says so, keeps all, and goes on once records are stored`, () => {
     const flash = new NorFlash({ sectors: 6, mode });
     const journal = mount(flash);

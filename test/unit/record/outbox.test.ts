@@ -197,6 +197,14 @@ test("packet ids go from 65,535 to 1, and pass over those in flight", () => {
   assert.ok(bench.outbox.packetId() !== first.packetId);
 });
 
+test("no packet id is 0, with records in flight or without any", () => {
+  for (const records of [0, 1]) {
+    const bench = new Bench(records);
+    bench.drain();
+    for (let i = 0; i < 70_000; i += 1) assert.ok(bench.outbox.packetId() >= 1);
+  }
+});
+
 test("a record that the journal cannot read is reported, once, and does not hold up the rest", () => {
   const bench = new Bench(4);
   bench.flash.flipBit((96 + 6 * UNIT_BYTES + 30) * 8); // payload of record 2: frames take 3 + 3 units

@@ -1,7 +1,7 @@
 // The command line: every mistake is one clear line on stderr and a non-zero exit, never a stack trace.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -42,6 +42,8 @@ const MISTAKES: readonly (readonly [words: string, message: RegExp])[] = [
   ["inspect", /a file of records is missing/],
   [`inspect ${file} --record 0`, /--record takes a whole number from 1/],
   [`inspect ${file} --record 3`, /there is no record 3; the file holds 2/],
+  ["journal", /dump is missing/],
+  ["journal frob", /there is no "frob", only dump/],
   ["relay", /--rpc URL is missing/],
   ["relay --rpc ftp://x", /--rpc takes a URL that begins with http:/],
   ["relay --rpc http://127.0.0.1 --mqtt http://x", /--mqtt takes a URL that begins with mqtt:/],
@@ -123,6 +125,44 @@ test("verify prints a line per record and the sum, and exits 0; with a flipped b
   );
   assert.is(objects[1]?.fault?.code, "signature-invalid");
   assert.is((await run("verify", bent, "--quiet")).out.length, 3);
+});
+
+test("equivocation is shown as evidence, and --evidence writes both records", async () => {
+  const twin = mote.make({ seq: 1, prev: records[0]?.digest ?? new Uint8Array(32), time: 1_900_000_000 });
+  const both = join(folder, "both");
+  writeFileSync(both, Buffer.concat([...records, twin].map((record) => record.sign1)));
+  const evidence = join(folder, "evidence.cborseq");
+  const { code, out } = await run("verify", both, "--evidence", evidence);
+  assert.is(code, 1);
+  assert.match(out.join("\n"), /^equivocation of 0x[0-9a-f]{40}: two payloads with seq 1 in stream 0$/m);
+  assert.match(out.join("\n"), /^ {2}they differ in time, measurements; both signatures hold$/m);
+  assert.match(out.join("\n"), /^evidence in .*evidence\.cborseq$/m);
+  const again = await run("verify", evidence, "--json");
+  const sum = JSON.parse(again.out.at(-1) ?? "") as { records: number; evidence: { kind: string; sign1: string[] }[] };
+  assert.equal([sum.records, sum.evidence.map(({ kind }) => kind)], [2, ["equivocation"]]);
+  const none = await run("verify", file, "--evidence", join(folder, "none.cborseq"));
+  assert.is(none.code, 0);
+  assert.ok(none.out.includes("no evidence: nothing is written") && !existsSync(join(folder, "none.cborseq")));
+  const lost = await run("verify", both, "--evidence", join(folder, "no", "where"));
+  assert.equal([lost.code, lost.err.length], [1, 1]);
+  const shown = await run("inspect", both, "--record", "3");
+  assert.is(shown.code, 1);
+  assert.match(shown.out.join("\n"), /^ {2}check +not seq: record number 2 has seq 1 too, .* \(equivocation\)$/m);
+});
+
+test("inspect says what changed since the record before", async () => {
+  const other = new TestMote();
+  const path = join(folder, "rebooted");
+  writeFileSync(path, Buffer.concat([other.next(), other.next({ boot: 2, seq: 7, gap: 3 })].map((record) => record.sign1)));
+  const { code, out } = await run("inspect", path, "--record", "2");
+  assert.is(code, 0, out.join("\n"));
+  assert.match(out.join("\n"), /^ {2}gap +3 samples lost before it$/m);
+  assert.match(out.join("\n"), /^ {2}note +rebooted \(boot 1 to 2\)$/m);
+  assert.match(out.join("\n"), /^ {2}note +seq jumps from 0 to 7: numbers were left out, no record$/m);
+  const [, machine] = (await run("inspect", path, "--json")).out.map(
+    (line) => JSON.parse(line) as { holds: boolean; notes: string[] },
+  );
+  assert.equal([machine?.holds, machine?.notes.length], [true, 3]);
 });
 
 test("inspect prints head, time and its quality, and values with units", async () => {

@@ -4,13 +4,14 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { concat } from "../../../firmware/bytes.js";
+import { concat, toHex } from "../../../firmware/bytes.js";
 import { engine } from "../../../tools/crypto/engine.js";
-import { Judge, type Verdict } from "../../../tools/verify/judge.js";
+import { evidenceFile, evidenceObject } from "../../../tools/verify/evidence.js";
+import { type Evidence, Judge, type Verdict } from "../../../tools/verify/judge.js";
 import { pieces } from "../../../tools/verify/sequence.js";
 import { TestMote, type TestRecord } from "./records.js";
 
-function judge(file: Uint8Array): Verdict[] {
+function judgeAll(file: Uint8Array): Verdict[] {
   const judge = new Judge(engine);
   return [...pieces(file)].map((piece) => judge.judge(piece));
 }
@@ -23,7 +24,7 @@ const codes = (verdicts: readonly Verdict[]): string[] => verdicts.map((verdict)
 
 test("a file of chained records of two motes holds", () => {
   const [a, b] = [new TestMote(), new TestMote()];
-  const verdicts = judge(fileOf(a.next(), b.next(), a.next(), a.next({ boot: 2 }), b.next({ gap: 3 })));
+  const verdicts = judgeAll(fileOf(a.next(), b.next(), a.next(), a.next({ boot: 2 }), b.next({ gap: 3 })));
   assert.equal(codes(verdicts), Array(5).fill("holds"));
   for (const verdict of verdicts) assert.equal(verdict.holds, ["form", "signature", "payload", "seq", "chain"]);
   assert.equal(verdicts[3]?.notes, ["rebooted (boot 1 to 2)"]);
@@ -41,7 +42,7 @@ test("any single bit flipped: the record that has it is named, with a reason, an
     const record = ends.findIndex((end) => bit >> 3 < end);
     if (record !== 1 && bit % 5 !== 0) continue;
     file[bit >> 3] = (file[bit >> 3] as number) ^ (1 << (bit & 7));
-    const verdicts = judge(file);
+    const verdicts = judgeAll(file);
     file[bit >> 3] = (file[bit >> 3] as number) ^ (1 << (bit & 7));
     const failed = verdicts.filter((verdict) => verdict.fault !== undefined);
     assert.is(failed.length, 1, `bit ${bit}: ${codes(verdicts)}`);
@@ -54,13 +55,13 @@ test("any single bit flipped: the record that has it is named, with a reason, an
 test("a removed record breaks the chain at the one after it", () => {
   const mote = new TestMote();
   const [a, , c] = [mote.next(), mote.next(), mote.next()] as [TestRecord, TestRecord, TestRecord];
-  assert.equal(codes(judge(fileOf(a, c))), ["holds", "chain-broken"]);
+  assert.equal(codes(judgeAll(fileOf(a, c))), ["holds", "chain-broken"]);
 });
 
 test("a file that begins in the middle leaves the chain open there, and says so", () => {
   const mote = new TestMote();
   mote.next();
-  const [verdict] = judge(fileOf(mote.next()));
+  const [verdict] = judgeAll(fileOf(mote.next()));
   assert.is(verdict?.fault, undefined);
   assert.not.ok(verdict?.holds.includes("chain"));
   assert.match(verdict?.notes[0] ?? "", /begins at seq 1/);
@@ -72,22 +73,66 @@ test("equivocation, fork, falling seq and falling boot are told with the record 
   const second = mote.next();
   const twin = mote.make({ seq: 1, prev: first.digest, time: 1_900_000_000 });
   const fork = mote.make({ seq: 5, prev: first.digest });
-  const verdicts = judge(fileOf(first, second, twin, fork));
+  const verdicts = judgeAll(fileOf(first, second, twin, fork));
   assert.equal(codes(verdicts), ["holds", "holds", "equivocation", "fork"]);
   assert.match(verdicts[2]?.fault?.detail ?? "", /record number 2/);
   assert.match(verdicts[3]?.fault?.detail ?? "", /record number 2/);
   const other = new TestMote();
   const [x, y] = [other.next({ boot: 3, seq: 4 }), other.next({ boot: 3 })] as [TestRecord, TestRecord];
-  assert.equal(codes(judge(fileOf(y, x))), ["holds", "seq-not-rising"]);
-  assert.equal(codes(judge(fileOf(x, other.make({ seq: 9, prev: x.digest, boot: 2 })))), ["holds", "boot-not-rising"]);
+  assert.equal(codes(judgeAll(fileOf(y, x))), ["holds", "seq-not-rising"]);
+  assert.equal(codes(judgeAll(fileOf(x, other.make({ seq: 9, prev: x.digest, boot: 2 })))), ["holds", "boot-not-rising"]);
   const begins = other.make({ seq: 10, boot: 3, prev: new Uint8Array(32) });
-  assert.equal(codes(judge(fileOf(x, begins))), ["holds", "fork"]);
-  assert.equal(codes(judge(fileOf(y, begins))), ["holds", "chain-broken"]);
+  assert.equal(codes(judgeAll(fileOf(x, begins))), ["holds", "fork"]);
+  assert.equal(codes(judgeAll(fileOf(y, begins))), ["holds", "chain-broken"]);
+});
+
+test("evidence: both records, which show it by themselves; the same record twice is none", () => {
+  const mote = new TestMote();
+  const first = mote.next();
+  const second = mote.next();
+  const twin = mote.make({ seq: 1, prev: first.digest, time: 1_900_000_000 });
+  const fork = mote.make({ seq: 5, prev: first.digest });
+  const other = new TestMote().next();
+  const judge = new Judge(engine);
+  for (const piece of pieces(fileOf(first, second, other, second, twin, fork, twin))) judge.judge(piece);
+  assert.equal(
+    judge.evidence.map(({ kind, records }) => [kind, ...records.map(({ index }) => index)]),
+    [
+      ["equivocation", 2, 5],
+      ["fork", 2, 6],
+    ],
+  );
+  const file = evidenceFile(judge.evidence);
+  assert.equal(file, fileOf(second, twin, fork));
+  assert.equal(codes(judgeAll(file)), ["holds", "equivocation", "fork"]);
+  const [equivocation] = judge.evidence;
+  const { sign1, seqs, digests } = evidenceObject(equivocation as Evidence) as Record<string, string[]>;
+  assert.equal(
+    sign1,
+    [second, twin].map((record) => toHex(record.sign1)),
+  );
+  assert.equal([seqs, digests], [[1, 1], [second, twin].map((record) => toHex(record.digest))]);
+});
+
+test("evidence: two motes, two fleets or two streams with one seq are none, and neither is what is not signed", () => {
+  const [a, b] = [new TestMote(), new TestMote()];
+  const first = a.next();
+  const fleet = { ...first.fields.fleet, registry: new Uint8Array(20).fill(0xf2) };
+  const forged = a.make({ seq: 0, prev: new Uint8Array(32), time: 1_900_000_000 });
+  const bent = { ...forged, sign1: forged.sign1.map((byte, i) => (i === forged.sign1.length - 1 ? byte ^ 1 : byte)) };
+  const judge = new Judge(engine);
+  const others = [
+    b.next(),
+    a.make({ seq: 0, prev: new Uint8Array(32), fleet }),
+    a.make({ seq: 0, prev: new Uint8Array(32), stream: 1 }),
+  ];
+  for (const piece of pieces(fileOf(first, ...others, bent))) judge.judge(piece);
+  assert.equal(judge.evidence, []);
 });
 
 test("the same record twice is no fault, and is said", () => {
   const record = new TestMote().next();
-  const verdicts = judge(fileOf(record, record));
+  const verdicts = judgeAll(fileOf(record, record));
   assert.equal(codes(verdicts), ["holds", "holds"]);
   assert.match(verdicts[1]?.notes[0] ?? "", /same record as number 1/);
 });
@@ -97,7 +142,7 @@ test("a new stream begins its own chain; prev may not reach into another", () =>
   const first = mote.next();
   const anew = mote.make({ stream: 1, seq: 0, prev: new Uint8Array(32) });
   const astray = mote.make({ stream: 2, seq: 0, prev: first.digest });
-  assert.equal(codes(judge(fileOf(first, anew, astray))), ["holds", "holds", "chain-foreign"]);
+  assert.equal(codes(judgeAll(fileOf(first, anew, astray))), ["holds", "holds", "chain-foreign"]);
 });
 
 test("noise of any kind becomes broken pieces that cover every byte, and records around it still hold", () => {
@@ -112,7 +157,7 @@ test("noise of any kind becomes broken pieces that cover every byte, and records
         offset += piece.bytes.length;
       }
       assert.is(offset, file.length);
-      assert.is(judge(file).filter((verdict) => verdict.fault === undefined).length, 2);
+      assert.is(judgeAll(file).filter((verdict) => verdict.fault === undefined).length, 2);
     }),
     { numRuns: 40 },
   );
