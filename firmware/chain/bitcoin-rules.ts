@@ -55,6 +55,7 @@ export interface BitcoinClaim {
   readonly bits: number;
 }
 
+const VERSION_MIN = -(2 ** 31);
 const TWO_WEEKS_S = 1_209_600;
 const PERIOD_BLOCKS = 2016;
 const TWENTY_MINUTES_S = 1200;
@@ -116,10 +117,10 @@ export function requiredBits(rules: BitcoinRules, tip: BitcoinTip, timeS: number
 
 /** The lowest version that a header of this height may have. */
 export function versionFloor(rules: BitcoinRules, number: number): number {
-  const [two, three, four] = rules.versionHeights;
-  if (number >= four) return 4;
-  if (number >= three) return 3;
-  return number >= two ? 2 : -(2 ** 31);
+  const heights = rules.versionHeights;
+  if (number >= heights[2]) return 4;
+  if (number >= heights[1]) return 3;
+  return number >= heights[0] ? 2 : VERSION_MIN;
 }
 
 /** The median of the times of the newest blocks; of an even number the later of the two in the middle. */

@@ -65,6 +65,26 @@ export class BitcoinTrusted implements Trusted, BitcoinFields {
   }
 }
 
+/** The newest times after blocks of `added`, in their order. */
+export function timesWith(times: readonly number[], added: readonly number[]): number[] {
+  return times.concat(added).slice(-MEDIAN_TIMES);
+}
+
+/** How many blocks are built on one that counts as settled. */
+export const SETTLED_DEPTH = 6;
+
+/** What is settled at block `number`, of which `times` are the newest: `before` at least. */
+export function settledAt(
+  before: Pick<BitcoinFields, "settled" | "settledTimeS">,
+  number: number,
+  times: readonly number[],
+): { settled: number; settledTimeS: number } {
+  const settled = number - SETTLED_DEPTH;
+  return settled > before.settled
+    ? { settled, settledTimeS: times[times.length - 1 - SETTLED_DEPTH] as number }
+    : { settled: before.settled, settledTimeS: before.settledTimeS };
+}
+
 /**
  * Format, number (6), hash (32), settled (6), its time (4), bits (4), time and bits of the period's first block (4, 4), bits
  * of the period (4), then counted in one byte each: times (4 each, oldest first, the block's own last), work.

@@ -28,21 +28,20 @@ export function isAbove(bits: number, limit: number): boolean {
   return bits > limit;
 }
 
-/** Whether `hash` (32 bytes, little-endian) is at most the target of `bits`, which are without fault. */
-export function meetsTarget(hash: Uint8Array, bits: number): boolean {
+/**
+ * Whether `hash` (32 bytes, little-endian) is at most the target of `bits`, which are without fault.
+ * @param length how many of its bytes are looked at, where those after them are known to be zero
+ */
+export function meetsTarget(hash: Uint8Array, bits: number, length = HASH_BYTES): boolean {
   const size = bits >>> 24;
-  for (let i = HASH_BYTES - 1; i >= size; i -= 1) if (hash[i] !== 0) return false;
-  let mantissa = bits & 0xffffff;
-  let top = 0;
-  let low = size - MANTISSA_BYTES;
-  for (let i = size - 1; i >= low; i -= 1) top = top * 256 + (i >= 0 ? (hash[i] as number) : 0);
-  if (low < 0) {
-    // What falls below one is no part of the target.
-    mantissa &= ~(256 ** -low - 1);
-    low = 0;
+  for (let i = length - 1; i >= size; i -= 1) if (hash[i] !== 0) return false;
+  let at = size - 1;
+  for (let shift = 16; shift >= 0 && at >= 0; shift -= 8, at -= 1) {
+    const byte = hash[at] as number;
+    const most = (bits >> shift) & 255;
+    if (byte !== most) return byte < most;
   }
-  if (top !== mantissa) return top < mantissa;
-  for (let i = 0; i < low; i += 1) if (hash[i] !== 0) return false;
+  for (; at >= 0; at -= 1) if (hash[at] !== 0) return false;
   return true;
 }
 

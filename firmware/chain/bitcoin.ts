@@ -5,21 +5,17 @@
 // There is no jump, since work that was not seen cannot be counted. States are new objects of bounded size; a header costs
 // two SHA-256 and no arithmetic on large integers, save where the bits change. Never judges transactions or signet's block script.
 //
-// A block counts as settled once `SETTLED_DEPTH` blocks have been built on it: a probability, not finality.
+// A block counts as settled once six blocks (`SETTLED_DEPTH`) have been built on it: a probability, not finality.
 
 import { equal, fromText } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
-import { type BitcoinHeader, decodeBitcoinHeader, TIME_AT } from "./bitcoin-header.js";
-import { type BitcoinRules, CLOCK_DRIFT_S, checkClaim, MEDIAN_TIMES } from "./bitcoin-rules.js";
-import { BitcoinTrusted, deserializeBitcoin, serializeBitcoin } from "./bitcoin-state.js";
+import { takePlain } from "./bitcoin-batch.js";
+import { type BitcoinHeader, decodeBitcoinHeader, STEP_BYTES, TIME_AT } from "./bitcoin-header.js";
+import { type BitcoinRules, CLOCK_DRIFT_S, checkClaim } from "./bitcoin-rules.js";
+import { BitcoinTrusted, deserializeBitcoin, serializeBitcoin, settledAt, timesWith } from "./bitcoin-state.js";
 import { bitsFault, HASH_BYTES, isAbove } from "./bitcoin-target.js";
-import type { Consensus } from "./consensus.js";
-
-/** How many blocks are built on one that counts as settled. */
-export const SETTLED_DEPTH = 6;
-/** A step: hash (32), then time (4) and bits (4) as the header has them, little-endian. */
-const STEP_BYTES = HASH_BYTES + 8;
+import type { Consensus, Extension } from "./consensus.js";
 
 export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
   readonly name = "bitcoin";
@@ -49,10 +45,10 @@ export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
 
   /** The work was checked by `decode`: nothing costly is left. */
   authenticate(trusted: BitcoinTrusted, header: BitcoinHeader): BitcoinTrusted {
-    const { hash, timeS, bits } = header;
+    const { hash, timeS, bits, raw } = header;
     const step = new Uint8Array(STEP_BYTES);
     step.set(hash);
-    step.set(header.raw.subarray(TIME_AT, TIME_AT + 8), HASH_BYTES);
+    step.set(raw.subarray(TIME_AT, TIME_AT + STEP_BYTES - HASH_BYTES), HASH_BYTES);
     return this.#next(trusted, hash, timeS, bits, step);
   }
 
@@ -77,14 +73,27 @@ export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
     return deserializeBitcoin(bytes);
   }
 
+  extend(trusted: BitcoinTrusted, raws: readonly Uint8Array[], nowS: number | undefined): Extension<BitcoinTrusted> {
+    const steps: Uint8Array[] = [];
+    let tip = trusted;
+    for (;;) {
+      tip = takePlain(this.#engine, this.#rules, tip, raws, steps.length, nowS, steps);
+      const raw = raws[steps.length];
+      const header = raw === undefined ? undefined : this.decode(raw);
+      if (header === undefined || header instanceof Rejection) break;
+      const next = this.verify(tip, header, nowS);
+      if (next instanceof Rejection) break;
+      steps.push(next.step);
+      tip = next;
+    }
+    return { trusted: tip, steps };
+  }
+
   #next(trusted: BitcoinTrusted, hash: Uint8Array, timeS: number, bits: number, step: Uint8Array): BitcoinTrusted {
     const rules = this.#rules;
     const number = trusted.number + 1;
     const starts = number % rules.period === 0;
-    const times = trusted.times.length < MEDIAN_TIMES ? trusted.times.slice() : trusted.times.slice(1);
-    times.push(timeS);
-    const buried = number - SETTLED_DEPTH;
-    const settles = buried > trusted.settled;
+    const times = timesWith(trusted.times, [timeS]);
     const runs = bits === trusted.bits;
     return new BitcoinTrusted({
       number,
@@ -95,8 +104,7 @@ export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
       periodStartTimeS: starts ? timeS : trusted.periodStartTimeS,
       periodStartBits: starts ? bits : trusted.periodStartBits,
       periodBits: starts || bits !== rules.limitBits ? bits : trusted.periodBits,
-      settled: settles ? buried : trusted.settled,
-      settledTimeS: settles ? (times[times.length - 1 - SETTLED_DEPTH] as number) : trusted.settledTimeS,
+      ...settledAt(trusted, number, times),
       workBefore: runs ? trusted.workBefore : trusted.totalDifficulty,
       run: runs ? trusted.run + 1 : 1,
       step,

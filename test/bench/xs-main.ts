@@ -45,7 +45,7 @@ function overhead(): number {
   return least;
 }
 
-async function measure({ name, runs, prepare, run }: BenchCase, base: number): Promise<void> {
+async function measure({ name, runs, per = 1, prepare, run }: BenchCase, base: number): Promise<void> {
   const times: number[] = [];
   for (let i = 0; i < WARM_UPS; i += 1) {
     prepare?.();
@@ -68,8 +68,10 @@ async function measure({ name, runs, prepare, run }: BenchCase, base: number): P
   const round = (value: number): number => Math.round(value * 1000) / 1000;
   const sum = times.reduce((total, time) => total + time, 0);
   const median = times.sort((a, b) => a - b)[runs >> 1] as number;
-  const figure = countsInstructions ? { instructions: Math.round(sum / runs) } : { nsMedian: median * 1000 };
-  print(JSON.stringify({ name, ...figure, collections: round(collected / runs), heapPeakBytes }));
+  const figure = countsInstructions
+    ? { instructions: Math.round(sum / runs / per) }
+    : { nsMedian: Math.round((median * 1000) / per) };
+  print(JSON.stringify({ name, ...figure, collections: round(collected / runs / per), heapPeakBytes }));
 }
 
 async function main(): Promise<void> {
