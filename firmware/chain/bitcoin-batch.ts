@@ -74,9 +74,8 @@ export function takePlain(
   return stateAfter(rules, trusted, times, steps);
 }
 
-/** How many blocks after `trusted` can have no other bits than it has. */
+/** How many blocks after `trusted` can have no other bits than it has, and begin no period. */
 function plainBlocks(rules: BitcoinRules, { number, bits, periodBits }: BitcoinTrusted): number {
-  if (rules.noRetarget) return Number.MAX_SAFE_INTEGER;
   if (rules.easyAfterS !== undefined && periodBits !== bits) return 0;
   return rules.period - 1 - (number % rules.period);
 }

@@ -12,7 +12,7 @@ import { Bitcoin } from "./bitcoin.js";
 import { decodeBitcoinHeader } from "./bitcoin-header.js";
 import { type BitcoinRules, bitcoinNetwork, MEDIAN_TIMES } from "./bitcoin-rules.js";
 import { BitcoinTrusted, fieldsFault } from "./bitcoin-state.js";
-import { HASH_BYTES, isAbove, workOf } from "./bitcoin-target.js";
+import { bitsFault, HASH_BYTES, isAbove, workOf } from "./bitcoin-target.js";
 
 const HEIGHT_MAX = 2 ** 48 - 1;
 const TIME_MAX = 0xffffffff;
@@ -131,6 +131,8 @@ function bytes(value: unknown, name: string, length: number): Uint8Array {
 
 function bitsField(rules: BitcoinRules, value: unknown, name: string): number {
   const bits = Number(scalarOf(bytes(value, name, BITS_BYTES)));
+  const fault = bitsFault(bits);
+  if (fault !== undefined) throw invalid(name, `compact bits; found ${fault}`);
   if (isAbove(bits, rules.limitBits)) throw invalid(name, `at most ${hex(rules.limitBits)}`);
   return bits;
 }

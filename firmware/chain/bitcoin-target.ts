@@ -8,17 +8,18 @@
 
 export const HASH_BYTES = 32;
 
+/** No network takes targets from 2^255 on, which would need 33. */
 const SIZE_MAX = 32;
 const MANTISSA_BYTES = 3;
 const MANTISSA_SIGN = 0x800000;
 /** In the shortest form the mantissa is at least this, or its first byte would be spare. */
 const MANTISSA_MIN = 0x8000;
 
-/** What is wrong with compact bits, or undefined: never negative, zero, in a longer form than needed, or beyond 256 bits. */
+/** What is wrong with compact bits, or undefined: never negative, zero, in a longer form than needed, or from 2^255 on. */
 export function bitsFault(bits: number): string | undefined {
   const mantissa = bits & 0xffffff;
   if ((mantissa & MANTISSA_SIGN) !== 0) return "a negative target";
-  if (bits >>> 24 > SIZE_MAX) return "a target beyond 256 bits";
+  if (bits >>> 24 > SIZE_MAX) return "a target from 2^255 on";
   if (mantissa === 0 || bits >>> 24 === 0) return "a target of zero";
   return mantissa < MANTISSA_MIN ? "a target that is not in its shortest form" : undefined;
 }

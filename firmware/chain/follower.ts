@@ -247,7 +247,7 @@ export class Follower {
     nowS: number | undefined,
     budget: MinuteBudget,
   ): Outcome | Rejection {
-    if (before.length >= REORG_DEPTH_MAX)
+    if (before.length > REORG_DEPTH_MAX)
       return new Rejection("side-too-long", `a branch of ${before.length} blocks that is not heavier`);
     const tip = this.#authenticate(parent, header, nowS, budget);
     if (tip instanceof Rejection) return tip;

@@ -49,7 +49,7 @@ export function rootOfBranch(engine: CryptoEngine, txid: Uint8Array, branch: Mer
   const { siblings } = branch;
   let { position } = branch;
   if (siblings.length > DEPTH_MAX) return malformed(`${siblings.length} levels, ${DEPTH_MAX} at most`);
-  if (position < 0 || position >= 2 ** siblings.length)
+  if (!Number.isInteger(position) || position < 0 || position >= 2 ** siblings.length)
     return new Rejection("proof-position-wrong", `position ${position} in a tree of ${siblings.length} levels`);
   let hash = txid;
   for (const sibling of siblings) {
