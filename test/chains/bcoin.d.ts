@@ -16,7 +16,8 @@ declare module "bcoin/lib/protocol/consensus.js" {
 }
 declare module "bcoin/lib/primitives/headers.js" {
   export default class Headers {
-    static fromRaw(raw: Buffer): Headers;
+    /** @param raw the 80 bytes */
+    static fromHead(raw: Buffer): Headers;
     readonly bits: number;
     readonly prevBlock: string;
     hash(encoding?: "hex"): string;
