@@ -1,13 +1,14 @@
 // chainmote start: the whole system on this machine, in one command.
 
 import { mkdirSync } from "node:fs";
-import { relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { version } from "../cli.js";
 import { publicUrl, readWords } from "../options.js";
 import { pause } from "../processes/backoff.js";
 import { BoundedLog } from "../processes/bounded-log.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
+import { LOCAL_CHAINS } from "../start/local-chain.js";
 import { DEFAULT_DATA, layoutOf } from "../start/project.js";
 import { Screen } from "../start/screen.js";
 import { type Fact, System } from "../start/system.js";
@@ -15,13 +16,15 @@ import { Tally } from "../start/tally.js";
 import { CommandError, type Output, plural, UsageError } from "../terminal.js";
 import { checkPrefix, mqttFromEnvironment } from "./relay.js";
 
-export const usage = `chainmote start [--records N] [--boards M] [--data DIR] [--json] [--verbose]
+export const usage = `chainmote start [--records N] [--boards M] [--chain NAME] [--data DIR] [--json] [--verbose]
 
-Runs an Ethereum node, a broker, a relay, a collector and simulated boards on this machine, until Ctrl-C.
+Runs a node, a broker, a relay, a collector and simulated boards on this machine, until Ctrl-C.
 
   --records N    end once N records are stored and verified
   --boards M     1 to 64 boards (default 1)
-  --data DIR     where everything is kept (default .chainmote in the project); a second start goes on from there
+  --chain NAME   what the node makes and the boards follow: clique (Ethereum, the default) or bitcoin (regtest)
+  --data DIR     where everything is kept (default .chainmote in the project, .chainmote/bitcoin for that
+                 chain); a second start goes on from there
   --export FILE  write the records there when ending (default records.cborseq in the data folder)
   --engine NAME  where the firmware runs: node
   --period S     seconds between blocks, 1 to 60 (default 1; a chain keeps its own)
@@ -47,6 +50,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const options = readWords(words, {
     records: { type: "string" },
     boards: { type: "string" },
+    chain: { type: "string" },
     data: { type: "string" },
     export: { type: "string" },
     engine: { type: "string" },
@@ -61,6 +65,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const boards = options.number("boards", 1, BOARDS_MAX) ?? 1;
   const periodS = options.number("period", 1, 60) ?? 1;
   const sampleMs = options.number("sample", 50, 86_400_000) ?? SAMPLE_MS;
+  const chain = LOCAL_CHAINS.find((name) => name === (options.text("chain") ?? "clique"));
+  if (chain === undefined) throw new UsageError(`--chain takes ${LOCAL_CHAINS.join(" or ")}`);
   const engine = options.text("engine") ?? "node";
   if (!ENGINES.includes(engine)) throw new UsageError(`--engine ${engine}: this version has only ${ENGINES.join(", ")}`);
   if (options.text("board") !== undefined)
@@ -69,7 +75,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const mqtt = mqttFromEnvironment();
   if (mqtt !== undefined && !mqtt.startsWith("mqtt:"))
     throw new UsageError("MQTT_URL takes mqtt:// here: the boards' configuration would need the broker's CA");
-  const data = resolve(options.text("data") ?? DEFAULT_DATA);
+  const data = resolve(options.text("data") ?? (chain === "clique" ? DEFAULT_DATA : join(DEFAULT_DATA, chain)));
   const layout = layoutOf(data);
   const exportPath = resolve(options.text("export") ?? layout.records);
 
@@ -83,7 +89,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     const told = untilTold();
     const done = records === undefined ? undefined : new Signal();
     const system = new System({
-      ...{ layout, boards, periodS, sampleMs, prefix, exportPath },
+      ...{ layout, chain, boards, periodS, sampleMs, prefix, exportPath },
       ...(mqtt === undefined ? {} : { mqtt }),
       ...(records === undefined ? {} : { recordsMax: () => records - tally.done }),
       onEvent(source, event) {
@@ -120,7 +126,7 @@ function showFact(fact: Fact, screen: Screen): void {
   const { part, ...fields } = fact;
   const event = { event: part, ...fields };
   if (fact.part === "broker") screen.fact(part, publicUrl(fact.url), { event: part, url: publicUrl(fact.url) });
-  else if (fact.part === "node") screen.fact(part, `${fact.rpc}, seals ${fact.chain} (Clique)`, event);
+  else if (fact.part === "node") screen.fact(part, `${fact.rpc}, ${fact.about}`, event);
   else screen.fact(part, fact.part === "collector" ? fact.address : `registry ${fact.registry}`, event);
 }
 
