@@ -20,6 +20,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   inspect: ["prints records readably", () => import("./commands/inspect.js")],
   collect: ["verifies and stores records, or exports those stored", () => import("./commands/collect.js")],
   relay: ["carries headers from an Ethereum or a Bitcoin node to motes", () => import("./commands/relay.js")],
+  headers: ["verifies a chain's headers as a mote does, and exports checkpoints", () => import("./commands/headers.js")],
   broker: ["a local MQTT broker", () => import("./commands/broker.js")],
   node: ["a local Ethereum node that seals a Clique chain", () => import("./commands/node.js")],
   doctor: ["says what is installed, and what is missing for which use", () => import("./commands/doctor.js")],
