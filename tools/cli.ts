@@ -22,7 +22,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   relay: ["carries headers from an Ethereum or a Bitcoin node to motes", () => import("./commands/relay.js")],
   headers: ["verifies a chain's headers as a mote does, and exports checkpoints", () => import("./commands/headers.js")],
   broker: ["a local MQTT broker", () => import("./commands/broker.js")],
-  node: ["a local Ethereum node that seals a Clique chain", () => import("./commands/node.js")],
+  node: ["a local node: Ethereum's Clique, or Bitcoin's regtest", () => import("./commands/node.js")],
   doctor: ["says what is installed, and what is missing for which use", () => import("./commands/doctor.js")],
 };
 
