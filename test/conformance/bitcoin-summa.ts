@@ -186,17 +186,17 @@ export function checkSpvProofs(file: VectorFile): void {
   for (const [name, value] of Object.entries(json))
     for (const [i, item] of (Array.isArray(value) ? (value as unknown[]) : [value]).entries())
       file.check(`${name} ${i}`, () => {
-        const fault = spvFault(name, item);
+        const fault = spvFault(item);
         if (name === "valid" || name === "validHeader") return fault;
         return fault === undefined ? "accepted" : undefined;
       });
 }
 
-function spvFault(name: string, item: unknown): Outcome {
+function spvFault(item: unknown): Outcome {
   try {
     const plain = (typeof item === "string" ? JSON.parse(item) : item) as Record<string, unknown>;
     const inner = plain.header ?? plain.proof ?? plain;
-    return /header/i.test(name) ? headerFault(inner as SpvHeader) : proofFault(inner as SpvProof);
+    return Object.hasOwn(inner as object, "confirming_header") ? proofFault(inner as SpvProof) : headerFault(inner as SpvHeader);
   } catch (error) {
     return String(error);
   }

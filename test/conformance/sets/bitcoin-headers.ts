@@ -81,7 +81,7 @@ class Window {
     const context = this.raws.slice(0, this.from).map((raw) => decoded(this.rules, raw));
     const last = context[context.length - 1] as (typeof context)[0];
     const number = (entry.first_height as number) + this.from - 1;
-    const start = entry.period_start === null ? undefined : decoded(this.rules, unhex(entry.period_start.header));
+    const start = this.#periodStart(number);
     const added = context.slice(1).reduce((sum, { bits }) => sum + workOf(bits), 0n);
     this.trusted = anchor(this.rules, last, {
       number,
@@ -93,13 +93,25 @@ class Window {
     this.#bitcoin = openAt(this.rules, this.trusted);
   }
 
-  /** What the exceptions of a test network fall back to, read off the next block that is none. */
+  /** The first block of the period of block `number`: in the file, or beside it; undefined where neither has it. */
+  #periodStart(number: number): { timeS: number; bits: number } | undefined {
+    const { first_height: first = 0, period_start: beside } = this.#entry;
+    const height = number - (number % this.rules.period);
+    if (height >= first) return decoded(this.rules, this.raws[height - first] as Uint8Array);
+    return beside?.height === height ? decoded(this.rules, unhex(beside.header)) : undefined;
+  }
+
+  /** What the exceptions of a test network fall back to: the newest block before that is none, or where the file has none, the next. */
   #periodBits(number: number): number {
-    const at = number - (this.#entry.first_height as number);
-    const bitsAt = (i: number): number => decoded(this.rules, this.raws[i] as Uint8Array).bits;
-    if (this.rules.easyAfterS === undefined) return bitsAt(at);
-    for (let i = at; i < this.raws.length; i += 1) if (bitsAt(i) !== this.rules.limitBits) return bitsAt(i);
-    return this.rules.limitBits;
+    const first = this.#entry.first_height as number;
+    const { limitBits, period } = this.rules;
+    const bitsAt = (height: number): number => decoded(this.rules, this.raws[height - first] as Uint8Array).bits;
+    if (this.rules.easyAfterS === undefined) return bitsAt(number);
+    for (let height = number; height >= first; height -= 1)
+      if (bitsAt(height) !== limitBits || height % period === 0) return bitsAt(height);
+    const end = Math.min(first + this.raws.length, number - (number % period) + period);
+    for (let height = number + 1; height < end; height += 1) if (bitsAt(height) !== limitBits) return bitsAt(height);
+    return limitBits;
   }
 
   step(i: number): Outcome {

@@ -2,7 +2,7 @@
 // the heap holds every so often.
 
 import { openBitcoin } from "../../../firmware/chain/bitcoin-checkpoint.js";
-import { meetsTarget } from "../../../firmware/chain/bitcoin-target.js";
+import { bitsOf, meetsTarget, retarget, targetOf, workOf } from "../../../firmware/chain/bitcoin-target.js";
 import { Follower } from "../../../firmware/chain/follower.js";
 import { nativeEngine } from "../../../firmware/crypto/engine-native.js";
 import type { KeyValueDomain } from "../../../firmware/ports.js";
@@ -50,6 +50,23 @@ function mine(parent: Uint8Array, number: number): { raw: Uint8Array; hash: Uint
   }
 }
 
+/** Large integers on this engine: known answers, each wrong one told. */
+function arithmetic(): void {
+  const wrong: string[] = [];
+  const expect = (what: string, found: string, expected: string): void => {
+    if (found !== expected) wrong.push(`${what}: ${found}`);
+  };
+  const weeks = 1_209_600;
+  expect("the first retarget", retarget(0x1d00ffff, 1_262_152_739 - 1_261_130_161, weeks, 0x1d00ffff).toString(16), "1d00d86a");
+  expect("capped", retarget(0x1d00ffff, 4 * weeks, weeks, 0x1d00ffff).toString(16), "1d00ffff");
+  expect("a fourth", retarget(0x1d00ffff, -1, weeks, 0x1d00ffff).toString(16), "1c3fffc0");
+  expect("work 1", workOf(0x1d00ffff).toString(16), "100010001");
+  expect("work 2", workOf(0x170331db).toString(16), "5021ab2578ee9fc3005e");
+  for (const bits of [0x1d00ffff, 0x1c7fffff, 0x1b00bfff, 0x170331db, 0x04123456, 0x01010000])
+    expect("bits", bitsOf(targetOf(bits)).toString(16), bits.toString(16));
+  print(JSON.stringify({ wrong }));
+}
+
 function run(): void {
   const consensus = openBitcoin(nativeEngine, checkpoint);
   if (consensus instanceof Rejection) throw new Error(consensus.detail);
@@ -78,4 +95,5 @@ function run(): void {
   }
 }
 
+arithmetic();
 run();
