@@ -8,8 +8,8 @@
 
 import type { CryptoEngine } from "../crypto/engine.js";
 import { BITS_AT, HEADER_BYTES, STEP_BYTES, TIME_AT } from "./bitcoin-header.js";
-import { type BitcoinRules, CLOCK_DRIFT_S, versionFloor } from "./bitcoin-rules.js";
-import { BitcoinTrusted, settledAt, timesWith } from "./bitcoin-state.js";
+import { type BitcoinRules, CLOCK_DRIFT_S, MEDIAN_TIMES, versionFloor } from "./bitcoin-rules.js";
+import { BitcoinTrusted, settledAt } from "./bitcoin-state.js";
 import { HASH_BYTES, meetsTarget } from "./bitcoin-target.js";
 
 const WORD_BYTES = 4;
@@ -95,7 +95,7 @@ function stateAfter(
   if (added.length === 0) return before;
   const step = steps[steps.length - 1] as Uint8Array;
   const number = before.number + added.length;
-  const times = timesWith(before.times, added);
+  const times = before.times.concat(added).slice(-MEDIAN_TIMES);
   const { bits, periodStartTimeS, periodStartBits, workBefore } = before;
   return new BitcoinTrusted({
     ...{ number, hash: step.subarray(0, HASH_BYTES), timeS: times[times.length - 1] as number, bits, times },

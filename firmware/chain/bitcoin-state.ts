@@ -65,9 +65,11 @@ export class BitcoinTrusted implements Trusted, BitcoinFields {
   }
 }
 
-/** The newest times after blocks of `added`, in their order. */
-export function timesWith(times: readonly number[], added: readonly number[]): number[] {
-  return times.concat(added).slice(-MEDIAN_TIMES);
+/** The newest times after a block of `timeS`. */
+export function timesAfter(times: readonly number[], timeS: number): number[] {
+  const after = times.slice(times.length < MEDIAN_TIMES ? 0 : 1);
+  after.push(timeS);
+  return after;
 }
 
 /** How many blocks are built on one that counts as settled. */

@@ -13,7 +13,7 @@ import { Rejection } from "../rejection.js";
 import { takePlain } from "./bitcoin-batch.js";
 import { type BitcoinHeader, decodeBitcoinHeader, STEP_BYTES, TIME_AT } from "./bitcoin-header.js";
 import { type BitcoinRules, CLOCK_DRIFT_S, checkClaim } from "./bitcoin-rules.js";
-import { BitcoinTrusted, deserializeBitcoin, serializeBitcoin, settledAt, timesWith } from "./bitcoin-state.js";
+import { BitcoinTrusted, deserializeBitcoin, serializeBitcoin, settledAt, timesAfter } from "./bitcoin-state.js";
 import { bitsFault, HASH_BYTES, isAbove } from "./bitcoin-target.js";
 import type { Consensus, Extension } from "./consensus.js";
 
@@ -93,7 +93,8 @@ export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
     const rules = this.#rules;
     const number = trusted.number + 1;
     const starts = number % rules.period === 0;
-    const times = timesWith(trusted.times, [timeS]);
+    const times = timesAfter(trusted.times, timeS);
+    const { settled, settledTimeS } = settledAt(trusted, number, times);
     const runs = bits === trusted.bits;
     return new BitcoinTrusted({
       number,
@@ -104,7 +105,8 @@ export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
       periodStartTimeS: starts ? timeS : trusted.periodStartTimeS,
       periodStartBits: starts ? bits : trusted.periodStartBits,
       periodBits: starts || bits !== rules.limitBits ? bits : trusted.periodBits,
-      ...settledAt(trusted, number, times),
+      settled,
+      settledTimeS,
       workBefore: runs ? trusted.workBefore : trusted.totalDifficulty,
       run: runs ? trusted.run + 1 : 1,
       step,

@@ -23,6 +23,8 @@ export function shownHash(hash: Uint8Array): string {
 
 export class BitcoinHeaderSource {
   readonly #rpc: Pick<JsonRpc, "call">;
+  /** The node's head when it was last asked for: mostly it is still the same. */
+  #newest: RawHeader | undefined;
 
   constructor(rpc: Pick<JsonRpc, "call">) {
     this.#rpc = rpc;
@@ -42,11 +44,14 @@ export class BitcoinHeaderSource {
     const shown = block === "latest" ? await this.#rpc.call("getbestblockhash") : await this.hashAt(block);
     if (shown === undefined) return undefined;
     const hash = hexOf(shown, 32, "getblockhash");
+    if (block === "latest" && this.#newest !== undefined && shownHash(this.#newest.hash) === hash) return this.#newest;
     const number = block === "latest" ? await this.heightOf(hash) : block;
     if (number === undefined) return undefined; // left for another branch in between
     const raw = fromHex(hexOf(await this.#rpc.call("getblockheader", hash, false), HEADER_BYTES, "getblockheader")) as Uint8Array;
     const hashed = shownHash(engine.sha256(engine.sha256(raw))) === hash;
-    return { number, hash: (fromHex(hash) as Uint8Array).reverse(), raw, rebuilt: false, hashed };
+    const header = { number, hash: (fromHex(hash) as Uint8Array).reverse(), raw, rebuilt: false, hashed };
+    if (block === "latest") this.#newest = header;
+    return header;
   }
 
   /** As the node shows it; undefined above its head. */
