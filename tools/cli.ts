@@ -20,9 +20,10 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   inspect: ["prints records readably", () => import("./commands/inspect.js")],
   journal: ["reads the journal in a raw flash image", () => import("./commands/journal.js")],
   collect: ["verifies and stores records, or exports those stored", () => import("./commands/collect.js")],
-  relay: ["carries headers from an Ethereum node to motes", () => import("./commands/relay.js")],
+  relay: ["carries headers from an Ethereum or a Bitcoin node to motes", () => import("./commands/relay.js")],
+  headers: ["verifies a chain's headers as a mote does, and exports checkpoints", () => import("./commands/headers.js")],
   broker: ["a local MQTT broker", () => import("./commands/broker.js")],
-  node: ["a local Ethereum node that seals a Clique chain", () => import("./commands/node.js")],
+  node: ["a local node: Ethereum's Clique, or Bitcoin's regtest", () => import("./commands/node.js")],
   bench: ["what the firmware's work costs, here or on a board", () => import("./commands/bench.js")],
   doctor: ["says what is installed, and what is missing for which use", () => import("./commands/doctor.js")],
 };

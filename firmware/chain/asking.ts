@@ -11,6 +11,8 @@ import type { MinuteBudget } from "./budget.js";
 export const ASK_HEADERS_MAX = 16;
 const TRIES_MAX = 4;
 const FRUITLESS_PER_MINUTE_MAX = 16;
+/** Somewhere above the head: Bitcoin's headers do not say how high. */
+const SOMEWHERE = Number.POSITIVE_INFINITY;
 
 export interface Ask {
   readonly from: number;
@@ -43,6 +45,16 @@ export class Asking {
     this.#tries = 0;
     this.#from = from;
     this.#back = from === undefined ? 0 : Math.max(0, head + 1 - from);
+  }
+
+  /** There is a block that does not say its height; asks go on after the head until an answer ends early (`ended`). */
+  announcedSomewhere(): void {
+    if (this.#target === undefined) this.announced(SOMEWHERE, undefined, 0);
+  }
+
+  /** The relay had less than it was asked for: where no height was announced, that was all. */
+  ended(): void {
+    if (this.#target === SOMEWHERE) this.drop();
   }
 
   /** The head moved on by other means. */

@@ -40,6 +40,12 @@ export interface Trusted {
 
 export const STEP_BYTES_MAX = 255;
 
+/** What became of a batch of headers: the state after the last that was taken, and the step of each. */
+export interface Extension<T extends Trusted> {
+  readonly trusted: T;
+  readonly steps: readonly Uint8Array[];
+}
+
 export interface Consensus<H extends Header = Header, T extends Trusted = Trusted> {
   /** As the checkpoint's `consensus` has it. */
   readonly name: string;
@@ -64,6 +70,11 @@ export interface Consensus<H extends Header = Header, T extends Trusted = Truste
   authenticate(trusted: T, header: H): T | Rejection;
   /** `check`, then `authenticate`. */
   verify(trusted: T, header: H, nowS?: number): T | Rejection;
+  /**
+   * Where many headers together cost less than one by one: `decode` and `verify` of each in turn, up to the first that does
+   * not hold, which is left to the caller. For chains whose checks are all cheap: nothing here is counted as work.
+   */
+  extend?(trusted: T, raws: readonly Uint8Array[], nowS: number | undefined): Extension<T>;
   /** The state after `step`, which a verified header gave on this very state. Refuses what cannot be one. */
   replay(trusted: T, step: Uint8Array): T | Rejection;
 

@@ -129,8 +129,10 @@ export class Follower {
     const outcome = this.#take(header, nowS, this.#unasked);
     const { number } = header;
     const head = this.#head.number;
-    if (number === undefined) return outcome;
-    if (outcome instanceof Rejection) {
+    if (number === undefined) {
+      if (outcome instanceof Rejection ? outcome.code === "work-limit" : outcome.kind === "wanting")
+        this.#asking.announcedSomewhere();
+    } else if (outcome instanceof Rejection) {
       // Its parent is known: what nobody asked for may be too much by now, what is asked for has a budget of its own.
       if (outcome.code === "work-limit") this.#asking.announced(number, number, head);
     } else if (outcome.kind === "wanting")
@@ -153,9 +155,10 @@ export class Follower {
     const ask = this.wanted();
     if (ask === undefined || ask.from !== from) return [new Rejection("answer-unasked", `nobody asked from ${from}`)];
     const outcomes: (Outcome | Rejection)[] = [];
-    let reached = from - 1;
-    let news = false;
-    for (let i = 0; i < raws.length; i += 1) {
+    const together = from === this.#head.number + 1 ? this.#extendTogether(raws.slice(0, ask.count), nowS, outcomes) : 0;
+    let reached = from - 1 + together;
+    let news = together > 0;
+    for (let i = together; i < raws.length; i += 1) {
       const outcome = i < ask.count ? this.#takeAsked(raws[i] as Uint8Array, from + i, nowS) : tooLong(raws.length, ask.count);
       outcomes.push(outcome);
       if (outcome instanceof Rejection) break;
@@ -171,6 +174,7 @@ export class Follower {
     }
     if (reached >= from) this.#asking.reached(reached, news, this.#head.number);
     else this.#asking.unanswered();
+    if (raws.length < ask.count) this.#asking.ended();
     return outcomes;
   }
 
@@ -214,6 +218,17 @@ export class Follower {
     return this.#branch(side.at, steps, parent, header, nowS, budget);
   }
 
+  /** Takes as many children of the head as the consensus takes in one go; answers how many. */
+  #extendTogether(raws: readonly Uint8Array[], nowS: number | undefined, outcomes: (Outcome | Rejection)[]): number {
+    const extension = this.#consensus.extend?.(this.#head, raws, nowS);
+    if (extension === undefined || extension.steps.length === 0) return 0;
+    const { trusted: head, steps } = extension;
+    this.#steps.push(...steps);
+    this.#moveHead(head);
+    for (let i = 0; i < steps.length; i += 1) outcomes.push({ kind: "advanced", head });
+    return steps.length;
+  }
+
   #extend(header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
     const next = this.#authenticate(this.#head, header, nowS, budget);
     if (next instanceof Rejection) return next;
@@ -232,7 +247,7 @@ export class Follower {
     nowS: number | undefined,
     budget: MinuteBudget,
   ): Outcome | Rejection {
-    if (before.length >= REORG_DEPTH_MAX)
+    if (before.length > REORG_DEPTH_MAX)
       return new Rejection("side-too-long", `a branch of ${before.length} blocks that is not heavier`);
     const tip = this.#authenticate(parent, header, nowS, budget);
     if (tip instanceof Rejection) return tip;

@@ -15,6 +15,7 @@ import { measurementsOf } from "../../firmware/record/measurement.js";
 import { decodeRecord, encodeRecord, type RecordFields, TIME_NTP } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { Sht3x } from "../../firmware/sensor/sht3x.js";
+import { type BitcoinInputs, bitcoinCase } from "./bitcoin-case.js";
 
 export interface BenchBoard {
   readonly engine: CryptoEngine;
@@ -30,6 +31,7 @@ export interface BenchBoard {
 /** Made by inputs.ts, by third-party code. */
 export interface BenchInputs {
   readonly clique: { readonly checkpoint: CliqueCheckpoint; readonly headers: readonly string[] };
+  readonly bitcoin: BitcoinInputs;
 }
 
 export interface BenchCase {
@@ -38,6 +40,8 @@ export interface BenchCase {
   readonly runs: number;
   /** How often it may be run at all where it leaves something behind for good. */
   readonly runsMax?: number;
+  /** Of how many of what it is named after one run consists; 1 where absent. */
+  readonly per?: number;
   readonly prepare?: () => void;
   readonly run: () => unknown;
   /** Looks at what `run` gave; throws where it is wrong. Not measured. */
@@ -188,5 +192,11 @@ function cliqueCase(board: BenchBoard, inputs: BenchInputs["clique"]): BenchCase
 
 /** All cases, in the order of the report; each is built when it is asked for, and can then be forgotten. */
 export function benchCases(board: BenchBoard, inputs: BenchInputs): readonly (() => readonly BenchCase[])[] {
-  return [() => cryptoCases(board), () => codecCases(), () => [recordCase(board)], () => [cliqueCase(board, inputs.clique)]];
+  return [
+    () => cryptoCases(board),
+    () => codecCases(),
+    () => [recordCase(board)],
+    () => [cliqueCase(board, inputs.clique)],
+    () => [bitcoinCase(board.engine, inputs.bitcoin)],
+  ];
 }

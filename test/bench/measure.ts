@@ -41,7 +41,7 @@ export function overheadOf(meter: Meter): number {
 }
 
 export async function measure(one: BenchCase, meter: Meter, overhead: number): Promise<Measured> {
-  const { name, runs, prepare, run, check } = one;
+  const { name, runs, per = 1, prepare, run, check } = one;
   const counts: number[] = [];
   for (let i = 0; i < WARM_UPS; i += 1) {
     prepare?.();
@@ -63,8 +63,8 @@ export async function measure(one: BenchCase, meter: Meter, overhead: number): P
   const heapPeakBytes = meter.heapPeakBytes?.();
   return {
     name,
-    [meter.figure]: meter.figure === "instructions" ? mean(counts) : median(counts) * NS_PER_US,
-    ...(meter.collections === undefined ? {} : { collections: Math.round((collected / runs) * 1000) / 1000 }),
+    [meter.figure]: Math.round((meter.figure === "instructions" ? mean(counts) : median(counts) * NS_PER_US) / per),
+    ...(meter.collections === undefined ? {} : { collections: Math.round((collected / runs / per) * 1000) / 1000 }),
     ...(heapPeakBytes === undefined ? {} : { heapPeakBytes }),
   };
 }

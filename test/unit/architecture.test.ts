@@ -17,7 +17,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["bytes"],
   ["codec"],
   ["crypto"],
-  ["record", "chain", "sensor"],
+  ["record", "chain", "proof", "sensor"],
   ["config"],
   ["link"],
   ["timekeeper", "sampler", "readiness", "refusal-log", "pacer"],

@@ -12,9 +12,9 @@ import { digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { Rejection } from "../../firmware/rejection.js";
 import type { KeyFile } from "../crypto/key-file.js";
-import { EthereumRpc, RpcError } from "../ethereum/rpc.js";
 import { BrokerLink } from "../mqtt/link.js";
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
+import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
 import { headStateAt } from "./heads.js";
 import { addressOfTopic, checkRecord, type Fleet } from "./intake.js";
 import { Newest } from "./newest.js";
@@ -65,7 +65,7 @@ export interface CollectorOptions {
 
 export class Collector {
   readonly #options: CollectorOptions;
-  readonly #rpc: EthereumRpc;
+  readonly #rpc: JsonRpc;
   readonly #link: BrokerLink;
   readonly #stop = new AbortController();
   readonly #queue: CheckedRecord[] = [];
@@ -81,7 +81,7 @@ export class Collector {
 
   constructor(options: CollectorOptions) {
     this.#options = options;
-    this.#rpc = new EthereumRpc(options.rpc);
+    this.#rpc = new JsonRpc(options.rpc);
     const { records } = topicsOf(options.prefix ?? "", new Uint8Array(20), options.chain);
     this.#link = new BrokerLink({
       url: options.mqtt,

@@ -9,11 +9,12 @@ import { exportRecords } from "../collector/export.js";
 import { RecordStore } from "../collector/store.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
-import { EthereumRpc } from "../ethereum/rpc.js";
 import { checkUrl, publicUrl, readWords } from "../options.js";
 import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
+import { chainOfNode } from "../rpc/chain.js";
+import { JsonRpc } from "../rpc/json-rpc.js";
 import { CommandError, type Output, plainText, plural, shortHex, UsageError } from "../terminal.js";
 import { checkPrefix, DEFAULT_MQTT, MQTT_SCHEMES, mqttFromEnvironment } from "./relay.js";
 
@@ -137,17 +138,18 @@ async function exportTo(store: RecordStore, path: string): Promise<number> {
 
 /** The node's own chain, asked until it answers. */
 async function chainOf(url: string, told: Promise<void>, output: Output): Promise<string | undefined> {
-  const rpc = new EthereumRpc(url);
+  const rpc = new JsonRpc(url);
   const backoff = new Backoff(NODE_RETRY);
   const end = new AbortController();
   void told.then(() => end.abort());
   for (let attempt = 0; !end.signal.aborted; attempt += 1) {
     try {
-      const id = Number(await rpc.call("eth_chainId"));
-      if (Number.isSafeInteger(id) && id > 0) return `eip155:${id}`;
-      throw new Error("the node gave no chain id");
+      return await chainOfNode(rpc);
     } catch (error) {
-      if (attempt === 0) output.error(`chainmote collect: waiting for the node: ${plainText((error as Error).message)}`);
+      if (attempt === 0)
+        output.error(
+          `chainmote collect: waiting for the node: ${plainText(error instanceof Error ? error.message : String(error))}`,
+        );
       await pause(backoff.next(), end.signal);
     }
   }

@@ -1,31 +1,44 @@
-// chainmote node: a local Ethereum node that seals a Clique chain of its own.
+// chainmote node: a local node with a chain of its own: Ethereum's Clique, or Bitcoin's regtest.
 
 import { join } from "node:path";
-import { EthereumNode } from "../node/ethereum.js";
 import { readWords } from "../options.js";
 import { untilTold } from "../processes/end.js";
-import type { Output } from "../terminal.js";
+import { LOCAL_CHAINS, openLocalChain } from "../start/local-chain.js";
+import { type Output, UsageError } from "../terminal.js";
 
-export const usage = `chainmote node [--data DIR] [--period S] [--json]
+export const usage = `chainmote node [--chain clique|bitcoin] [--data DIR] [--period S] [--json]
 
-A real Ethereum node (@ethereumjs/client) on 127.0.0.1, one Clique signer; a second start continues the chain.
+A real node on 127.0.0.1 that makes a chain by itself; a second start continues it.
 
-  --data DIR   its folder (default .chainmote/node)
-  --period S   seconds between blocks, 1 to 60 (default 1; a chain keeps its own)
+  --chain NAME clique: @ethereumjs/client, one signer (the default); bitcoin: bcoin, regtest, without a password
+  --data DIR   its folder (default .chainmote/node, for bitcoin .chainmote/bitcoin/node)
+  --period S   seconds between blocks, 1 to 60 (default 1; a Clique chain keeps its own)
   --json       prints {"event":"listening","rpc":…,"chain":…}`;
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, { data: { type: "string" }, period: { type: "string" }, json: { type: "boolean" } });
+  const options = readWords(words, {
+    chain: { type: "string" },
+    data: { type: "string" },
+    period: { type: "string" },
+    json: { type: "boolean" },
+  });
+  const named = options.text("chain") ?? "clique";
+  const name = LOCAL_CHAINS.find((known) => known === named);
+  if (name === undefined) throw new UsageError(`--chain takes ${LOCAL_CHAINS.join(" or ")}`);
   const periodS = options.number("period", 1, 60) ?? 1;
-  const directory = options.text("data") ?? join(".chainmote", "node");
-  const node = await EthereumNode.start({
-    directory,
+  const own = name === "clique" ? join(".chainmote", "node") : join(".chainmote", name, "node");
+  const node = await openLocalChain(name, {
+    directory: options.text("data") ?? own,
     periodS,
     onEnd: (end) => output.error(`chainmote node: it ended (${end.signal ?? end.code}), starts again in ${end.restartMs} ms`),
   });
-  const { url: rpc, chain } = node;
-  output.line(options.has("json") ? JSON.stringify({ event: "listening", rpc, chain }) : `node: ${rpc}, chain ${chain}`);
-  await untilTold();
-  await node.stop();
+  try {
+    await node.ready();
+    const { url: rpc, chain } = node;
+    output.line(options.has("json") ? JSON.stringify({ event: "listening", rpc, chain }) : `node: ${rpc}, chain ${chain}`);
+    await untilTold();
+  } finally {
+    await node.stop();
+  }
   return 0;
 }

@@ -1,4 +1,4 @@
-// chainmote relay: carries raw headers from an Ethereum node to motes.
+// chainmote relay: carries raw headers from an Ethereum or a Bitcoin node to motes.
 
 import { checkUrl, publicUrl, readWords } from "../options.js";
 import { untilTold } from "../processes/end.js";
@@ -7,9 +7,9 @@ import { type Output, plainText, UsageError } from "../terminal.js";
 
 export const usage = `chainmote relay --rpc URL [--mqtt URL] [--prefix P/] [--chain ID] [--json] [--verbose]
 
-Publishes the newest header of an Ethereum node, retained, and answers motes that ask for others.
+Publishes the newest header of an Ethereum or a Bitcoin node, retained, and answers motes that ask for others.
 
-  --rpc URL     JSON-RPC of the node, http(s)://…
+  --rpc URL     JSON-RPC of the node, http(s)://… (Bitcoin Core: http://user:password@host:port)
   --mqtt URL    broker, mqtt(s)://user:password@host:port (or MQTT_URL; default mqtt://127.0.0.1:1883)
   --prefix P/   put before every topic
   --chain ID    CAIP-2; asked of the node where absent

@@ -1,7 +1,7 @@
 // chainmote start: the whole system on this machine, in one command.
 
 import { mkdirSync } from "node:fs";
-import { relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engine/engines.js";
 import { version } from "../cli.js";
 import { publicUrl, readWords } from "../options.js";
@@ -10,6 +10,7 @@ import { BoundedLog } from "../processes/bounded-log.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
 import { builtEngine, engineWish } from "../start/engine-choice.js";
+import { LOCAL_CHAINS } from "../start/local-chain.js";
 import { DEFAULT_DATA, layoutOf } from "../start/project.js";
 import { Screen } from "../start/screen.js";
 import { type Fact, System } from "../start/system.js";
@@ -17,13 +18,16 @@ import { Tally } from "../start/tally.js";
 import { CommandError, count, type Output, plural, UsageError } from "../terminal.js";
 import { checkPrefix, mqttFromEnvironment } from "./relay.js";
 
-export const usage = `chainmote start [--records N] [--boards M] [--data DIR] [--engine NAME] [--board NAME] [--json] [--verbose]
+export const usage = `chainmote start [--records N] [--boards M] [--chain NAME] [--data DIR] [--engine NAME] [--board NAME]
+                [--json] [--verbose]
 
-Runs an Ethereum node, a broker, a relay, a collector and simulated boards on this machine, until Ctrl-C.
+Runs a node, a broker, a relay, a collector and simulated boards on this machine, until Ctrl-C.
 
   --records N    end once N records are stored and verified
   --boards M     1 to 64 boards (default 1)
-  --data DIR     where everything is kept (default .chainmote in the project); a second start goes on from there
+  --chain NAME   what the node makes and the boards follow: clique (Ethereum, the default) or bitcoin (regtest)
+  --data DIR     where everything is kept (default .chainmote in the project, .chainmote/bitcoin for that
+                 chain); a second start goes on from there
   --export FILE  write the records there when ending (default records.cborseq in the data folder)
   --engine NAME  where the firmware runs: node (default), xs (the real engine, 32-bit, in a board's memory) or
                  rv32 (the same on an emulated RISC-V microcontroller)
@@ -51,6 +55,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const options = readWords(words, {
     records: { type: "string" },
     boards: { type: "string" },
+    chain: { type: "string" },
     data: { type: "string" },
     export: { type: "string" },
     engine: { type: "string" },
@@ -67,11 +72,13 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const periodS = options.number("period", 1, 60) ?? 1;
   const sampleMs = options.number("sample", 50, 86_400_000) ?? SAMPLE_MS;
   const wish = engineWish(options);
+  const chain = LOCAL_CHAINS.find((name) => name === (options.text("chain") ?? "clique"));
+  if (chain === undefined) throw new UsageError(`--chain takes ${LOCAL_CHAINS.join(" or ")}`);
   const prefix = checkPrefix(options.text("prefix"));
   const mqtt = mqttFromEnvironment();
   if (mqtt !== undefined && !mqtt.startsWith("mqtt:"))
     throw new UsageError("MQTT_URL takes mqtt:// here: the boards' configuration would need the broker's CA");
-  const data = resolve(options.text("data") ?? DEFAULT_DATA);
+  const data = resolve(options.text("data") ?? (chain === "clique" ? DEFAULT_DATA : join(DEFAULT_DATA, chain)));
   const layout = layoutOf(data);
   const exportPath = resolve(options.text("export") ?? layout.records);
 
@@ -97,7 +104,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       () => isTold,
     );
     const system = new System({
-      ...{ layout, boards, periodS, sampleMs, prefix, exportPath },
+      ...{ layout, chain, boards, periodS, sampleMs, prefix, exportPath },
       ...(engine === undefined ? {} : { engine }),
       ...(mqtt === undefined ? {} : { mqtt }),
       ...(records === undefined ? {} : { recordsMax: () => records - tally.done }),
@@ -133,7 +140,7 @@ function showFact(fact: Fact, screen: Screen): void {
   const { part, ...fields } = fact;
   const event = { event: part, ...fields };
   if (fact.part === "broker") screen.fact(part, publicUrl(fact.url), { event: part, url: publicUrl(fact.url) });
-  else if (fact.part === "node") screen.fact(part, `${fact.rpc}, seals ${fact.chain} (Clique)`, event);
+  else if (fact.part === "node") screen.fact(part, `${fact.rpc}, ${fact.about}`, event);
   else screen.fact(part, fact.part === "collector" ? fact.address : `registry ${fact.registry}`, event);
 }
 

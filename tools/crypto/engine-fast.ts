@@ -5,7 +5,7 @@
 // Promises: byte for byte what the reference engine answers, for good input and for bad (test/unit/crypto).
 // Never: sees a private key, needs a compiler or an install script, throws on input. Variable-time: public values only.
 
-import { createHash, createHmac } from "node:crypto";
+import { createHash, createHmac, hash as oneShot } from "node:crypto";
 // The module itself and not the package's root, which loads a whole virtual machine and takes six times as long.
 import { instantiateSecp256k1 } from "@bitauth/libauth/build/lib/crypto/secp256k1.js";
 import { createKeccak } from "hash-wasm";
@@ -21,6 +21,8 @@ export const fastEngine: CryptoEngine = Object.freeze({
   name: "fast",
 
   sha256(...parts: readonly Uint8Array[]): Uint8Array {
+    // One part is by far the most frequent case, and takes a third less in one call.
+    if (parts.length === 1) return plain(oneShot("sha256", parts[0] as Uint8Array, "buffer"));
     const hash = createHash("sha256");
     for (const part of parts) hash.update(part);
     return plain(hash.digest());
@@ -55,9 +57,9 @@ export const fastEngine: CryptoEngine = Object.freeze({
   }),
 });
 
-/** A view of the same bytes that is no Buffer, whose methods differ (slice shares memory). */
+/** The same bytes in an array of their own that is no Buffer, whose methods differ (slice shares memory). */
 function plain(bytes: Buffer): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length).slice();
+  return new Uint8Array(bytes);
 }
 
 function isBytes(value: unknown, length: number): value is Uint8Array {

@@ -1,4 +1,4 @@
-// The relay: carries raw headers from an Ethereum node (JSON-RPC) to motes (MQTT). Motes trust it in nothing.
+// The relay: carries raw headers from an Ethereum or a Bitcoin node (JSON-RPC) to motes (MQTT). Motes trust it in nothing.
 //
 // Promises: the newest header is retained on `chains/<id>/head`; a request is answered with consecutive raw headers, at
 // most what it asks for, what fits its `bytesMax`, and what its mote has left (token bucket); node and broker may go
@@ -17,10 +17,11 @@ import {
   topicsOf,
 } from "../../firmware/link/wire.js";
 import { Rejection } from "../../firmware/rejection.js";
-import { HeaderSource, type RawHeader } from "../ethereum/raw-header.js";
-import { EthereumRpc, RpcError } from "../ethereum/rpc.js";
+import type { RawHeader } from "../ethereum/raw-header.js";
 import { BrokerLink } from "../mqtt/link.js";
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
+import { chainOfNode, headersOf, isBitcoin, type RawHeaders } from "../rpc/chain.js";
+import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
 import { type BucketLimits, Buckets, TokenBucket } from "./token-bucket.js";
 
 const POLL_MS = 250;
@@ -58,8 +59,7 @@ export interface RelayOptions {
 }
 
 export class Relay {
-  readonly #rpc: EthereumRpc;
-  readonly #source: HeaderSource;
+  readonly #rpc: JsonRpc;
   readonly #options: RelayOptions;
   readonly #stop = new AbortController();
   readonly #requests: HeaderRequest[] = [];
@@ -68,6 +68,7 @@ export class Relay {
   readonly #cache = new Map<number, RawHeader>();
   readonly #running: Promise<void>;
   #link: BrokerLink | undefined;
+  #source: RawHeaders | undefined;
   #chain = "";
   #head: RawHeader | undefined;
   #published = "";
@@ -76,8 +77,7 @@ export class Relay {
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    this.#rpc = new EthereumRpc(options.rpc);
-    this.#source = new HeaderSource(this.#rpc);
+    this.#rpc = new JsonRpc(options.rpc);
     this.#running = this.#run();
   }
 
@@ -100,7 +100,7 @@ export class Relay {
     const backoff = new Backoff(NODE_RETRY);
     while (!this.#stop.signal.aborted) {
       try {
-        if (this.#chain === "") this.#begin(await this.#chainOfNode());
+        if (this.#chain === "") this.#begin(this.#options.chain ?? (await chainOfNode(this.#rpc)));
         await this.#follow();
         if (this.#nodeLost) this.#emit({ event: "connected", to: "node" });
         this.#nodeLost = false;
@@ -116,16 +116,9 @@ export class Relay {
     }
   }
 
-  async #chainOfNode(): Promise<string> {
-    if (this.#options.chain !== undefined) return this.#options.chain;
-    const id = await this.#rpc.call("eth_chainId");
-    const number = typeof id === "string" ? Number(id) : Number.NaN;
-    if (!Number.isSafeInteger(number) || number < 1) throw new Rejection("chain-malformed", "the node gave no chain id");
-    return `eip155:${number}`;
-  }
-
   #begin(chain: string): void {
     this.#chain = chain;
+    this.#source = headersOf(this.#rpc, chain);
     this.#link = new BrokerLink({
       url: this.#options.mqtt,
       clientId: this.#options.clientId ?? `chainmote-relay-${process.pid}`,
@@ -140,7 +133,7 @@ export class Relay {
   }
 
   async #follow(): Promise<void> {
-    const head = await this.#source.header("latest");
+    const head = await this.#source?.header("latest");
     if (head === undefined) return;
     const hash = toHex(head.hash);
     if (this.#head === undefined || toHex(this.#head.hash) !== hash) {
@@ -148,7 +141,9 @@ export class Relay {
       this.#head = head;
       this.#emit({ event: "head", number: head.number, hash: `0x${hash}`, rebuilt: head.rebuilt });
       if (!head.hashed) {
-        const detail = `keccak256 of the ${head.rebuilt ? "rebuilt" : "given"} header is not the block's hash 0x${hash}`;
+        const detail = isBitcoin(this.#chain)
+          ? `the given header does not hash to 0x${hash}`
+          : `keccak256 of the ${head.rebuilt ? "rebuilt" : "given"} header is not the block's hash 0x${hash}`;
         this.#emit({ event: "hash-differs", number: head.number, detail });
       }
     }
@@ -223,7 +218,7 @@ export class Relay {
     if (number > headNumber) return undefined;
     const kept = this.#cache.get(number);
     if (kept !== undefined) return kept;
-    const header = await this.#source.header(number);
+    const header = await this.#source?.header(number);
     if (header !== undefined && number + CACHE_DEPTH <= headNumber) {
       this.#cache.set(number, header);
       if (this.#cache.size > CACHE_HEADERS_MAX) this.#cache.delete(this.#cache.keys().next().value as number);

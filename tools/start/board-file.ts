@@ -7,11 +7,11 @@ import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
-import type { CliqueCheckpoint } from "../../firmware/chain/clique-checkpoint.js";
 import type { Fleet } from "../collector/intake.js";
 
 export interface BoardSettings {
-  readonly checkpoint: CliqueCheckpoint;
+  /** As the chain's consensus reads it. */
+  readonly checkpoint: object;
   readonly fleet: Fleet;
   /** Address of the collector's key, 20 bytes. */
   readonly collector: Uint8Array;

@@ -1,4 +1,4 @@
-// The whole system on loopback: an Ethereum node, a broker, a time server, a relay, a collector and simulated boards.
+// The whole system on loopback: a node of a chain, a broker, a time server, a relay, a collector and simulated boards.
 //
 // Promises: the parts come up in the order in which they need each other; a child that ends by itself is started again,
 // and that is told; `stop` ends all of them, boards first, so that nothing is on its way any more, and leaves no process.
@@ -7,24 +7,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { RLP } from "@ethereumjs/rlp";
-import { fromHex, toHex } from "../../firmware/bytes.js";
-import { type CliqueCheckpoint, cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
-import { Rejection } from "../../firmware/rejection.js";
+import { toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
 import { spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
-import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
-import { HeaderSource } from "../ethereum/raw-header.js";
 import { LocalBroker } from "../mqtt/broker.js";
-import { EthereumNode } from "../node/ethereum.js";
 import { BoundedLog, eachLine } from "../processes/bounded-log.js";
 import { type ChildEnd, type Running, runningChild, Supervisor } from "../processes/supervisor.js";
 import { Relay } from "../relay/relay.js";
 import { CommandError } from "../terminal.js";
 import { writeBoardFile } from "./board-file.js";
+import { type LocalChain, type LocalChainName, openLocalChain } from "./local-chain.js";
 import { COMMAND, type Layout, TIED } from "./project.js";
 import type { SystemEvent } from "./screen.js";
 
@@ -35,6 +30,8 @@ const LINE_BYTES_MAX = 16_384;
 
 export interface SystemOptions {
   readonly layout: Layout;
+  /** Which chain the node makes and the boards follow. */
+  readonly chain: LocalChainName;
   readonly boards: number;
   readonly periodS: number;
   readonly sampleMs: number;
@@ -53,7 +50,7 @@ export interface SystemOptions {
 /** What a person wants to know of a part that has come up. */
 export type Fact =
   | { readonly part: "broker"; readonly url: string }
-  | { readonly part: "node"; readonly rpc: string; readonly chain: string }
+  | { readonly part: "node"; readonly rpc: string; readonly chain: string; readonly about: string }
   | { readonly part: "collector"; readonly address: string }
   | { readonly part: "fleet"; readonly registry: string; readonly chain: string };
 
@@ -79,20 +76,20 @@ export class System {
   }
 
   async #start(onFact: (fact: Fact) => void): Promise<void> {
-    const { layout, periodS, prefix, boards, sampleMs } = this.#options;
+    const { layout, chain, periodS, prefix, boards, sampleMs } = this.#options;
     const onEnd = (end: ChildEnd): void => this.#ended("node", end);
-    const node = await EthereumNode.open({ directory: layout.node, periodS, onEnd });
+    const node = await openLocalChain(chain, { directory: layout.node, periodS, onEnd });
     await this.#begun(() => node.stop());
     const sntp = await SntpServer.start();
     await this.#begun(() => sntp.close());
     const mqtt = await this.#broker();
     onFact({ part: "broker", url: mqtt });
     const key = KeyFile.openOrCreate(join(layout.collector, "collector.key"));
-    const fleet = { registry: firstContractOf(node.signer), chain: node.chain };
+    const fleet = { registry: node.registry, chain: node.chain };
     const collecting = this.#startCollector(node, mqtt, fleet).then(() =>
       onFact({ part: "collector", address: `0x${toHex(key.address)}` }),
     );
-    const sealing = node.ready().then(() => onFact({ part: "node", rpc: node.url, chain: node.chain }));
+    const sealing = node.ready().then(() => onFact({ part: "node", rpc: node.url, chain: node.chain, about: node.about }));
     await Promise.all([sealing, collecting]);
     const relay = new Relay({
       rpc: () => node.url,
@@ -104,7 +101,7 @@ export class System {
     });
     await this.#begun(() => relay.close());
     onFact({ part: "fleet", registry: `0x${toHex(fleet.registry)}`, chain: fleet.chain });
-    const checkpoint = await this.#checkpoint(node);
+    const checkpoint = await node.checkpoint();
     if (this.#stopping) return;
     const settings = { checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint, sampleMs };
     for (let number = 1; number <= boards; number += 1) this.#startBoard(number, settings);
@@ -139,18 +136,8 @@ export class System {
     return broker.url;
   }
 
-  async #checkpoint(node: EthereumNode): Promise<CliqueCheckpoint> {
-    const genesis = await new HeaderSource(node.rpc).header(0);
-    if (genesis === undefined) throw new CommandError("the Ethereum node has no genesis block");
-    const { period, epoch } = node.genesis.config.clique;
-    const rules = { chain: node.chain, periodS: period, epoch, londonBlock: 0 };
-    const checkpoint = cliqueCheckpointFromGenesis(engine, genesis.raw, rules);
-    if (checkpoint instanceof Rejection) throw new CommandError(`the genesis block is no checkpoint: ${checkpoint.detail}`);
-    return checkpoint;
-  }
-
   /** Resolves once the collector is connected to the broker. */
-  #startCollector(node: EthereumNode, mqtt: string, fleet: Fleet): Promise<void> {
+  #startCollector(node: LocalChain, mqtt: string, fleet: Fleet): Promise<void> {
     const { layout, prefix, exportPath, recordsMax } = this.#options;
     mkdirSync(layout.collector, { recursive: true, mode: 0o700 });
     let lastWords = "";
@@ -261,11 +248,4 @@ function parseEvent(line: string): SystemEvent | undefined {
     return undefined; // a line of text
   }
   return undefined;
-}
-
-/** Where the signer's first contract will be (Yellow Paper §7): the registry of this system's fleet. */
-function firstContractOf(signer: string): Uint8Array {
-  const sender = fromHex(signer);
-  if (sender instanceof Rejection) throw new Error("a signer that is no address");
-  return engine.keccak256(RLP.encode([sender, new Uint8Array(0)])).slice(12);
 }

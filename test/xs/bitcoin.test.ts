@@ -1,0 +1,47 @@
+// A mote's memory while it follows Bitcoin: 10,000 headers on the engine, in the memory of an ESP32-C3.
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { buildHost } from "../../host-sim/xs/build.js";
+import { gatherModules, packImage } from "../../host-sim/xs/image.js";
+import { CREATIONS } from "../../host-sim/xs/presets.js";
+import { runImage } from "../../host-sim/xs/run.js";
+
+/** What a follower, its window of 16 blocks and the headers under way may hold: a third of the runtime's 57,344 bytes. */
+const HELD_BYTES_MAX = 16 * 1024;
+/** By which the heap may differ from one report to another: the persisted state is written after so many blocks, not with each. */
+const DRIFT_BYTES_MAX = 1024;
+
+interface Line {
+  number: number;
+  head: number;
+  work: string;
+  heldBytes: number;
+  peakBytes: number;
+}
+
+const test = suite("Bitcoin on m32");
+const built = await buildHost("m32");
+if ("missing" in built) {
+  console.log(built.missing);
+  test.skip("10,000 headers", () => {});
+} else
+  test("10,000 headers leave the heap flat, and its peak where it was", async () => {
+    const program = { entry: "test/xs/guest/bitcoin.ts", preload: ["firmware/*"] };
+    const image = packImage(await gatherModules(program), program, { creation: CREATIONS.esp32c3, keysInGuest: true, seed: 1 });
+    const report = await runImage(built, image, { timeoutMs: 300_000 });
+    assert.equal([report.code, report.reason], [0, "ended"]);
+    assert.is(report.lines[0], '{"wrong":[]}');
+    const lines = report.lines.slice(1).map((line) => JSON.parse(line) as Line);
+    assert.equal(
+      lines.map(({ head }) => head),
+      [2000, 4000, 6000, 8000, 10_000],
+    );
+    assert.is(lines[4]?.work, String(2 * 10_001));
+    const held = lines.map(({ heldBytes }) => heldBytes);
+    assert.ok(Math.max(...held) - Math.min(...held) <= DRIFT_BYTES_MAX, `held after each 2,000: ${held.join(", ")} bytes`);
+    assert.ok(Math.max(...held) <= HELD_BYTES_MAX, `${Math.max(...held)} bytes held`);
+    const peaks = lines.map(({ peakBytes }) => peakBytes);
+    assert.is(new Set(peaks.slice(1)).size, 1, `the peak goes on growing: ${peaks.join(", ")} bytes`);
+  });
+test.run();

@@ -1,0 +1,82 @@
+// A mote's checkpoint of a Clique chain, out of a running node and the chain's rules.
+//
+// Promises: the signers are those of an epoch block, whose list its own seal binds; recent signers are recovered here from the seals of
+// the blocks before it. Whoever exports a checkpoint trusts the node for the hash that it starts from: compare it with another source.
+// Never: guesses a period, an epoch or a fork.
+
+import { toHex } from "../../firmware/bytes.js";
+import { gasOf, recoverSigner, SEAL_BYTES, VANITY_BYTES } from "../../firmware/chain/clique.js";
+import { type CliqueCheckpoint, cliqueCheckpointFromGenesis, openClique } from "../../firmware/chain/clique-checkpoint.js";
+import { ADDRESS_BYTES, recentsKept } from "../../firmware/chain/clique-state.js";
+import type { BaseFeeRule } from "../../firmware/chain/gas.js";
+import { decodeHeader, type EthereumHeader } from "../../firmware/chain/header.js";
+import { Rejection } from "../../firmware/rejection.js";
+import { engine } from "../crypto/engine.js";
+import { HeaderSource } from "../ethereum/raw-header.js";
+import { chainOfNode } from "../rpc/chain.js";
+import type { JsonRpc } from "../rpc/json-rpc.js";
+
+/** What the genesis file says and a header does not. */
+export interface CliqueGiven {
+  readonly periodS: number;
+  readonly epoch: number;
+  readonly londonBlock?: number;
+  readonly baseFeeRule?: BaseFeeRule;
+}
+
+/**
+ * The checkpoint at the newest epoch block at or below `number`.
+ * @throws RpcError where the node cannot be reached; Rejection where what it gives does not hold
+ */
+export async function exportCliqueCheckpoint(rpc: JsonRpc, given: CliqueGiven, number?: number): Promise<CliqueCheckpoint> {
+  const source = new HeaderSource(rpc);
+  const chain = await chainOfNode(rpc);
+  const head = number ?? (await headerAt(source, "latest")).number;
+  const at = head - (head % given.epoch);
+  const genesis = await headerAt(source, 0);
+  if (at === 0) return sure(cliqueCheckpointFromGenesis(engine, genesis.raw, { chain, ...given }));
+  const header = await headerAt(source, at);
+  const { extraData } = header;
+  const list = extraData.subarray(VANITY_BYTES, Math.max(VANITY_BYTES, extraData.length - SEAL_BYTES));
+  const signers = Array.from({ length: list.length / ADDRESS_BYTES }, (_, i) =>
+    hex(list.subarray(i * ADDRESS_BYTES, (i + 1) * ADDRESS_BYTES)),
+  );
+  const recents: Record<string, string> = {};
+  let child: EthereumHeader | undefined;
+  for (let height = at; height > Math.max(0, at - recentsKept(signers.length)); height -= 1) {
+    const block = height === at ? header : await headerAt(source, height);
+    if (child !== undefined && hex(child.parentHash) !== hex(block.hash))
+      throw new Rejection("parent-wrong", `block ${height} of the node does not fit; the chain may have changed just now`);
+    recents[String(height)] = hex(sure(recoverSigner(engine, block)));
+    child = block;
+  }
+  const { gasLimit, gasUsed, baseFee } = gasOf(header);
+  const checkpoint: CliqueCheckpoint = {
+    ...{ chain, consensus: "clique", genesisHash: hex(genesis.hash), ...given },
+    ...{ number: at, hash: hex(header.hash), timeS: header.timeS, signers, recents, votes: [] },
+    ...{ gasLimit: quantity(gasLimit), gasUsed: quantity(gasUsed) },
+    ...(baseFee === undefined ? {} : { baseFee: quantity(baseFee) }),
+  };
+  sure(openClique(engine, checkpoint));
+  return checkpoint;
+}
+
+async function headerAt(source: HeaderSource, block: number | "latest"): Promise<EthereumHeader> {
+  const given = await source.header(block);
+  if (given === undefined) throw new Rejection("block-absent", `the node has no block ${block}`);
+  if (!given.hashed) throw new Rejection("hash-differs", `block ${given.number}: its header does not hash to what the node says`);
+  return sure(decodeHeader(engine, given.raw));
+}
+
+function sure<T>(value: T | Rejection): T {
+  if (value instanceof Rejection) throw value;
+  return value;
+}
+
+function hex(bytes: Uint8Array): string {
+  return `0x${toHex(bytes)}`;
+}
+
+function quantity(value: bigint): string {
+  return `0x${value.toString(16)}`;
+}

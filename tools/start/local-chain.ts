@@ -1,0 +1,99 @@
+// The chain that `chainmote start` runs on this machine: one node, and what a mote's configuration takes from it.
+//
+// Promises: whatever the chain, the parts that follow it see the same few things. The checkpoint is the genesis block's, since it is
+// this machine's own chain. The registry only tells fleets apart: a contract's address where there are contracts.
+
+import { RLP } from "@ethereumjs/rlp";
+import { fromHex } from "../../firmware/bytes.js";
+import { type BitcoinCheckpoint, bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin-checkpoint.js";
+import { bitcoinNetwork } from "../../firmware/chain/bitcoin-rules.js";
+import { type CliqueCheckpoint, cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
+import { Rejection } from "../../firmware/rejection.js";
+import { BitcoinHeaderSource } from "../bitcoin/raw-header.js";
+import { engine } from "../crypto/engine.js";
+import { HeaderSource } from "../ethereum/raw-header.js";
+import { BitcoinNode } from "../node/bitcoin.js";
+import { EthereumNode } from "../node/ethereum.js";
+import type { ChildEnd } from "../processes/supervisor.js";
+import { CommandError } from "../terminal.js";
+
+export type LocalChainName = "clique" | "bitcoin";
+export const LOCAL_CHAINS: readonly LocalChainName[] = ["clique", "bitcoin"];
+
+export interface LocalChain {
+  /** CAIP-2. */
+  readonly chain: string;
+  /** Of the node's JSON-RPC; may change when the node starts again. */
+  readonly url: string;
+  /** For a person. */
+  readonly about: string;
+  /** 20 bytes that name the fleet on this chain. */
+  readonly registry: Uint8Array;
+  ready(): Promise<void>;
+  stop(): Promise<void>;
+  checkpoint(): Promise<CliqueCheckpoint | BitcoinCheckpoint>;
+}
+
+export interface LocalChainOptions {
+  readonly directory: string;
+  readonly periodS: number;
+  readonly onEnd: (end: ChildEnd) => void;
+}
+
+/** Opens the folder and begins to start the node. */
+export function openLocalChain(name: LocalChainName, options: LocalChainOptions): Promise<LocalChain> {
+  return name === "bitcoin" ? openBitcoin(options) : openClique(options);
+}
+
+async function openClique(options: LocalChainOptions): Promise<LocalChain> {
+  const node = await EthereumNode.open(options);
+  return {
+    chain: node.chain,
+    get url() {
+      return node.url;
+    },
+    about: `seals ${node.chain} (Clique)`,
+    registry: firstContractOf(node.signer),
+    ready: () => node.ready(),
+    stop: () => node.stop(),
+    async checkpoint() {
+      const genesis = await new HeaderSource(node.rpc).header(0);
+      if (genesis === undefined) throw new CommandError("the Ethereum node has no genesis block");
+      const { period, epoch } = node.genesis.config.clique;
+      const rules = { chain: node.chain, periodS: period, epoch, londonBlock: 0 };
+      return sure(cliqueCheckpointFromGenesis(engine, genesis.raw, rules));
+    },
+  };
+}
+
+async function openBitcoin(options: LocalChainOptions): Promise<LocalChain> {
+  const node = await BitcoinNode.open(options);
+  return {
+    chain: node.chain,
+    get url() {
+      return node.url;
+    },
+    about: `mines ${node.chain} (Bitcoin, regtest)`,
+    registry: node.token,
+    ready: () => node.ready(),
+    stop: () => node.stop(),
+    async checkpoint() {
+      const genesis = await new BitcoinHeaderSource(node.rpc).header(0);
+      const rules = bitcoinNetwork(node.chain);
+      if (genesis === undefined || rules === undefined) throw new CommandError("the Bitcoin node has no genesis block");
+      return sure(bitcoinCheckpointFromGenesis(engine, rules, genesis.raw));
+    },
+  };
+}
+
+function sure<T>(checkpoint: T | Rejection): T {
+  if (checkpoint instanceof Rejection) throw new CommandError(`the genesis block is no checkpoint: ${checkpoint.detail}`);
+  return checkpoint;
+}
+
+/** Where the signer's first contract will be (Yellow Paper §7): the registry of this system's fleet. */
+function firstContractOf(signer: string): Uint8Array {
+  const sender = fromHex(signer);
+  if (sender instanceof Rejection) throw new Error("a signer that is no address");
+  return engine.keccak256(RLP.encode([sender, new Uint8Array(0)])).slice(12);
+}
