@@ -4,6 +4,7 @@
 
 import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
+import { isBftName, openBft } from "./bft-checkpoint.js";
 import { openClique } from "./clique-checkpoint.js";
 import type { Consensus } from "./consensus.js";
 
@@ -12,5 +13,9 @@ export function openChain(engine: CryptoEngine, json: unknown): Consensus | Reje
   if (typeof json !== "object" || json === null) return new Rejection("checkpoint-invalid", "the checkpoint: expected an object");
   const name = (json as Readonly<Record<string, unknown>>).consensus;
   if (name === "clique") return openClique(engine, json);
-  return new Rejection("consensus-unsupported", `consensus: expected "clique", found ${JSON.stringify(name) ?? "nothing"}`);
+  if (isBftName(name)) return openBft(engine, json);
+  return new Rejection(
+    "consensus-unsupported",
+    `consensus: expected "clique", "ibft", "ibft2" or "qbft", found ${JSON.stringify(name) ?? "nothing"}`,
+  );
 }

@@ -40,6 +40,12 @@ export interface Trusted {
 
 export const STEP_BYTES_MAX = 255;
 
+/** The headers that a jump needs: `count` of them from height `from` on. */
+export interface Landing {
+  readonly from: number;
+  readonly count: number;
+}
+
 export interface Consensus<H extends Header = Header, T extends Trusted = Trusted> {
   /** As the checkpoint's `consensus` has it. */
   readonly name: string;
@@ -64,8 +70,24 @@ export interface Consensus<H extends Header = Header, T extends Trusted = Truste
   authenticate(trusted: T, header: H): T | Rejection;
   /** `check`, then `authenticate`. */
   verify(trusted: T, header: H, nowS?: number): T | Rejection;
+  /** How many signatures `authenticate` checks; 1 where absent. */
+  signatures?(header: H): number;
   /** The state after `step`, which a verified header gave on this very state. Refuses what cannot be one. */
   replay(trusted: T, step: Uint8Array): T | Rejection;
+
+  /** Whether a block that is verified can never be left: two at one height are then evidence of a fork. */
+  readonly isFinal?: boolean;
+  /** With no new block for so long, in seconds, something is wrong; undefined where the consensus cannot tell. */
+  readonly staleAfterS?: number;
+  /** Which headers a jump towards block `target` needs; undefined where there is none that comes nearer. */
+  landing?(trusted: T, target: number): Landing | undefined;
+  /** The state after the last of `headers`, without those between. Absent where a chain has to be walked. */
+  skip?(trusted: T, headers: readonly H[], nowS: number | undefined): T | Rejection;
+  /**
+   * Whether `header`, at or below the trusted height, is sealed so well that the chain has forked if it is another block:
+   * undefined where it is. For chains that are final.
+   */
+  contradicts?(trusted: T, header: H, nowS: number | undefined): Rejection | undefined;
 
   serialize(trusted: T): Uint8Array;
   /** Strict: `serialize(deserialize(x))` is `x`. */
