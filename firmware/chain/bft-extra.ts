@@ -5,7 +5,7 @@
 // came and never encoded anew, so that two encodings of one block cannot hash alike. Seals are read, not judged.
 //
 // Codes: extra-data-malformed, vanity-width, validators-malformed, validators-too-many, vote-malformed, round-malformed,
-// seals-too-many, seal-malformed, and those of the RLP decoder.
+// seal-malformed, and those of the RLP decoder. The length of a header bounds its seals.
 
 import { concat, readUint } from "../bytes.js";
 import { listPrefix, RlpCursor } from "../codec/rlp.js";
@@ -177,7 +177,6 @@ function sealList(bytes: Uint8Array, items: RlpCursor): Uint8Array[] {
   const cursor = new RlpCursor(bytes, items.start, items.end);
   const seals: Uint8Array[] = [];
   while (!cursor.atEnd) {
-    if (seals.length === VALIDATORS_MAX) throw new Rejection("seals-too-many", `more than ${VALIDATORS_MAX}`);
     cursor.next();
     const seal = cursor.view();
     if (cursor.isList || seal.length !== SEAL_BYTES)

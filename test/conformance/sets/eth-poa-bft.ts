@@ -13,6 +13,7 @@ import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { encodeExtra } from "../../chains/bft-encoding.js";
 import type { BftKind } from "../../chains/bft-model.js";
 import { bytesOf, hexOf } from "../../chains/clique-generator.js";
+import { checkGenerator } from "../poa/generator-check.js";
 import { checkMutation, type Mutations } from "../poa/mutations.js";
 import { type ConformanceSet, type Outcome, skip, type VectorFile } from "../set.js";
 
@@ -160,7 +161,7 @@ function checkIbft1Chain(file: VectorFile, rows: readonly Ibft1Row[], genesis: G
       const again = bft.deserialize(bft.serialize(next));
       if (again instanceof Rejection) return String(again);
       trusted = again;
-      return undefined;
+      return checkGenerator("ibft", bytesOf(row.header_rlp), { block: row.hash });
     };
     if (row.context !== true) file.check(row.number, test);
   }
@@ -195,7 +196,9 @@ function checkBlocks(file: VectorFile, known: ReadonlyMap<number, string>): void
 function checkBesuRow(kind: "ibft2" | "qbft", row: BesuRow): Outcome {
   const { computed, block } = row;
   const committers = { validators: computed.validators, committers: computed.committers, hash: computed.hash };
-  const alone = checkAlone(kind, row.header_rlp, committers, 0);
+  const alone =
+    checkAlone(kind, row.header_rlp, committers, 0) ??
+    checkGenerator(kind, bytesOf(row.header_rlp), { block: computed.hash, seals: computed.commit_seal_hash });
   if (alone !== undefined) return alone;
   const bft = openAt(kind, row.header_rlp, "before", { validators: computed.validators });
   if (bft instanceof Rejection) return String(bft);
