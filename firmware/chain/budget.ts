@@ -2,7 +2,7 @@
 //
 // Promises: what was spent is forgotten a minute after the first of it. Never blocks and never waits: its owner decides.
 
-import { assert } from "../rejection.js";
+import { assert, Rejection } from "../rejection.js";
 
 const MINUTE_MS = 60_000;
 
@@ -25,9 +25,16 @@ export class MinuteBudget {
     return this.#spent;
   }
 
-  spend(): void {
+  spend(count = 1): void {
     if (this.spent === 0) this.#since = this.#clock.ticksMs();
-    this.#spent += 1;
+    this.#spent += count;
+  }
+
+  /** Spends `count` where `max` allows it, or says why not (work-limit). */
+  charge(count: number, max: number): Rejection | undefined {
+    if (this.spent + count > max) return new Rejection("work-limit", `${max} signature checks within a minute led nowhere`);
+    this.spend(count);
+    return undefined;
   }
 
   refund(count: number): void {
