@@ -7,6 +7,8 @@
 import { readUint, toHex } from "./bytes.js";
 import { openChain } from "./chain/checkpoint.js";
 import { Follower, type Outcome } from "./chain/follower.js";
+import { movesHead } from "./chain/outcome.js";
+import { ALARM_NAMES, ALARM_NONE, type Alarm, Vigil } from "./chain/vigil.js";
 import type { MoteConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
 import { addressOf, checksumAddress } from "./crypto/identity.js";
@@ -57,6 +59,8 @@ export interface MoteOptions {
 export class Mote {
   readonly #options: MoteOptions;
   readonly #follower: Follower;
+  readonly #vigil: Vigil;
+  #alarm: Alarm = ALARM_NONE;
   readonly #journal: Journal;
   readonly #sequence: Sequence;
   readonly #association: Association;
@@ -84,6 +88,7 @@ export class Mote {
     const { wifi, sensor, sampling } = config;
     this.#options = options;
     this.#follower = follower;
+    this.#vigil = new Vigil(follower, options.device.clock);
     this.#journal = journal;
     this.#sequence = sequence;
     this.#bootMs = clock.ticksMs();
@@ -116,15 +121,9 @@ export class Mote {
     if (sequence instanceof Rejection) return sequence;
     const { boot, origin, stream, next } = sequence;
     const head = follower.head;
-    log.write("boot", {
-      boot,
-      origin,
-      stream,
-      nextSeq: next,
-      pending: journal.pendingCount,
-      chain: consensus.chain,
-      head: head.number,
-    });
+    const { chain } = consensus;
+    const pending = journal.pendingCount;
+    log.write("boot", { boot, origin, stream, nextSeq: next, pending, chain, head: head.number });
     return new Mote(options, follower, journal, sequence);
   }
 
@@ -234,11 +233,19 @@ export class Mote {
       this.#refusals.write("header", outcome);
       return;
     }
-    if (outcome.kind === "reorg") this.#options.device.log.write("reorg", { number: outcome.head.number, depth: outcome.depth });
-    if (outcome.kind === "advanced" || outcome.kind === "reorg") this.#verifiedHeaders += 1;
+    const { log } = this.#options.device;
+    if (outcome.kind === "reorg") log.write("reorg", { number: outcome.head.number, depth: outcome.depth });
+    if (outcome.kind === "jumped") log.write("jump", { number: outcome.head.number, blocks: outcome.blocks });
+    if (movesHead(outcome)) this.#verifiedHeaders += 1;
   }
 
   #afterHeaders(nowMs: number): void {
+    const alarm = this.#vigil.look(this.#timekeeper.trustedNowS());
+    if (alarm !== this.#alarm) {
+      this.#alarm = alarm;
+      this.#healthDueMs = 0;
+      this.#options.device.log.write("alarm", { alarm: ALARM_NAMES[alarm] as string, head: this.#follower.head.number });
+    }
     if (this.#verifiedHeaders === 0) return;
     const { head, settled, timeFloorS } = this.#follower;
     this.#timekeeper.bound(timeFloorS);
@@ -331,6 +338,7 @@ export class Mote {
       nextSeq: this.#sequence.next,
       pending: this.#journal.pendingCount,
       timeS: this.#timekeeper.now().timeS,
+      alarm: this.#alarm,
     });
   }
 }

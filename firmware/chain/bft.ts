@@ -43,6 +43,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   readonly clockDriftS = CLOCK_DRIFT_S;
   readonly isFinal = true;
   readonly staleAfterS: number;
+  readonly trustingPeriodS: number;
   readonly checkpoint: BftTrusted;
   readonly #engine: CryptoEngine;
   readonly #dialect: BftDialect;
@@ -56,6 +57,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     this.chain = rules.chain;
     this.checkpoint = checkpoint;
     this.rules = rulesBytes(dialect.name, rules);
+    this.trustingPeriodS = rules.trustingPeriodS;
     this.staleAfterS = Math.max(STALE_AFTER_S_MIN, STALE_AFTER_PERIODS * rules.periodS);
   }
 

@@ -47,6 +47,8 @@ export interface CliqueCheckpoint {
   epoch: number;
   londonBlock?: number;
   baseFeeRule?: BaseFeeRule;
+  /** In seconds; without it the chain is always walked. */
+  trustingPeriodS?: number;
   number: number;
   hash: string;
   timeS: number;
@@ -92,7 +94,7 @@ export function openClique(engine: CryptoEngine, json: unknown): Clique | Reject
 export function cliqueCheckpointFromGenesis(
   engine: CryptoEngine,
   rawGenesisHeader: Uint8Array,
-  rules: { chain: string; periodS: number; epoch: number; londonBlock?: number; baseFeeRule?: BaseFeeRule },
+  rules: Pick<CliqueCheckpoint, "chain" | "periodS" | "epoch" | "londonBlock" | "baseFeeRule" | "trustingPeriodS">,
 ): CliqueCheckpoint | Rejection {
   const header = decodeHeader(engine, rawGenesisHeader);
   if (header instanceof Rejection) return header;
@@ -110,6 +112,7 @@ export function cliqueCheckpointFromGenesis(
     ...{ chain: rules.chain, consensus: "clique", genesisHash: hash, periodS: rules.periodS, epoch: rules.epoch },
     ...(rules.londonBlock === undefined ? {} : { londonBlock: rules.londonBlock }),
     ...(rules.baseFeeRule === undefined ? {} : { baseFeeRule: rules.baseFeeRule }),
+    ...(rules.trustingPeriodS === undefined ? {} : { trustingPeriodS: rules.trustingPeriodS }),
     ...{ number: 0, hash, timeS: header.timeS, signers: signers.sort(), gasLimit: hex(gasLimit), gasUsed: hex(gasUsed) },
     ...(baseFee === undefined ? {} : { baseFee: hex(baseFee) }),
     totalDifficulty: hex(header.difficulty),
@@ -127,6 +130,7 @@ function rulesOf(fields: Fields): CliqueRules {
     genesisHash: bytes(fields.genesisHash, "genesisHash", HASH_BYTES),
     periodS: uint(fields, "periodS", 0, PERIOD_S_MAX),
     epoch: uint(fields, "epoch", 1, HEIGHT_MAX),
+    trustingPeriodS: fields.trustingPeriodS === undefined ? undefined : uint(fields, "trustingPeriodS", 1, HEIGHT_MAX),
     londonBlock: fields.londonBlock === undefined ? undefined : uint(fields, "londonBlock", 0, HEIGHT_MAX),
   };
 }

@@ -79,6 +79,8 @@ export interface Consensus<H extends Header = Header, T extends Trusted = Truste
   readonly isFinal?: boolean;
   /** With no new block for so long, in seconds, something is wrong; undefined where the consensus cannot tell. */
   readonly staleAfterS?: number;
+  /** For how long a trusted block vouches for others, in seconds; undefined where that has no end. */
+  readonly trustingPeriodS?: number | undefined;
   /** Which headers a jump towards block `target` needs; undefined where there is none that comes nearer. */
   landing?(trusted: T, target: number): Landing | undefined;
   /** The state after the last of `headers`, without those between. Absent where a chain has to be walked. */

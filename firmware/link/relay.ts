@@ -6,6 +6,7 @@
 // drowns the honest head delays it and no more: as long as that brings news, it goes on asking. Never believes a number, a hash or a length: the follower decides.
 
 import type { Follower, Outcome } from "../chain/follower.js";
+import { movesHead } from "../chain/outcome.js";
 import type { Clock } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { decodeReply, encodeRequest, HEADERS_PER_REQUEST_MAX, type HeaderReply, MESSAGE_BYTES_MAX } from "./wire.js";
@@ -128,7 +129,7 @@ export class RelayClient {
   #progress(outcomes: readonly (Outcome | Rejection)[]): boolean {
     let moved = false;
     for (const outcome of outcomes) {
-      if (!(outcome instanceof Rejection) && (outcome.kind === "advanced" || outcome.kind === "reorg")) moved = true;
+      if (!(outcome instanceof Rejection) && movesHead(outcome)) moved = true;
       this.#options.onOutcome(outcome);
     }
     if (moved) {
