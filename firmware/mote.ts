@@ -216,7 +216,8 @@ export class Mote {
       address,
       follower: this.#follower,
       nowS: () => this.#timekeeper.trustedNowS(),
-      send: (request) => delivery.request(request),
+      ...(config.relays === undefined ? {} : { relays: config.relays }),
+      send: (request, name) => delivery.request(request, name),
       requestId: () => {
         const bytes = new Uint8Array(4);
         entropy.read(bytes);

@@ -42,6 +42,11 @@ export function topicsOf(prefix: string, address: Uint8Array, chain: string): To
   };
 }
 
+/** Where to ask one relay alone; the empty name stands for whoever listens on the common topic. */
+export function requestTopic(topics: Pick<Topics, "requests">, relay: string): string {
+  return relay === "" ? topics.requests : `${topics.requests}/${relay}`;
+}
+
 /** Asks a relay for `count` raw headers from number `from`, the whole answer within `bytesMax` bytes. */
 export interface HeaderRequest {
   /** 1 to 2³²−1; the reply repeats it. */
