@@ -9,7 +9,6 @@
 
 import { Rejection } from "../rejection.js";
 import type { Clique } from "./clique.js";
-import { SEAL_BYTES, VANITY_BYTES } from "./clique.js";
 import { ADDRESS_BYTES, CliqueTrusted, findAddress, isAscending, RECENT_BYTES } from "./clique-state.js";
 import type { Landing } from "./consensus.js";
 import type { EthereumHeader } from "./header.js";
@@ -35,18 +34,21 @@ export function cliqueLanding(rules: JumpRules, trusted: CliqueTrusted, target: 
   return from > trusted.number ? { from, count: LANDING_HEADERS_MAX } : undefined;
 }
 
-/** @param headers an epoch block and those that follow it */
+/**
+ * @param headers an epoch block and those that follow it
+ * @param list the signers that the first of them lists
+ */
 export function cliqueJump(
   clique: Clique,
   rules: JumpRules,
   trusted: CliqueTrusted,
   headers: readonly EthereumHeader[],
+  list: Uint8Array,
   nowS: number | undefined,
 ): CliqueTrusted | Rejection {
   const refused = checkLanding(rules, trusted, headers[0], nowS);
   if (refused !== undefined) return refused;
   const landing = headers[0] as EthereumHeader;
-  const list = landing.extraData.slice(VANITY_BYTES, landing.extraData.length - SEAL_BYTES);
   if (!isAscending(list)) return new Rejection("epoch-signers-wrong", `the list of block ${landing.number} is not ascending`);
   if (2 * countOf(list, trusted.signers) <= trusted.signerCount) return tooFew(countOf(list, trusted.signers), trusted);
   const none = new Uint8Array(0);
