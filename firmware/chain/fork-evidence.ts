@@ -14,6 +14,8 @@ import { Rejection } from "../rejection.js";
 import type { Ask } from "./asking.js";
 import type { Consensus, Header, Trusted } from "./consensus.js";
 
+/** So often our header is asked for; the alarm stands without it, too. */
+const TRIES_MAX = 8;
 const KEY = "fork";
 const VERSION = 1;
 const HASH_BYTES = 32;
@@ -35,6 +37,7 @@ export class ForkEvidence {
   readonly #store: KeyValueDomain;
   readonly #digest: Uint8Array;
   #fork: Fork | undefined;
+  #tries = 0;
   /** The newest header that moved the head: the one that a contradiction will mostly be about. */
   #newest: Header | undefined;
 
@@ -80,12 +83,15 @@ export class ForkEvidence {
 
   /** What to ask for so that both headers are kept. */
   wanted(): Ask | undefined {
-    return this.#fork === undefined || this.#fork.ours !== undefined ? undefined : { from: this.#fork.number, count: 1 };
+    const fork = this.#fork;
+    if (fork === undefined || fork.ours !== undefined || this.#tries >= TRIES_MAX) return undefined;
+    return { from: fork.number, count: 1 };
   }
 
   /** Takes what came for `wanted`. */
   complete(raws: readonly Uint8Array[], state: Trusted, nowS: number | undefined): undefined | Rejection {
     const fork = this.#fork;
+    this.#tries += 1;
     const header = this.#consensus.decode(raws[0] ?? new Uint8Array(0));
     if (header instanceof Rejection) return header;
     if (fork === undefined || !equal(header.hash, fork.hash))

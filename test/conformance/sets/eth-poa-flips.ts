@@ -8,6 +8,7 @@ import type { Consensus } from "../../../firmware/chain/consensus.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { bytesOf, hexOf } from "../../chains/clique-generator.js";
+import { lowerHex } from "../poa/lower-hex.js";
 import type { ConformanceSet, Outcome, VectorFile } from "../set.js";
 
 const HEADERS_WHOLE = 2;
@@ -38,11 +39,11 @@ export const set: ConformanceSet = {
   ],
   async run(report) {
     await report.each("eth-poa/clique/headers.json", (file) => {
-      flipAll(file, file.json() as Row[], cliqueSigners, "clique");
+      flipAll(file, lowerHex<Row[]>(file.json()), cliqueSigners, "clique");
     });
     for (const name of ["besu_ibft_headers", "ion_autonity_blocks"])
       await report.each(`eth-poa/ibft1/${name}.json`, (file) => {
-        const json = file.json() as Row[] | { blocks: Row[] };
+        const json = lowerHex<Row[] | { blocks: Row[] }>(file.json());
         flipAll(
           file,
           Array.isArray(json) ? json : json.blocks,
@@ -52,7 +53,7 @@ export const set: ConformanceSet = {
       });
     for (const kind of ["ibft2", "qbft"])
       await report.each(`eth-poa/${kind}/headers.json`, (file) => {
-        flipAll(file, (file.json() as { headers: Row[] }).headers, (row) => row.computed?.validators ?? [], kind);
+        flipAll(file, lowerHex<{ headers: Row[] }>(file.json()).headers, (row) => row.computed?.validators ?? [], kind);
       });
   },
 };

@@ -139,6 +139,24 @@ for (const kind of KINDS) {
   });
 }
 
+test("a relay that never brings the other half of the evidence is asked a few times, and the alarm stands", () => {
+  const { chain, open } = world("qbft");
+  const follower = open();
+  const blocks = chain.grow(chain.genesis, 20);
+  offerAll(follower, blocks);
+  const theirs = rival(chain, blocks[3] as BftBlock);
+  const nowS = (blocks[19] as BftBlock).timeS;
+  assert.is(kindOf(follower.offer(theirs.raw, nowS)), "stale");
+  const recent = rival(chain, blocks[9] as BftBlock);
+  assert.is(kindOf(follower.offer(recent.raw, nowS)), "fork");
+  let asks = 0;
+  for (let ask = follower.wanted(); ask !== undefined && asks < 100; ask = follower.wanted(), asks += 1)
+    assert.equal(follower.answer(ask.from, [recent.raw], nowS).map(kindOf), ["fork-other"]);
+  assert.is(asks, 8);
+  assert.is(follower.fork?.ours, undefined);
+  assert.equal(follower.fork?.theirs, recent.raw);
+});
+
 test("a header of many seals counts as many checks: a flood of them is capped, what moves the head is not", () => {
   const { chain, open, clock, recoveries } = world("qbft");
   const follower = open();

@@ -1,5 +1,0 @@
-// Clique and IBFT 1: see headers.ts.
-
-import { testHeaders } from "./headers.js";
-
-await testHeaders(["clique", "ibft"]);
