@@ -14,6 +14,8 @@ export interface MoteConfig {
   readonly mqtt: MqttConfig;
   /** Checkpoint of the chain to follow, as its consensus module reads it. */
   readonly checkpoint: unknown;
+  /** Names of the relays that may be asked for headers, none of them trusted; absent: whoever listens on the common topic. */
+  readonly relays?: readonly string[];
   /** Binds every record to one fleet: the registry's address (20 bytes) and its chain (CAIP-2). */
   readonly fleet: { readonly registry: Uint8Array; readonly chain: string };
   /** Address (20 bytes) of the key that signs receipts. */
@@ -48,6 +50,8 @@ export interface MqttConfig {
 
 export const SAMPLES_PER_RECORD_MAX = 12;
 const NTP_SERVERS_MAX = 4;
+const RELAYS_MAX = 8;
+const RELAY_NAME_CHARACTERS_MAX = 32;
 const CA_BYTES_MAX = 4096;
 const DAY_MS = 86_400_000;
 
@@ -68,6 +72,12 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
     const prefix = mqtt.text("prefix", 64, "");
     if (prefix !== "" && !isPrefix(prefix))
       throw mqtt.wrong("prefix", `empty, or printable ASCII that ends in "/" and has no wildcard`);
+    const relays = root.has("relays") ? root.texts("relays", RELAYS_MAX) : undefined;
+    if (relays !== undefined && !relays.every((name, i) => isRelayName(name) && relays.indexOf(name) === i))
+      throw root.wrong(
+        "relays",
+        `names of 1 to ${RELAY_NAME_CHARACTERS_MAX} letters, digits, hyphens and underscores, each once`,
+      );
     const chain = fleet.text("chain", 41);
     if (!isChainId(chain)) throw fleet.wrong("chain", "a CAIP-2 identifier such as eip155:1337");
     return {
@@ -83,6 +93,7 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
         keepAliveMs: mqtt.uint("keepAliveMs", 1000, 3_600_000, 30_000),
       },
       checkpoint: root.value("checkpoint"),
+      ...(relays === undefined ? {} : { relays }),
       fleet: { registry: fleet.bytes("registry", 20, 20), chain },
       collector: root.bytes("collector", 20, 20),
       sensor: { address: sensor.uint("address", 8, 119, 0x44), clockStretching: sensor.flag("clockStretching", false) },
@@ -180,6 +191,17 @@ function isPrefix(text: string): boolean {
     if (code <= 0x20 || code >= 0x7f || text[i] === "+" || text[i] === "#") return false;
   }
   return text.endsWith("/");
+}
+
+/** Fit to be one level of a topic. */
+function isRelayName(name: string): boolean {
+  if (name.length > RELAY_NAME_CHARACTERS_MAX) return false;
+  for (let i = 0; i < name.length; i += 1) {
+    const code = name.charCodeAt(i);
+    const isLetter = (code >= 65 && code <= 90) || (code >= 97 && code <= 122);
+    if (!isLetter && (code < 48 || code > 57) && name[i] !== "-" && name[i] !== "_") return false;
+  }
+  return true;
 }
 
 /** Names a value's kind, never the value: it may be a password in the wrong place. */

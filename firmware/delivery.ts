@@ -8,7 +8,7 @@ import { equal, toHex } from "./bytes.js";
 import type { MqttConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
 import { Uplink } from "./link/uplink.js";
-import { encodeHealth, encodeWill, type Health, type Topics } from "./link/wire.js";
+import { encodeHealth, encodeWill, type Health, requestTopic, type Topics } from "./link/wire.js";
 import type { Device } from "./ports.js";
 import { decodeSign1, digestOf, encodeSign1, SIGN1_BYTES_MAX, verifySign1 } from "./record/cose.js";
 import type { Journal } from "./record/journal.js";
@@ -90,9 +90,9 @@ export class Delivery {
     return this.#uplink.up ? Math.min(dueMs, this.#send()) : dueMs;
   }
 
-  /** Publishes a header request; false where it cannot leave now. */
-  request(message: Uint8Array): boolean {
-    return this.#uplink.publish(this.#options.topics.requests, message, {});
+  /** Publishes a header request to one relay, or on the common topic; false where it cannot leave now. */
+  request(message: Uint8Array, relay: string): boolean {
+    return this.#uplink.publish(requestTopic(this.#options.topics, relay), message, {});
   }
 
   health(health: Health): void {

@@ -7,6 +7,8 @@
 import { readUint, toHex } from "./bytes.js";
 import { openChain } from "./chain/checkpoint.js";
 import { Follower, type Outcome } from "./chain/follower.js";
+import { movesHead } from "./chain/outcome.js";
+import { ALARM_NAMES, ALARM_NONE, type Alarm, Vigil } from "./chain/vigil.js";
 import type { MoteConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
 import { addressOf, checksumAddress } from "./crypto/identity.js";
@@ -54,6 +56,8 @@ export interface MoteOptions {
 export class Mote {
   readonly #options: MoteOptions;
   readonly #follower: Follower;
+  readonly #vigil: Vigil;
+  #alarm: Alarm = ALARM_NONE;
   readonly #journal: Journal;
   readonly #sequence: Sequence;
   readonly #association: Association;
@@ -77,6 +81,7 @@ export class Mote {
     const { wifi, sensor, sampling } = config;
     this.#options = options;
     this.#follower = follower;
+    this.#vigil = new Vigil(follower, options.device.clock);
     this.#journal = journal;
     this.#sequence = sequence;
     this.#readiness = new Readiness(clock.ticksMs());
@@ -110,15 +115,9 @@ export class Mote {
     if (sequence instanceof Rejection) return sequence;
     const { boot, origin, stream, next } = sequence;
     const head = follower.head;
-    log.write("boot", {
-      boot,
-      origin,
-      stream,
-      nextSeq: next,
-      pending: journal.pendingCount,
-      chain: consensus.chain,
-      head: head.number,
-    });
+    const { chain } = consensus;
+    const pending = journal.pendingCount;
+    log.write("boot", { boot, origin, stream, nextSeq: next, pending, chain, head: head.number });
     return new Mote(options, follower, journal, sequence);
   }
 
@@ -218,7 +217,8 @@ export class Mote {
       address,
       follower: this.#follower,
       nowS: () => this.#timekeeper.trustedNowS(),
-      send: (request) => delivery.request(request),
+      ...(config.relays === undefined ? {} : { relays: config.relays }),
+      send: (request, name) => delivery.request(request, name),
       requestId: () => {
         const bytes = new Uint8Array(4);
         entropy.read(bytes);
@@ -236,11 +236,19 @@ export class Mote {
       return;
     }
     this.#readiness.headerSeen();
-    if (outcome.kind === "reorg") this.#options.device.log.write("reorg", { number: outcome.head.number, depth: outcome.depth });
-    if (outcome.kind === "advanced" || outcome.kind === "reorg") this.#verifiedHeaders += 1;
+    const { log } = this.#options.device;
+    if (outcome.kind === "reorg") log.write("reorg", { number: outcome.head.number, depth: outcome.depth });
+    if (outcome.kind === "jumped") log.write("jump", { number: outcome.head.number, blocks: outcome.blocks });
+    if (movesHead(outcome)) this.#verifiedHeaders += 1;
   }
 
   #afterHeaders(nowMs: number): void {
+    const alarm = this.#vigil.look(this.#timekeeper.trustedNowS());
+    if (alarm !== this.#alarm) {
+      this.#alarm = alarm;
+      this.#healthDueMs = 0;
+      this.#options.device.log.write("alarm", { alarm: ALARM_NAMES[alarm] as string, head: this.#follower.head.number });
+    }
     if (this.#verifiedHeaders === 0) return;
     const { head, settled, timeFloorS } = this.#follower;
     this.#timekeeper.bound(timeFloorS);
@@ -329,6 +337,7 @@ export class Mote {
       nextSeq: this.#sequence.next,
       pending: this.#journal.pendingCount,
       timeS: this.#timekeeper.now().timeS,
+      alarm: this.#alarm,
     });
   }
 }

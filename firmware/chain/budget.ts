@@ -2,8 +2,10 @@
 //
 // Promises: what was spent is forgotten a minute after the first of it. Never blocks and never waits: its owner decides.
 
-import { assert } from "../rejection.js";
+import { assert, Rejection } from "../rejection.js";
 
+/** Signature checks a minute that may fail, or end on a branch that does not win. */
+export const FRUITLESS_CHECKS_PER_MINUTE_MAX = 120;
 const MINUTE_MS = 60_000;
 
 export class MinuteBudget {
@@ -25,9 +27,17 @@ export class MinuteBudget {
     return this.#spent;
   }
 
-  spend(): void {
+  spend(count = 1): void {
     if (this.spent === 0) this.#since = this.#clock.ticksMs();
-    this.#spent += 1;
+    this.#spent += count;
+  }
+
+  /** Spends `count` signature checks where the limit allows it, or says why not (work-limit). */
+  charge(count: number): Rejection | undefined {
+    if (this.spent + count > FRUITLESS_CHECKS_PER_MINUTE_MAX)
+      return new Rejection("work-limit", `${FRUITLESS_CHECKS_PER_MINUTE_MAX} signature checks within a minute led nowhere`);
+    this.spend(count);
+    return undefined;
   }
 
   refund(count: number): void {

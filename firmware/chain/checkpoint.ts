@@ -4,6 +4,7 @@
 
 import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
+import { isBftName, openBft } from "./bft-checkpoint.js";
 import { openBitcoin } from "./bitcoin-checkpoint.js";
 import { openClique } from "./clique-checkpoint.js";
 import type { Consensus } from "./consensus.js";
@@ -13,9 +14,10 @@ export function openChain(engine: CryptoEngine, json: unknown): Consensus | Reje
   if (typeof json !== "object" || json === null) return new Rejection("checkpoint-invalid", "the checkpoint: expected an object");
   const name = (json as Readonly<Record<string, unknown>>).consensus;
   if (name === "clique") return openClique(engine, json);
+  if (isBftName(name)) return openBft(engine, json);
   if (name === "bitcoin") return openBitcoin(engine, json);
   return new Rejection(
     "consensus-unsupported",
-    `consensus: expected "clique" or "bitcoin", found ${JSON.stringify(name) ?? "nothing"}`,
+    `consensus: expected "clique", "ibft", "ibft2", "qbft" or "bitcoin", found ${JSON.stringify(name) ?? "nothing"}`,
   );
 }

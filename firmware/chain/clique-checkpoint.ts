@@ -5,9 +5,23 @@
 // Never fills in a default for what decides whom to believe.
 
 import { fromHex, toHex } from "../bytes.js";
-import { scalarOf } from "../codec/rlp.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
+import {
+  bytes,
+  chainOf,
+  type Fields,
+  fieldsOf,
+  gasFields,
+  HEIGHT_MAX,
+  hex,
+  invalid,
+  PERIOD_S_MAX,
+  type Quantity,
+  quantity,
+  UINT256_MAX,
+  uint,
+} from "./checkpoint-fields.js";
 import { Clique, type CliqueRules, gasOf, SEAL_BYTES, VANITY_BYTES } from "./clique.js";
 import {
   ADDRESS_BYTES,
@@ -21,18 +35,8 @@ import {
   VOTE_BYTES,
   VOTES_MAX,
 } from "./clique-state.js";
-import type { BaseFeeRule, Gas } from "./gas.js";
+import type { BaseFeeRule } from "./gas.js";
 import { decodeHeader } from "./header.js";
-
-const HEIGHT_MAX = 2 ** 48 - 1;
-/** As CAIP-2 has it. */
-const CHAIN_CHARACTERS_MAX = 41;
-const PERIOD_S_MAX = 86_400;
-const UINT64_MAX = 2n ** 64n - 1n;
-const UINT256_MAX = 2n ** 256n - 1n;
-
-/** A whole number, or the same in hexadecimal with 0x where it may exceed 2^53. */
-export type Quantity = number | string;
 
 /** What `cliqueCheckpointFromGenesis` makes and `openClique` reads. */
 export interface CliqueCheckpoint {
@@ -43,6 +47,8 @@ export interface CliqueCheckpoint {
   epoch: number;
   londonBlock?: number;
   baseFeeRule?: BaseFeeRule;
+  /** In seconds; without it the chain is always walked. */
+  trustingPeriodS?: number;
   number: number;
   hash: string;
   timeS: number;
@@ -59,8 +65,7 @@ export interface CliqueCheckpoint {
 /** Reads a checkpoint; `json.consensus` is "clique". */
 export function openClique(engine: CryptoEngine, json: unknown): Clique | Rejection {
   try {
-    if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid("the checkpoint", "an object");
-    const fields = json as Readonly<Record<string, unknown>>;
+    const fields = fieldsOf(json);
     const rules = rulesOf(fields);
     const number = uint(fields, "number", 0, HEIGHT_MAX);
     const hash = bytes(fields.hash, "hash", HASH_BYTES);
@@ -89,7 +94,7 @@ export function openClique(engine: CryptoEngine, json: unknown): Clique | Reject
 export function cliqueCheckpointFromGenesis(
   engine: CryptoEngine,
   rawGenesisHeader: Uint8Array,
-  rules: { chain: string; periodS: number; epoch: number; londonBlock?: number; baseFeeRule?: BaseFeeRule },
+  rules: Pick<CliqueCheckpoint, "chain" | "periodS" | "epoch" | "londonBlock" | "baseFeeRule" | "trustingPeriodS">,
 ): CliqueCheckpoint | Rejection {
   const header = decodeHeader(engine, rawGenesisHeader);
   if (header instanceof Rejection) return header;
@@ -107,6 +112,7 @@ export function cliqueCheckpointFromGenesis(
     ...{ chain: rules.chain, consensus: "clique", genesisHash: hash, periodS: rules.periodS, epoch: rules.epoch },
     ...(rules.londonBlock === undefined ? {} : { londonBlock: rules.londonBlock }),
     ...(rules.baseFeeRule === undefined ? {} : { baseFeeRule: rules.baseFeeRule }),
+    ...(rules.trustingPeriodS === undefined ? {} : { trustingPeriodS: rules.trustingPeriodS }),
     ...{ number: 0, hash, timeS: header.timeS, signers: signers.sort(), gasLimit: hex(gasLimit), gasUsed: hex(gasUsed) },
     ...(baseFee === undefined ? {} : { baseFee: hex(baseFee) }),
     totalDifficulty: hex(header.difficulty),
@@ -115,17 +121,16 @@ export function cliqueCheckpointFromGenesis(
   return opened instanceof Rejection ? opened : checkpoint;
 }
 
-function rulesOf(fields: Readonly<Record<string, unknown>>): CliqueRules {
-  const { chain, baseFeeRule = "eip1559" } = fields;
-  if (typeof chain !== "string" || !chain.startsWith("eip155:") || chain.length > CHAIN_CHARACTERS_MAX)
-    throw invalid("chain", "a CAIP-2 name that begins with eip155:");
+function rulesOf(fields: Fields): CliqueRules {
+  const { baseFeeRule = "eip1559" } = fields;
   if (baseFeeRule !== "eip1559" && baseFeeRule !== "zero") throw invalid("baseFeeRule", '"eip1559" or "zero"');
   return {
-    chain,
+    chain: chainOf(fields),
     baseFeeRule,
     genesisHash: bytes(fields.genesisHash, "genesisHash", HASH_BYTES),
     periodS: uint(fields, "periodS", 0, PERIOD_S_MAX),
     epoch: uint(fields, "epoch", 1, HEIGHT_MAX),
+    trustingPeriodS: fields.trustingPeriodS === undefined ? undefined : uint(fields, "trustingPeriodS", 1, HEIGHT_MAX),
     londonBlock: fields.londonBlock === undefined ? undefined : uint(fields, "londonBlock", 0, HEIGHT_MAX),
   };
 }
@@ -143,7 +148,7 @@ function recentsOf(map: unknown, number: number, signerCount: number, isEpoch: b
   if (map === undefined && isEpoch) return new Uint8Array(0);
   if (typeof map !== "object" || map === null || Array.isArray(map))
     throw invalid("recents", "signers by height, or an epoch block that goes without");
-  const fields = map as Readonly<Record<string, unknown>>;
+  const fields = map as Fields;
   const given = Object.keys(fields).length;
   const kept = Math.min(given, recentsKept(signerCount));
   if (!isEpoch && given < Math.min(signerCount >> 1, number))
@@ -166,7 +171,7 @@ function votesOf(list: unknown, signers: Uint8Array, isEpoch: boolean): Uint8Arr
   list.forEach((item: unknown, i) => {
     const path = `votes[${i}]`;
     if (typeof item !== "object" || item === null) throw invalid(path, "an object");
-    const vote = item as Readonly<Record<string, unknown>>;
+    const vote = item as Fields;
     const signer = findAddress(signers, bytes(vote.signer, `${path}.signer`, ADDRESS_BYTES));
     const account = bytes(vote.account, `${path}.account`, ADDRESS_BYTES);
     if (signer < 0) throw invalid(`${path}.signer`, "one of the signers");
@@ -179,47 +184,4 @@ function votesOf(list: unknown, signers: Uint8Array, isEpoch: boolean): Uint8Arr
     seen.push(key);
   });
   return packed;
-}
-
-function gasFields(fields: Readonly<Record<string, unknown>>): Gas | undefined {
-  const { gasLimit, gasUsed, baseFee } = fields;
-  if (gasLimit === undefined && gasUsed === undefined && baseFee === undefined) return undefined;
-  return {
-    gasLimit: quantity(fields, "gasLimit", UINT64_MAX),
-    gasUsed: quantity(fields, "gasUsed", UINT64_MAX),
-    baseFee: baseFee === undefined ? undefined : quantity(fields, "baseFee", UINT256_MAX),
-  };
-}
-
-function bytes(value: unknown, name: string, length: number): Uint8Array {
-  const read = typeof value === "string" && value.length <= 2 + 2 * length ? fromHex(value) : undefined;
-  if (!(read instanceof Uint8Array) || read.length !== length) throw invalid(name, `${length} bytes in hexadecimal`);
-  return read;
-}
-
-function uint(fields: Readonly<Record<string, unknown>>, name: string, min: number, max: number): number {
-  const value = fields[name];
-  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max)
-    throw invalid(name, `a whole number from ${min} to ${max}`);
-  return value;
-}
-
-function quantity(fields: Readonly<Record<string, unknown>>, name: string, max: bigint): bigint {
-  const value = fields[name];
-  let read: bigint | undefined;
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) read = BigInt(value);
-  if (typeof value === "string" && value.startsWith("0x") && value.length > 2 && value.length <= 66) {
-    const content = fromHex(value.length % 2 === 0 ? value : `0x0${value.slice(2)}`);
-    if (content instanceof Uint8Array) read = scalarOf(content);
-  }
-  if (read === undefined || read > max) throw invalid(name, `a whole number up to ${max}, in hexadecimal from 2^53 on`);
-  return read;
-}
-
-function hex(value: bigint): Quantity {
-  return `0x${value.toString(16)}`;
-}
-
-function invalid(name: string, expected: string): Rejection {
-  return new Rejection("checkpoint-invalid", `${name}: expected ${expected}`);
 }

@@ -10,6 +10,7 @@ import { scalarBytes, scalarOf } from "../codec/rlp.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { addressOf } from "../crypto/identity.js";
 import { assert, Rejection } from "../rejection.js";
+import { cliqueJump, cliqueLanding } from "./clique-jump.js";
 import {
   ADDRESS_BYTES,
   type CliqueFields,
@@ -25,7 +26,7 @@ import {
   serializeClique,
 } from "./clique-state.js";
 import { castVote, clearVotes } from "./clique-votes.js";
-import type { Consensus } from "./consensus.js";
+import type { Consensus, Landing } from "./consensus.js";
 import { checkGas, checkGasAlone, type Gas, type GasRules } from "./gas.js";
 import { decodeHeader, type EthereumHeader } from "./header.js";
 
@@ -60,13 +61,20 @@ export interface CliqueRules extends GasRules {
   readonly periodS: number;
   /** An epoch, in blocks. */
   readonly epoch: number;
+  /** For how long a trusted block vouches for a jump, in seconds; undefined where the chain is always walked. */
+  readonly trustingPeriodS: number | undefined;
 }
+
+/** Nothing new for so many periods, or so many seconds where that is more, means that something is wrong. */
+const STALE_AFTER_PERIODS = 20;
+const STALE_AFTER_S_MIN = 120;
 
 export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
   readonly name = "clique";
   readonly chain: string;
   readonly rules: Uint8Array;
   readonly clockDriftS = CLOCK_DRIFT_S;
+  readonly staleAfterS: number;
   readonly checkpoint: CliqueTrusted;
   readonly #engine: CryptoEngine;
   readonly #rules: CliqueRules;
@@ -76,8 +84,9 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
     this.#rules = rules;
     this.chain = rules.chain;
     this.checkpoint = checkpoint;
-    const { chain, periodS, epoch, londonBlock, baseFeeRule } = rules;
-    const text = fromText(`clique ${chain} ${periodS} ${epoch} ${londonBlock ?? "?"} ${baseFeeRule} `);
+    const { chain, periodS, epoch, londonBlock, baseFeeRule, trustingPeriodS } = rules;
+    this.staleAfterS = Math.max(STALE_AFTER_S_MIN, STALE_AFTER_PERIODS * periodS);
+    const text = fromText(`clique ${chain} ${periodS} ${epoch} ${londonBlock ?? "?"} ${baseFeeRule} ${trustingPeriodS ?? "?"} `);
     this.rules = new Uint8Array(text.length + HASH_BYTES);
     this.rules.set(text);
     this.rules.set(rules.genesisHash, text.length);
@@ -159,6 +168,16 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
       step,
     };
     return new CliqueTrusted({ ...fields, ...settledBy(trusted, number, recents, set.signers) });
+  }
+
+  landing(trusted: CliqueTrusted, target: number): Landing | undefined {
+    return cliqueLanding(this.#rules, trusted, target);
+  }
+
+  skip(trusted: CliqueTrusted, headers: readonly EthereumHeader[], nowS: number | undefined): CliqueTrusted | Rejection {
+    const extraData = headers[0]?.extraData ?? new Uint8Array(0);
+    const list = extraData.slice(VANITY_BYTES, Math.max(VANITY_BYTES, extraData.length - SEAL_BYTES));
+    return cliqueJump(this, this.#rules, trusted, headers, list, nowS);
   }
 
   serialize(trusted: CliqueTrusted): Uint8Array {

@@ -46,6 +46,12 @@ export interface Extension<T extends Trusted> {
   readonly steps: readonly Uint8Array[];
 }
 
+/** The headers that a jump needs: `count` of them from height `from` on. */
+export interface Landing {
+  readonly from: number;
+  readonly count: number;
+}
+
 export interface Consensus<H extends Header = Header, T extends Trusted = Trusted> {
   /** As the checkpoint's `consensus` has it. */
   readonly name: string;
@@ -70,6 +76,8 @@ export interface Consensus<H extends Header = Header, T extends Trusted = Truste
   authenticate(trusted: T, header: H): T | Rejection;
   /** `check`, then `authenticate`. */
   verify(trusted: T, header: H, nowS?: number): T | Rejection;
+  /** How many signatures `authenticate` checks; 1 where absent. */
+  signatures?(header: H): number;
   /**
    * Where many headers together cost less than one by one: `decode` and `verify` of each in turn, up to the first that does
    * not hold, which is left to the caller. For chains whose checks are all cheap: nothing here is counted as work.
@@ -77,6 +85,22 @@ export interface Consensus<H extends Header = Header, T extends Trusted = Truste
   extend?(trusted: T, raws: readonly Uint8Array[], nowS: number | undefined): Extension<T>;
   /** The state after `step`, which a verified header gave on this very state. Refuses what cannot be one. */
   replay(trusted: T, step: Uint8Array): T | Rejection;
+
+  /** Whether a block that is verified can never be left: two at one height are then evidence of a fork. */
+  readonly isFinal?: boolean;
+  /** With no new block for so long, in seconds, something is wrong; undefined where the consensus cannot tell. */
+  readonly staleAfterS?: number;
+  /** For how long a trusted block vouches for others, in seconds; undefined where that has no end. */
+  readonly trustingPeriodS?: number | undefined;
+  /** Which headers a jump towards block `target` needs; undefined where there is none that comes nearer. */
+  landing?(trusted: T, target: number): Landing | undefined;
+  /** The state after the last of `headers`, without those between. Absent where a chain has to be walked. */
+  skip?(trusted: T, headers: readonly H[], nowS: number | undefined): T | Rejection;
+  /**
+   * Whether `header`, at or below the trusted height, is sealed so well that the chain has forked if it is another block:
+   * undefined where it is. For chains that are final.
+   */
+  contradicts?(trusted: T, header: H, nowS: number | undefined): Rejection | undefined;
 
   serialize(trusted: T): Uint8Array;
   /** Strict: `serialize(deserialize(x))` is `x`. */

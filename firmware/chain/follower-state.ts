@@ -79,6 +79,17 @@ export function decodeState(
   return { timeFloorS: readUint(bytes, 1 + DIGEST_BYTES, 6), base, steps };
 }
 
+/** The state after all of `state.steps`, or why they do not follow from its base. */
+export function replayAll(consensus: Consensus, base: Trusted, steps: readonly Uint8Array[]): Trusted | Rejection {
+  let trusted = base;
+  for (const step of steps) {
+    const next = consensus.replay(trusted, step);
+    if (next instanceof Rejection) return next;
+    trusted = next;
+  }
+  return trusted;
+}
+
 function corrupted(reason: string): Rejection {
   return new Rejection("state-corrupted", reason);
 }

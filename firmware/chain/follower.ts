@@ -16,28 +16,19 @@ import { assert, Rejection } from "../rejection.js";
 import { type Ask, Asking } from "./asking.js";
 import { MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Trusted } from "./consensus.js";
-import { configurationDigest, decodeState, encodeState } from "./follower-state.js";
+import { configurationDigest, decodeState, encodeState, replayAll } from "./follower-state.js";
+import { type Fork, ForkEvidence } from "./fork-evidence.js";
+import { frozen, type Outcome, stale, tooLong } from "./outcome.js";
+import { decodeAll, Skipping } from "./skipping.js";
+import { type Place, REORG_DEPTH_MAX, Window } from "./window.js";
 
-/** How far back a branch can be left, in blocks. */
-export const REORG_DEPTH_MAX = 16;
-/** Signature checks a minute that may fail, or end on a branch that does not win. */
-export const FRUITLESS_CHECKS_PER_MINUTE_MAX = 120;
+export { FRUITLESS_CHECKS_PER_MINUTE_MAX } from "./budget.js";
+export type { Outcome } from "./outcome.js";
+export { REORG_DEPTH_MAX } from "./window.js";
+
 /** The state is written after so many blocks, and when `persist` is called: flash wears. */
 export const PERSIST_BLOCKS = 64;
 const STATE_KEY = "trusted";
-const HASH_BYTES = 32;
-
-export type Outcome =
-  /** The head is the child of what it was. */
-  | { readonly kind: "advanced"; readonly head: Trusted }
-  /** The head moved to another branch; `depth` blocks were left. */
-  | { readonly kind: "reorg"; readonly head: Trusted; readonly depth: number }
-  /** Verified, on a branch that is not heavier. */
-  | { readonly kind: "side"; readonly number: number }
-  /** Verified earlier. */
-  | { readonly kind: "known" }
-  /** Its parent is not known: see `wanted`. Nothing about it is verified. */
-  | { readonly kind: "wanting" };
 
 export interface FollowerOptions {
   readonly consensus: Consensus;
@@ -45,13 +36,6 @@ export interface FollowerOptions {
   /** Holds the persisted state under one key of its own. */
   readonly store: KeyValueDomain;
   readonly clock: Pick<Clock, "ticksMs">;
-}
-
-/** A branch beside the main one: `steps` follow the block `at` steps above the window's base. */
-interface Side {
-  at: number;
-  readonly steps: Uint8Array[];
-  readonly tip: Trusted;
 }
 
 export class Follower {
@@ -63,14 +47,13 @@ export class Follower {
   readonly #store: KeyValueDomain;
   readonly #digest: Uint8Array;
   readonly #asking: Asking;
+  readonly #skipping: Skipping;
+  readonly #evidence: ForkEvidence;
   /** Fruitless checks of headers that were asked for, and of those that were not. */
   readonly #asked: MinuteBudget;
   readonly #unasked: MinuteBudget;
-  #base: Trusted;
+  #window: Window;
   #head: Trusted;
-  /** From the base (left out) to the head. */
-  #steps: Uint8Array[] = [];
-  #side: Side | undefined;
   #timeFloorS: number;
   #persisted: Trusted | undefined;
 
@@ -82,7 +65,9 @@ export class Follower {
     this.#asked = new MinuteBudget(clock);
     this.#unasked = new MinuteBudget(clock);
     this.#digest = configurationDigest(options.engine, consensus);
-    this.#base = consensus.checkpoint;
+    this.#skipping = new Skipping(consensus);
+    this.#evidence = new ForkEvidence(consensus, options.store, this.#digest);
+    this.#window = new Window(consensus, consensus.checkpoint);
     this.#head = consensus.checkpoint;
     this.#timeFloorS = this.#floorOf(consensus.checkpoint);
     const restored = this.#restore();
@@ -105,9 +90,19 @@ export class Follower {
     return this.#head.settled;
   }
 
+  /** What proves that the chain has forked; the head is frozen then. */
+  get fork(): Fork | undefined {
+    return this.#evidence.fork;
+  }
+
+  /** What it follows the chain by. */
+  get consensus(): Consensus {
+    return this.#consensus;
+  }
+
   /** Height of the oldest block that a branch may begin after. */
   get baseNumber(): number {
-    return this.#base.number;
+    return this.#window.base.number;
   }
 
   /**
@@ -126,7 +121,7 @@ export class Follower {
   offer(raw: Uint8Array, nowS: number | undefined): Outcome | Rejection {
     const header = this.#consensus.decode(raw);
     if (header instanceof Rejection) return header;
-    const outcome = this.#take(header, nowS, this.#unasked);
+    const outcome = this.#jumpTo(header, nowS) ?? this.#take(header, nowS, this.#unasked);
     const { number } = header;
     const head = this.#head.number;
     if (number === undefined) {
@@ -143,7 +138,8 @@ export class Follower {
 
   /** What to ask a relay for next; the same until something changes it. */
   wanted(): Ask | undefined {
-    return this.#asking.next(this.#head.number, this.#base.number);
+    if (this.fork !== undefined) return this.#evidence.wanted();
+    return this.#skipping.next(this.#head) ?? this.#asking.next(this.#head.number, this.#window.base.number);
   }
 
   /**
@@ -154,6 +150,11 @@ export class Follower {
   answer(from: number, raws: readonly Uint8Array[], nowS: number | undefined): readonly (Outcome | Rejection)[] {
     const ask = this.wanted();
     if (ask === undefined || ask.from !== from) return [new Rejection("answer-unasked", `nobody asked from ${from}`)];
+    if (this.fork !== undefined) {
+      const state = this.#window.stateAt(Math.max(0, from - 1 - this.#window.base.number));
+      return [this.#evidence.complete(raws, state, nowS) ?? { kind: "known" }];
+    }
+    if (this.#skipping.next(this.#head) !== undefined) return [this.#jumpAsked(ask, raws, nowS)];
     const outcomes: (Outcome | Rejection)[] = [];
     const together = from === this.#head.number + 1 ? this.#extendTogether(raws.slice(0, ask.count), nowS, outcomes) : 0;
     let reached = from - 1 + together;
@@ -164,7 +165,7 @@ export class Follower {
       if (outcome instanceof Rejection) break;
       if (outcome.kind === "wanting") {
         if (i > 0) outcomes.push(new Rejection("answer-order", `header ${from + i} is no child of the one before`));
-        else if (!this.#asking.stepBack(this.#head.number, this.#base.number))
+        else if (!this.#asking.stepBack(this.#head.number, this.#window.base.number))
           outcomes.push(new Rejection("reorg-too-deep", `the relay's chain leaves ours before block ${from}`));
         else return outcomes;
         break;
@@ -180,13 +181,14 @@ export class Follower {
 
   /** The relay did not answer in time. */
   unanswered(): void {
-    this.#asking.unanswered();
+    if (this.#skipping.next(this.#head) === undefined) this.#asking.unanswered();
+    else this.#skipping.failed();
   }
 
   /** Writes what is believed, unless it is written already. Throws what the store throws; nothing is lost then. */
   persist(): void {
     if (this.#persisted === this.#head) return;
-    const state = { timeFloorS: this.#timeFloorS, base: this.#base, steps: this.#steps };
+    const state = { timeFloorS: this.#timeFloorS, base: this.#window.base, steps: this.#window.steps };
     this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, state));
     this.#persisted = this.#head;
   }
@@ -201,21 +203,18 @@ export class Follower {
 
   #take(header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
     const { number } = header;
+    if (this.fork !== undefined) return frozen(this.fork.number);
     if (equal(header.parentHash, this.#head.hash)) return this.#extend(header, nowS, budget);
-    const side = this.#side;
+    const { side, base } = this.#window;
     // A claimed height spares a hash where no known block can be meant, and everything else where it is too old.
     if (number !== undefined && number > Math.max(this.#head.number, side?.tip.number ?? 0) + 1) return { kind: "wanting" };
-    if (number !== undefined && number < this.#base.number) return stale(number, this.#base.number);
-    if (this.#isKnown(header.hash)) return { kind: "known" };
-    if (number === this.#base.number) return stale(number, this.#base.number);
-    const at = this.#heightOf(header.parentHash);
-    if (at >= 0) return this.#branch(at, [], this.#stateAt(at, []), header, nowS, budget);
-    if (side === undefined) return { kind: "wanting" };
-    const shared = side.steps.findIndex((step) => hashIs(step, header.parentHash)) + 1;
-    if (shared === 0) return { kind: "wanting" };
-    const steps = side.steps.slice(0, shared);
-    const parent = shared === side.steps.length ? side.tip : this.#stateAt(side.at, steps);
-    return this.#branch(side.at, steps, parent, header, nowS, budget);
+    if (number !== undefined && number < base.number) return stale(number, base.number);
+    if (this.#window.isKnown(header.hash)) return { kind: "known" };
+    if (this.#consensus.isFinal === true && number !== undefined && number <= this.#head.number)
+      return this.#contradiction(header, number - base.number, nowS, budget);
+    if (number === base.number) return stale(number, base.number);
+    const parent = this.#window.find(header.parentHash);
+    return parent === undefined ? { kind: "wanting" } : this.#branch(parent, header, nowS, budget);
   }
 
   /** Takes as many children of the head as the consensus takes in one go; answers how many. */
@@ -223,7 +222,7 @@ export class Follower {
     const extension = this.#consensus.extend?.(this.#head, raws, nowS);
     if (extension === undefined || extension.steps.length === 0) return 0;
     const { trusted: head, steps } = extension;
-    this.#steps.push(...steps);
+    for (const step of steps) this.#window.push(step);
     this.#moveHead(head);
     for (let i = 0; i < steps.length; i += 1) outcomes.push({ kind: "advanced", head });
     return steps.length;
@@ -232,58 +231,99 @@ export class Follower {
   #extend(header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
     const next = this.#authenticate(this.#head, header, nowS, budget);
     if (next instanceof Rejection) return next;
-    budget.refund(1);
-    this.#steps.push(next.step);
-    this.#moveHead(next);
+    budget.refund(this.#costOf(header));
+    this.#follow(header, next);
     return { kind: "advanced", head: next };
   }
 
-  /** Takes the child of `parent`, which stands `before` steps along a branch that leaves the main one at `at`. */
-  #branch(
-    at: number,
-    before: readonly Uint8Array[],
-    parent: Trusted,
-    header: Header,
-    nowS: number | undefined,
-    budget: MinuteBudget,
-  ): Outcome | Rejection {
-    if (before.length > REORG_DEPTH_MAX)
-      return new Rejection("side-too-long", `a branch of ${before.length} blocks that is not heavier`);
-    const tip = this.#authenticate(parent, header, nowS, budget);
+  /** The head is now the block of `header`. Where no step leads there, everything begins anew from it. */
+  #follow(header: Header, head: Trusted): void {
+    if (head.step.length > 0) this.#window.push(head.step);
+    else this.#window.restart(head);
+    this.#evidence.headIs(header);
+    this.#moveHead(head);
+  }
+
+  /** Tries an announced header that is far above the head; undefined where that is no way to it. */
+  #jumpTo(header: Header, nowS: number | undefined): Outcome | Rejection | undefined {
+    const { number } = header;
+    if (number === undefined || nowS === undefined || this.fork !== undefined) return undefined;
+    const busy = this.#skipping.next(this.#head) !== undefined;
+    this.#skipping.announced(number, this.#head);
+    const landing = this.#skipping.next(this.#head);
+    if (busy || landing?.from !== number || landing.count !== 1) return undefined;
+    const outcome = this.#land([header], nowS, this.#unasked);
+    if (outcome instanceof Rejection) this.#skipping.drop();
+    return (outcome instanceof Rejection ? outcome.code !== "work-limit" : outcome.kind === "jumped") ? outcome : undefined;
+  }
+
+  #jumpAsked(ask: Ask, raws: readonly Uint8Array[], nowS: number | undefined): Outcome | Rejection {
+    const headers = decodeAll(this.#consensus, ask, raws);
+    const outcome = headers instanceof Rejection ? headers : this.#land(headers, nowS, this.#asked);
+    // Without a clock there are no jumps: the chain is walked.
+    if (outcome instanceof Rejection && outcome.code === "clock-unknown") this.#skipping.drop();
+    else if (outcome instanceof Rejection) this.#skipping.failed();
+    return outcome;
+  }
+
+  #land(headers: readonly Header[], nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
+    const before = this.#head.number;
+    const cost = headers.reduce((sum, header) => sum + this.#costOf(header), 0);
+    const { skip } = this.#consensus;
+    assert(skip !== undefined, "a jump only where the consensus knows how");
+    const head = budget.charge(cost) ?? skip.call(this.#consensus, this.#head, headers, nowS);
+    if (head instanceof Rejection && head.code !== "skip-overlap") return head;
+    budget.refund(cost);
+    if (head instanceof Rejection) {
+      this.#skipping.halve(this.#head);
+      return { kind: "wanting" };
+    }
+    this.#skipping.landed();
+    this.#follow(headers[headers.length - 1] as Header, head);
+    return { kind: "jumped", head, blocks: head.number - before };
+  }
+
+  /** A header `height` above the base, where another block stands: of a final chain, either nothing or proof that it forked. */
+  #contradiction(header: Header, height: number, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
+    const tooMuch = budget.charge(this.#costOf(header));
+    if (tooMuch !== undefined) return tooMuch;
+    const state = this.#window.stateAt(Math.max(0, height - 1));
+    const judged = this.#evidence.judge(header, state, this.#window.hashAt(height), nowS);
+    return judged instanceof Rejection ? judged : { kind: "fork", number: this.#window.base.number + height };
+  }
+
+  #costOf(header: Header): number {
+    return this.#consensus.signatures?.(header) ?? 1;
+  }
+
+  /** Takes a child of `parent`, off the main branch. */
+  #branch(parent: Place, header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
+    const { at, state } = parent;
+    if (parent.steps.length > REORG_DEPTH_MAX)
+      return new Rejection("side-too-long", `a branch of ${parent.steps.length} blocks that is not heavier`);
+    const tip = this.#authenticate(state, header, nowS, budget);
     if (tip instanceof Rejection) return tip;
-    const steps = [...before, tip.step];
+    const steps = [...parent.steps, tip.step];
     if (tip.totalDifficulty <= this.#head.totalDifficulty) {
       // The newest branch takes the place of an older one: a branch that is to win is delivered in one go.
-      this.#side = { at, steps, tip };
+      this.#window.side = { at, steps, tip };
       return { kind: "side", number: tip.number };
     }
     budget.refund(steps.length);
-    const left = this.#steps.slice(at);
-    this.#side = { at, steps: left, tip: this.#head };
-    this.#steps = [...this.#steps.slice(0, at), ...steps];
+    const depth = this.#window.turn(at, steps, this.#head);
     this.#moveHead(tip);
-    return { kind: "reorg", head: tip, depth: left.length };
+    return { kind: "reorg", head: tip, depth };
   }
 
   #authenticate(parent: Trusted, header: Header, nowS: number | undefined, budget: MinuteBudget): Trusted | Rejection {
     const cheap = this.#consensus.check(parent, header, nowS);
     if (cheap !== undefined) return cheap;
-    if (budget.spent >= FRUITLESS_CHECKS_PER_MINUTE_MAX)
-      return new Rejection("work-limit", `${FRUITLESS_CHECKS_PER_MINUTE_MAX} signature checks within a minute led nowhere`);
-    budget.spend();
-    return this.#consensus.authenticate(parent, header);
+    return budget.charge(this.#costOf(header)) ?? this.#consensus.authenticate(parent, header);
   }
 
   #moveHead(head: Trusted): void {
     this.#head = head;
-    while (this.#steps.length > REORG_DEPTH_MAX) {
-      const side = this.#side;
-      const next = this.#consensus.replay(this.#base, this.#steps.shift() as Uint8Array);
-      assert(!(next instanceof Rejection), "a step that was verified can be replayed");
-      this.#base = next;
-      if (side !== undefined) side.at -= 1;
-      if (side !== undefined && side.at < 0) this.#side = undefined;
-    }
+    this.#window.trim();
     this.#timeFloorS = Math.max(this.#timeFloorS, this.#floorOf(head));
     this.#asking.headIs(head.number);
     if (head.number - (this.#persisted ?? this.#consensus.checkpoint).number >= PERSIST_BLOCKS) this.persist();
@@ -293,56 +333,17 @@ export class Follower {
     return Math.max(0, trusted.settledTimeS - this.#consensus.clockDriftS);
   }
 
-  #isKnown(hash: Uint8Array): boolean {
-    return this.#heightOf(hash) >= 0 || (this.#side?.steps.some((step) => hashIs(step, hash)) ?? false);
-  }
-
-  /** How many steps above the base the main branch's block of this hash stands; below 0 where it is none. */
-  #heightOf(hash: Uint8Array): number {
-    for (let i = this.#steps.length; i > 0; i -= 1) if (hashIs(this.#steps[i - 1] as Uint8Array, hash)) return i;
-    return equal(this.#base.hash, hash) ? 0 : -1;
-  }
-
-  /** The state `height` steps above the base, and `further` steps on. */
-  #stateAt(height: number, further: readonly Uint8Array[]): Trusted {
-    let trusted = this.#base;
-    for (const step of [...this.#steps.slice(0, height), ...further]) {
-      const next = this.#consensus.replay(trusted, step);
-      assert(!(next instanceof Rejection), "a step that was verified can be replayed");
-      trusted = next;
-    }
-    return trusted;
-  }
-
   #restore(): boolean | Rejection {
     const value = this.#store.read(STATE_KEY);
     if (value === undefined) return false;
     const state = decodeState(this.#consensus, this.#digest, new Uint8Array(value), REORG_DEPTH_MAX);
     if (state instanceof Rejection) return state;
-    let head = state.base;
-    for (const step of state.steps) {
-      const next = this.#consensus.replay(head, step);
-      if (next instanceof Rejection) return next;
-      head = next;
-    }
-    this.#base = state.base;
-    this.#steps = [...state.steps];
+    const head = replayAll(this.#consensus, state.base, state.steps);
+    if (head instanceof Rejection) return head;
+    this.#window = new Window(this.#consensus, state.base, state.steps);
     this.#head = head;
     this.#persisted = head;
     this.#timeFloorS = Math.max(this.#timeFloorS, state.timeFloorS);
     return true;
   }
-}
-
-function hashIs(step: Uint8Array, hash: Uint8Array): boolean {
-  for (let i = 0; i < HASH_BYTES; i += 1) if (step[i] !== hash[i]) return false;
-  return true;
-}
-
-function stale(number: number, base: number): Rejection {
-  return new Rejection("stale", `block ${number} is below ${base}, where nothing changes any more`);
-}
-
-function tooLong(count: number, asked: number): Rejection {
-  return new Rejection("answer-too-long", `${count} headers, where ${asked} were asked for`);
 }

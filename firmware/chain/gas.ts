@@ -19,7 +19,8 @@ export type BaseFeeRule = "eip1559" | "zero";
 export interface GasRules {
   /** First block with a base fee; where undefined, the first header that brings one begins London. */
   readonly londonBlock: number | undefined;
-  readonly baseFeeRule: BaseFeeRule;
+  /** "unbound" where the chain's clients have no rule for its value. */
+  readonly baseFeeRule: BaseFeeRule | "unbound";
 }
 
 const GAS_LIMIT_BOUND_DIVISOR = 1024n;
@@ -55,7 +56,7 @@ export function checkGas(parent: Gas | undefined, gas: Gas, number: number, rule
   const difference = gas.gasLimit > limit ? gas.gasLimit - limit : limit - gas.gasLimit;
   if (difference >= limit / GAS_LIMIT_BOUND_DIVISOR || gas.gasLimit < GAS_LIMIT_MIN)
     return new Rejection("gas-limit-delta", `${gas.gasLimit} after ${limit}`);
-  if (gas.baseFee === undefined) return undefined;
+  if (gas.baseFee === undefined || rules.baseFeeRule === "unbound") return undefined;
   const expected = rules.baseFeeRule === "zero" ? 0n : nextBaseFee(parent);
   // Not by !==: XS takes a constant in flash for unequal to the same BigInt on the heap (docs/design.md).
   if (gas.baseFee < expected || gas.baseFee > expected)

@@ -13,8 +13,11 @@ import type { CryptoEngine } from "../crypto/engine.js";
 import { assert, Rejection } from "../rejection.js";
 import type { Header } from "./consensus.js";
 
-/** The longest header that is taken in: a Clique epoch block of 64 signers takes about 1,900 bytes. */
-export const HEADER_BYTES_MAX = 3072;
+/**
+ * The longest header that is taken in, so that a message of 4,096 bytes holds it: a Clique epoch block of 64 signers takes
+ * about 1,900 bytes, a QBFT block 562 and 88 for each validator that sealed it.
+ */
+export const HEADER_BYTES_MAX = 4032;
 /** Items after the nonce. Prague has 6. */
 const TAIL_ITEMS_MAX = 16;
 

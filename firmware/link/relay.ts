@@ -2,12 +2,14 @@
 // late, wrong or flooding, and costs the mote a bounded amount of memory, traffic and work (docs/threat-model.md).
 //
 // Promises: at most one request under way and one announcement kept (the newest); an answer counts only for the
-// request it names; silence is met with backoff; with no announcement at all the mote still asks, so that a flood that
+// request it names; silence is met with backoff, and where several relays are named another is asked (relay-order.ts); with no announcement at all the mote still asks, so that a flood that
 // drowns the honest head delays it and no more: as long as that brings news, it goes on asking. Never believes a number, a hash or a length: the follower decides.
 
 import type { Follower, Outcome } from "../chain/follower.js";
+import { movesHead } from "../chain/outcome.js";
 import type { Clock } from "../ports.js";
 import { Rejection } from "../rejection.js";
+import { RelayOrder } from "./relay-order.js";
 import { decodeReply, encodeRequest, HEADERS_PER_REQUEST_MAX, type HeaderReply, MESSAGE_BYTES_MAX } from "./wire.js";
 
 /** How long one request waits for its answer. */
@@ -24,8 +26,10 @@ export interface RelayOptions {
   readonly follower: Pick<Follower, "head" | "offer" | "wanted" | "answer" | "unanswered">;
   /** Seconds since the Unix epoch where a clock from outside the chain knows them. */
   readonly nowS: () => number | undefined;
-  /** Publishes a request; false where it cannot leave now. */
-  readonly send: (request: Uint8Array) => boolean;
+  /** Names of those who may be asked, each judged by its answers; whoever listens on the common topic where absent. */
+  readonly relays?: readonly string[];
+  /** Publishes a request to `relay`, the empty name being the common topic; false where it cannot leave now. */
+  readonly send: (request: Uint8Array, relay: string) => boolean;
   /** A fresh number from 1 to 2³²−1, hard to guess. */
   readonly requestId: () => number;
   /** What came of each header that was looked at. */
@@ -45,6 +49,7 @@ interface Request {
 
 export class RelayClient {
   readonly #options: RelayOptions;
+  readonly #order: RelayOrder;
   #announced: Uint8Array | undefined;
   #request: Request | undefined;
   /** The answer to `#request`, until a step looks at it. */
@@ -56,6 +61,7 @@ export class RelayClient {
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    this.#order = new RelayOrder(options.relays ?? [""]);
     this.#pollMs = options.clock.ticksMs() + POLL_MS;
   }
 
@@ -106,29 +112,31 @@ export class RelayClient {
       this.#request = undefined;
       if (answer.headers.length === 0) this.#silent(request);
       else if (request.poll) this.#polled(answer.headers[0] as Uint8Array);
-      else this.#progress(follower.answer(answer.from, answer.headers, nowS()));
+      else {
+        const outcomes = follower.answer(answer.from, answer.headers, nowS());
+        this.#order.judge(outcomes);
+        this.#progress(outcomes);
+      }
     }
     const announced = this.#announced;
     this.#announced = undefined;
-    if (announced !== undefined) this.#offer(announced);
+    if (announced !== undefined) this.#progress([follower.offer(announced, nowS())]);
   }
 
   /** A poll that moved the head is followed by another at once; one that did not, after the usual time. */
   #polled(raw: Uint8Array): void {
     const nowMs = this.#options.clock.ticksMs();
     this.#pollMs = nowMs + POLL_MS;
-    if (this.#offer(raw)) this.#pollMs = nowMs;
-  }
-
-  #offer(raw: Uint8Array): boolean {
-    return this.#progress([this.#options.follower.offer(raw, this.#options.nowS())]);
+    const outcome = this.#options.follower.offer(raw, this.#options.nowS());
+    this.#order.judge([outcome]);
+    if (this.#progress([outcome])) this.#pollMs = nowMs;
   }
 
   /** Whether any of them moved the head. */
   #progress(outcomes: readonly (Outcome | Rejection)[]): boolean {
     let moved = false;
     for (const outcome of outcomes) {
-      if (!(outcome instanceof Rejection) && (outcome.kind === "advanced" || outcome.kind === "reorg")) moved = true;
+      if (!(outcome instanceof Rejection) && movesHead(outcome)) moved = true;
       this.#options.onOutcome(outcome);
     }
     if (moved) {
@@ -148,7 +156,7 @@ export class RelayClient {
     const from = wanted?.from ?? follower.head.number + 1;
     const count = Math.min(wanted?.count ?? 1, HEADERS_PER_REQUEST_MAX);
     const id = requestId();
-    if (!send(encodeRequest({ id, to: address, from, count, bytesMax: MESSAGE_BYTES_MAX }))) {
+    if (!send(encodeRequest({ id, to: address, from, count, bytesMax: MESSAGE_BYTES_MAX }), this.#order.next)) {
       this.#nextRequestMs = nowMs + BACKOFF_FIRST_MS;
       return BACKOFF_FIRST_MS;
     }
@@ -163,6 +171,8 @@ export class RelayClient {
     const nowMs = this.#options.clock.ticksMs();
     this.#request = undefined;
     this.#pollMs = nowMs + POLL_MS;
+    // One that says nothing to a poll has nothing new, as a rule; nobody can tell it from one that keeps it to itself.
+    this.#order.silent();
     if (!request.poll) this.#options.follower.unanswered();
     this.#nextRequestMs = nowMs + this.#backoffMs;
     this.#backoffMs = Math.min(this.#backoffMs * 2, BACKOFF_MAX_MS);

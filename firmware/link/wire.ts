@@ -42,6 +42,11 @@ export function topicsOf(prefix: string, address: Uint8Array, chain: string): To
   };
 }
 
+/** Where to ask one relay alone; the empty name stands for whoever listens on the common topic. */
+export function requestTopic(topics: Pick<Topics, "requests">, relay: string): string {
+  return relay === "" ? topics.requests : `${topics.requests}/${relay}`;
+}
+
 /** Asks a relay for `count` raw headers from number `from`, the whole answer within `bytesMax` bytes. */
 export interface HeaderRequest {
   /** 1 to 2³²−1; the reply repeats it. */
@@ -133,6 +138,8 @@ export interface Health {
   /** Records kept and not yet stored by the collector. */
   readonly pending: number;
   readonly timeS: number;
+  /** What is wrong with the chain: `ALARM_NONE` and so on, chain/vigil.ts. */
+  readonly alarm: number;
 }
 
 export function encodeHealth(health: Health): Uint8Array {
@@ -143,6 +150,7 @@ export function encodeHealth(health: Health): Uint8Array {
     [3, health.nextSeq],
     [4, health.pending],
     [5, health.timeS],
+    [6, health.alarm],
   ];
   return encode(new Map<CborValue, CborValue>(fields));
 }
@@ -154,14 +162,14 @@ export function encodeWill(): Uint8Array {
 
 /** The retained health of a mote, or `health-malformed`; a Last Will gives `online: false` and zeros. */
 export function decodeHealth(bytes: Uint8Array): Health | Rejection {
-  const map = mapOf(bytes, "health-malformed", 6);
+  const map = mapOf(bytes, "health-malformed", 7);
   if (map instanceof Rejection) return map;
   const field = (key: number): number => (map.get(key) as number | undefined) ?? 0;
   const online = map.get(0);
   if (online !== 0 && online !== 1) return new Rejection("health-malformed", "key 0 is neither 0 nor 1");
   for (const [key, value] of map)
-    if (!uintIn(key, 0, 5) || !uintIn(value, 0, Number.MAX_SAFE_INTEGER))
-      return new Rejection("health-malformed", "a key beyond 5, or a value that is no unsigned integer");
+    if (!uintIn(key, 0, 6) || !uintIn(value, 0, Number.MAX_SAFE_INTEGER))
+      return new Rejection("health-malformed", "a key beyond 6, or a value that is no unsigned integer");
   return {
     online: online === 1,
     boot: field(1),
@@ -169,6 +177,7 @@ export function decodeHealth(bytes: Uint8Array): Health | Rejection {
     nextSeq: field(3),
     pending: field(4),
     timeS: field(5),
+    alarm: field(6),
   };
 }
 

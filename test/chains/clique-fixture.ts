@@ -22,7 +22,7 @@ export function codeOf(value: unknown): string {
 export function openGenerated(
   chain: CliqueChain,
   engine: CryptoEngine = nobleEngine,
-  rules: { londonBlock?: number; baseFeeRule?: "zero" } = {},
+  rules: { londonBlock?: number; baseFeeRule?: "zero"; trustingPeriodS?: number } = {},
 ): Clique {
   const { periodS, epoch } = chain;
   const json = held(cliqueCheckpointFromGenesis(engine, chain.genesis.raw, { chain: "eip155:1337", periodS, epoch, ...rules }));

@@ -5,7 +5,7 @@ import { untilTold } from "../processes/end.js";
 import { Relay, type RelayEvent } from "../relay/relay.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
 
-export const usage = `chainmote relay --rpc URL [--mqtt URL] [--prefix P/] [--chain ID] [--json] [--verbose]
+export const usage = `chainmote relay --rpc URL [--mqtt URL] [--prefix P/] [--chain ID] [--name N] [--json] [--verbose]
 
 Publishes the newest header of an Ethereum or a Bitcoin node, retained, and answers motes that ask for others.
 
@@ -13,6 +13,7 @@ Publishes the newest header of an Ethereum or a Bitcoin node, retained, and answ
   --mqtt URL    broker, mqtt(s)://user:password@host:port (or MQTT_URL; default mqtt://127.0.0.1:1883)
   --prefix P/   put before every topic
   --chain ID    CAIP-2; asked of the node where absent
+  --name N      motes that name several relays in their configuration ask this one by it
   --json        one object per event
   --verbose     every head and every answer`;
 
@@ -22,6 +23,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     mqtt: { type: "string" },
     prefix: { type: "string" },
     chain: { type: "string" },
+    name: { type: "string" },
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
@@ -30,12 +32,16 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const mqtt = options.url("mqtt", MQTT_SCHEMES) ?? mqttFromEnvironment() ?? DEFAULT_MQTT;
   const prefix = checkPrefix(options.text("prefix"));
   const chain = options.text("chain");
+  const name = options.text("name");
+  if (name !== undefined && !/^[\w-]{1,32}$/.test(name))
+    throw new UsageError("--name takes 1 to 32 letters, digits, hyphens and underscores");
   const show = (event: RelayEvent): void => {
     if (options.has("json")) output.line(JSON.stringify(event));
     else if (options.has("verbose") || !QUIET.has(event.event)) output.line(relayText(event));
   };
   if (!options.has("json")) output.line(`relay: ${publicUrl(rpc)} to ${publicUrl(mqtt)}`);
-  const relay = new Relay({ rpc, mqtt, prefix, ...(chain === undefined ? {} : { chain }), onEvent: show });
+  const named = { ...(chain === undefined ? {} : { chain }), ...(name === undefined ? {} : { name }) };
+  const relay = new Relay({ rpc, mqtt, prefix, ...named, onEvent: show });
   await untilTold();
   await relay.close();
   return 0;

@@ -14,6 +14,7 @@ import {
   MESSAGE_BYTES_MAX,
   REPLY_OVERHEAD_BYTES,
   REPLY_OVERHEAD_PER_HEADER_BYTES,
+  requestTopic,
   topicsOf,
 } from "../../firmware/link/wire.js";
 import { Rejection } from "../../firmware/rejection.js";
@@ -54,6 +55,8 @@ export interface RelayOptions {
   readonly prefix?: string;
   /** CAIP-2; asked of the node where absent. */
   readonly chain?: string;
+  /** By which motes can ask this relay alone; without it only what is asked of all is answered. */
+  readonly name?: string;
   readonly clientId?: string;
   readonly onEvent?: (event: RelayEvent) => void;
 }
@@ -119,10 +122,12 @@ export class Relay {
   #begin(chain: string): void {
     this.#chain = chain;
     this.#source = headersOf(this.#rpc, chain);
+    const topics = this.#topics(new Uint8Array(20));
+    const { name } = this.#options;
     this.#link = new BrokerLink({
       url: this.#options.mqtt,
       clientId: this.#options.clientId ?? `chainmote-relay-${process.pid}`,
-      subscriptions: [this.#topics(new Uint8Array(20)).requests],
+      subscriptions: [topics.requests, ...(name === undefined ? [] : [requestTopic(topics, name)])],
       onMessage: (_topic, payload) => this.#take(payload),
       onConnected: () => {
         this.#published = ""; // a broker that restarted has forgotten what it retained

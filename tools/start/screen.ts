@@ -107,6 +107,10 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         return { word: "delivered", text: `seq ${number("seq")}` };
       case "stored":
         return { word: "stored", text: `seq ${number("seq")}, its receipt holds`, style: "green" };
+      case "jump":
+        return amiss("jump", `to #${number("number")}, ${number("blocks")} blocks on`);
+      case "alarm":
+        return amiss("alarm", `${text("alarm")} at #${number("head")}`);
       case "reorg":
         return amiss("reorg", `to #${number("number")}, ${number("depth")} deep`);
       case "gap":

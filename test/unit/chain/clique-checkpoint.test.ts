@@ -121,7 +121,7 @@ test("each field that is wrong is named", () => {
   wrong({ baseFee: `0x1${"00".repeat(32)}` }, "baseFee");
   wrong({ totalDifficulty: -1 }, "totalDifficulty");
   for (const bad of [undefined, null, 5, "clique"]) assert.is(codeOf(openChain(nobleEngine, bad)), "checkpoint-invalid");
-  for (const bad of [undefined, "qbft", 5])
+  for (const bad of [undefined, "aura", 5])
     assert.is(codeOf(openChain(nobleEngine, { ...seventh, consensus: bad })), "consensus-unsupported");
 });
 

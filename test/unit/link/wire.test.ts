@@ -64,6 +64,7 @@ const health: fc.Arbitrary<Health> = fc.record(
     nextSeq: height,
     pending: height,
     timeS: height,
+    alarm: height,
   },
   { noNullPrototype: true },
 );
@@ -116,13 +117,14 @@ test("health comes back as it was, and a Last Will says offline and nothing else
   fc.assert(
     fc.property(health, (fields) => {
       const bytes = encodeHealth(fields);
-      const { online, boot, headNumber, nextSeq, pending, timeS } = fields;
-      assert.equal(bytes, cbor(online ? 1 : 0, boot, headNumber, nextSeq, pending, timeS));
+      const { online, boot, headNumber, nextSeq, pending, timeS, alarm } = fields;
+      assert.equal(bytes, cbor(online ? 1 : 0, boot, headNumber, nextSeq, pending, timeS, alarm));
       assert.equal(decodeHealth(bytes), fields);
     }),
   );
   assert.equal(encodeWill(), cbor(0));
-  assert.equal(decodeHealth(encodeWill()), { online: false, boot: 0, headNumber: 0, nextSeq: 0, pending: 0, timeS: 0 });
+  const nothing = { online: false, boot: 0, headNumber: 0, nextSeq: 0, pending: 0, timeS: 0, alarm: 0 };
+  assert.equal(decodeHealth(encodeWill()), nothing);
 });
 
 /** `good` with the value of one key replaced, or left out. */
@@ -175,12 +177,12 @@ test("a reply: each field absent, of another kind, and just outside its bounds",
 });
 
 test("health: online is 0 or 1, and every number that is there is an unsigned integer", () => {
-  const good = [1, 2, 3, 4, 5, 6];
+  const good = [1, 2, 3, 4, 5, 6, 3];
   const wrong: [number, unknown[]][] = [
     [0, [undefined, 2, -1, true, null, "1"]],
-    [6, [1]],
+    [7, [1]],
   ];
-  for (let key = 1; key <= 5; key += 1) wrong.push([key, [-1, "2", 2n ** 53n, MOTE]]);
+  for (let key = 1; key <= 6; key += 1) wrong.push([key, [-1, "2", 2n ** 53n, MOTE]]);
   for (const [key, values] of wrong)
     for (const value of values)
       assert.is(codeOf(decodeHealth(bent(good, key, value))), "health-malformed", `key ${key}: ${String(value)}`);

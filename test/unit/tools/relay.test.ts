@@ -35,11 +35,11 @@ function connect(): MqttClient {
   return client;
 }
 
-async function ask(to: Uint8Array, fields: Partial<HeaderRequest>): Promise<HeaderReply> {
+async function ask(to: Uint8Array, fields: Partial<HeaderRequest>, topic = REQUESTS): Promise<HeaderReply> {
   requestId += 1;
   const id = requestId;
   const request = { id, to, from: 0, count: 1, bytesMax: 4096, ...fields };
-  client.publish(REQUESTS, Buffer.from(encodeRequest(request)));
+  client.publish(topic, Buffer.from(encodeRequest(request)));
   return eventually(`the reply to ${JSON.stringify(fields)}`, () => {
     for (const { topic, bytes } of replies) {
       const reply = decodeReply(bytes);
@@ -55,7 +55,7 @@ async function ask(to: Uint8Array, fields: Partial<HeaderRequest>): Promise<Head
 test.before(async () => {
   await node.up();
   broker = await LocalBroker.start();
-  relay = new Relay({ rpc: node.url, mqtt: broker.url, prefix: "t/", onEvent: (event) => events.push(event) });
+  relay = new Relay({ rpc: node.url, mqtt: broker.url, prefix: "t/", name: "north", onEvent: (event) => events.push(event) });
   client = connect();
 });
 test.after(async () => {
@@ -106,6 +106,16 @@ test("one mote gets no more than its share, and others are not affected", async 
   assert.is(other.headers.length, 2);
   const answered = replies.length - before - 1;
   assert.ok(answered >= MOTE_HEADERS.burst / 16 && answered < 60, `${answered} of 60 answered`);
+});
+
+test("a relay with a name is asked by it as well, and not by another's", async () => {
+  const mote = new Uint8Array(20).fill(5);
+  assert.is((await ask(mote, { from: 7, count: 1 }, `${REQUESTS}/north`)).headers.length, 1);
+  const before = replies.length;
+  const request = { id: 4_000_000_000, to: mote, from: 7, count: 1, bytesMax: 4096 };
+  client.publish(`${REQUESTS}/south`, Buffer.from(encodeRequest(request)));
+  await ask(mote, { from: 8, count: 1 });
+  assert.is(replies.length, before + 1);
 });
 
 test("noise on the requests topic is refused and answered by nothing", async () => {

@@ -1,0 +1,239 @@
+// The checkpoint of an IBFT 1, IBFT 2.0 or QBFT chain as the configuration has it: JSON, described field by field in
+// docs/header-rules.md.
+//
+// Promises: takes a genesis block, another epoch block, or any block that brings its pending votes; whatever is absent, out of
+// bounds or contradicts itself is refused with the field's name (checkpoint-invalid). Never fills in a default for what decides
+// whom to believe: the trusting period has none.
+
+import { fromHex, toHex } from "../bytes.js";
+import type { CryptoEngine } from "../crypto/engine.js";
+import { assert, Rejection } from "../rejection.js";
+import { Bft, gasOf } from "./bft.js";
+import { VALIDATORS_MAX } from "./bft-extra.js";
+import type { BftDialect } from "./bft-header.js";
+import type { BftRules, BftTransition } from "./bft-rules.js";
+import { BftTrusted } from "./bft-state.js";
+import { VOTE_BYTES, VOTE_FOR, VOTES_MAX } from "./bft-votes.js";
+import {
+  bytes,
+  chainOf,
+  type Fields,
+  fieldsOf,
+  gasFields,
+  HEIGHT_MAX,
+  hex,
+  invalid,
+  PERIOD_S_MAX,
+  type Quantity,
+  uint,
+} from "./checkpoint-fields.js";
+import { ADDRESS_BYTES, findAddress, HASH_BYTES, isAscending } from "./clique-state.js";
+import { decodeHeader } from "./header.js";
+import { ibft1 } from "./ibft1.js";
+import { ibft2 } from "./ibft2.js";
+import { qbft } from "./qbft.js";
+
+export const TRANSITIONS_MAX = 16;
+const DIALECTS: readonly BftDialect[] = Object.freeze([ibft1, ibft2, qbft]);
+
+export type BftConsensusName = "ibft" | "ibft2" | "qbft";
+
+export interface BftTransitionJson {
+  block: number;
+  periodS?: number;
+  validatorSelection?: "header" | "contract";
+  validators?: string[];
+}
+
+/** What a configuration pins besides the block to start from. */
+export interface BftRulesJson {
+  chain: string;
+  consensus: BftConsensusName;
+  periodS: number;
+  epoch: number;
+  trustingPeriodS: number;
+  londonBlock?: number;
+  /** IBFT 1 only; 0 where absent. */
+  ceil2Nby3Block?: number;
+  /** QBFT only; "header" where absent. */
+  validatorSelection?: "header" | "contract";
+  transitions?: BftTransitionJson[];
+}
+
+/** What `bftCheckpointFromHeader` makes and `openBft` reads. */
+export interface BftCheckpoint extends BftRulesJson {
+  genesisHash: string;
+  number: number;
+  hash: string;
+  timeS: number;
+  /** Who seals the next block. */
+  validators: string[];
+  /** Since the last epoch block, oldest first; "unknown" where nobody can tell. */
+  votes?: { validator: string; account: string; authorize: boolean }[] | "unknown";
+  gasLimit?: Quantity;
+  gasUsed?: Quantity;
+  baseFee?: Quantity;
+}
+
+export function isBftName(name: unknown): name is BftConsensusName {
+  return DIALECTS.some((dialect) => dialect.name === name);
+}
+
+/** Reads a checkpoint whose `consensus` is one of the family. */
+export function openBft(engine: CryptoEngine, json: unknown): Bft | Rejection {
+  try {
+    const fields = fieldsOf(json);
+    const dialect = DIALECTS.find(({ name }) => name === fields.consensus);
+    if (dialect === undefined) throw invalid("consensus", '"ibft", "ibft2" or "qbft"');
+    const rules = rulesOf(dialect, fields);
+    const number = uint(fields, "number", 0, HEIGHT_MAX);
+    const hash = bytes(fields.hash, "hash", HASH_BYTES);
+    const timeS = uint(fields, "timeS", 0, HEIGHT_MAX);
+    if (number === 0 && toHex(hash) !== toHex(rules.genesisHash)) throw invalid("hash", "the genesis hash, at number 0");
+    const validators = addresses(fields.validators, "validators");
+    const votes = votesOf(fields.votes, validators, number, rules.epoch, dialect);
+    const gas = gasFields(fields);
+    return new Bft(
+      engine,
+      dialect,
+      rules,
+      new BftTrusted({ number, hash, timeS, gas, validators, votes, step: new Uint8Array(0) }),
+    );
+  } catch (error) {
+    if (error instanceof Rejection) return error;
+    throw error;
+  }
+}
+
+/**
+ * For tools: the checkpoint that the raw header of a genesis block stands for, or that of any other block whose hash is trusted.
+ * @param after who seals the next block, where the block's own list does not tell: in contract mode, where its vote passed, or
+ *   where a transition begins; and the pending votes after it, unless it is an epoch block
+ */
+export function bftCheckpointFromHeader(
+  engine: CryptoEngine,
+  raw: Uint8Array,
+  rules: BftRulesJson & { genesisHash?: string },
+  after: Pick<Partial<BftCheckpoint>, "validators" | "votes"> = {},
+): BftCheckpoint | Rejection {
+  const dialect = DIALECTS.find(({ name }) => name === rules.consensus);
+  assert(dialect !== undefined, "a consensus of the family");
+  const eth = decodeHeader(engine, raw);
+  if (eth instanceof Rejection) return eth;
+  try {
+    const extra = dialect.readExtra(eth.extraData);
+    const hash = `0x${toHex(eth.number === 0 ? eth.hash : eth.hashWithExtraData(extra.forBlock))}`;
+    const { genesisHash = eth.number === 0 ? hash : undefined } = rules;
+    if (genesisHash === undefined) throw invalid("genesisHash", "the hash of the genesis block");
+    const { gasLimit, gasUsed, baseFee } = gasOf(eth);
+    const validators = after.validators ?? textsOf(extra.validators).sort();
+    const checkpoint: BftCheckpoint = {
+      ...rules,
+      ...{ genesisHash, number: eth.number, hash, timeS: eth.timeS, validators },
+      ...(after.votes === undefined ? {} : { votes: after.votes }),
+      ...{ gasLimit: hex(gasLimit), gasUsed: hex(gasUsed) },
+      ...(baseFee === undefined ? {} : { baseFee: hex(baseFee) }),
+    };
+    const opened = openBft(engine, checkpoint);
+    return opened instanceof Rejection ? opened : checkpoint;
+  } catch (error) {
+    if (error instanceof Rejection) return error;
+    throw error;
+  }
+}
+
+/** Packed addresses as texts with 0x. */
+export function textsOf(packed: Uint8Array): string[] {
+  const texts: string[] = [];
+  for (let at = 0; at < packed.length; at += ADDRESS_BYTES) texts.push(`0x${toHex(packed.subarray(at, at + ADDRESS_BYTES))}`);
+  return texts;
+}
+
+function rulesOf(dialect: BftDialect, fields: Fields): BftRules {
+  const optional = (name: string): number | undefined =>
+    fields[name] === undefined ? undefined : uint(fields, name, 0, HEIGHT_MAX);
+  if (dialect !== ibft1 && fields.ceil2Nby3Block !== undefined) throw invalid("ceil2Nby3Block", "nothing outside IBFT 1");
+  const { transitions = [] } = fields;
+  if (!Array.isArray(transitions) || transitions.length > TRANSITIONS_MAX)
+    throw invalid("transitions", `a list of at most ${TRANSITIONS_MAX}`);
+  const changes = transitions.map((change: unknown, i) => transitionOf(dialect, change, `transitions[${i}]`));
+  for (let i = 1; i < changes.length; i += 1)
+    if ((changes[i] as BftTransition).block <= (changes[i - 1] as BftTransition).block)
+      throw invalid(`transitions[${i}].block`, "a block above that of the one before");
+  return {
+    chain: chainOf(fields),
+    genesisHash: bytes(fields.genesisHash, "genesisHash", HASH_BYTES),
+    periodS: uint(fields, "periodS", 0, PERIOD_S_MAX),
+    epoch: uint(fields, "epoch", 1, HEIGHT_MAX),
+    trustingPeriodS: uint(fields, "trustingPeriodS", 1, HEIGHT_MAX),
+    londonBlock: optional("londonBlock"),
+    quorumBlock: optional("ceil2Nby3Block") ?? 0,
+    contract: selectsByContract(dialect, fields.validatorSelection, "validatorSelection") ?? false,
+    transitions: changes,
+  };
+}
+
+function transitionOf(dialect: BftDialect, json: unknown, path: string): BftTransition {
+  if (typeof json !== "object" || json === null) throw invalid(path, "an object");
+  const fields = json as Fields;
+  const contract = selectsByContract(dialect, fields.validatorSelection, `${path}.validatorSelection`);
+  if (contract !== undefined && fields.validators === undefined)
+    throw invalid(`${path}.validators`, "the set that the new way of selection begins with");
+  return {
+    block: uint(fields, "block", 1, HEIGHT_MAX),
+    periodS: fields.periodS === undefined ? undefined : uint(fields, "periodS", 0, PERIOD_S_MAX),
+    contract,
+    validators: fields.validators === undefined ? undefined : addresses(fields.validators, `${path}.validators`),
+  };
+}
+
+function selectsByContract(dialect: BftDialect, value: unknown, path: string): boolean | undefined {
+  if (value === undefined) return undefined;
+  if (value === "contract" && dialect === qbft) return true;
+  if (value === "header") return false;
+  throw invalid(path, dialect === qbft ? '"header" or "contract"' : '"header"');
+}
+
+function addresses(list: unknown, path: string): Uint8Array {
+  if (!Array.isArray(list) || list.length < 1 || list.length > VALIDATORS_MAX)
+    throw invalid(path, `1 to ${VALIDATORS_MAX} addresses`);
+  const texts = list.map((item, i) => toHex(bytes(item, `${path}[${i}]`, ADDRESS_BYTES))).sort();
+  const packed = fromHex(texts.join("")) as Uint8Array;
+  if (!isAscending(packed)) throw invalid(path, "each address once");
+  return packed;
+}
+
+function votesOf(
+  list: unknown,
+  validators: Uint8Array,
+  number: number,
+  epoch: number,
+  dialect: BftDialect,
+): Uint8Array | undefined {
+  if (list === "unknown") return undefined;
+  const isEpoch = number % epoch === 0;
+  // After an epoch block of IBFT 1 there may be one vote: its own.
+  if (list === undefined && isEpoch && (number === 0 || !dialect.epochVoteCounts)) return new Uint8Array(0);
+  const most = isEpoch ? (dialect.epochVoteCounts ? 1 : 0) : VOTES_MAX;
+  if (!Array.isArray(list) || list.length > most)
+    throw invalid("votes", isEpoch ? "none after an epoch block" : `a list of at most ${VOTES_MAX} pending votes, or "unknown"`);
+  const packed = new Uint8Array(list.length * VOTE_BYTES);
+  const seen: string[] = [];
+  list.forEach((item: unknown, i) => {
+    const path = `votes[${i}]`;
+    if (typeof item !== "object" || item === null) throw invalid(path, "an object");
+    const vote = item as Fields;
+    const voter = findAddress(validators, bytes(vote.validator, `${path}.validator`, ADDRESS_BYTES));
+    const account = bytes(vote.account, `${path}.account`, ADDRESS_BYTES);
+    if (voter < 0) throw invalid(`${path}.validator`, "one of the validators");
+    if (typeof vote.authorize !== "boolean") throw invalid(`${path}.authorize`, "true or false");
+    if (!dialect.keepsIdleVotes && vote.authorize !== findAddress(validators, account) < 0)
+      throw invalid(`${path}.authorize`, "true for an account that is no validator, false for one that is");
+    const key = `${voter} ${toHex(account)}`;
+    if (seen.includes(key)) throw invalid(path, "one vote per validator and account");
+    seen.push(key);
+    packed[i * VOTE_BYTES] = voter | (vote.authorize ? VOTE_FOR : 0);
+    packed.set(account, i * VOTE_BYTES + 1);
+  });
+  return packed;
+}

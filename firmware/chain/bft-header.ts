@@ -1,0 +1,115 @@
+// A header of the BFT family with its two hashes, and what tells one member of the family from another.
+//
+// Promises: the hash of the block and what the seals are over are computed from the bytes that came, once each and when first
+// asked for (Besu `BftBlockHashing`: keccak256 of the raw header is neither). Never judges the chain's rules but those that
+// the header alone can break.
+
+import type { CryptoEngine } from "../crypto/engine.js";
+import { Rejection } from "../rejection.js";
+import type { BftExtra, BftVote } from "./bft-extra.js";
+import { HASH_BYTES } from "./clique-state.js";
+import type { Header } from "./consensus.js";
+import type { EthereumHeader } from "./header.js";
+
+/** The constant by which clients know the family: its first four bytes apart, it reads "ical byzantine fault tolerance". */
+const MIX_HASH: readonly number[] = Object.freeze([
+  0x63, 0x74, 0x69, 0x63, 0x61, 0x6c, 0x20, 0x62, 0x79, 0x7a, 0x61, 0x6e, 0x74, 0x69, 0x6e, 0x65, 0x20, 0x66, 0x61, 0x75, 0x6c,
+  0x74, 0x20, 0x74, 0x6f, 0x6c, 0x65, 0x72, 0x61, 0x6e, 0x63, 0x65,
+]);
+/** keccak256(RLP([])). */
+const NO_OMMERS: readonly number[] = Object.freeze([
+  0x1d, 0xcc, 0x4d, 0xe8, 0xde, 0xc7, 0x5d, 0x7a, 0xab, 0x85, 0xb5, 0x67, 0xb6, 0xcc, 0xd4, 0x1a, 0xd3, 0x12, 0x45, 0x1b, 0x94,
+  0x8a, 0x74, 0x13, 0xf0, 0xa1, 0x42, 0xfd, 0x40, 0xd4, 0x93, 0x47,
+]);
+
+export class BftHeader implements Header {
+  readonly eth: EthereumHeader;
+  readonly extra: BftExtra;
+  readonly #engine: CryptoEngine;
+  #hash: Uint8Array | undefined;
+  #forSeals: Uint8Array | undefined;
+
+  constructor(engine: CryptoEngine, eth: EthereumHeader, extra: BftExtra) {
+    this.#engine = engine;
+    this.eth = eth;
+    this.extra = extra;
+  }
+
+  get raw(): Uint8Array {
+    return this.eth.raw;
+  }
+  get number(): number {
+    return this.eth.number;
+  }
+  get parentHash(): Uint8Array {
+    return this.eth.parentHash;
+  }
+  get timeS(): number {
+    return this.eth.timeS;
+  }
+
+  /** The hash of the block: without committed seals, for IBFT 2.0 and QBFT without the round. A genesis block's covers all. */
+  get hash(): Uint8Array {
+    this.#hash ??= this.number === 0 ? this.eth.hash : this.eth.hashWithExtraData(this.extra.forBlock);
+    return this.#hash;
+  }
+
+  /** keccak256 of the header with the extra data that seals cover. */
+  get hashForSeals(): Uint8Array {
+    const { forBlock, forSeals } = this.extra;
+    this.#forSeals ??= forSeals === forBlock && this.number > 0 ? this.hash : this.eth.hashWithExtraData(forSeals);
+    return this.#forSeals;
+  }
+
+  /** keccak256 of the block's hash and one more byte: what IBFT 1 commits to. */
+  hashWithByte(byte: number): Uint8Array {
+    return this.#engine.keccak256(this.hash, Uint8Array.of(byte));
+  }
+
+  /** keccak256 of `hashForSeals`: what the proposer of IBFT 1 signs. */
+  get proposalDigest(): Uint8Array {
+    return this.#engine.keccak256(this.hashForSeals);
+  }
+}
+
+/** What one member of the family does in its own way; everything else is common. */
+export interface BftDialect {
+  /** As the checkpoint's `consensus` has it. */
+  readonly name: string;
+  /** Throws a `Rejection`. */
+  readExtra(extraData: Uint8Array): BftExtra;
+  /** Rules that the header alone can break, besides the common ones. */
+  checkAlone(header: BftHeader): Rejection | undefined;
+  /** What the committed seals sign. */
+  sealDigest(header: BftHeader): Uint8Array;
+  /** How many seals a block needs. */
+  quorum(validatorCount: number, number: number, quorumBlock: number): number;
+  /** The vote of a block, wherever it stands; undefined where there is none. */
+  voteOf(header: BftHeader): BftVote | undefined;
+  /** Whether the proposer is the signer of a seal of its own, and not the coinbase. */
+  readonly proposerSeals: boolean;
+  /** Whether an epoch block's own vote counts after it cleared the tally. */
+  readonly epochVoteCounts: boolean;
+  /** See `castVote`. */
+  readonly keepsIdleVotes: boolean;
+  /** Whether the gas limit is bound to the parent's. */
+  readonly boundsGasLimit: boolean;
+}
+
+/** mix-hash-wrong, difficulty-range. */
+export function checkCommonFields(header: EthereumHeader): Rejection | undefined {
+  if (!isConstant(header.mixHash, MIX_HASH)) return new Rejection("mix-hash-wrong", "not that of the Istanbul family");
+  // A number: XS takes a BigInt in flash for unequal to the same one on the heap.
+  if (Number(header.difficulty) !== 1) return new Rejection("difficulty-range", `${header.difficulty}, not 1`);
+  return undefined;
+}
+
+/** ommers-wrong. */
+export function checkNoOmmers(header: EthereumHeader): Rejection | undefined {
+  return isConstant(header.ommersHash, NO_OMMERS) ? undefined : new Rejection("ommers-wrong", "not the hash of an empty list");
+}
+
+function isConstant(bytes: Uint8Array, constant: readonly number[]): boolean {
+  for (let i = 0; i < HASH_BYTES; i += 1) if (bytes[i] !== constant[i]) return false;
+  return true;
+}

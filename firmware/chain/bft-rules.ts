@@ -1,0 +1,122 @@
+// What a configuration pins about a BFT chain, transitions included, and what a block does to the set of its validators.
+//
+// Promises: a transition replaces the set from its block on, as Besu's `ForkingVoteTallyCache` does it: the vote of the block
+// before it counts on the new set already. Where a voter stands outside the new set, or IBFT 1 keeps votes that were cast on the
+// old one, the tally is unknown until the next epoch block. Never guesses.
+
+import { fromText } from "../bytes.js";
+import type { Rejection } from "../rejection.js";
+import type { BftVote } from "./bft-extra.js";
+import type { BftDialect } from "./bft-header.js";
+import { castVote, type ValidatorSet } from "./bft-votes.js";
+import { ADDRESS_BYTES, findAddress, HASH_BYTES } from "./clique-state.js";
+
+export interface BftTransition {
+  /** The first block under the new rule. */
+  readonly block: number;
+  readonly periodS: number | undefined;
+  /** Whether the set comes from a contract, so that headers list nobody. */
+  readonly contract: boolean | undefined;
+  /** Ascending, 20 bytes each. */
+  readonly validators: Uint8Array | undefined;
+}
+
+export interface BftRules {
+  /** CAIP-2. */
+  readonly chain: string;
+  readonly genesisHash: Uint8Array;
+  /** Least distance of two blocks, in seconds; 0 where the chain makes several a second, and time is not bound then. */
+  readonly periodS: number;
+  /** An epoch, in blocks. */
+  readonly epoch: number;
+  /** First block with a base fee; where undefined, the first header that brings one begins London. */
+  readonly londonBlock: number | undefined;
+  /** For how long a trusted block vouches for others, in seconds. */
+  readonly trustingPeriodS: number;
+  /** IBFT 1: from here on a block needs ⌈2n/3⌉ seals. */
+  readonly quorumBlock: number;
+  readonly contract: boolean;
+  /** Ascending by block. */
+  readonly transitions: readonly BftTransition[];
+}
+
+/** All of it as bytes, for the digest that binds persisted state to its configuration. */
+export function rulesBytes(name: string, rules: BftRules): Uint8Array {
+  const { chain, periodS, epoch, londonBlock, trustingPeriodS, quorumBlock, contract, transitions } = rules;
+  let line = `${name} ${chain} ${periodS} ${epoch} ${londonBlock ?? "?"} ${trustingPeriodS} ${quorumBlock} ${contract}`;
+  let length = 0;
+  for (const change of transitions) {
+    line += ` ${change.block} ${change.periodS ?? "?"} ${change.contract ?? "?"} ${change.validators?.length ?? "?"}`;
+    length += change.validators?.length ?? 0;
+  }
+  const text = fromText(`${line} `);
+  const bytes = new Uint8Array(text.length + HASH_BYTES + length);
+  bytes.set(text);
+  bytes.set(rules.genesisHash, text.length);
+  let at = text.length + HASH_BYTES;
+  for (const { validators } of transitions) {
+    if (validators === undefined) continue;
+    bytes.set(validators, at);
+    at += validators.length;
+  }
+  return bytes;
+}
+
+export function periodAt(rules: BftRules, number: number): number {
+  let { periodS } = rules;
+  for (const change of rules.transitions) if (change.block <= number) periodS = change.periodS ?? periodS;
+  return periodS;
+}
+
+export function contractAt(rules: BftRules, number: number): boolean {
+  let { contract } = rules;
+  for (const change of rules.transitions) if (change.block <= number) contract = change.contract ?? contract;
+  return contract;
+}
+
+/** The newest set that the configuration puts in force after block `after` and up to block `number`. */
+export function pinnedBetween(rules: BftRules, after: number, number: number): Uint8Array | undefined {
+  let validators: Uint8Array | undefined;
+  for (const change of rules.transitions)
+    if (change.block > after && change.block <= number) validators = change.validators ?? validators;
+  return validators;
+}
+
+/**
+ * The set after block `number`.
+ * @param set that sealed the block, with the votes before it
+ * @param voter the proposer's index in it
+ * @returns validators-too-many where a vote passes that makes too many
+ */
+export function setAfter(
+  rules: BftRules,
+  dialect: BftDialect,
+  set: ValidatorSet,
+  number: number,
+  voter: number,
+  vote: BftVote | undefined,
+): ValidatorSet | Rejection {
+  const { epochVoteCounts, keepsIdleVotes } = dialect;
+  const isEpoch = number % rules.epoch === 0;
+  const none = new Uint8Array(0);
+  const counted = isEpoch && !epochVoteCounts ? undefined : vote;
+  const pinned = pinnedBetween(rules, number, number + 1);
+  if (pinned !== undefined) {
+    const before = isEpoch ? none : set.votes;
+    const idle = before?.length === 0 && (counted === undefined || (!counted.authorize && isZero(counted.account)));
+    if (!keepsIdleVotes) return { validators: pinned, votes: idle ? none : undefined };
+    if (counted === undefined) return { validators: pinned, votes: none };
+    const proposer = set.validators.subarray(voter * ADDRESS_BYTES, (voter + 1) * ADDRESS_BYTES);
+    const index = findAddress(pinned, proposer);
+    if (index < 0) return { validators: pinned, votes: undefined };
+    return castVote({ validators: pinned, votes: none }, index, counted.account, counted.authorize, keepsIdleVotes);
+  }
+  const votes = isEpoch ? none : set.votes;
+  if (counted === undefined || votes === undefined) return votes === set.votes ? set : { validators: set.validators, votes };
+  return castVote({ validators: set.validators, votes }, voter, counted.account, counted.authorize, keepsIdleVotes);
+}
+
+function isZero(account: Uint8Array): boolean {
+  for (let i = 0; i < ADDRESS_BYTES; i += 1) if (account[i] !== 0) return false;
+  return true;
+}

@@ -1,0 +1,72 @@
+// Committed seals of a BFT block: who sealed it, and whether that is enough (Besu `BftCommitSealsValidationRule`, `BftHelpers`;
+// GoQuorum `verifyCommittedSeals`).
+//
+// Promises: every seal counts or the header falls: one by a stranger, a second by the same validator or one that no key gives
+// is refused, however many good ones stand beside it. A seal is known by who made it, never by its bytes, so that its other
+// form (n − s, v ⊕ 1), which Besu's `SECPSignature` and GoQuorum's `crypto.Ecrecover` take as we do, is no second seal. Nothing
+// is remembered from one header to the next.
+
+import type { CryptoEngine } from "../crypto/engine.js";
+import { addressOf } from "../crypto/identity.js";
+import { Rejection } from "../rejection.js";
+import { SEAL_BYTES } from "./bft-extra.js";
+import { ADDRESS_BYTES, findAddress } from "./clique-state.js";
+
+/** ⌈2n/3⌉. */
+export function quorumOf(validatorCount: number): number {
+  return Math.ceil((2 * validatorCount) / 3);
+}
+
+/** ⌊(n−1)/3⌋+1: so many seals have an honest one among them while at most a third of the validators is faulty. */
+export function honestOf(validatorCount: number): number {
+  return Math.floor((validatorCount - 1) / 3) + 1;
+}
+
+/** What needs no signature: seals-too-few, seals-too-many. */
+export function checkSealCount(seals: number, needed: number, validatorCount: number): Rejection | undefined {
+  if (seals < needed) return new Rejection("seals-too-few", `${seals} seals, ${needed} needed of ${validatorCount}`);
+  if (seals > validatorCount) return new Rejection("seals-too-many", `${seals} seals by ${validatorCount} validators`);
+  return undefined;
+}
+
+/** The address that made `seal` (65 bytes, v 0 or 1), or seal-unrecoverable. */
+export function sealer(engine: CryptoEngine, seal: Uint8Array, digest: Uint8Array): Uint8Array | Rejection {
+  const key = engine.secp256k1.recover(seal.subarray(0, SEAL_BYTES - 1), seal[SEAL_BYTES - 1] as number, digest);
+  return key === undefined ? new Rejection("seal-unrecoverable", "no public key gives this seal") : addressOf(engine, key);
+}
+
+/**
+ * One recovery per seal; stops at the first that does not hold.
+ * @param validators ascending
+ * @returns one byte per validator, 1 where that one sealed; or seal-unrecoverable, seal-stranger, seal-duplicate
+ */
+export function whoSealed(
+  engine: CryptoEngine,
+  digest: Uint8Array,
+  seals: readonly Uint8Array[],
+  validators: Uint8Array,
+): Uint8Array | Rejection {
+  const sealed = new Uint8Array(validators.length / ADDRESS_BYTES);
+  for (let i = 0; i < seals.length; i += 1) {
+    const address = sealer(engine, seals[i] as Uint8Array, digest);
+    if (address instanceof Rejection) return address;
+    const index = findAddress(validators, address);
+    if (index < 0) return new Rejection("seal-stranger", `seal ${i} is by none of the validators`);
+    if (sealed[index] === 1) return new Rejection("seal-duplicate", `seal ${i} is the second by validator ${index}`);
+    sealed[index] = 1;
+  }
+  return sealed;
+}
+
+/**
+ * How many of `validators` are among `others`, both ascending.
+ * @param marked where given, only those that it marks count
+ */
+export function overlapOf(validators: Uint8Array, others: Uint8Array, marked?: Uint8Array): number {
+  let overlap = 0;
+  for (let i = 0; i * ADDRESS_BYTES < validators.length; i += 1) {
+    if (marked !== undefined && marked[i] !== 1) continue;
+    if (findAddress(others, validators.subarray(i * ADDRESS_BYTES, (i + 1) * ADDRESS_BYTES)) >= 0) overlap += 1;
+  }
+  return overlap;
+}

@@ -1,0 +1,296 @@
+// IBFT 1, IBFT 2.0 and QBFT: one verifier for the family; what differs is in the dialects (`ibft1.ts`, `ibft2.ts`, `qbft.ts`).
+// Sources: Besu `consensus/common`, `consensus/ibft`, `consensus/qbft`; GoQuorum `consensus/istanbul`. docs/header-rules.md
+// lists every rule with its code.
+//
+// Promises: sizes first, then links, lists and counts, then signatures, one recovery per seal; a header that breaks several
+// rules is refused by the cheapest. A block is sealed by its own set, which is the one that the votes before it made. States are
+// new objects. Never takes an own quorum for more than it is: a set that nobody known vouches for is refused, and so is
+// everything once the trusting period is over, since there is no unbonding and removed validators keep their keys.
+
+import { equal, readUint, writeUint } from "../bytes.js";
+import { scalarBytes, scalarOf } from "../codec/rlp.js";
+import type { CryptoEngine } from "../crypto/engine.js";
+import { Rejection } from "../rejection.js";
+import type { BftVote } from "./bft-extra.js";
+import { type BftDialect, BftHeader, checkCommonFields } from "./bft-header.js";
+import { type BftRules, contractAt, periodAt, pinnedBetween, rulesBytes, setAfter } from "./bft-rules.js";
+import { checkSealCount, honestOf, overlapOf, sealer, whoSealed } from "./bft-seals.js";
+import { BftTrusted, deserializeBft, serializeBft } from "./bft-state.js";
+import type { ValidatorSet } from "./bft-votes.js";
+import { ADDRESS_BYTES, findAddress, HASH_BYTES, isAscending, putUint64 } from "./clique-state.js";
+import type { Consensus, Landing } from "./consensus.js";
+import { checkGas, checkGasAlone, type Gas } from "./gas.js";
+import { decodeHeader, type EthereumHeader } from "./header.js";
+
+/** By how much a header may be ahead of the clock, in seconds: Besu allows 1, GoQuorum none, and a mote's clock may be late. */
+const CLOCK_DRIFT_S = 15;
+/** Nothing new for so many periods, or so many seconds where that is more, means that something is wrong. */
+const STALE_AFTER_PERIODS = 20;
+const STALE_AFTER_S_MIN = 120;
+
+// A step: hash (32), flags (1), time (6), gas limit (8), gas used (8), index of the proposer (1), then as the flags say the
+// account voted on (20) and the base fee (the rest).
+const STEP_FIXED_BYTES = HASH_BYTES + 1 + 6 + 8 + 8 + 1;
+const STEP_BASE_FEE_BYTES_MAX = 32;
+const FLAG_AUTHORIZE = 1;
+const FLAG_VOTE = 2;
+const FLAG_BASE_FEE = 4;
+
+export class Bft implements Consensus<BftHeader, BftTrusted> {
+  readonly name: string;
+  readonly chain: string;
+  readonly rules: Uint8Array;
+  readonly clockDriftS = CLOCK_DRIFT_S;
+  readonly isFinal = true;
+  readonly staleAfterS: number;
+  readonly trustingPeriodS: number;
+  readonly checkpoint: BftTrusted;
+  readonly #engine: CryptoEngine;
+  readonly #dialect: BftDialect;
+  readonly #rules: BftRules;
+
+  constructor(engine: CryptoEngine, dialect: BftDialect, rules: BftRules, checkpoint: BftTrusted) {
+    this.#engine = engine;
+    this.#dialect = dialect;
+    this.#rules = rules;
+    this.name = dialect.name;
+    this.chain = rules.chain;
+    this.checkpoint = checkpoint;
+    this.rules = rulesBytes(dialect.name, rules);
+    this.trustingPeriodS = rules.trustingPeriodS;
+    this.staleAfterS = Math.max(STALE_AFTER_S_MIN, STALE_AFTER_PERIODS * rules.periodS);
+  }
+
+  decode(raw: Uint8Array): BftHeader | Rejection {
+    const eth = decodeHeader(this.#engine, raw);
+    if (eth instanceof Rejection) return eth;
+    try {
+      const header = new BftHeader(this.#engine, eth, this.#dialect.readExtra(eth.extraData));
+      return this.#checkAlone(header) ?? header;
+    } catch (error) {
+      if (error instanceof Rejection) return error;
+      throw error;
+    }
+  }
+
+  check(trusted: BftTrusted, header: BftHeader, nowS: number | undefined): Rejection | undefined {
+    const rules = this.#rules;
+    const { number } = header;
+    if (number !== trusted.number + 1) return new Rejection("number-wrong", `${number} after ${trusted.number}`);
+    if (!equal(header.parentHash, trusted.hash)) return new Rejection("parent-wrong", `block ${number} has another parent`);
+    const late = this.#checkTime(trusted, header, nowS);
+    if (late !== undefined) return late;
+    const { boundsGasLimit } = this.#dialect;
+    const gas = checkGas(boundsGasLimit ? trusted.gas : undefined, gasOf(header.eth), number, {
+      londonBlock: rules.londonBlock,
+      baseFeeRule: "unbound",
+    });
+    if (gas !== undefined) return gas;
+    const list = this.#listOf(header, trusted.validators);
+    if (!equal(list, trusted.validators)) {
+      if (!isAscending(list)) return new Rejection("validators-unordered", `the list of block ${number} is not ascending`);
+      if (trusted.votes !== undefined) return new Rejection("validators-wrong", `the list of block ${number} is not the tally's`);
+      if (nowS === undefined) return new Rejection("clock-unknown", "a list that no tally explains, and no clock to judge it by");
+      const vouched = checkOverlap(overlapOf(list, trusted.validators), trusted.validatorCount);
+      if (vouched !== undefined) return vouched;
+    }
+    return this.#checkList(header, list);
+  }
+
+  authenticate(trusted: BftTrusted, header: BftHeader): BftTrusted | Rejection {
+    const own = this.#listOf(header, trusted.validators);
+    const list = equal(own, trusted.validators) ? trusted.validators : own;
+    const proposer = this.#authenticateSeals(header, list, trusted.validators);
+    if (proposer instanceof Rejection) return proposer;
+    const vote = contractAt(this.#rules, header.number) ? undefined : this.#dialect.voteOf(header);
+    // A list that its seals vouch for and no tally explains leaves no step: there is too much to tell.
+    if (list !== trusted.validators) return this.#landOn(header, list, proposer, vote);
+    return this.replay(trusted, stepOf(header, proposer, vote));
+  }
+
+  verify(trusted: BftTrusted, header: BftHeader, nowS?: number): BftTrusted | Rejection {
+    return this.check(trusted, header, nowS) ?? this.authenticate(trusted, header);
+  }
+
+  replay(trusted: BftTrusted, step: Uint8Array): BftTrusted | Rejection {
+    const flags = step[HASH_BYTES] ?? 0;
+    const accountBytes = flags & FLAG_VOTE ? ADDRESS_BYTES : 0;
+    const feeBytes = step.length - STEP_FIXED_BYTES - accountBytes;
+    const voter = step[STEP_FIXED_BYTES - 1] ?? 0;
+    const feeMax = flags & FLAG_BASE_FEE ? STEP_BASE_FEE_BYTES_MAX : 0;
+    if (feeBytes < 0 || feeBytes > feeMax || voter >= trusted.validatorCount)
+      return new Rejection("step-malformed", `${step.length} bytes that follow from no header on block ${trusted.number}`);
+    const number = trusted.number + 1;
+    const account = step.subarray(STEP_FIXED_BYTES, STEP_FIXED_BYTES + accountBytes);
+    const vote = flags & FLAG_VOTE ? { account, authorize: (flags & FLAG_AUTHORIZE) !== 0 } : undefined;
+    const set = setAfter(this.#rules, this.#dialect, trusted, number, voter, vote);
+    if (set instanceof Rejection) return set;
+    return new BftTrusted({
+      number,
+      hash: step.subarray(0, HASH_BYTES),
+      timeS: readUint(step, HASH_BYTES + 1, 6),
+      gas: {
+        gasLimit: scalarOf(step.subarray(HASH_BYTES + 7, HASH_BYTES + 15)),
+        gasUsed: scalarOf(step.subarray(HASH_BYTES + 15, HASH_BYTES + 23)),
+        baseFee: flags & FLAG_BASE_FEE ? scalarOf(step.subarray(STEP_FIXED_BYTES + accountBytes)) : undefined,
+      },
+      validators: set.validators,
+      votes: set.votes,
+      step,
+    });
+  }
+
+  signatures(header: BftHeader): number {
+    return header.extra.seals.length + (this.#dialect.proposerSeals ? 1 : 0);
+  }
+
+  landing(_trusted: BftTrusted, target: number): Landing {
+    return { from: target, count: 1 };
+  }
+
+  /**
+   * The state after a header anywhere above: its own quorum seals it, and so many of the trusted set do that an honest one is
+   * among them. skip-backwards, clock-unknown, skip-overlap, and the codes of `check` and `authenticate`.
+   */
+  skip(trusted: BftTrusted, headers: readonly BftHeader[], nowS: number | undefined): BftTrusted | Rejection {
+    const header = headers[0];
+    if (header === undefined || header.number <= trusted.number)
+      return new Rejection("skip-backwards", `to ${header?.number ?? "nowhere"} from ${trusted.number}`);
+    if (nowS === undefined) return new Rejection("clock-unknown", "nobody can tell whether the trusting period is over");
+    const late = this.#checkTime(trusted, header, nowS);
+    if (late !== undefined) return late;
+    return this.#vouched(trusted, header);
+  }
+
+  /** Whether `header`, at or below the trusted height, is sealed as a block must be that the chain went on from. */
+  contradicts(trusted: BftTrusted, header: BftHeader, nowS: number | undefined): Rejection | undefined {
+    if (nowS === undefined) return new Rejection("clock-unknown", "nobody can tell whether the trusting period is over");
+    const state = this.#checkExpiry(trusted, nowS) ?? this.#vouched(trusted, header);
+    return state instanceof Rejection ? state : undefined;
+  }
+
+  serialize(trusted: BftTrusted): Uint8Array {
+    return serializeBft(trusted);
+  }
+
+  deserialize(bytes: Uint8Array): BftTrusted | Rejection {
+    return deserializeBft(bytes);
+  }
+
+  #vouched(trusted: BftTrusted, header: BftHeader): BftTrusted | Rejection {
+    // A set that the configuration pins in between is as good as the one that was verified.
+    const known = pinnedBetween(this.#rules, trusted.number + 1, header.number) ?? trusted.validators;
+    const list = this.#listOf(header, known);
+    if (!isAscending(list)) return new Rejection("validators-unordered", `the list of block ${header.number} is not ascending`);
+    const refused = checkOverlap(overlapOf(list, known), known.length / ADDRESS_BYTES) ?? this.#checkList(header, list);
+    if (refused !== undefined) return refused;
+    const proposer = this.#authenticateSeals(header, list, known);
+    if (proposer instanceof Rejection) return proposer;
+    const vote = contractAt(this.#rules, header.number) ? undefined : this.#dialect.voteOf(header);
+    return this.#landOn(header, list, proposer, vote);
+  }
+
+  /** The state after a header whose list its own seals vouch for: votes are known only from an epoch block on. */
+  #landOn(header: BftHeader, list: Uint8Array, proposer: number, vote: BftVote | undefined): BftTrusted | Rejection {
+    const { number, hash, timeS } = header;
+    // In contract mode nobody votes, so nothing is unknown.
+    const before: ValidatorSet = {
+      validators: list.slice(),
+      votes: contractAt(this.#rules, number) ? new Uint8Array(0) : undefined,
+    };
+    const set = setAfter(this.#rules, this.#dialect, before, number, proposer, vote);
+    if (set instanceof Rejection) return set;
+    const { validators, votes } = set;
+    return new BftTrusted({ number, hash, timeS, gas: gasOf(header.eth), validators, votes, step: new Uint8Array(0) });
+  }
+
+  /** The rules that need neither parent nor signature, cheapest first. */
+  #checkAlone(header: BftHeader): Rejection | undefined {
+    const { extra, eth } = header;
+    const common = checkCommonFields(eth) ?? this.#dialect.checkAlone(header);
+    if (common !== undefined) return common;
+    const contract = contractAt(this.#rules, header.number);
+    if (contract && (extra.validators.length > 0 || extra.vote !== undefined))
+      return new Rejection("validators-unexpected", "a contract names the validators, and this header names or votes on some");
+    if (!contract && extra.validators.length === 0) return new Rejection("validators-empty", "the header lists nobody");
+    return checkGasAlone(gasOf(eth));
+  }
+
+  #checkExpiry(trusted: BftTrusted, nowS: number | undefined): Rejection | undefined {
+    const { trustingPeriodS } = this.#rules;
+    if (nowS === undefined || nowS <= trusted.timeS + trustingPeriodS) return undefined;
+    return new Rejection("checkpoint-expired", `block ${trusted.number} is older than ${trustingPeriodS} s`);
+  }
+
+  #checkTime(trusted: BftTrusted, header: BftHeader, nowS: number | undefined): Rejection | undefined {
+    const expired = this.#checkExpiry(trusted, nowS);
+    if (expired !== undefined) return expired;
+    const periodS = periodAt(this.#rules, header.number);
+    if (periodS > 0 && header.timeS < trusted.timeS + periodS)
+      return new Rejection("time-before-period", `${header.timeS} after ${trusted.timeS}, with a period of ${periodS} s`);
+    if (nowS !== undefined && header.timeS > nowS + CLOCK_DRIFT_S)
+      return new Rejection("time-in-future", `${header.timeS}, and it is ${nowS}`);
+    return undefined;
+  }
+
+  /** Those whose seals count: the header's own list, in contract mode the set that is pinned. */
+  #listOf(header: BftHeader, known: Uint8Array): Uint8Array {
+    return contractAt(this.#rules, header.number) ? known : header.extra.validators;
+  }
+
+  /** Coinbase and number of seals against the list: validators-empty, coinbase-stranger, seals-too-few, seals-too-many. */
+  #checkList(header: BftHeader, list: Uint8Array): Rejection | undefined {
+    const { proposerSeals } = this.#dialect;
+    if (list.length === 0) return new Rejection("validators-empty", "the last validator was voted out");
+    if (!proposerSeals && findAddress(list, header.eth.coinbase) < 0)
+      return new Rejection("coinbase-stranger", `the proposer of block ${header.number} is none of the validators`);
+    const count = list.length / ADDRESS_BYTES;
+    const needed = this.#dialect.quorum(count, header.number, this.#rules.quorumBlock);
+    return checkSealCount(header.extra.seals.length, needed, count);
+  }
+
+  /** The proposer's index in `list`; of those who sealed, enough have to be among `known`. */
+  #authenticateSeals(header: BftHeader, list: Uint8Array, known: Uint8Array): number | Rejection {
+    let proposer = header.eth.coinbase;
+    const { proposerSeal, seals } = header.extra;
+    if (proposerSeal !== undefined) {
+      const address = sealer(this.#engine, proposerSeal, header.proposalDigest);
+      if (address instanceof Rejection) return address;
+      proposer = address;
+    }
+    const index = findAddress(list, proposer);
+    if (index < 0) return new Rejection("proposer-stranger", `the proposer of block ${header.number} is none of the validators`);
+    const sealed = whoSealed(this.#engine, this.#dialect.sealDigest(header), seals, list);
+    if (sealed instanceof Rejection) return sealed;
+    if (list === known) return index;
+    return checkOverlap(overlapOf(list, known, sealed), known.length / ADDRESS_BYTES) ?? index;
+  }
+}
+
+export function gasOf(header: EthereumHeader): Gas {
+  return { gasLimit: header.gasLimit, gasUsed: header.gasUsed, baseFee: header.baseFee };
+}
+
+function checkOverlap(overlap: number, knownCount: number): Rejection | undefined {
+  const needed = honestOf(knownCount);
+  if (overlap >= needed) return undefined;
+  return new Rejection("skip-overlap", `${overlap} of the ${knownCount} trusted validators, ${needed} needed`);
+}
+
+function stepOf(header: BftHeader, proposer: number, vote: BftVote | undefined): Uint8Array {
+  const { baseFee, gasLimit, gasUsed } = header.eth;
+  const fee = baseFee === undefined ? new Uint8Array(0) : scalarBytes(baseFee);
+  const step = new Uint8Array(STEP_FIXED_BYTES + (vote === undefined ? 0 : ADDRESS_BYTES) + fee.length);
+  step.set(header.hash);
+  step[HASH_BYTES] =
+    (vote?.authorize === true ? FLAG_AUTHORIZE : 0) |
+    (vote === undefined ? 0 : FLAG_VOTE) |
+    (baseFee === undefined ? 0 : FLAG_BASE_FEE);
+  writeUint(step, header.timeS, HASH_BYTES + 1, 6);
+  putUint64(step, gasLimit, HASH_BYTES + 7);
+  putUint64(step, gasUsed, HASH_BYTES + 15);
+  step[STEP_FIXED_BYTES - 1] = proposer;
+  if (vote !== undefined) step.set(vote.account, STEP_FIXED_BYTES);
+  step.set(fee, step.length - fee.length);
+  return step;
+}

@@ -1,0 +1,103 @@
+// From a trusted state of a Clique chain straight to an epoch block (EIP-225, "checkpoint"), without the blocks between.
+//
+// Promises: lands only on an epoch block that passes every rule but those about its parent, and that is followed by blocks of
+// more than half of the signers that are trusted, within the trusting period. Total difficulty is relative from there on, and
+// recent signers count from the landing. Never without a clock: keys of signers that left long ago would do otherwise.
+//
+// Codes: clock-unknown, checkpoint-expired, skip-backwards, skip-landing (no epoch block), skip-overlap (not enough of the
+// trusted signers), and those of `Clique`.
+
+import { Rejection } from "../rejection.js";
+import type { Clique } from "./clique.js";
+import { ADDRESS_BYTES, CliqueTrusted, findAddress, isAscending, RECENT_BYTES } from "./clique-state.js";
+import type { Landing } from "./consensus.js";
+import type { EthereumHeader } from "./header.js";
+
+/**
+ * So many headers fit one answer of a relay, and so many are asked for, since blocks of newcomers may stand between those of
+ * trusted signers. With more than 9 trusted signers a landing takes more, and the chain is walked.
+ */
+const LANDING_HEADERS_MAX = 6;
+
+export interface JumpRules {
+  readonly epoch: number;
+  readonly periodS: number;
+  readonly trustingPeriodS: number | undefined;
+}
+
+/** The newest epoch block that is followed by enough blocks up to `target`, with those blocks. */
+export function cliqueLanding(rules: JumpRules, trusted: CliqueTrusted, target: number): Landing | undefined {
+  const needed = (trusted.signerCount >> 1) + 1;
+  const { epoch } = rules;
+  if (rules.trustingPeriodS === undefined || 1 + needed > LANDING_HEADERS_MAX) return undefined;
+  const from = Math.floor((target - LANDING_HEADERS_MAX + 1) / epoch) * epoch;
+  return from > trusted.number ? { from, count: LANDING_HEADERS_MAX } : undefined;
+}
+
+/**
+ * @param headers an epoch block and those that follow it
+ * @param list the signers that the first of them lists
+ */
+export function cliqueJump(
+  clique: Clique,
+  rules: JumpRules,
+  trusted: CliqueTrusted,
+  headers: readonly EthereumHeader[],
+  list: Uint8Array,
+  nowS: number | undefined,
+): CliqueTrusted | Rejection {
+  const refused = checkLanding(rules, trusted, headers[0], nowS);
+  if (refused !== undefined) return refused;
+  const landing = headers[0] as EthereumHeader;
+  if (!isAscending(list)) return new Rejection("epoch-signers-wrong", `the list of block ${landing.number} is not ascending`);
+  if (2 * countOf(list, trusted.signers) <= trusted.signerCount) return tooFew(countOf(list, trusted.signers), trusted);
+  const none = new Uint8Array(0);
+  // As if the block before were trusted: what is known of it is what the landing says.
+  let state: CliqueTrusted | Rejection = new CliqueTrusted({
+    ...{ number: landing.number - 1, hash: landing.parentHash.slice(), timeS: landing.timeS - rules.periodS },
+    ...{ totalDifficulty: trusted.totalDifficulty, settled: trusted.settled, settledTimeS: trusted.settledTimeS },
+    ...{ gas: undefined, signers: list, recents: none, votes: none, forgotten: none, step: none },
+  });
+  const confirmed = new Uint8Array(trusted.signerCount);
+  for (let i = 0; i < headers.length; i += 1) {
+    state = clique.verify(state, headers[i] as EthereumHeader, nowS);
+    if (state instanceof Rejection) return state;
+    const at = state.recents.length - RECENT_BYTES;
+    const signer = findAddress(trusted.signers, state.recents.subarray(at, at + ADDRESS_BYTES));
+    if (i > 0 && signer >= 0) confirmed[signer] = 1;
+  }
+  const count = confirmed.reduce((sum, mark) => sum + mark, 0);
+  if (2 * count <= trusted.signerCount) return tooFew(count, trusted);
+  return new CliqueTrusted({ ...state, step: none });
+}
+
+function checkLanding(
+  rules: JumpRules,
+  trusted: CliqueTrusted,
+  landing: EthereumHeader | undefined,
+  nowS: number | undefined,
+): Rejection | undefined {
+  if (landing === undefined || landing.number <= trusted.number)
+    return new Rejection("skip-backwards", `to ${landing?.number ?? "nowhere"} from ${trusted.number}`);
+  if (landing.number % rules.epoch !== 0) return new Rejection("skip-landing", `block ${landing.number} is no epoch block`);
+  if (nowS === undefined) return new Rejection("clock-unknown", "nobody can tell whether the trusting period is over");
+  if (nowS > trusted.timeS + (rules.trustingPeriodS ?? 0))
+    return new Rejection("checkpoint-expired", `block ${trusted.number} is older than ${rules.trustingPeriodS ?? 0} s`);
+  if (landing.timeS < trusted.timeS + rules.periodS * (landing.number - trusted.number))
+    return new Rejection(
+      "time-before-period",
+      `${landing.timeS}, ${landing.number - trusted.number} blocks after ${trusted.timeS}`,
+    );
+  return undefined;
+}
+
+function countOf(list: Uint8Array, signers: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; at < list.length; at += ADDRESS_BYTES)
+    if (findAddress(signers, list.subarray(at, at + ADDRESS_BYTES)) >= 0) count += 1;
+  return count;
+}
+
+function tooFew(count: number, trusted: CliqueTrusted): Rejection {
+  return new Rejection("skip-overlap", `${count} of the ${trusted.signerCount} trusted signers, more than half needed`);
+}

@@ -1,0 +1,136 @@
+// What proves that a chain of final blocks has forked: two different blocks of one height, each with a quorum of seals.
+//
+// Promises: once there is evidence nothing moves the head any more, across restarts, until the configuration brings a new
+// checkpoint; both headers are kept as they came. Where ours was not kept, the relay is asked for it once more, and what it
+// says counts only if it is that block, sealed. Other rounds and other seals of one block are no evidence: they have its hash.
+// Never counts a header that nobody can date: keys of validators that left long ago prove nothing.
+//
+// Format under its key: version (1), digest of the configuration (32), height (6), hash of ours (32), length of theirs (2) and
+// theirs, length of ours (2, 0 where it is still to come) and ours, CRC-32 (4).
+
+import { concat, crc32, equal, readUint, writeUint } from "../bytes.js";
+import type { KeyValueDomain } from "../ports.js";
+import { Rejection } from "../rejection.js";
+import type { Ask } from "./asking.js";
+import type { Consensus, Header, Trusted } from "./consensus.js";
+
+/** So often our header is asked for; the alarm stands without it, too. */
+const TRIES_MAX = 8;
+const KEY = "fork";
+const VERSION = 1;
+const HASH_BYTES = 32;
+const FIXED_BYTES = 1 + HASH_BYTES + 6 + HASH_BYTES + 2;
+const CRC_BYTES = 4;
+
+export interface Fork {
+  readonly number: number;
+  /** Hash of the block that was believed. */
+  readonly hash: Uint8Array;
+  /** Raw header of the block that contradicts it. */
+  readonly theirs: Uint8Array;
+  /** Raw header of the block that was believed, once it is at hand. */
+  readonly ours: Uint8Array | undefined;
+}
+
+export class ForkEvidence {
+  readonly #consensus: Consensus;
+  readonly #store: KeyValueDomain;
+  readonly #digest: Uint8Array;
+  #fork: Fork | undefined;
+  #tries = 0;
+  /** The newest header that moved the head: the one that a contradiction will mostly be about. */
+  #newest: Header | undefined;
+
+  /** @param digest of the configuration: evidence about another one is not taken up */
+  constructor(consensus: Consensus, store: KeyValueDomain, digest: Uint8Array) {
+    this.#consensus = consensus;
+    this.#store = store;
+    this.#digest = digest;
+    const value = store.read(KEY);
+    if (value !== undefined) this.#fork = this.#decode(new Uint8Array(value));
+  }
+
+  get fork(): Fork | undefined {
+    return this.#fork;
+  }
+
+  /** The head is now the block of `header`, whose bytes are copied. */
+  headIs(header: Header): void {
+    if (this.#consensus.isFinal !== true) return;
+    this.#newest = Object.freeze({
+      raw: header.raw.slice(),
+      number: header.number,
+      parentHash: header.parentHash.slice(),
+      hash: header.hash,
+      timeS: header.timeS,
+    });
+  }
+
+  /**
+   * Judges a header of a height that is taken by another block.
+   * @param state from which the height was reached
+   * @param hash of the block that was believed there
+   * @returns whether it is evidence, or why it is none
+   */
+  judge(header: Header, state: Trusted, hash: Uint8Array, nowS: number | undefined): true | Rejection {
+    const refused = this.#consensus.contradicts?.(state, header, nowS);
+    if (refused !== undefined) return refused;
+    const newest = this.#newest;
+    const ours = newest !== undefined && equal(newest.hash, hash) ? newest.raw : undefined;
+    this.#keep({ number: header.number as number, hash, theirs: header.raw.slice(), ours });
+    return true;
+  }
+
+  /** What to ask for so that both headers are kept. */
+  wanted(): Ask | undefined {
+    const fork = this.#fork;
+    if (fork === undefined || fork.ours !== undefined || this.#tries >= TRIES_MAX) return undefined;
+    return { from: fork.number, count: 1 };
+  }
+
+  /** Takes what came for `wanted`. */
+  complete(raws: readonly Uint8Array[], state: Trusted, nowS: number | undefined): undefined | Rejection {
+    const fork = this.#fork;
+    this.#tries += 1;
+    const header = this.#consensus.decode(raws[0] ?? new Uint8Array(0));
+    if (header instanceof Rejection) return header;
+    if (fork === undefined || !equal(header.hash, fork.hash))
+      return new Rejection("fork-other", "it is not the block that was believed");
+    const refused = this.#consensus.contradicts?.(state, header, nowS);
+    if (refused === undefined) this.#keep({ ...fork, ours: header.raw.slice() });
+    return refused;
+  }
+
+  #keep(fork: Fork): void {
+    this.#fork = fork;
+    const { theirs, ours = new Uint8Array(0) } = fork;
+    const head = new Uint8Array(FIXED_BYTES);
+    head[0] = VERSION;
+    head.set(this.#digest, 1);
+    writeUint(head, fork.number, 1 + HASH_BYTES, 6);
+    head.set(fork.hash, 7 + HASH_BYTES);
+    writeUint(head, theirs.length, 7 + 2 * HASH_BYTES, 2);
+    const middle = new Uint8Array(2);
+    writeUint(middle, ours.length, 0, 2);
+    const body = concat(head, theirs, middle, ours);
+    const check = new Uint8Array(CRC_BYTES);
+    writeUint(check, crc32(body), 0, CRC_BYTES);
+    this.#store.write(KEY, concat(body, check));
+  }
+
+  /** Undefined where it is not whole, of another version, or about another configuration. */
+  #decode(bytes: Uint8Array): Fork | undefined {
+    const end = bytes.length - CRC_BYTES;
+    if (end < FIXED_BYTES + 2 || readUint(bytes, end, CRC_BYTES) !== crc32(bytes.subarray(0, end))) return undefined;
+    if (bytes[0] !== VERSION || !equal(bytes.subarray(1, 1 + HASH_BYTES), this.#digest)) return undefined;
+    const theirsEnd = FIXED_BYTES + readUint(bytes, FIXED_BYTES - 2, 2);
+    if (theirsEnd + 2 > end) return undefined;
+    const ours = bytes.slice(theirsEnd + 2, end);
+    return {
+      number: readUint(bytes, 1 + HASH_BYTES, 6),
+      hash: bytes.slice(7 + HASH_BYTES, 7 + 2 * HASH_BYTES),
+      theirs: bytes.slice(FIXED_BYTES, theirsEnd),
+      ours: ours.length === 0 ? undefined : ours,
+    };
+  }
+}

@@ -1,0 +1,40 @@
+// IBFT 2.0 as Besu runs it (`consensus/ibft`: `IbftBlockHeaderValidationRulesetFactory`, `IbftExtraDataCodec`).
+//
+// extraData = RLP[vanity, validators, vote, round (4 bytes), seals]. Seals are over the header whose extra data lacks the
+// seals, the block's hash over the one that lacks seals and round. The coinbase proposes and votes; an epoch block's vote is
+// ignored.
+
+import { Rejection } from "../rejection.js";
+import { type BftExtra, type BftVote, readIbft2Extra } from "./bft-extra.js";
+import { type BftDialect, type BftHeader, checkNoOmmers } from "./bft-header.js";
+import { quorumOf } from "./bft-seals.js";
+
+export const ibft2: BftDialect = Object.freeze({
+  name: "ibft2",
+  proposerSeals: false,
+  epochVoteCounts: false,
+  keepsIdleVotes: true,
+  boundsGasLimit: true,
+
+  readExtra(extraData: Uint8Array): BftExtra {
+    return readIbft2Extra(extraData);
+  },
+
+  checkAlone(header: BftHeader): Rejection | undefined {
+    const { nonce } = header.eth;
+    for (let i = 0; i < nonce.length; i += 1) if (nonce[i] !== 0) return new Rejection("nonce-wrong", "not zero");
+    return checkNoOmmers(header.eth);
+  },
+
+  sealDigest(header: BftHeader): Uint8Array {
+    return header.hashForSeals;
+  },
+
+  quorum(validatorCount: number): number {
+    return quorumOf(validatorCount);
+  },
+
+  voteOf(header: BftHeader): BftVote | undefined {
+    return header.extra.vote;
+  },
+});

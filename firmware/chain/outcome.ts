@@ -1,0 +1,38 @@
+// What can come of a header that somebody delivers, and the refusals that concern a delivery as a whole.
+//
+// Promises: types and texts only; nothing here judges.
+
+import { Rejection } from "../rejection.js";
+import type { Trusted } from "./consensus.js";
+
+export type Outcome =
+  /** The head is the child of what it was. */
+  | { readonly kind: "advanced"; readonly head: Trusted }
+  /** The head is a block further up; the blocks between were not seen. */
+  | { readonly kind: "jumped"; readonly head: Trusted; readonly blocks: number }
+  /** The head moved to another branch; `depth` blocks were left. */
+  | { readonly kind: "reorg"; readonly head: Trusted; readonly depth: number }
+  /** Verified, on a branch that is not heavier. */
+  | { readonly kind: "side"; readonly number: number }
+  /** A second block with a quorum at one height: the chain has forked, and the head is frozen. */
+  | { readonly kind: "fork"; readonly number: number }
+  /** Verified earlier; of a chain that is final, another round or other seals of the same block count as the same. */
+  | { readonly kind: "known" }
+  /** Its parent is not known, or nobody known vouches for it yet: see `wanted`. Nothing about it is verified. */
+  | { readonly kind: "wanting" };
+
+export function movesHead(outcome: Outcome): boolean {
+  return outcome.kind === "advanced" || outcome.kind === "jumped" || outcome.kind === "reorg";
+}
+
+export function stale(number: number, base: number): Rejection {
+  return new Rejection("stale", `block ${number} is below ${base}, where nothing changes any more`);
+}
+
+export function tooLong(count: number, asked: number): Rejection {
+  return new Rejection("answer-too-long", `${count} headers, where ${asked} were asked for`);
+}
+
+export function frozen(number: number): Rejection {
+  return new Rejection("head-frozen", `the chain forked at block ${number}; a new checkpoint is needed`);
+}

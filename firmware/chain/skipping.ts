@@ -1,0 +1,85 @@
+// Where to jump to on the way to a distant block: bisection between what is trusted and what was announced.
+//
+// Promises: tries the farthest block first, halves the distance where nobody trusted vouches for it, and leaves the last
+// `SKIP_BLOCKS_MIN` blocks to a walk, since across a change that only exactly a quorum sealed there is no other way. Asks for
+// O(changes × log distance) headers. Gives up after `TRIES_MAX` answers without use: a walk goes on then.
+// Never believes an announcement: it only bounds where to look.
+
+import { Rejection } from "../rejection.js";
+import { ASK_HEADERS_MAX } from "./asking.js";
+import type { Consensus, Header, Landing, Trusted } from "./consensus.js";
+import { tooLong } from "./outcome.js";
+
+/** What is nearer is walked: one answer brings it. */
+export const SKIP_BLOCKS_MIN = ASK_HEADERS_MAX;
+const TRIES_MAX = 4;
+/** Halvings from 2^48 down to one. */
+const PIVOTS_MAX = 48;
+
+export class Skipping {
+  readonly #consensus: Consensus;
+  /** Heights to reach, the farthest first. */
+  #pivots: number[] = [];
+  #tries = 0;
+
+  constructor(consensus: Consensus) {
+    this.#consensus = consensus;
+  }
+
+  /** There is a block of this height. */
+  announced(number: number, head: Trusted): void {
+    if (this.#consensus.skip === undefined || number - head.number <= SKIP_BLOCKS_MIN) return;
+    if (this.#pivots.length === 0) this.#tries = 0;
+    this.#pivots[0] = Math.max(number, this.#pivots[0] ?? 0);
+  }
+
+  /** The headers to ask for, or undefined where it is time to walk. */
+  next(head: Trusted): Landing | undefined {
+    while (this.#pivots.length > 0) {
+      const target = this.#pivots[this.#pivots.length - 1] as number;
+      if (target > head.number)
+        return target - head.number <= SKIP_BLOCKS_MIN ? undefined : this.#consensus.landing?.(head, target);
+      this.#pivots.pop();
+    }
+    return undefined;
+  }
+
+  /** Nobody who is trusted vouches for the block that was tried. */
+  halve(head: Trusted): void {
+    const target = this.#pivots[this.#pivots.length - 1];
+    if (target === undefined || this.#pivots.length >= PIVOTS_MAX) this.drop();
+    else this.#pivots.push(head.number + Math.floor((target - head.number) / 2));
+  }
+
+  /** A jump succeeded. */
+  landed(): void {
+    this.#tries = 0;
+  }
+
+  /** No answer came, or one without use. */
+  failed(): void {
+    this.#tries += 1;
+    if (this.#tries >= TRIES_MAX) this.drop();
+  }
+
+  drop(): void {
+    this.#pivots = [];
+    this.#tries = 0;
+  }
+}
+
+/** The headers that a jump needs, each at its height; or answer-too-long, answer-order, and what `decode` says. */
+export function decodeAll(consensus: Consensus, landing: Landing, raws: readonly Uint8Array[]): Header[] | Rejection {
+  const { from, count } = landing;
+  if (raws.length > count) return tooLong(raws.length, count);
+  if (raws.length < count) return new Rejection("answer-order", `${raws.length} headers of ${count}`);
+  const headers: Header[] = [];
+  for (const raw of raws) {
+    const header = consensus.decode(raw);
+    if (header instanceof Rejection) return header;
+    const number = from + headers.length;
+    if (header.number !== number) return new Rejection("answer-order", `header ${header.number} in the place of ${number}`);
+    headers.push(header);
+  }
+  return headers;
+}

@@ -1,0 +1,124 @@
+// The blocks that can still change: one whole state below them, and for each a step from which its state follows.
+//
+// Promises: bounded by `REORG_DEPTH_MAX` once trimmed; a state is made from steps that were verified, so that replaying them cannot fail.
+// Beside the main branch it keeps at most one other.
+
+import { equal } from "../bytes.js";
+import { assert, Rejection } from "../rejection.js";
+import type { Consensus, Trusted } from "./consensus.js";
+import { replayAll } from "./follower-state.js";
+
+/** How far back a branch can be left, in blocks. */
+export const REORG_DEPTH_MAX = 16;
+const HASH_BYTES = 32;
+
+/** A branch beside the main one: `steps` follow the block `at` steps above the base. */
+export interface Side {
+  at: number;
+  readonly steps: readonly Uint8Array[];
+  readonly tip: Trusted;
+}
+
+/** A block of either branch: `steps` lead to it from where that branch leaves the main one, `at` steps above the base. */
+export interface Place {
+  readonly at: number;
+  readonly steps: readonly Uint8Array[];
+  readonly state: Trusted;
+}
+
+export class Window {
+  side: Side | undefined;
+  readonly #consensus: Consensus;
+  #base: Trusted;
+  /** From the base (left out) to the head. */
+  #steps: Uint8Array[];
+
+  constructor(consensus: Consensus, base: Trusted, steps: readonly Uint8Array[] = []) {
+    this.#consensus = consensus;
+    this.#base = base;
+    this.#steps = [...steps];
+  }
+
+  get base(): Trusted {
+    return this.#base;
+  }
+
+  get steps(): readonly Uint8Array[] {
+    return this.#steps;
+  }
+
+  push(step: Uint8Array): void {
+    this.#steps.push(step);
+  }
+
+  /** Everything begins anew from `base`, to which no step leads. */
+  restart(base: Trusted): void {
+    this.#base = base;
+    this.#steps = [];
+    this.side = undefined;
+  }
+
+  /** Leaves the main branch `at` steps above the base for `steps`; `head` is what was there. Answers how many were left. */
+  turn(at: number, steps: readonly Uint8Array[], head: Trusted): number {
+    const left = this.#steps.slice(at);
+    this.side = { at, steps: left, tip: head };
+    this.#steps = [...this.#steps.slice(0, at), ...steps];
+    return left.length;
+  }
+
+  /** Moves the base up until no more steps are left than a branch can go back. */
+  trim(): void {
+    while (this.#steps.length > REORG_DEPTH_MAX) {
+      this.#base = this.#replay([this.#steps.shift() as Uint8Array]);
+      if (this.side !== undefined) this.side.at -= 1;
+      if (this.side !== undefined && this.side.at < 0) this.side = undefined;
+    }
+  }
+
+  isKnown(hash: Uint8Array): boolean {
+    return this.heightOf(hash) >= 0 || this.placeInSide(hash) > 0;
+  }
+
+  /** How many steps above the base the main branch's block of this hash stands; below 0 where it is none. */
+  heightOf(hash: Uint8Array): number {
+    for (let i = this.#steps.length; i > 0; i -= 1) if (hashIs(this.#steps[i - 1] as Uint8Array, hash)) return i;
+    return equal(this.#base.hash, hash) ? 0 : -1;
+  }
+
+  /** How many steps of the side branch lead to the block of this hash; 0 where none does. */
+  placeInSide(hash: Uint8Array): number {
+    return (this.side?.steps.findIndex((step) => hashIs(step, hash)) ?? -1) + 1;
+  }
+
+  /** The block of this hash with its state, or undefined where neither branch has it. */
+  find(hash: Uint8Array): Place | undefined {
+    const at = this.heightOf(hash);
+    if (at >= 0) return { at, steps: [], state: this.stateAt(at) };
+    const shared = this.placeInSide(hash);
+    const side = this.side;
+    if (side === undefined || shared === 0) return undefined;
+    const steps = side.steps.slice(0, shared);
+    return { at: side.at, steps, state: shared === side.steps.length ? side.tip : this.stateAt(side.at, steps) };
+  }
+
+  /** Hash of the main branch's block `height` steps above the base. */
+  hashAt(height: number): Uint8Array {
+    return height === 0 ? this.#base.hash : (this.#steps[height - 1] as Uint8Array).slice(0, HASH_BYTES);
+  }
+
+  /** The state `height` steps above the base, and `further` steps on. */
+  stateAt(height: number, further: readonly Uint8Array[] = []): Trusted {
+    return this.#replay([...this.#steps.slice(0, height), ...further]);
+  }
+
+  #replay(steps: readonly Uint8Array[]): Trusted {
+    const trusted = replayAll(this.#consensus, this.#base, steps);
+    assert(!(trusted instanceof Rejection), "steps that were verified can be replayed");
+    return trusted;
+  }
+}
+
+function hashIs(step: Uint8Array, hash: Uint8Array): boolean {
+  for (let i = 0; i < HASH_BYTES; i += 1) if (step[i] !== hash[i]) return false;
+  return true;
+}

@@ -1,0 +1,101 @@
+// Whom to ask next: the silent are followed by the next, liars stand last until they help, and nobody is given up.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { RelayClient } from "../../../firmware/link/relay.js";
+import { RelayOrder } from "../../../firmware/link/relay-order.js";
+import { decodeRequest, encodeReply, type HeaderRequest } from "../../../firmware/link/wire.js";
+import { Rejection } from "../../../firmware/rejection.js";
+import type { Block } from "../../chains/clique-generator.js";
+import { Relay as ChainRelay, world } from "../../chains/follower-fixture.js";
+import { HandClock } from "../hand-clock.js";
+
+const good = [{ kind: "advanced" }];
+const bad = [{ kind: "advanced" }, new Rejection("seal-stranger", "")];
+
+test("whoever helped is asked again", () => {
+  const order = new RelayOrder(["a", "b", "c"]);
+  order.judge(good);
+  assert.is(order.next, "a");
+});
+
+test("silence passes the question on, round and round", () => {
+  const order = new RelayOrder(["a", "b", "c"]);
+  const asked: string[] = [];
+  for (let i = 0; i < 6; i += 1) {
+    asked.push(order.next);
+    order.silent();
+  }
+  assert.equal(asked, ["a", "b", "c", "a", "b", "c"]);
+});
+
+test("a liar stands behind the silent ones until it helps", () => {
+  const order = new RelayOrder(["a", "b", "c"]);
+  order.judge(bad);
+  const asked: string[] = [];
+  for (let i = 0; i < 4; i += 1) {
+    asked.push(order.next);
+    order.silent();
+  }
+  assert.equal(asked, ["b", "c", "b", "c"]);
+  for (const _ of "bc") order.judge(bad);
+  assert.is(order.next, "a", "when all have lied the first of them has its turn");
+  order.judge(good);
+  order.silent();
+  assert.is(order.next, "b");
+  order.judge(bad);
+  assert.is(order.next, "c");
+});
+
+test("our own limits and our own clock are nobody's lie", () => {
+  const order = new RelayOrder(["a", "b"]);
+  for (const code of ["work-limit", "clock-unknown", "checkpoint-expired", "time-in-future", "head-frozen", "stale"]) {
+    order.judge([new Rejection(code, "")]);
+    assert.is(order.next, "a", code);
+  }
+});
+
+test("of three relays, one silent and one that lies, the mote catches up by the third", () => {
+  const { chain, follower } = world();
+  const blocks = chain.grow(chain.genesis, 60);
+  const honest = new ChainRelay(blocks);
+  const clock = new HandClock(1000);
+  const asked = new Map<string, number>();
+  let pending: { request: HeaderRequest; relay: string } | undefined;
+  let id = 0;
+  const client = new RelayClient({
+    clock,
+    address: new Uint8Array(20),
+    follower,
+    relays: ["silent", "liar", "honest"],
+    nowS: () => undefined,
+    send(bytes, relay) {
+      pending = { request: decodeRequest(bytes) as HeaderRequest, relay };
+      asked.set(relay, (asked.get(relay) ?? 0) + 1);
+      return true;
+    },
+    requestId: () => {
+      id += 1;
+      return id;
+    },
+    onOutcome: () => {},
+    onRefused: (rejection) => assert.unreachable(String(rejection)),
+  });
+  client.announced((blocks[59] as Block).raw);
+  for (let i = 0; i < 200 && follower.head.number < 60; i += 1) {
+    const dueMs = client.step(true);
+    const now = pending;
+    pending = undefined;
+    if (now !== undefined && now.relay !== "silent") {
+      const { from, count } = now.request;
+      const headers = honest.answer(from, count);
+      // The liar bends a bit of each header's state root.
+      const sent = now.relay === "honest" ? headers : headers.map((raw) => raw.map((byte, at) => (at === 100 ? byte ^ 1 : byte)));
+      client.replied(encodeReply({ id: now.request.id, from, headers: sent }));
+    } else clock.pass(Math.min(dueMs, 5_000));
+  }
+  assert.is(follower.head.number, 60);
+  assert.equal([asked.get("silent"), asked.get("liar")], [1, 1]);
+});
+
+test.run();

@@ -1,0 +1,5 @@
+// Clique: see headers.ts.
+
+import { testHeaders } from "./headers.js";
+
+await testHeaders("clique");

@@ -1,0 +1,5 @@
+// IBFT 1: see headers.ts.
+
+import { testHeaders } from "./headers.js";
+
+await testHeaders("ibft");

@@ -1,0 +1,5 @@
+// QBFT: see headers.ts.
+
+import { testHeaders } from "./headers.js";
+
+await testHeaders("qbft");
