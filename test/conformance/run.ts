@@ -1,4 +1,6 @@
-// `npm run conformance [-- SET…]`: public test vectors through the firmware's own code.
+// `npm run conformance [-- [--engine NAME] SET…]`: public test vectors through the firmware's own code.
+//
+// --engine says what the set `crypto` runs on: all that run on Node (default), noble, fast, m32 or rv32 (crypto/under-test.ts).
 //
 // Reads the folder named by VECTORS, or ../shared/vectors beside the project. A SET is the name of a set (`crypto`), the last
 // part of one (`cose` for `cbor/cose`), a folder above several (`eth-poa`; `cbor` takes `cbor/cose` along), or a path inside one
@@ -8,6 +10,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { CHOICES } from "./crypto/under-test.js";
 import type { ConformanceSet } from "./set.js";
 import { runSet, type Tally } from "./tally.js";
 
@@ -16,7 +19,12 @@ const PROJECT = path.resolve(HERE, "../..");
 
 process.exitCode = await main(process.argv.slice(2));
 
-async function main(names: readonly string[]): Promise<number> {
+async function main(words: readonly string[]): Promise<number> {
+  const at = words.indexOf("--engine");
+  const engine = at < 0 ? "all" : (words[at + 1] ?? "nothing");
+  const names = words.filter((_, i) => at < 0 || (i !== at && i !== at + 1));
+  if (!(CHOICES as readonly string[]).includes(engine)) return complain(`--engine takes ${CHOICES.join(", ")}, not ${engine}`);
+  process.env.CONFORMANCE_ENGINE = engine;
   const root = path.resolve(process.env.VECTORS ?? path.join(PROJECT, "../shared/vectors"));
   if (!fs.statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
     return complain(`no folder of vectors at ${root}: name one by VECTORS=DIR`);

@@ -18,7 +18,7 @@ import type { FromProcess, ToProcess } from "./session.js";
 const [target, seed] = process.argv.slice(2) as [Target, string];
 const ORDERS = 3;
 const ANSWERS = 4;
-const RUN_MS_MAX = 200_000;
+const RUN_MS_MAX = 900_000;
 /** Where the keys lie (host-sim/engine/bridge/storage.ts). */
 const KEYS = "keys";
 

@@ -18,7 +18,15 @@ const CASES_MS_MAX = 300_000;
 const RUNTIME_MS_MAX = 1_200_000;
 const RUNTIME_SAMPLES = 10;
 /** What a board preloads (manifest.json), and what here stands for the SDK's own modules. */
-const PRELOADED = ["bench/*", "firmware/*", "host-sim/*", "test/bench/cases", "test/bench/measure"];
+const PRELOADED = [
+  "bench/*",
+  "firmware/*",
+  "host-sim/*",
+  "test/bench/cases",
+  "test/bench/measure",
+  "test/bench/xs-globals",
+  "tinybench",
+];
 const ENGINE = "XS 13.3.0, native crypto (libsecp256k1, Keccak)";
 const JUDGE: Target = "m32";
 
@@ -38,7 +46,9 @@ export interface RuntimeRun {
 export async function benchGuest(target: "xs" | "rv32", records: number, progress: Progress): Promise<BenchReport> {
   const built = await hostFor(target === "xs" ? JUDGE : "rv32", progress);
   progress(`${target}: the cases`);
-  const results = [...(await runCases(built))];
+  const measured = await runCases(built, "test/bench/xs-main.ts");
+  const timed = target === "xs" ? await runCases(built, "test/bench/xs-tinybench.ts") : [];
+  const results = measured.map((one) => ({ ...one, ...timed.find(({ name }) => name === one.name) }));
   progress(`runtime: ${records} records and headers on ${JUDGE}`);
   const judge = built.target === JUDGE ? built : await hostFor(JUDGE, progress);
   results.push(resultOf(await runRuntime(judge, records, progress)));
@@ -60,9 +70,10 @@ export async function hostFor(target: Target, progress: Progress): Promise<Built
   return built;
 }
 
-async function runCases(built: Built): Promise<readonly BenchResult[]> {
+/** The cases by the entry that counts, or by the one that has tinybench. */
+async function runCases(built: Built, entry: string): Promise<readonly BenchResult[]> {
   const program = {
-    entry: "test/bench/xs-main.ts",
+    entry,
     sources: { "bench/inputs": `export default ${JSON.stringify(benchInputs())};` },
     preload: PRELOADED,
   };

@@ -16,7 +16,7 @@ export function listen(this: unknown, handler?: (event: ArrayBuffer) => void): u
   return native<undefined>("xs_host_listen").call(this, handler);
 }
 
-/** A clock that only counts. On rv32 a microsecond is a thousand instructions. */
+/** A clock that only counts, to the nanosecond. On rv32 a microsecond is a thousand instructions. */
 export function microseconds(this: unknown): number {
   return native<number>("xs_host_microseconds").call(this);
 }

@@ -40,7 +40,7 @@ static void xs_host_listen(txMachine* the)
 
 static void xs_host_microseconds(txMachine* the)
 {
-	fxNumber(the, mxResult, (txNumber)machineMicroseconds());
+	fxNumber(the, mxResult, (txNumber)machineNanoseconds() / 1000);
 }
 
 static void xs_host_instructions(txMachine* the)

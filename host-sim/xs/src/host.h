@@ -106,7 +106,7 @@ uint32_t frameExchange(uint8_t type, const void* payload, uint32_t bytes);
 const uint8_t* machineImage(int argc, char** argv);
 void machineWrite(const void* bytes, uint32_t count);
 void machineRead(void* bytes, uint32_t count);
-uint64_t machineMicroseconds(void);
+uint64_t machineNanoseconds(void);
 /* Retired instructions since the start; 0 where the machine cannot say. */
 uint64_t machineInstructions(void);
 void machineExit(int code) __attribute__((noreturn));

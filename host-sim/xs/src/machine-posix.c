@@ -53,11 +53,11 @@ void machineRead(void* bytes, uint32_t count)
 	}
 }
 
-uint64_t machineMicroseconds(void)
+uint64_t machineNanoseconds(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 uint64_t machineInstructions(void)

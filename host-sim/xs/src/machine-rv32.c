@@ -29,7 +29,6 @@
 #define TEST_PASS 0x5555u
 #define TEST_FAIL 0x3333u
 #define IMAGE_ADDRESS ((const uint8_t*)0x84000000)
-#define MICROSECOND_INSTRUCTIONS 1000u
 
 const uint8_t* machineImage(int argc, char** argv)
 {
@@ -85,9 +84,10 @@ uint64_t machineInstructions(void)
 	return (uint64_t)high << 32 | low;
 }
 
-uint64_t machineMicroseconds(void)
+/* One instruction takes one nanosecond. */
+uint64_t machineNanoseconds(void)
 {
-	return machineInstructions() / MICROSECOND_INSTRUCTIONS;
+	return machineInstructions();
 }
 
 void machineExit(int code)
@@ -118,7 +118,7 @@ FILE* const stdin = NULL;
 
 int gettimeofday(struct timeval* restrict now, void* restrict zone)
 {
-	uint64_t us = machineMicroseconds();
+	uint64_t us = machineNanoseconds() / 1000u;
 	(void)zone;
 	now->tv_sec = (time_t)(us / 1000000u);
 	now->tv_usec = (suseconds_t)(us % 1000000u);

@@ -1,0 +1,76 @@
+// What the portable suite works on, made by third-party code: Clique headers by @ethereumjs/rlp and noble, a record by cborg
+// and noble.
+
+import { sha256 } from "@noble/hashes/sha2.js";
+import { encode, rfc8949EncodeOptions, Tagged } from "cborg";
+import { cliqueCheckpointFromGenesis } from "../../../firmware/chain/clique-checkpoint.js";
+import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
+import { Rejection } from "../../../firmware/rejection.js";
+import { account, accounts, CliqueChain } from "../../chains/clique-generator.js";
+import { testKey } from "../../unit/record/signing.js";
+import type { PortableInputs } from "./suites.js";
+
+const HEADERS = 24;
+const EPOCH = 8;
+const SEQ = 70_001;
+const ES256K = -47;
+
+export function portableInputs(): PortableInputs {
+  return { clique: chain(), record: record() };
+}
+
+/** Three signers, a fourth that they vote in, epochs, and London from the third block on. */
+function chain(): PortableInputs["clique"] {
+  const rules = { chain: "eip155:1337", periodS: 15, epoch: EPOCH, londonBlock: 3 };
+  const built = new CliqueChain({ signers: accounts(3, "portable"), periodS: 15, epoch: EPOCH, londonBlock: 3 });
+  const newcomer = built.know(account("portable newcomer"));
+  const vote = { account: newcomer.address, authorize: true };
+  const blocks = built.grow(built.genesis, HEADERS, (index) => (index % 5 === 1 ? { vote } : {}));
+  const checkpoint = cliqueCheckpointFromGenesis(nobleEngine, built.genesis.raw, rules);
+  if (checkpoint instanceof Rejection) throw new Error(checkpoint.detail);
+  return { checkpoint, headers: blocks.map((block) => hex(block.raw)), hashes: blocks.map((block) => hex(block.hash)) };
+}
+
+function record(): PortableInputs["record"] {
+  const key = testKey("portable");
+  const payload = cborg(
+    new Map<number, unknown>([
+      [0, 1],
+      [1, SEQ],
+      [2, new Uint8Array(32)],
+      [3, 9],
+      [4, 1_700_000_123],
+      [5, 3],
+      [6, ["eip155:1", 2 ** 33, new Uint8Array(32).fill(0xab)]],
+      [
+        7,
+        [
+          new Map<number, unknown>([
+            [0, "temperature"],
+            [1, "Cel"],
+            [2, new Tagged(4, [-2, -1275])],
+          ]),
+        ],
+      ],
+      [9, [new Uint8Array(20).fill(5), "eip155:1"]],
+      [10, 2],
+    ]),
+  );
+  const header = cborg(
+    new Map<number, unknown>([
+      [1, ES256K],
+      [4, key.address],
+    ]),
+  );
+  const digest = sha256(cborg(["Signature1", header, new Uint8Array(0), payload]));
+  const sign1 = cborg(new Tagged(18, [header, new Map(), payload, key.sign(digest)]));
+  return { sign1: hex(sign1), digest: hex(digest), signer: hex(key.address), seq: SEQ };
+}
+
+function cborg(value: unknown): Uint8Array {
+  return encode(value, rfc8949EncodeOptions);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}

@@ -1,0 +1,65 @@
+// The benchmarks themselves: that every case runs on every target and gives the figures that belong to it. How much they
+// are is for the ratchet.
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
+import { buildHost } from "../../host-sim/xs/build.js";
+import { benchGuest } from "../../tools/bench/guest.js";
+import { type BenchReport, readReport } from "../../tools/bench/report.js";
+import { codecCases } from "../bench/codecs.js";
+
+const CASES = "keygen sign verify recover sha256d-80 keccak-540 cbor-encode cbor-decode record header-clique".split(" ");
+const RECORDS = 200;
+
+const missing: string[] = [];
+for (const target of ["m32", "rv32"] as const) {
+  const built = await buildHost(target);
+  if ("missing" in built) missing.push(built.missing);
+}
+const reports: Partial<Record<"xs" | "rv32", BenchReport>> = {};
+if (missing.length === 0)
+  for (const target of ["xs", "rv32"] as const) reports[target] = await benchGuest(target, RECORDS, () => {});
+
+const test = suite("benchmarks");
+
+for (const target of ["xs", "rv32"] as const) {
+  const name = `${target}: every case has its figures`;
+  const report = reports[target];
+  if (report === undefined) {
+    console.log(missing.join("\n"));
+    test.skip(name, () => {});
+    continue;
+  }
+  test(name, () => {
+    assert.equal(
+      report.results.map((result) => result.name),
+      [...CASES, "runtime"],
+    );
+    assert.equal(readReport(JSON.parse(JSON.stringify(report))), report);
+    for (const { name, instructions, nsMedian, collections, heapPeakBytes } of report.results) {
+      assert.type(collections, "number", name);
+      assert.ok((heapPeakBytes ?? 0) > 10_000 && (heapPeakBytes ?? 0) <= 94_208, name);
+      if (name === "runtime") continue;
+      const [counted, other] = target === "rv32" ? [instructions, nsMedian] : [nsMedian, instructions];
+      assert.ok((counted ?? 0) > 0, name);
+      assert.is(other, undefined, name);
+    }
+    const runtime = report.results.find((result) => result.name === "runtime");
+    assert.ok((runtime?.records ?? 0) >= RECORDS && (runtime?.headers ?? 0) >= RECORDS);
+  });
+}
+
+test("side by side: ours, cbor-x and cborg encode, sign and verify one record", () => {
+  const cases = codecCases(nobleEngine); // throws where one does not verify what it signed, or ours what cborg signed
+  const names = ["encode", "sign", "verify"].flatMap((step) => ["ours", "cbor-x", "cborg"].map((codec) => `${step}-${codec}`));
+  assert.equal(
+    cases.map((one) => one.name),
+    names,
+  );
+  const made = (name: string): Uint8Array => cases.find((one) => one.name === name)?.run() as Uint8Array;
+  assert.equal(new Uint8Array(made("encode-ours")), new Uint8Array(made("encode-cborg")));
+  for (const codec of ["ours", "cbor-x", "cborg"]) assert.is(made(`verify-${codec}`) as unknown, true, codec);
+});
+
+test.run();
