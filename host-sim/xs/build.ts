@@ -9,12 +9,12 @@
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { access, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { REPOSITORY } from "./image.js";
-import { k1Tables } from "./k1-tables.js";
+import { TABLES_FILE, writeTables } from "./k1-tables.js";
 import { findToolchain, type Missing, TARGETS, type Target, type Toolchain } from "./toolchain.js";
 
 export interface Built {
@@ -32,7 +32,6 @@ const run = promisify(execFile);
 const CACHE = join(REPOSITORY, "build/xs");
 const HOST = join(REPOSITORY, "host-sim/xs/src");
 const NATIVE = join(REPOSITORY, "firmware/crypto/native");
-const TABLES = "ecmult_static_context.h";
 const COMPILERS_AT_ONCE = 2;
 const COMPLAINT_LINES_MAX = 12;
 
@@ -62,7 +61,7 @@ interface Source {
 export async function buildHost(target: Target, progress: (text: string) => void = () => {}): Promise<Built | Missing> {
   const tools = await findToolchain(target);
   if ("missing" in tools) return tools;
-  const tables = await writeTables();
+  const tables = await cachedTables();
   const sources = await listSources(tools, tables);
   const all = digest(tools.version, ...tools.linkFlags, ...LINK_FLAGS, ...sources.map((source) => source.hash));
   const file = join(CACHE, `${target}-${all}`, "host");
@@ -85,15 +84,10 @@ export async function buildHost(target: Target, progress: (text: string) => void
 }
 
 /** The folder of the generated tables; named by their contents. */
-async function writeTables(): Promise<string> {
+async function cachedTables(): Promise<string> {
   const generator = await readFile(join(REPOSITORY, "host-sim/xs/k1-tables.ts"), "utf8");
   const folder = join(CACHE, `tables-${digest(generator)}`);
-  const file = join(folder, TABLES);
-  if (!(await exists(file))) {
-    await mkdir(folder, { recursive: true });
-    await writeFile(`${file}.${process.pid}`, k1Tables());
-    await rename(`${file}.${process.pid}`, file);
-  }
+  if (!(await exists(join(folder, TABLES_FILE)))) await writeTables(folder);
   return folder;
 }
 
@@ -124,7 +118,7 @@ async function listSources(tools: Toolchain, tables: string): Promise<readonly S
   for (const file of await list(HOST, ".c"))
     if (basename(file) !== other) await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, "-I", NATIVE], ourHeaders);
   const libraries = ["-I", NATIVE, "-I", tables, "-I", tools.secp256k1, "-I", tools.keccak];
-  const nativeHeaders = `${ourHeaders}${await readFile(join(tables, TABLES), "utf8")}`;
+  const nativeHeaders = `${ourHeaders}${await readFile(join(tables, TABLES_FILE), "utf8")}`;
   for (const file of await list(NATIVE, ".c"))
     await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, "-Os", ...libraries], nativeHeaders);
   return sources;

@@ -1,7 +1,8 @@
 // The memory that each board gives to XS: the `creation` values of the Moddable SDK 8.2 for its target of the same name,
 // except where a comment says that they are ours, as the manifest's must be then.
 //
-// Sizes are those of a 32-bit machine, whose slots have 16 bytes. Keys and moduli are the SDK's defaults.
+// Sizes are those of a 32-bit machine, whose slots have 16 bytes. Keys and moduli are the defaults of the SDK's mcconfig;
+// its manifest_base.json has lower ones, which the manifest overrules.
 
 export interface Creation {
   /** One block for everything, in bytes; 0: chunks and slots have fixed areas of their own. */

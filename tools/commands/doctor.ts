@@ -52,7 +52,8 @@ function probeAll(): readonly Finding[] {
   const engine32 = "the real engine with a board's memory (--engine xs)";
   const chip = "the engine as an ESP32-C3 runs it (--engine rv32)";
   const interop = "tests against another broker";
-  const board = "a real board";
+  const sdk = "the firmware under the Moddable SDK, without a board (npm run check:sdk)";
+  const board = "a real board, besides the SDK (docs/boards.md)";
   return [
     { ...named("Node.js", run, true, `node ${NODE_MIN} or newer, https://nodejs.org`), ...node() },
     { ...named("npm", run, true, "apt install npm"), ...program("npm", ["--version"]) },
@@ -70,9 +71,16 @@ function probeAll(): readonly Finding[] {
     { ...named("QEMU", chip, false, "apt install qemu-system-misc"), ...program("qemu-system-riscv32", ["--version"]) },
     { ...named("mosquitto", interop, false, "apt install mosquitto"), ...program("mosquitto", ["-h"], ["/usr/sbin/mosquitto"]) },
     {
-      ...named("Moddable SDK", board, false, "https://github.com/Moddable-OpenSource/moddable, and MODDABLE set to it"),
-      ...moddable(),
+      ...named(
+        "Moddable SDK",
+        sdk,
+        false,
+        "https://github.com/Moddable-OpenSource/moddable, its tools built, and MODDABLE set to it",
+      ),
+      ...folder("MODDABLE", "build/bin/lin/release/mcconfig"),
     },
+    { ...named("make", sdk, false, "apt install make"), ...program("make", ["--version"]) },
+    { ...named("GIO", sdk, false, "apt install pkg-config libglib2.0-dev"), ...gio() },
     {
       ...named("ESP-IDF", board, false, "https://docs.espressif.com/projects/esp-idf, and IDF_PATH set to it"),
       ...folder("IDF_PATH", "tools/idf.py"),
@@ -125,11 +133,10 @@ function compiles(compiler: string, words: readonly string[]): Probe {
   }
 }
 
-function moddable(): Probe {
-  const sdk = folder("MODDABLE", "xs");
-  if (!sdk.found) return sdk;
-  const tools = program("mcconfig", ["-v"]);
-  return tools.found ? sdk : { found: false, detail: "" };
+/** The library that the SDK's programs on Linux are linked to. */
+function gio(): Probe {
+  const { error, status, stdout } = spawnSync("pkg-config", ["--modversion", "gio-2.0"], { timeout: PROBE_MS, encoding: "utf8" });
+  return { found: error === undefined && status === 0, detail: plainText((stdout ?? "").trim(), 70) };
 }
 
 function folder(variable: string, inside: string): Probe {

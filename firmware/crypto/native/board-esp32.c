@@ -8,7 +8,7 @@
 
 #include "esp_random.h"
 #include "esp_wifi.h"
-#include "nvs.h"
+#include "nvs_flash/include/nvs.h" /* as the SDK names it: its include path has the components, not this folder */
 
 static const char* const DOMAIN = "keys";
 enum { SECRET_BYTES = 32 };
@@ -33,11 +33,15 @@ SlotState boardReadSecret(const char* slot, uint8_t secret[32])
 		return SLOT_EMPTY;
 	if (error != ESP_OK)
 		return SLOT_UNREADABLE;
-	error = nvs_get_blob(domain, slot, secret, &bytes);
+	/* Asked for its type first: what nvs_get_blob says of a value that is no blob is not documented. */
+	nvs_type_t type;
+	error = nvs_find_key(domain, slot, &type);
+	bool empty = error == ESP_ERR_NVS_NOT_FOUND;
+	bool read = error == ESP_OK && type == NVS_TYPE_BLOB && nvs_get_blob(domain, slot, secret, &bytes) == ESP_OK;
 	nvs_close(domain);
-	if (error == ESP_ERR_NVS_NOT_FOUND)
+	if (empty)
 		return SLOT_EMPTY;
-	return error == ESP_OK && bytes == SECRET_BYTES ? SLOT_HAS_SECRET : SLOT_UNREADABLE;
+	return read && bytes == SECRET_BYTES ? SLOT_HAS_SECRET : SLOT_UNREADABLE;
 }
 
 bool boardWriteSecret(const char* slot, const uint8_t secret[32])

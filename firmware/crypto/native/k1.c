@@ -62,8 +62,9 @@ static secp256k1_context gSign;
 
 static const secp256k1_context* signing(void)
 {
-	if (!secp256k1_ecmult_gen_context_is_built(&gSign.ecmult_gen_ctx))
-		secp256k1_context_preallocated_create(&gSign, SECP256K1_CONTEXT_SIGN);
+	if (!secp256k1_ecmult_gen_context_is_built(&gSign.ecmult_gen_ctx) &&
+		secp256k1_context_preallocated_create(&gSign, SECP256K1_CONTEXT_SIGN) != &gSign)
+		abort();
 	return &gSign;
 }
 

@@ -2,40 +2,60 @@
 // it names is missing from the tree, and nothing is preloaded that cannot be.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { PARTITIONS } from "../../../host-sim/hardware/storage.js";
+import { BOARD_TABLES, TABLES_FILE } from "../../../host-sim/xs/k1-tables.js";
+import { BOARD_NAMES, CREATIONS, type Creation } from "../../../host-sim/xs/presets.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
+type Modules = Readonly<Record<string, string | readonly string[]>>;
+
+interface ManifestCreation {
+  readonly main?: string;
+  readonly static?: number;
+  readonly chunk?: { readonly initial: number; readonly incremental: number };
+  readonly heap?: { readonly initial: number; readonly incremental: number };
+  readonly stack?: number;
+  readonly keys?: { readonly initial: number; readonly incremental: number; readonly name: number; readonly symbol: number };
+  readonly nativeStack?: number;
+}
+
 interface Manifest {
-  readonly creation: { readonly main: string };
-  readonly modules: Readonly<Record<string, string | readonly string[]>>;
+  readonly include: readonly string[];
+  readonly creation: ManifestCreation & { readonly main: string };
+  readonly modules: Modules;
   readonly preload: readonly string[];
-  readonly platforms: Readonly<Record<string, unknown>>;
+  readonly platforms: Readonly<Record<string, { readonly creation?: ManifestCreation; readonly config?: object }>>;
   readonly build: Readonly<Record<string, string>>;
 }
 
 const manifest = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) as Manifest;
+/** The one of ours that it includes: the native engine. */
+const NATIVE = "firmware/crypto/native";
+const native = JSON.parse(readFileSync(join(root, NATIVE, "manifest.json"), "utf8")) as Manifest;
+const preloads = manifest.preload;
 /** Modules that the SDK's own manifests bring, by specifier: the mirrors' table, without ours. */
 const table = JSON.parse(readFileSync(join(root, "host-sim/modules/table.json"), "utf8")) as Record<string, unknown>;
 /** What the manifest's `include` brings; what `modules` adds must not be counted on. */
-const OURS = ["chainmote/entropy", "embedded:network/ntp/client", "chainmote/crypto"];
+const OURS = ["chainmote/crypto", "chainmote/entropy", "embedded:network/ntp/client"];
 const SDK = Object.keys(table).filter((specifier) => !OURS.includes(specifier));
 
 /** Module name to source file in this repository, as mcconfig expands the manifest. */
-function expand(): Map<string, string> {
+function expand(modules: Modules, folder = "."): Map<string, string> {
   const files = new Map<string, string>();
-  for (const [target, sources] of Object.entries(manifest.modules))
+  for (const [target, sources] of Object.entries(modules))
     for (const source of [sources].flat()) {
       if (source.startsWith("$(")) {
         files.set(target, source);
         continue;
       }
-      if (source.endsWith(".d.ts")) continue;
-      const path = normalize(source);
+      const path = normalize(join(folder, source));
+      if (target === "~" || source.endsWith("/") || path === relative(root, join(BOARD_TABLES, TABLES_FILE.slice(0, -2))))
+        continue;
       if (!target.endsWith("*")) {
         const found = [path, `${path}.ts`, `${path}.js`].find((name) => /\.[jt]s$/.test(name) && existsSync(join(root, name)));
         assert.ok(found !== undefined, `${target}: no file ${path}`);
@@ -48,7 +68,7 @@ function expand(): Map<string, string> {
   return files;
 }
 
-const files = expand();
+const files = new Map([...expand(manifest.modules), ...expand(native.modules, NATIVE)]);
 
 /** Specifiers that a source imports at run time, as XS resolves them from the module `name`. */
 function imports(name: string): string[] {
@@ -80,30 +100,77 @@ test("the main module and all that it imports are in the build, under the names 
   );
 });
 
-test("every module of the firmware that a board can run is named", () => {
-  const sources = readdirSync(join(root, "firmware"), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts") && !/native|crypto-noble|^board\/bench/.test(name))
-    .map((name) => join("firmware", name));
-  const named = new Set(files.values());
-  assert.equal(
-    sources.filter((path) => !named.has(path)),
-    [],
-  );
+test("every module of the firmware that a board runs is named, and none of those that are for other hosts", () => {
+  /** Engine and keys in JavaScript, what draws those keys, and the module that chooses them. */
+  const elsewhere = ["crypto/engine-noble", "crypto/software-keys", "crypto/entropy-health", "board/crypto-noble"];
+  const left = readdirSync(join(root, "firmware"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
+    .map((name) => join("firmware", name))
+    .filter((path) => ![...files.values()].includes(path));
+  assert.equal(left.sort(), elsewhere.map((name) => `firmware/${name}.ts`).sort());
 });
 
-test("what is preloaded is there and can be: no noble-hashes, no typed array and no regular expression at module level", () => {
-  for (const entry of manifest.preload) {
-    const names = entry.endsWith("*") ? [...files.keys()].filter((name) => name.startsWith(entry.slice(0, -1))) : [entry];
-    assert.ok(names.length > 0 && names.every((name) => files.has(name)), `${entry} names no module`);
-    for (const name of names) {
-      const tainted = [...closure(name)].filter((other) => other.startsWith("@noble/hashes/"));
-      assert.equal(tainted, [], `${name} is preloaded`);
-      const path = files.get(name) as string;
-      if (path.startsWith("$(")) continue;
-      const code = readFileSync(join(root, path), "utf8");
-      assert.not.match(code, /^(export )?(const|let) \w+[^=\n]*= *(new (Uint|Int|Float|Big)\w*Array|\/[^/*])/m, path);
-    }
+test("all but the main module is preloaded, and by its own name: mcconfig takes no pattern for TypeScript", () => {
+  assert.equal(
+    preloads.filter((name) => name.includes("*")),
+    [],
+  );
+  const expected = [...files.keys()].filter((name) => name !== manifest.creation.main);
+  assert.equal([...preloads].sort(), expected.sort());
+});
+
+test("what is preloaded can be: no noble-hashes, no typed array and no regular expression at module level", () => {
+  for (const name of preloads) {
+    const tainted = [...closure(name)].filter((other) => other.startsWith("@noble/hashes/"));
+    assert.equal(tainted, [], `${name} is preloaded`);
+    const path = files.get(name) as string;
+    if (path.startsWith("$(")) continue;
+    const code = readFileSync(join(root, path), "utf8");
+    assert.not.match(code, /^(export )?(const|let) \w+[^=\n]*= *(new (Uint|Int|Float|Big)\w*Array|\/[^/*])/m, path);
   }
+});
+
+test("a module under another name imports by names alone, for XS resolves a path from the name", () => {
+  for (const [name, path] of files) {
+    if (path.replace(/\.[jt]s$/, "") === name || path.startsWith("$(")) continue;
+    const code = readFileSync(join(root, path), "utf8");
+    assert.not.match(code, /from "\.\.?\//, `${name} is ${path}`);
+  }
+});
+
+test("the native engine's C is there whole: its folder, the libraries' folders, and the table that build:tables makes", () => {
+  assert.ok(manifest.include.includes(`./${NATIVE}/manifest.json`));
+  const [own, ...libraries] = native.modules[`${NATIVE}/*`] as readonly string[];
+  assert.is(own, "./*");
+  assert.equal(libraries.length, 2);
+  for (const folder of libraries) {
+    assert.ok(folder.endsWith("/"), `${folder} is an include path`);
+    assert.ok(existsSync(join(root, NATIVE, folder)), folder);
+  }
+  assert.is(join(root, NATIVE, `${native.modules["*"]}.h`), join(BOARD_TABLES, TABLES_FILE));
+});
+
+/** What the manifest gives to a board, in the words of presets.ts. */
+function creationOf(board: string): Creation {
+  const platform = manifest.platforms[board === "esp32" ? board : `esp32/${board}`]?.creation ?? {};
+  const { static: staticBytes, chunk, heap, stack, keys, nativeStack } = { ...manifest.creation, ...platform };
+  return {
+    staticBytes,
+    chunkInitialBytes: chunk?.initial,
+    chunkIncrementalBytes: chunk?.incremental,
+    heapInitialSlots: heap?.initial,
+    heapIncrementalSlots: heap?.incremental,
+    stackSlots: stack,
+    keysInitial: keys?.initial,
+    keysIncremental: keys?.incremental,
+    nameModulo: keys?.name,
+    symbolModulo: keys?.symbol,
+    nativeStackBytes: nativeStack,
+  } as Creation;
+}
+
+test("each board has the memory that the simulated one is measured with", () => {
+  for (const board of BOARD_NAMES) assert.equal(creationOf(board), CREATIONS[board], board);
 });
 
 test("the boards of the design are all there, with the pins of their bus", () => {

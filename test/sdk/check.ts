@@ -1,0 +1,103 @@
+// npm run check:sdk: the firmware under a real Moddable SDK, as far as that goes without hardware and without ESP-IDF.
+//
+// Promises: the native engine and keys, on the SDK's own XS as a Linux program, answer byte for byte what the reference
+// engine answers on Node; the real manifest compiles and links for every board without a warning, preloads all that it
+// means to, and gives a board the memory that host-sim/xs/presets.ts says. Without an SDK it says so, and that is no
+// failure. Never: writes outside build/.
+//
+// Parameters: parts of the names of the steps to do (x-cli-lin, firmware/esp32c3, …); all where none is given.
+
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { toHex } from "../../firmware/bytes.js";
+import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
+import { KEYS_DOMAIN, SoftwareKeys } from "../../firmware/crypto/software-keys.js";
+import { createBoard } from "../../host-sim/device.js";
+import { BOARD_TABLES, writeTables } from "../../host-sim/xs/k1-tables.js";
+import { BOARD_NAMES } from "../../host-sim/xs/presets.js";
+import { findToolchain } from "../../host-sim/xs/toolchain.js";
+import { IMAGES, linkBoard } from "./boards.js";
+import { proofInput } from "./input.js";
+import { type ProofInput, prove, SLOT } from "./program/proof.js";
+import { complaints, configure, findSdk, make, OUTPUT, REPOSITORY, run, type Sdk } from "./sdk.js";
+
+const PROGRAM = "chainmote-proof";
+const NATIVE_PLATFORM = "x-cli-lin";
+const CHARACTERS_SHOWN = 100;
+
+const secret = sha256(new TextEncoder().encode("chainmote check:sdk"));
+
+function proofOnNode(input: ProofInput): readonly string[] {
+  const board = createBoard();
+  try {
+    const { entropy, store } = board.device;
+    store.open({ path: KEYS_DOMAIN, format: "buffer" }).write(SLOT, secret);
+    return prove(nobleEngine, new SoftwareKeys({ engine: nobleEngine, entropy, store }), input);
+  } finally {
+    board.close();
+  }
+}
+
+/** The program's manifest, with what the real one preloads; the SDK passes over names of modules that are not there. */
+async function proofManifest(): Promise<string> {
+  const { preload } = JSON.parse(await readFile(join(REPOSITORY, "manifest.json"), "utf8")) as { preload: readonly string[] };
+  const file = join(OUTPUT, "proof-manifest.json");
+  await mkdir(OUTPUT, { recursive: true });
+  await writeFile(file, JSON.stringify({ include: join(REPOSITORY, "test/sdk/program/manifest.json"), preload }));
+  return file;
+}
+
+/** Faults of the SDK's own engine against Node's reference. */
+async function checkProof(sdk: Sdk): Promise<{ faults: readonly string[]; lines: readonly string[] }> {
+  const built = await configure(sdk, NATIVE_PLATFORM, await proofManifest());
+  const said = await make(sdk, built, []);
+  const faults = [...complaints(built.said), ...complaints(said)];
+  const input = proofInput(toHex(sha256(secret)));
+  const expected = proofOnNode(input);
+  const program = join(built.output, "bin/lin/release", PROGRAM);
+  const { code, stdout, all } = await run(program, [toHex(secret), JSON.stringify(input)], { cwd: built.folder, env: sdk.env });
+  if (code !== 0) return { faults: [...faults, `${PROGRAM} ended with ${code}: ${all.trim()}`], lines: [] };
+  const answered = stdout.trimEnd().split("\n");
+  for (let i = 0; i < Math.max(expected.length, answered.length); i += 1)
+    if (answered[i] !== expected[i])
+      faults.push(`line ${i + 1}: the SDK's engine says\n  ${answered[i]}\nand Node\n  ${expected[i]}`);
+  const shown = expected.map((line) => (line.length > CHARACTERS_SHOWN ? `${line.slice(0, CHARACTERS_SHOWN)}…` : line));
+  return { faults, lines: [`${answered.length} lines, byte for byte those of Node:`, ...shown] };
+}
+
+type Step = readonly [string, () => ReturnType<typeof checkProof>];
+
+async function check(sdk: Sdk): Promise<number> {
+  console.log(`Moddable SDK ${sdk.version}`);
+  await writeTables(BOARD_TABLES);
+  const toolchain = await findToolchain("rv32");
+  const compiler = !("missing" in toolchain);
+  if (!compiler) console.log(`skipped: sizes, and the native C for RISC-V (${toolchain.missing})`);
+  const steps: readonly Step[] = [
+    [NATIVE_PLATFORM, () => checkProof(sdk)],
+    ...IMAGES.flatMap((image) =>
+      BOARD_NAMES.map((board): Step => [`${image.name}/${board}`, () => linkBoard(sdk, board, image, compiler)]),
+    ),
+  ];
+  const chosen = process.argv.slice(2);
+  const unknown = chosen.filter((word) => !steps.some(([name]) => name.includes(word)));
+  if (unknown.length > 0) throw new Error(`no step ${unknown.join(", ")}; there are ${steps.map(([name]) => name).join(", ")}`);
+  let done = 0;
+  let failed = 0;
+  for (const [name, step] of steps) {
+    if (chosen.length > 0 && !chosen.some((word) => name.includes(word))) continue;
+    done += 1;
+    const from = Date.now();
+    const { faults, lines } = await step().catch((error: Error) => ({ faults: [error.message], lines: [] }));
+    if (faults.length > 0) failed += 1;
+    console.log(`${faults.length === 0 ? "ok  " : "FAIL"} ${name}  ${((Date.now() - from) / 1000).toFixed(0)} s`);
+    for (const line of [...lines, ...faults]) console.log(line.replace(/^/gm, "     "));
+  }
+  console.log(`\n${done - failed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
+
+const sdk = await findSdk();
+if ("missing" in sdk) console.log(`skipped: ${sdk.missing} (docs/boards.md says how to build one)`);
+else process.exitCode = await check(sdk);

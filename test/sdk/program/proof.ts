@@ -1,0 +1,83 @@
+// What check.ts has two engines do: one key, one signature, one record, and headers of a Clique chain one after the other.
+//
+// Promises: every line of the answer is bytes in hexadecimal or the code of a refusal, and depends on nothing but the input
+// and the key; so two engines that do the same give the same text.
+
+import { fromHex, toHex } from "../../../firmware/bytes.js";
+import { openClique } from "../../../firmware/chain/clique-checkpoint.js";
+import { ADDRESS_BYTES, RECENT_BYTES } from "../../../firmware/chain/clique-state.js";
+import { CborWriter } from "../../../firmware/codec/cbor.js";
+import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
+import { addressOf } from "../../../firmware/crypto/identity.js";
+import type { Keys } from "../../../firmware/ports.js";
+import { digestOf, encodeSign1, RECORD_PAYLOAD_BYTES_MAX } from "../../../firmware/record/cose.js";
+import { measurementsOf } from "../../../firmware/record/measurement.js";
+import { encodeRecord, TIME_NTP } from "../../../firmware/record/record.js";
+import { Rejection } from "../../../firmware/rejection.js";
+
+export const SLOT = "mote";
+
+export interface ProofInput {
+  /** 32 bytes, in hexadecimal. */
+  readonly digest: string;
+  /** As `openClique` reads it. */
+  readonly checkpoint: unknown;
+  /** Raw headers in hexadecimal, each offered to the state after the last one that held. */
+  readonly headers: readonly string[];
+}
+
+function bytes(hex: string): Uint8Array {
+  const decoded = fromHex(hex);
+  if (decoded instanceof Rejection) throw new Error(decoded.detail);
+  return decoded;
+}
+
+/** The lines; throws where the key or the checkpoint is not there. */
+export function prove(engine: CryptoEngine, keys: Keys, input: ProofInput): readonly string[] {
+  const key = keys.open(SLOT);
+  if (key === undefined) throw new Error("no key");
+  const publicKey = keys.publicKey(key);
+  const sign = (digest: Uint8Array): Uint8Array => keys.sign(key, digest) as Uint8Array;
+  const address = addressOf(engine, publicKey);
+  const payload = somePayload();
+  const record = encodeSign1(address, payload, sign(digestOf(engine, address, payload)));
+  return [
+    `public key ${toHex(publicKey)}`,
+    `address ${toHex(address)}`,
+    `signature ${toHex(sign(bytes(input.digest)))}`,
+    `record ${toHex(record)}`,
+    ...follow(engine, input),
+  ];
+}
+
+function somePayload(): Uint8Array {
+  const sample = { thermometer: { temperature: 21.37 }, hygrometer: { humidity: 0.4821 } };
+  const fields = {
+    stream: 1,
+    seq: 1234,
+    prev: new Uint8Array(32).fill(7),
+    boot: 3,
+    time: 1_700_000_000,
+    timeQuality: TIME_NTP,
+    head: { chain: "eip155:1337", number: 19_000_000, hash: new Uint8Array(32).fill(9) },
+    measurements: measurementsOf([{ sample, takenMs: 0 }], 0),
+    fleet: { registry: new Uint8Array(20).fill(0xf1), chain: "eip155:1337" },
+  };
+  return encodeRecord(fields, new CborWriter(RECORD_PAYLOAD_BYTES_MAX)).slice();
+}
+
+/** For each header its hash, its signer and all that is believed after it, or why it is refused. */
+export function follow(engine: CryptoEngine, { checkpoint, headers }: Pick<ProofInput, "checkpoint" | "headers">): string[] {
+  const consensus = openClique(engine, checkpoint);
+  if (consensus instanceof Rejection) throw new Error(consensus.detail);
+  let trusted = consensus.checkpoint;
+  return headers.map((hex) => {
+    const header = consensus.decode(bytes(hex));
+    const next = header instanceof Rejection ? header : consensus.verify(trusted, header);
+    if (next instanceof Rejection) return `refused ${next.code}`;
+    trusted = next;
+    const at = next.recents.length - RECENT_BYTES;
+    const signer = next.recents.subarray(at, at + ADDRESS_BYTES);
+    return `header ${next.number} ${toHex(next.hash)} signer ${toHex(signer)} trusted ${toHex(consensus.serialize(next))}`;
+  });
+}

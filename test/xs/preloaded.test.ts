@@ -1,0 +1,56 @@
+// What the manifest preloads, preloaded: a module that has run before, whose constants lie in flash, judges a chain as it does
+// on Node. It is not a matter of course: to === of XS, a BigInt in flash is unequal to the same one on the heap.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
+import { buildHost } from "../../host-sim/xs/build.js";
+import { gatherModules, packImage, REPOSITORY } from "../../host-sim/xs/image.js";
+import { CREATIONS } from "../../host-sim/xs/presets.js";
+import { runImage } from "../../host-sim/xs/run.js";
+import { TARGETS, type Target } from "../../host-sim/xs/toolchain.js";
+import { proofInput } from "../sdk/input.js";
+import { follow } from "../sdk/program/proof.js";
+
+const input = proofInput("00".repeat(32));
+const { preload } = JSON.parse(readFileSync(join(REPOSITORY, "manifest.json"), "utf8")) as { preload: string[] };
+
+async function followedOn(target: Target): Promise<readonly string[] | undefined> {
+  const built = await buildHost(target);
+  if ("missing" in built) {
+    console.log(`skipped: ${built.missing}`);
+    return undefined;
+  }
+  const sources = { "proof/input": `export default ${JSON.stringify(input)};` };
+  const program = { entry: "test/xs/guest/preloaded.ts", sources, preload };
+  const modules = await gatherModules(program);
+  const names = modules.map((module) => module.name);
+  assert.ok(
+    ["firmware/chain/clique", "firmware/chain/gas", "firmware/codec/rlp"].every(
+      (name) => names.includes(name) && preload.includes(name),
+    ),
+  );
+  const board = { creation: CREATIONS.esp32c3, keysInGuest: true, seed: 1 };
+  const report = await runImage(built, packImage(modules, program, board, target === "x64" ? 2 : 1));
+  assert.is(report.reason, "ended", report.lines.join("\n"));
+  return report.lines;
+}
+
+const expected = follow(nobleEngine, input);
+
+test("on Node, the forged header is refused and the others hold, London among them", () => {
+  assert.match(expected[0] as string, /^refused (seal|signer)-/);
+  assert.is(expected.filter((line) => line.startsWith("header ")).length, 8);
+});
+
+for (const target of TARGETS) {
+  const followed = await followedOn(target);
+  const check = followed === undefined ? test.skip : test;
+  check(`on XS, ${target}, preloaded modules come to the same states`, () => {
+    assert.equal(followed, expected);
+  });
+}
+
+test.run();
