@@ -26,16 +26,9 @@ const GUEST = "host-sim/modules/guest";
 const CRYPTO = "chainmote/crypto";
 const SCALE_64 = 2;
 
-/**
- * @param main the firmware's main module, absolute
- * @param others more specifiers and the files behind them, from the repository's root
- */
-export async function gatherFirmware(
-  main: string,
-  crypto: Crypto,
-  others: Readonly<Record<string, string>> = {},
-): Promise<Firmware> {
-  const program = programOf(main, crypto, others);
+/** @param main the firmware's main module, absolute */
+export async function gatherFirmware(main: string, crypto: Crypto): Promise<Firmware> {
+  const program = programOf(main, crypto);
   return { modules: await gatherModules(program), preload: program.preload ?? [] };
 }
 
@@ -47,7 +40,7 @@ export function firmwareImage({ modules, preload }: Firmware, config: unknown, c
   return packImage(configured, { entry: START, preload }, { creation }, target === "x64" ? SCALE_64 : 1);
 }
 
-function programOf(firmware: string, crypto: Crypto, others: Readonly<Record<string, string>>): Program {
+function programOf(firmware: string, crypto: Crypto): Program {
   const main = relative(REPOSITORY, firmware).replace(/\.ts$/, "");
   const files = Object.entries(guestModules()).map(([name, file]) => [name, relative(REPOSITORY, file)]);
   const aliases: Record<string, string> = {
@@ -56,7 +49,6 @@ function programOf(firmware: string, crypto: Crypto, others: Readonly<Record<str
     [`${GUEST}/bridge`]: `${GUEST}/bridge.ts`,
     [`${GUEST}/globals`]: `${GUEST}/globals.ts`,
     "host-sim/xs/guest/host": "host-sim/xs/guest/host.ts",
-    ...others,
   };
   aliases[CRYPTO] = `firmware/board/crypto-${crypto}.ts`;
   const sources = {

@@ -1,4 +1,4 @@
-// The bench firmware of a board (firmware/board/bench/manifest.json): the cases that rv32 counts, timed on the chip itself,
+// The bench firmware of a board (test/bench/firmware/manifest.json): the cases that rv32 counts, timed on the chip itself,
 // over its own flash, key-value store, radio and I²C bus. `chainmote bench --port` reads what it prints.
 //
 // The board's clock has milliseconds, so short cases are timed by the hundred. Prints the report again every few seconds,

@@ -10,5 +10,5 @@ const FOLDER = fileURLToPath(new URL("../../build/bench/", import.meta.url));
 mkdirSync(FOLDER, { recursive: true });
 writeFileSync(`${FOLDER}inputs.js`, `export default ${JSON.stringify(benchInputs())};\n`);
 console.log("written: build/bench/inputs.js");
-console.log("build:   mcconfig -m -p esp32/esp32c3 firmware/board/bench/manifest.json");
+console.log("build:   mcconfig -m -p esp32/esp32c3 test/bench/firmware/manifest.json");
 console.log("read:    npx chainmote bench --port /dev/ttyUSB0");

@@ -1,4 +1,4 @@
-// Reads the report of a board that runs the bench firmware (firmware/board/bench) from its serial port.
+// Reads the report of a board that runs the bench firmware (test/bench/firmware) from its serial port.
 //
 // Promises: lines that are not the report's are passed over, a report that began before we listened is not pieced
 // together, and silence ends with a reason. The port is only read; where it is a terminal it is set to raw and to the baud

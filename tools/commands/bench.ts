@@ -14,7 +14,7 @@ Measures keys, signatures, hashes, CBOR, one whole record, one header of each ch
              rv32: the same on an emulated RISC-V core: exact instruction counts
   --crypto   with node: noble (default) or fast, the engine of the tools
   --records  with xs and rv32: how many records and headers the long run (runtime) has; 10000 where absent
-  --port     reads the report of a board that runs the bench firmware (firmware/board/bench) from its serial port
+  --port     reads the report of a board that runs the bench firmware (test/bench/firmware) from its serial port
   --baud     of the port, 115200 where absent
   --json     one object for machines
   --ratchet  with rv32: fails where a count is over its limit, or more than 2 % over test/bench/ratchet.json

@@ -1,7 +1,8 @@
-// A firmware that does nothing but hold the ports of its own provider to their contracts, on XS. `uvu` and `uvu/assert` are
-// uvu.ts and assert.ts here; the world's operations are test/xs/ports.test.ts's.
+// A firmware that does nothing but hold the ports of its own provider to their contracts, on XS. The world's operations are
+// those of test/xs/ports.test.ts.
 
-import { suite } from "uvu";
+import "../../conformance/portable/xs-globals.js";
+import { exec, suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createDevice } from "../../../firmware/board/provider.js";
 import { type Answer, call, fill, type Parameter } from "../../../host-sim/modules/guest/bridge.js";
@@ -10,7 +11,6 @@ import { flashContract } from "../../unit/ports/flash.contract.js";
 import { i2cContract } from "../../unit/ports/i2c.contract.js";
 import { keyValueContract } from "../../unit/ports/key-value.contract.js";
 import { timerContract } from "../../unit/ports/timer.contract.js";
-import { runSuites } from "./uvu.js";
 
 const { clock, timer, entropy, flash, store, io, network } = createDevice();
 const pass = (durationMs: number): Promise<void> => new Promise((resolve) => timer.set(() => resolve(), durationMs));
@@ -113,7 +113,7 @@ test("notices come one for each, in order, and between them this program runs to
 });
 
 test.run();
-runSuites().then(
+exec().then(
   () => call("world.done"),
   (error: unknown) => {
     throw error;
