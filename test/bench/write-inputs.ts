@@ -8,7 +8,11 @@ import { benchInputs } from "./inputs.js";
 const FOLDER = fileURLToPath(new URL("../../build/bench/", import.meta.url));
 
 mkdirSync(FOLDER, { recursive: true });
-writeFileSync(`${FOLDER}inputs.js`, `export default ${JSON.stringify(benchInputs())};\n`);
-console.log("written: build/bench/inputs.js");
+// XS freezes deeply where it is asked to: what is preloaded must not change.
+const source = `const freeze = Object.freeze as (value: unknown, deep: boolean) => unknown;
+export default freeze(${JSON.stringify(benchInputs())}, true);
+`;
+writeFileSync(`${FOLDER}inputs.ts`, source);
+console.log("written: build/bench/inputs.ts");
 console.log("build:   mcconfig -m -p esp32/esp32c3 test/bench/firmware/manifest.json");
 console.log("read:    npx chainmote bench --port /dev/ttyUSB0");
