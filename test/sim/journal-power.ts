@@ -40,10 +40,10 @@ export function powerLossOn(mode: FlashMode): void {
       sectors: 8,
       erasesMax: 18,
       strideBytes: 1,
-      lagRecords: 12,
-      goOnOneIn: 16,
+      lagRecords: 8,
+      goOnOneIn: 32,
       secondOneIn: 0,
-      lookBackRecords: 4,
+      lookBackRecords: 2,
     });
     assert.ok(result.erases >= 2 * 8 + 1, `${result.erases} erases`);
     assert.ok(result.cutPoints >= 100_000, `${result.cutPoints} cut points`);
@@ -56,10 +56,10 @@ export function powerLossOn(mode: FlashMode): void {
         sectors,
         recordsMax,
         strideBytes: Number.POSITIVE_INFINITY,
-        lagRecords: 40,
+        lagRecords: 16,
         goOnOneIn: 1,
         secondOneIn: 0,
-        lookBackRecords: 4,
+        lookBackRecords: 2,
       });
       assert.ok(result.records >= recordsMax && result.cutPoints >= 2 * result.operations);
     });

@@ -43,7 +43,7 @@ export interface PowerLossResult {
   erases: number;
 }
 
-const WHOLE_ONE_IN = 16;
+const WHOLE_ONE_IN = 32;
 /** Records that the oracle remembers beyond those that have to stay. */
 const REMEMBERED = 400;
 
