@@ -33,23 +33,19 @@ export class Asking {
   }
 
   /**
-   * There is a block of this height.
+   * There is a block of this height; undefined where it does not say: asks then go on until an answer ends early (`ended`).
    * @param from where the blocks that lead to it may begin; undefined for right after the head
    */
-  announced(number: number, from: number | undefined, head: number): void {
+  announced(number: number | undefined, from: number | undefined, head: number): void {
+    const height = number ?? SOMEWHERE;
     if (this.#target !== undefined) {
-      this.#target = Math.max(this.#target, number);
+      this.#target = Math.max(this.#target, height);
       return;
     }
-    this.#target = number;
+    this.#target = height;
     this.#tries = 0;
     this.#from = from;
     this.#back = from === undefined ? 0 : Math.max(0, head + 1 - from);
-  }
-
-  /** There is a block that does not say its height; asks go on after the head until an answer ends early (`ended`). */
-  announcedSomewhere(): void {
-    if (this.#target === undefined) this.announced(SOMEWHERE, undefined, 0);
   }
 
   /** The relay had less than it was asked for: where no height was announced, that was all. */

@@ -124,15 +124,12 @@ export class Follower {
     const outcome = this.#jumpTo(header, nowS) ?? this.#take(header, nowS, this.#unasked);
     const { number } = header;
     const head = this.#head.number;
-    if (number === undefined) {
-      if (outcome instanceof Rejection ? outcome.code === "work-limit" : outcome.kind === "wanting")
-        this.#asking.announcedSomewhere();
-    } else if (outcome instanceof Rejection) {
+    if (outcome instanceof Rejection) {
       // Its parent is known: what nobody asked for may be too much by now, what is asked for has a budget of its own.
       if (outcome.code === "work-limit") this.#asking.announced(number, number, head);
     } else if (outcome.kind === "wanting")
       // At or below the head it belongs to another branch, whose blocks before it are missing.
-      this.#asking.announced(number, number > head + 1 ? undefined : number - 1, head);
+      this.#asking.announced(number, number === undefined || number > head + 1 ? undefined : number - 1, head);
     return outcome;
   }
 
@@ -155,11 +152,10 @@ export class Follower {
       return [this.#evidence.complete(raws, state, nowS) ?? { kind: "known" }];
     }
     if (this.#skipping.next(this.#head) !== undefined) return [this.#jumpAsked(ask, raws, nowS)];
-    const outcomes: (Outcome | Rejection)[] = [];
-    const together = from === this.#head.number + 1 ? this.#extendTogether(raws.slice(0, ask.count), nowS, outcomes) : 0;
-    let reached = from - 1 + together;
-    let news = together > 0;
-    for (let i = together; i < raws.length; i += 1) {
+    const outcomes: (Outcome | Rejection)[] = this.#takeTogether(from, raws.slice(0, ask.count), nowS);
+    let reached = from - 1 + outcomes.length;
+    let news = outcomes.length > 0;
+    for (let i = outcomes.length; i < raws.length; i += 1) {
       const outcome = i < ask.count ? this.#takeAsked(raws[i] as Uint8Array, from + i, nowS) : tooLong(raws.length, ask.count);
       outcomes.push(outcome);
       if (outcome instanceof Rejection) break;
@@ -217,15 +213,13 @@ export class Follower {
     return parent === undefined ? { kind: "wanting" } : this.#branch(parent, header, nowS, budget);
   }
 
-  /** Takes as many children of the head as the consensus takes in one go; answers how many. */
-  #extendTogether(raws: readonly Uint8Array[], nowS: number | undefined, outcomes: (Outcome | Rejection)[]): number {
-    const extension = this.#consensus.extend?.(this.#head, raws, nowS);
-    if (extension === undefined || extension.steps.length === 0) return 0;
-    const { trusted: head, steps } = extension;
-    for (const step of steps) this.#window.push(step);
-    this.#moveHead(head);
-    for (let i = 0; i < steps.length; i += 1) outcomes.push({ kind: "advanced", head });
-    return steps.length;
+  /** Takes as many children of the head as the consensus takes in one go; the rest is for those one by one. */
+  #takeTogether(from: number, raws: readonly Uint8Array[], nowS: number | undefined): Outcome[] {
+    const taken = from === this.#head.number + 1 ? this.#consensus.extend?.(this.#head, raws, nowS) : undefined;
+    if (taken === undefined || taken.steps.length === 0) return [];
+    for (const step of taken.steps) this.#window.push(step);
+    this.#moveHead(taken.trusted);
+    return taken.steps.map(() => ({ kind: "advanced", head: taken.trusted }));
   }
 
   #extend(header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {

@@ -2,7 +2,7 @@
 //
 // All read the same mined headers. bcoin and bitcoinjs-lib decode each header, hash it, compare the work and the link; ours
 // checks every rule besides (bits, median time, versions, accumulated work) and keeps the state that a follower needs. Rounds
-// take turns, so that whatever else the machine does meets all of them; the median is told.
+// take turns, so that whatever else the machine does meets all of them; the best round of each is told, which it met least.
 
 import { fileURLToPath } from "node:url";
 import { Block } from "bitcoinjs-lib";
@@ -16,15 +16,15 @@ import { bitcoinInputs } from "./bitcoin-inputs.js";
 process.env.NODE_BACKEND ??= "js";
 const { default: Headers } = await import("bcoin/lib/primitives/headers.js");
 
-const HEADERS = 20_000;
-const ROUNDS = 7;
+const HEADERS = 5_000;
+const ROUNDS = 30;
 
 export interface BitcoinRate {
   readonly name: string;
   readonly headersPerSecond: number;
 }
 
-/** The median rate of each, ours first. */
+/** The best rate of each, ours first. */
 export function bitcoinRates(headers = HEADERS, rounds = ROUNDS): BitcoinRate[] {
   const chain = BitcoinChain.regtest();
   const raws = chain.grow(chain.genesis, headers).map(({ raw }) => raw);
@@ -43,8 +43,7 @@ export function bitcoinRates(headers = HEADERS, rounds = ROUNDS): BitcoinRate[] 
       if (round > 0) seconds.get(name)?.push((performance.now() - from) / 1000);
     }
   return [...seconds].map(([name, times]) => {
-    const median = times.sort((a, b) => a - b)[times.length >> 1] as number;
-    return { name, headersPerSecond: Math.round(headers / median) };
+    return { name, headersPerSecond: Math.round(headers / Math.min(...times)) };
   });
 }
 
