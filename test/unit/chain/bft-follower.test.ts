@@ -144,7 +144,7 @@ test("a relay that never brings the other half of the evidence is asked a few ti
   const follower = open();
   const blocks = chain.grow(chain.genesis, 20);
   offerAll(follower, blocks);
-  const theirs = rival(chain, blocks[3] as BftBlock);
+  const theirs = rival(chain, blocks[1] as BftBlock);
   const nowS = (blocks[19] as BftBlock).timeS;
   assert.is(kindOf(follower.offer(theirs.raw, nowS)), "stale");
   const recent = rival(chain, blocks[9] as BftBlock);
