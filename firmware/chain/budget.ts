@@ -5,6 +5,8 @@
 import { assert, Rejection } from "../rejection.js";
 
 const MINUTE_MS = 60_000;
+/** Signature checks a minute that may fail, or end on a branch that does not win. */
+export const FRUITLESS_CHECKS_PER_MINUTE_MAX = 120;
 
 export class MinuteBudget {
   readonly #clock: { ticksMs(): number };
@@ -30,8 +32,9 @@ export class MinuteBudget {
     this.#spent += count;
   }
 
-  /** Spends `count` where `max` allows it, or says why not (work-limit). */
-  charge(count: number, max: number): Rejection | undefined {
+  /** Spends `count` signature checks where a minute allows them, or says why not (work-limit). */
+  charge(count: number): Rejection | undefined {
+    const max = FRUITLESS_CHECKS_PER_MINUTE_MAX;
     if (this.spent + count > max) return new Rejection("work-limit", `${max} signature checks within a minute led nowhere`);
     this.spend(count);
     return undefined;
