@@ -4,9 +4,9 @@
 
 import { assert, Rejection } from "../rejection.js";
 
+const MINUTE_MS = 60_000;
 /** Signature checks a minute that may fail, or end on a branch that does not win. */
 export const FRUITLESS_CHECKS_PER_MINUTE_MAX = 120;
-const MINUTE_MS = 60_000;
 
 export class MinuteBudget {
   readonly #clock: { ticksMs(): number };
@@ -32,10 +32,10 @@ export class MinuteBudget {
     this.#spent += count;
   }
 
-  /** Spends `count` signature checks where the limit allows it, or says why not (work-limit). */
+  /** Spends `count` signature checks where a minute allows them, or says why not (work-limit). */
   charge(count: number): Rejection | undefined {
-    if (this.spent + count > FRUITLESS_CHECKS_PER_MINUTE_MAX)
-      return new Rejection("work-limit", `${FRUITLESS_CHECKS_PER_MINUTE_MAX} signature checks within a minute led nowhere`);
+    const max = FRUITLESS_CHECKS_PER_MINUTE_MAX;
+    if (this.spent + count > max) return new Rejection("work-limit", `${max} signature checks within a minute led nowhere`);
     this.spend(count);
     return undefined;
   }

@@ -12,14 +12,14 @@
 import { equal } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import type { Clock, KeyValueDomain } from "../ports.js";
-import { assert, Rejection } from "../rejection.js";
+import { Rejection } from "../rejection.js";
 import { type Ask, Asking } from "./asking.js";
 import { MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Trusted } from "./consensus.js";
 import { configurationDigest, decodeState, encodeState, replayAll } from "./follower-state.js";
 import { type Fork, ForkEvidence } from "./fork-evidence.js";
 import { frozen, type Outcome, stale, tooLong } from "./outcome.js";
-import { decodeAll, Skipping } from "./skipping.js";
+import { costOf, decodeAll, Skipping } from "./skipping.js";
 import { type Place, REORG_DEPTH_MAX, Window } from "./window.js";
 
 export { FRUITLESS_CHECKS_PER_MINUTE_MAX } from "./budget.js";
@@ -121,8 +121,10 @@ export class Follower {
   offer(raw: Uint8Array, nowS: number | undefined): Outcome | Rejection {
     const header = this.#consensus.decode(raw);
     if (header instanceof Rejection) return header;
-    const outcome = this.#jumpTo(header, nowS) ?? this.#take(header, nowS, this.#unasked);
     const { number } = header;
+    const landed = this.fork === undefined ? this.#skipping.offered(this.#head, header, nowS, this.#unasked) : undefined;
+    if (landed !== undefined) return landed instanceof Rejection ? landed : this.#landOn(header, landed);
+    const outcome = this.#take(header, nowS, this.#unasked);
     const head = this.#head.number;
     if (outcome instanceof Rejection) {
       // Its parent is known: what nobody asked for may be too much by now, what is asked for has a budget of its own.
@@ -225,7 +227,7 @@ export class Follower {
   #extend(header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
     const next = this.#authenticate(this.#head, header, nowS, budget);
     if (next instanceof Rejection) return next;
-    budget.refund(this.#costOf(header));
+    budget.refund(costOf(this.#consensus, header));
     this.#follow(header, next);
     return { kind: "advanced", head: next };
   }
@@ -238,56 +240,31 @@ export class Follower {
     this.#moveHead(head);
   }
 
-  /** Tries an announced header that is far above the head; undefined where that is no way to it. */
-  #jumpTo(header: Header, nowS: number | undefined): Outcome | Rejection | undefined {
-    const { number } = header;
-    if (number === undefined || nowS === undefined || this.fork !== undefined) return undefined;
-    const busy = this.#skipping.next(this.#head) !== undefined;
-    this.#skipping.announced(number, this.#head);
-    const landing = this.#skipping.next(this.#head);
-    if (busy || landing?.from !== number || landing.count !== 1) return undefined;
-    const outcome = this.#land([header], nowS, this.#unasked);
-    if (outcome instanceof Rejection) this.#skipping.drop();
-    return (outcome instanceof Rejection ? outcome.code !== "work-limit" : outcome.kind === "jumped") ? outcome : undefined;
+  /** The head is now the block of `header`, far above what it was. */
+  #landOn(header: Header, head: Trusted): Outcome {
+    const blocks = head.number - this.#head.number;
+    this.#follow(header, head);
+    return { kind: "jumped", head, blocks };
   }
 
   #jumpAsked(ask: Ask, raws: readonly Uint8Array[], nowS: number | undefined): Outcome | Rejection {
     const headers = decodeAll(this.#consensus, ask, raws);
-    const outcome = headers instanceof Rejection ? headers : this.#land(headers, nowS, this.#asked);
-    // Without a clock there are no jumps: the chain is walked.
-    if (outcome instanceof Rejection && outcome.code === "clock-unknown") this.#skipping.drop();
-    else if (outcome instanceof Rejection) this.#skipping.failed();
-    return outcome;
-  }
-
-  #land(headers: readonly Header[], nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
-    const before = this.#head.number;
-    const cost = headers.reduce((sum, header) => sum + this.#costOf(header), 0);
-    const { skip } = this.#consensus;
-    assert(skip !== undefined, "a jump only where the consensus knows how");
-    const head = budget.charge(cost) ?? skip.call(this.#consensus, this.#head, headers, nowS);
-    if (head instanceof Rejection && head.code !== "skip-overlap") return head;
-    budget.refund(cost);
-    if (head instanceof Rejection) {
-      this.#skipping.halve(this.#head);
-      return { kind: "wanting" };
+    if (headers instanceof Rejection) {
+      this.#skipping.failed();
+      return headers;
     }
-    this.#skipping.landed();
-    this.#follow(headers[headers.length - 1] as Header, head);
-    return { kind: "jumped", head, blocks: head.number - before };
+    const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked);
+    if (landed instanceof Rejection) return landed;
+    return landed === undefined ? { kind: "wanting" } : this.#landOn(headers[headers.length - 1] as Header, landed);
   }
 
   /** A header `height` above the base, where another block stands: of a final chain, either nothing or proof that it forked. */
   #contradiction(header: Header, height: number, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
-    const tooMuch = budget.charge(this.#costOf(header));
+    const tooMuch = budget.charge(costOf(this.#consensus, header));
     if (tooMuch !== undefined) return tooMuch;
     const state = this.#window.stateAt(Math.max(0, height - 1));
     const judged = this.#evidence.judge(header, state, this.#window.hashAt(height), nowS);
     return judged instanceof Rejection ? judged : { kind: "fork", number: this.#window.base.number + height };
-  }
-
-  #costOf(header: Header): number {
-    return this.#consensus.signatures?.(header) ?? 1;
   }
 
   /** Takes a child of `parent`, off the main branch. */
@@ -312,7 +289,7 @@ export class Follower {
   #authenticate(parent: Trusted, header: Header, nowS: number | undefined, budget: MinuteBudget): Trusted | Rejection {
     const cheap = this.#consensus.check(parent, header, nowS);
     if (cheap !== undefined) return cheap;
-    return budget.charge(this.#costOf(header)) ?? this.#consensus.authenticate(parent, header);
+    return budget.charge(costOf(this.#consensus, header)) ?? this.#consensus.authenticate(parent, header);
   }
 
   #moveHead(head: Trusted): void {

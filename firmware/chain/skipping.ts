@@ -7,6 +7,7 @@
 
 import { Rejection } from "../rejection.js";
 import { ASK_HEADERS_MAX } from "./asking.js";
+import type { MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Landing, Trusted } from "./consensus.js";
 import { tooLong } from "./outcome.js";
 
@@ -27,7 +28,7 @@ export class Skipping {
   }
 
   /** There is a block of this height. */
-  announced(number: number, head: Trusted): void {
+  #announced(number: number, head: Trusted): void {
     if (this.#consensus.skip === undefined || number - head.number <= SKIP_BLOCKS_MIN) return;
     if (this.#pivots.length === 0) this.#tries = 0;
     this.#pivots[0] = Math.max(number, this.#pivots[0] ?? 0);
@@ -44,16 +45,53 @@ export class Skipping {
     return undefined;
   }
 
+  /** Tries an announced header: the state after it, or undefined where that is no way to it, or why it is refused. */
+  offered(head: Trusted, header: Header, nowS: number | undefined, budget: MinuteBudget): Trusted | Rejection | undefined {
+    const { number } = header;
+    if (number === undefined || nowS === undefined) return undefined;
+    const busy = this.next(head) !== undefined;
+    this.#announced(number, head);
+    const landing = this.next(head);
+    if (busy || landing?.from !== number || landing.count !== 1) return undefined;
+    const landed = this.#land(head, [header], nowS, budget);
+    if (landed instanceof Rejection) this.drop();
+    return landed instanceof Rejection && landed.code === "work-limit" ? undefined : landed;
+  }
+
+  /** Takes headers that came for `next`: the state after the last, or undefined where another is to be tried. */
+  answered(
+    head: Trusted,
+    headers: readonly Header[],
+    nowS: number | undefined,
+    budget: MinuteBudget,
+  ): Trusted | Rejection | undefined {
+    const landed = this.#land(head, headers, nowS, budget);
+    // Without a clock there are no jumps: the chain is walked.
+    if (landed instanceof Rejection && landed.code === "clock-unknown") this.drop();
+    else if (landed instanceof Rejection) this.failed();
+    return landed;
+  }
+
+  #land(
+    head: Trusted,
+    headers: readonly Header[],
+    nowS: number | undefined,
+    budget: MinuteBudget,
+  ): Trusted | Rejection | undefined {
+    const cost = headers.reduce((sum, header) => sum + costOf(this.#consensus, header), 0);
+    const landed = budget.charge(cost) ?? this.#consensus.skip?.(head, headers, nowS);
+    if (landed instanceof Rejection && landed.code !== "skip-overlap") return landed;
+    budget.refund(cost);
+    if (landed instanceof Rejection) this.#halve(head);
+    else this.#tries = 0;
+    return landed instanceof Rejection ? undefined : landed;
+  }
+
   /** Nobody who is trusted vouches for the block that was tried. */
-  halve(head: Trusted): void {
+  #halve(head: Trusted): void {
     const target = this.#pivots[this.#pivots.length - 1];
     if (target === undefined || this.#pivots.length >= PIVOTS_MAX) this.drop();
     else this.#pivots.push(head.number + Math.floor((target - head.number) / 2));
-  }
-
-  /** A jump succeeded. */
-  landed(): void {
-    this.#tries = 0;
   }
 
   /** No answer came, or one without use. */
@@ -66,6 +104,11 @@ export class Skipping {
     this.#pivots = [];
     this.#tries = 0;
   }
+}
+
+/** How many signatures there are to check. */
+export function costOf(consensus: Consensus, header: Header): number {
+  return consensus.signatures?.(header) ?? 1;
 }
 
 /** The headers that a jump needs, each at its height; or answer-too-long, answer-order, and what `decode` says. */

@@ -2,7 +2,7 @@
 // time falls behind the clock, that what is trusted is too old to vouch for anything, that the chain has forked.
 //
 // Promises: one alarm at a time, the gravest; never lowered by anything but what it is about. A mote that is cut off from the
-// honest chain hears no more headers, or headers that fall behind its clock: both raise `STALE`. Never decides anything.
+// honest chain hears no more headers, or for long only such as are behind its clock: both raise `STALE`. Never decides anything.
 
 import type { Clock } from "../ports.js";
 import type { Follower } from "./follower.js";
@@ -31,12 +31,15 @@ export class Vigil {
   readonly #clock: Pick<Clock, "ticksMs">;
   #number: number;
   #movedMs: number;
+  /** Since when the chain's time was never near the clock; whoever boots after a long sleep is behind for a moment. */
+  #nearMs: number;
 
   constructor(follower: Watched, clock: Pick<Clock, "ticksMs">) {
     this.#follower = follower;
     this.#clock = clock;
     this.#number = follower.head.number;
     this.#movedMs = clock.ticksMs();
+    this.#nearMs = this.#movedMs;
   }
 
   /** @param nowS the clock, or undefined where it is not known */
@@ -51,7 +54,8 @@ export class Vigil {
     if (fork !== undefined) return ALARM_FORK;
     const behindS = nowS === undefined ? 0 : nowS - head.timeS;
     if (trustingPeriodS !== undefined && behindS > trustingPeriodS) return ALARM_EXPIRED;
-    const silentS = (ticksMs - this.#movedMs) / 1000;
-    return Math.max(behindS, silentS) > staleAfterS ? ALARM_STALE : ALARM_NONE;
+    if (behindS <= staleAfterS) this.#nearMs = ticksMs;
+    const sinceMs = Math.min(this.#movedMs, this.#nearMs);
+    return ticksMs - sinceMs > staleAfterS * 1000 ? ALARM_STALE : ALARM_NONE;
   }
 }

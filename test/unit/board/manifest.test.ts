@@ -102,13 +102,7 @@ test("the main module and all that it imports are in the build, under the names 
 
 test("every module of the firmware that a board runs is named, and none of those that are for other hosts", () => {
   /** Engine and keys in JavaScript, what draws those keys, and the module that chooses them. */
-  const elsewhere = [
-    "crypto/engine-noble",
-    "crypto/software-keys",
-    "crypto/entropy-health",
-    "board/crypto-noble",
-    "board/bench/build",
-  ];
+  const elsewhere = ["crypto/engine-noble", "crypto/software-keys", "crypto/entropy-health", "board/crypto-noble"];
   const left = readdirSync(join(root, "firmware"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
     .map((name) => join("firmware", name))

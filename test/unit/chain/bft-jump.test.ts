@@ -1,5 +1,6 @@
 // Jumps over QBFT, IBFT 2.0, IBFT 1 and Clique chains: how far they reach, and that nobody who may not can lead them to a lie.
 
+import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
@@ -12,7 +13,7 @@ import { type BftBlock, BftChain, fastSealer } from "../../chains/bft-generator.
 import { type Era, LongChain } from "../../chains/bft-long.js";
 import type { BftKind } from "../../chains/bft-model.js";
 import { codeOf, held, openGenerated, walk } from "../../chains/clique-fixture.js";
-import { type Account, accounts, CliqueChain, hexOf } from "../../chains/clique-generator.js";
+import { type Account, accounts, CliqueChain, hexOf, notary } from "../../chains/clique-generator.js";
 import { kindOf, MemoryStore } from "../../chains/follower-fixture.js";
 
 const KINDS: readonly BftKind[] = ["ibft", "ibft2", "qbft"];
@@ -256,6 +257,45 @@ test("clique: a jump lands on an epoch block that more than half of the trusted 
   }
   assert.is(hexOf(follower.head.hash), hexOf(walked.hash));
   assert.is(asked, 11);
+});
+
+test("clique: a walk and a jump from any trusted state agree", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 9 }),
+      fc.array(fc.nat(0xffff), { minLength: 50, maxLength: 90 }),
+      fc.nat(),
+      (size, script, from) => {
+        const { sealer, engine } = notary(fastEngine);
+        const signers = accounts(size);
+        const chain = new CliqueChain({ signers, epoch: 20, sealer });
+        const voted = [...signers, ...accounts(2, "newcomer")].map((each) => chain.know(each));
+        const blocks = chain.grow(chain.genesis, script.length, (i, parent) => {
+          const number = script[i] as number;
+          const { address } = voted[(number >> 2) % voted.length] as Account;
+          const authorize = (number & 2) !== 0 || parent.model.signers.size <= 1;
+          return (number & 1) === 0 ? {} : { vote: { account: address, authorize } };
+        });
+        const clique = openGenerated(chain, engine, { trustingPeriodS: 86_400 });
+        const start = from % 20;
+        const reached = walk(clique, clique.checkpoint, blocks.slice(0, start));
+        const landing = clique.landing(reached, blocks.length);
+        if (landing === undefined) return assert.ok(reached.signerCount > 9, `${reached.signerCount} signers`);
+        const headers = blocks
+          .slice(landing.from - 1, landing.from - 1 + landing.count)
+          .map(({ raw }) => held(clique.decode(raw)));
+        const jumped = clique.skip(reached, headers, (blocks.at(-1) as { timeS: number }).timeS);
+        if (jumped instanceof Rejection) return assert.is(jumped.code, "skip-overlap");
+        const walked = walk(clique, reached, blocks.slice(start));
+        const went = walk(clique, jumped, blocks.slice(jumped.number));
+        for (const name of ["hash", "signers", "votes", "forgotten"] as const)
+          assert.is(hexOf(went[name]), hexOf(walked[name]), name);
+        assert.equal([went.number, went.timeS, went.gas], [walked.number, walked.timeS, walked.gas]);
+        return undefined;
+      },
+    ),
+    { numRuns: 60 },
+  );
 });
 
 test.run();
