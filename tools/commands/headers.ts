@@ -1,12 +1,13 @@
 // chainmote headers: verifies a chain's headers as a mote does, and exports the checkpoint that a mote starts from.
 
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { toHex } from "../../firmware/bytes.js";
 import { openChain } from "../../firmware/chain/checkpoint.js";
 import type { Consensus } from "../../firmware/chain/consensus.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { shownHash } from "../bitcoin/raw-header.js";
 import { engine } from "../crypto/engine.js";
+import { readJson } from "../headers/json-file.js";
 import { headersOfFile, headersOfNode } from "../headers/stream.js";
 import { HEADER_CHAINS, type HeaderChain } from "../headers/table.js";
 import { type Verified, verifyHeaders } from "../headers/verify.js";
@@ -32,11 +33,11 @@ hash with another source.
   --number N         the height to start from, or for Clique the newest epoch block below it (default: near the node's head)
   --out FILE         write it there instead of printing it
   --period S --epoch N [--london N] [--zero-base-fee]   Clique: what the chain's genesis file says
+  --genesis FILE --trusting-period S                    IBFT, QBFT: the genesis file, and how long a trusted block vouches
   --json             one object instead of text`;
 
 const PROGRESS_MS = 1000;
 const HEIGHT_MAX = 2 ** 48 - 1;
-const CHECKPOINT_BYTES_MAX = 1024 * 1024;
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(
@@ -51,6 +52,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
       epoch: { type: "string" },
       london: { type: "string" },
       "zero-base-fee": { type: "boolean" },
+      genesis: { type: "string" },
+      "trusting-period": { type: "string" },
       json: { type: "boolean" },
     },
     2,
@@ -71,7 +74,7 @@ async function verify(options: Words, from: string | undefined, output: Output):
   if (from === undefined) throw new UsageError("a FILE of headers, or the URL of a node, is missing");
   const path = options.text("checkpoint");
   if (path === undefined) throw new UsageError("--checkpoint FILE is missing");
-  const consensus = openChain(engine, readCheckpoint(path));
+  const consensus = openChain(engine, readJson(path));
   if (consensus instanceof Rejection) throw new CommandError(`${path}: ${consensus.detail} (${consensus.code})`);
   const named = options.text("chain");
   if (named !== undefined && named !== consensus.name)
@@ -135,21 +138,6 @@ function chainNamed(name: string | undefined): HeaderChain {
   const chain = Object.hasOwn(HEADER_CHAINS, name) ? HEADER_CHAINS[name] : undefined;
   if (chain === undefined) throw new UsageError(`--chain takes ${CHAINS}, not "${plainText(name, 40)}"`);
   return chain;
-}
-
-function readCheckpoint(path: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new CommandError(`${path}: it cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-  if (text.length > CHECKPOINT_BYTES_MAX) throw new CommandError(`${path}: too long for a checkpoint`);
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw new CommandError(`${path}: no JSON`);
-  }
 }
 
 /** Hashes as people of the chain know them. */

@@ -1,10 +1,14 @@
 // The chains that `chainmote headers` knows: how their raw headers lie in a file, and how a checkpoint comes out of a node.
 
+import type { BftConsensusName } from "../../firmware/chain/bft-checkpoint.js";
+import { engine } from "../crypto/engine.js";
 import type { Words } from "../options.js";
 import type { JsonRpc } from "../rpc/json-rpc.js";
-import { UsageError } from "../terminal.js";
+import { CommandError, UsageError } from "../terminal.js";
+import { bftRulesFromGenesis, exportBftCheckpoint } from "./bft.js";
 import { exportBitcoinCheckpoint } from "./bitcoin.js";
 import { exportCliqueCheckpoint } from "./clique.js";
+import { readJson } from "./json-file.js";
 import { type Measure, measureBitcoin, measureRlp } from "./stream.js";
 
 export interface HeaderChain {
@@ -15,6 +19,25 @@ export interface HeaderChain {
 
 const HEIGHT_MAX = 2 ** 48 - 1;
 const PERIOD_S_MAX = 86_400;
+
+/** Ten years; `docs/header-rules.md` says how to choose one. */
+const TRUSTING_PERIOD_S_MAX = 315_360_000;
+
+/** IBFT and QBFT: what a node does not tell is in the genesis file that it was made from. */
+function bft(name: BftConsensusName): HeaderChain {
+  return {
+    measure: measureRlp,
+    export(rpc, number, words) {
+      const genesis = words.text("genesis");
+      const trustingPeriodS = words.number("trusting-period", 1, TRUSTING_PERIOD_S_MAX);
+      if (genesis === undefined || trustingPeriodS === undefined)
+        throw new UsageError("--genesis FILE (the chain's genesis file) and --trusting-period S are missing");
+      const rules = bftRulesFromGenesis(readJson(genesis), trustingPeriodS);
+      if (rules.consensus !== name) throw new CommandError(`${genesis} is of a chain with ${rules.consensus}, not ${name}`);
+      return exportBftCheckpoint({ rpc, engine, rules, ...(number === undefined ? {} : { number }) });
+    },
+  };
+}
 
 /** By the name of the consensus, as a checkpoint has it. */
 export const HEADER_CHAINS: Readonly<Record<string, HeaderChain>> = {
@@ -35,4 +58,7 @@ export const HEADER_CHAINS: Readonly<Record<string, HeaderChain>> = {
       );
     },
   },
+  ibft: bft("ibft"),
+  ibft2: bft("ibft2"),
+  qbft: bft("qbft"),
 };

@@ -1,10 +1,16 @@
 // The checkpoint exporter for BFT chains, against a node made of generated blocks: what it says is what the model knows, and a
 // mote that starts from it goes on.
 
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { main } from "../../../tools/cli.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { bftRulesFromGenesis, exportBftCheckpoint } from "../../../tools/headers/bft.js";
 import { bftCheckpointAt, TRUSTING_PERIOD_S, walkBft } from "../../chains/bft-fixture.js";
@@ -80,6 +86,69 @@ for (const kind of ["ibft", "ibft2", "qbft"] as const satisfies readonly BftKind
       assert.instance(error, Rejection);
     }
   });
+
+/** The node behind HTTP, as the command reaches it. */
+async function served(rpc: ReturnType<typeof node>): Promise<{ url: string; server: Server }> {
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const part of request) body += part;
+    const { id, method, params } = JSON.parse(body) as { id: number; method: string; params: unknown[] };
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify({ jsonrpc: "2.0", id, result: await rpc.call(method, ...params) }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
+}
+
+async function headers(...words: string[]): Promise<{ code: number; lines: string[]; errors: string[] }> {
+  const lines: string[] = [];
+  const errors: string[] = [];
+  const output = { line: (text = "") => void lines.push(text), error: (text: string) => void errors.push(text) };
+  const code = await main(["headers", ...words], { ...output, style: (_, text) => text });
+  return { code, lines, errors };
+}
+
+test("chainmote headers: a checkpoint of a QBFT chain, and every header after it from node and file", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "chainmote-bft-"));
+  const timeS = Math.floor(Date.now() / 1000) - 600; // a trusted block must not have expired by the clock
+  const chain = new BftChain({ kind: "qbft", validators: accounts(4), epoch: 20, timeS });
+  const blocks = chain.grow(chain.genesis, 57);
+  const { url, server } = await served(node(chain, blocks));
+  try {
+    const genesis = join(folder, "genesis.json");
+    const { periodS } = bftCheckpointAt(chain, chain.genesis);
+    const qbft = { epochLength: 20, blockPeriodSeconds: periodS };
+    writeFileSync(genesis, JSON.stringify({ config: { chainId: 1337, qbft } }));
+    const checkpoint = join(folder, "checkpoint.json");
+    const given = ["--rpc", url, "--genesis", genesis, "--trusting-period", String(TRUSTING_PERIOD_S)];
+    const made = await headers("checkpoint", "--chain", "qbft", "--out", checkpoint, ...given);
+    assert.is(made.code, 0, made.errors.join());
+    const { number, hash } = JSON.parse(readFileSync(checkpoint, "utf8")) as { number: number; hash: string };
+    assert.is(number, 40);
+    assert.is(hash, hexOf((blocks[39] as BftBlock).hash));
+    const file = join(folder, "headers.hex");
+    writeFileSync(
+      file,
+      blocks
+        .slice(40)
+        .map(({ raw }) => `${hexOf(raw)}\n`)
+        .join(""),
+    );
+    const last = hexOf((blocks[56] as BftBlock).hash);
+    for (const from of [url, file]) {
+      const { code, lines, errors } = await headers("verify", "--checkpoint", checkpoint, from);
+      assert.is(code, 0, errors.join());
+      assert.ok(lines.join("\n").includes(`head #57 ${last}, settled #57`), lines.join());
+    }
+    const other = await headers("checkpoint", "--chain", "ibft2", ...given);
+    assert.is(other.code, 1);
+    assert.match(other.errors.join(), /is of a chain with qbft, not ibft2/);
+    assert.is((await headers("checkpoint", "--chain", "qbft", "--rpc", url)).code, 2);
+  } finally {
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
+});
 
 function sorted(votes: unknown): unknown {
   return Array.isArray(votes) ? votes.map((vote) => JSON.stringify(vote)).sort() : votes;
