@@ -68,9 +68,9 @@ export class Delivery {
       id: `mote-${toHex(address)}`,
       will: { topic: topics.health, message: encodeWill() },
       subscriptions: [topics.head, topics.replies, topics.receipts, topics.latest],
-      onMessage: (topic, message) => this.#receive(topic, message),
+      onMessage: (topic, message) => this.receive(topic, message),
       onRefused: (rejection) => refusals.write("message", rejection),
-      onAcknowledged: (packetId) => this.#delivered(packetId),
+      onAcknowledged: (packetId) => this.delivered(packetId),
       onChanged: (up) => {
         this.#outbox.reset();
         onChanged(up);
@@ -85,9 +85,9 @@ export class Delivery {
 
   /** Does what is due, the network being there. Answers the milliseconds until it wants to be called again. */
   step(): number {
-    this.#lookAtReceipts();
+    this.lookAtReceipts();
     const dueMs = this.#uplink.step();
-    return this.#uplink.up ? Math.min(dueMs, this.#send()) : dueMs;
+    return this.#uplink.up ? Math.min(dueMs, this.send()) : dueMs;
   }
 
   /** Publishes a header request to one relay, or on the common topic; false where it cannot leave now. */
@@ -103,7 +103,7 @@ export class Delivery {
     this.#uplink.close();
   }
 
-  #receive(topic: string, message: Uint8Array): void {
+  private receive(topic: string, message: Uint8Array): void {
     const { topics, onHead, onReply, onLatest, onWake } = this.#options;
     if (topic === topics.head) onHead(message);
     else if (topic === topics.replies) onReply(message);
@@ -112,25 +112,25 @@ export class Delivery {
     onWake();
   }
 
-  #delivered(packetId: number): void {
+  private delivered(packetId: number): void {
     const seq = this.#outbox.acknowledged(packetId);
     if (seq === undefined) return;
     this.#options.device.log.write("delivered", { seq });
     this.#options.onWake();
   }
 
-  #lookAtReceipts(): void {
+  private lookAtReceipts(): void {
     const receipts = this.#receipts;
     if (receipts.length === 0) return;
     this.#receipts = [];
     for (const message of receipts) {
-      const refusal = this.#lookAtReceipt(message);
+      const refusal = this.lookAtReceipt(message);
       if (refusal !== undefined) this.#options.refusals.write("receipt", refusal);
     }
   }
 
   /** Cheap checks first: who is said to have signed, for whom, and whether the record still waits. */
-  #lookAtReceipt(message: Uint8Array): Rejection | undefined {
+  private lookAtReceipt(message: Uint8Array): Rejection | undefined {
     const { engine, collector, address, journal, device } = this.#options;
     const claimed = decodeSign1(message);
     if (claimed instanceof Rejection) return claimed;
@@ -147,7 +147,7 @@ export class Delivery {
     return undefined;
   }
 
-  #send(): number {
+  private send(): number {
     const { clock } = this.#options.device;
     const { topics } = this.#options;
     for (let sent = 0; sent < RECORDS_PER_STEP_MAX; sent += 1) {

@@ -129,7 +129,7 @@ export class Mote {
   /** Ends in good order: what is believed is written, the broker is told, the journal is closed. A power cut does as well. */
   close(): void {
     this.#pacer.stop();
-    this.#publishHealth(false);
+    this.publishHealth(false);
     this.#identity?.delivery.close();
     this.#sampler.close();
     this.#timekeeper.close();
@@ -145,27 +145,27 @@ export class Mote {
     const associationMs = this.#association.step();
     const online = this.#association.online;
     let dueMs = Math.min(STEP_INTERVAL_MAX_MS, associationMs, this.#timekeeper.step(online));
-    this.#identity ??= this.#begin(nowMs, online);
+    this.#identity ??= this.begin(nowMs, online);
     const identity = this.#identity;
     if (identity === undefined) return Math.min(dueMs, RETRY_MS);
     const { author, delivery, relay } = identity;
-    dueMs = Math.min(dueMs, relay.step(delivery.up), this.#becomeReady(author, nowMs));
-    this.#afterHeaders(nowMs);
+    dueMs = Math.min(dueMs, relay.step(delivery.up), this.becomeReady(author, nowMs));
+    this.afterHeaders(nowMs);
     if (this.#journal.unsealed().length > 0) await author.recover();
-    if (this.#readiness.ready) dueMs = Math.min(dueMs, this.#sample(author));
+    if (this.#readiness.ready) dueMs = Math.min(dueMs, this.sample(author));
     const samples = this.#samples;
     if (samples.length >= this.#options.config.sampling.samplesPerRecord) {
       this.#samples = [];
-      const content = this.#contentOf(samples);
-      this.#recorded(content, samples, await author.write(content, samples.length));
+      const content = this.contentOf(samples);
+      this.recorded(content, samples, await author.write(content, samples.length));
       dueMs = 0;
     }
     if (online) dueMs = Math.min(dueMs, delivery.step());
-    return Math.max(0, Math.min(dueMs, this.#health(nowMs)));
+    return Math.max(0, Math.min(dueMs, this.health(nowMs)));
   }
 
   /** Opens the device key, or makes it once the radio is on, and all that needs an address. */
-  #begin(nowMs: number, online: boolean): Identity | undefined {
+  private begin(nowMs: number, online: boolean): Identity | undefined {
     const { device, engine } = this.#options;
     const { keys, log } = device;
     if (nowMs < this.#identityDueMs) return undefined;
@@ -183,10 +183,10 @@ export class Mote {
     }
     const address = addressOf(engine, keys.publicKey(key));
     log.write("key", { address: checksumAddress(engine, address), created });
-    return this.#identify(key, address);
+    return this.identify(key, address);
   }
 
-  #identify(key: KeyHandle, address: Uint8Array): Identity {
+  private identify(key: KeyHandle, address: Uint8Array): Identity {
     const { device, engine, config } = this.#options;
     const { keys, clock, entropy } = device;
     const journal = this.#journal;
@@ -224,13 +224,13 @@ export class Mote {
         entropy.read(bytes);
         return readUint(bytes) || 1;
       },
-      onOutcome: (outcome) => this.#headerLookedAt(outcome),
+      onOutcome: (outcome) => this.headerLookedAt(outcome),
       onRefused: (rejection) => this.#refusals.write("reply", rejection),
     });
     return { author, delivery, relay };
   }
 
-  #headerLookedAt(outcome: Outcome | Rejection): void {
+  private headerLookedAt(outcome: Outcome | Rejection): void {
     if (outcome instanceof Rejection) {
       this.#refusals.write("header", outcome);
       return;
@@ -242,7 +242,7 @@ export class Mote {
     if (movesHead(outcome)) this.#verifiedHeaders += 1;
   }
 
-  #afterHeaders(nowMs: number): void {
+  private afterHeaders(nowMs: number): void {
     const alarm = this.#vigil.look(this.#timekeeper.trustedNowS());
     if (alarm !== this.#alarm) {
       this.#alarm = alarm;
@@ -267,7 +267,7 @@ export class Mote {
   }
 
   /** Takes the mote's own newest record, as the collector holds it, before the first signature after a boot. */
-  #becomeReady(author: Author, nowMs: number): number {
+  private becomeReady(author: Author, nowMs: number): number {
     const latest = this.#latest;
     this.#latest = undefined;
     if (latest !== undefined) {
@@ -280,7 +280,7 @@ export class Mote {
     return this.#readiness.step(nowMs, this.#follower.wanted() !== undefined);
   }
 
-  #sample(author: Author): number {
+  private sample(author: Author): number {
     const { device } = this.#options;
     const dueMs = this.#sampler.step();
     const lost = this.#sampler.takeLost();
@@ -294,14 +294,14 @@ export class Mote {
     return 0;
   }
 
-  #contentOf(samples: readonly TakenSample[]): Content {
+  private contentOf(samples: readonly TakenSample[]): Content {
     const { timeS, quality } = this.#timekeeper.now();
     const { number, hash } = this.#follower.head;
     const measurements = measurementsOf(samples, this.#options.device.clock.ticksMs());
     return { time: timeS, timeQuality: quality, head: { chain: this.#follower.chain, number, hash }, measurements };
   }
 
-  #recorded(content: Content, samples: readonly TakenSample[], written: Written | Rejection): void {
+  private recorded(content: Content, samples: readonly TakenSample[], written: Written | Rejection): void {
     if (written instanceof Rejection) {
       this.#refusals.write("record", written);
       return;
@@ -321,15 +321,15 @@ export class Mote {
     });
   }
 
-  #health(nowMs: number): number {
+  private health(nowMs: number): number {
     if (this.#identity?.delivery.up !== true) return Number.POSITIVE_INFINITY;
     if (nowMs < this.#healthDueMs) return this.#healthDueMs - nowMs;
     this.#healthDueMs = nowMs + this.#options.config.healthIntervalMs;
-    this.#publishHealth(true);
+    this.publishHealth(true);
     return this.#options.config.healthIntervalMs;
   }
 
-  #publishHealth(online: boolean): void {
+  private publishHealth(online: boolean): void {
     this.#identity?.delivery.health({
       online,
       boot: this.#sequence.boot,

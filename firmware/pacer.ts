@@ -41,10 +41,10 @@ export class Pacer {
   /** Something arrived: step as soon as possible. */
   wake(): void {
     if (this.#stepping) this.#woken = true;
-    else if (this.#running && this.#failures === 0) this.#schedule(0);
+    else if (this.#running && this.#failures === 0) this.schedule(0);
   }
 
-  async #turn(): Promise<void> {
+  private async turn(): Promise<void> {
     this.#stepping = true;
     this.#woken = false;
     let dueMs = RETRY_MS;
@@ -59,14 +59,14 @@ export class Pacer {
     } finally {
       this.#stepping = false;
     }
-    if (this.#running) this.#schedule(this.#woken && this.#failures === 0 ? 0 : dueMs);
+    if (this.#running) this.schedule(this.#woken && this.#failures === 0 ? 0 : dueMs);
   }
 
-  #schedule(delayMs: number): void {
+  private schedule(delayMs: number): void {
     this.#timer.clear(this.#handle);
     this.#handle = this.#timer.set(() => {
       this.#handle = undefined;
-      this.#turn();
+      this.turn();
     }, delayMs);
   }
 }

@@ -47,12 +47,12 @@ export class Readiness {
    */
   step(nowMs: number, headersWanted: boolean): number {
     if (this.#ready) return Number.POSITIVE_INFINITY;
-    const waitMs = this.#dueMs(headersWanted) - nowMs;
+    const waitMs = this.dueMs(headersWanted) - nowMs;
     this.#ready = waitMs <= 0;
     return waitMs;
   }
 
-  #dueMs(headersWanted: boolean): number {
+  private dueMs(headersWanted: boolean): number {
     if (this.#upMs === undefined) return this.#bootMs + LINK_WAIT_MS;
     const headMs = this.#headerSeen && !headersWanted ? 0 : HEAD_WAIT_MS;
     return this.#upMs + Math.max(this.#latestSeen ? 0 : LATEST_WAIT_MS, headMs);

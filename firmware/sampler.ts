@@ -54,9 +54,9 @@ export class Sampler {
       if (nowMs < this.#dueMs) return this.#dueMs - nowMs;
       const settlingMs = this.#open(nowMs);
       if (settlingMs > 0) return settlingMs;
-      this.#start(nowMs);
+      this.start(nowMs);
     } else {
-      this.#read(nowMs);
+      this.read(nowMs);
     }
     if (this.#sample !== undefined) return 0;
     if (this.#startedMs === undefined) return Math.max(0, this.#dueMs - nowMs);
@@ -77,8 +77,8 @@ export class Sampler {
         this.#sensor = this.#options.open();
         this.#openedMs = nowMs;
       } catch (error) {
-        this.#skip(nowMs);
-        this.#failed(error);
+        this.skip(nowMs);
+        this.failed(error);
         return Math.max(1, (this.#dueMs as number) - nowMs);
       }
     }
@@ -86,24 +86,24 @@ export class Sampler {
   }
 
   /** Moves on to the next interval; whole intervals that have passed unused are lost samples. */
-  #skip(nowMs: number): void {
+  private skip(nowMs: number): void {
     const { intervalMs } = this.#options;
     const slots = Math.floor((nowMs - (this.#dueMs as number)) / intervalMs);
     this.#lost += slots;
     this.#dueMs = (this.#dueMs as number) + (slots + 1) * intervalMs;
   }
 
-  #start(nowMs: number): void {
-    this.#skip(nowMs);
+  private start(nowMs: number): void {
+    this.skip(nowMs);
     try {
       (this.#sensor as Sensor).start();
       this.#startedMs = nowMs;
     } catch (error) {
-      this.#failed(error);
+      this.failed(error);
     }
   }
 
-  #read(nowMs: number): void {
+  private read(nowMs: number): void {
     const sensor = this.#sensor as Sensor;
     const startedMs = this.#startedMs as number;
     try {
@@ -112,11 +112,11 @@ export class Sampler {
       else if (nowMs - startedMs > sensor.conversionMs + CONVERSION_GRACE_MS)
         throw new Rejection("sensor-timeout", `no measurement after ${nowMs - startedMs} ms`);
     } catch (error) {
-      this.#failed(error);
+      this.failed(error);
     }
   }
 
-  #failed(error: unknown): void {
+  private failed(error: unknown): void {
     this.#lost += 1;
     const code = error instanceof Rejection ? error.code : "sensor-error";
     const detail = error instanceof Rejection ? error.detail : error instanceof Error ? error.message : String(error);

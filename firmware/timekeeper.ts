@@ -57,7 +57,7 @@ export class Timekeeper {
   bound(floorS: number): void {
     this.#boundS = Math.max(this.#boundS, floorS);
     const nowMs = this.#options.clock.ticksMs();
-    if (floorS <= this.#runningS(nowMs)) return;
+    if (floorS <= this.runningS(nowMs)) return;
     this.#runS = floorS;
     this.#runFromMs = nowMs;
   }
@@ -70,7 +70,7 @@ export class Timekeeper {
       if (clockS >= this.#boundS)
         return { timeS: clockS, quality: ticksMs - this.#setAtMs <= NTP_FRESH_MS ? QUALITY_NTP : QUALITY_OWN_CLOCK };
     }
-    const timeS = this.#runningS(ticksMs);
+    const timeS = this.runningS(ticksMs);
     return { timeS, quality: timeS > 0 ? QUALITY_HEADER : QUALITY_NONE };
   }
 
@@ -84,12 +84,12 @@ export class Timekeeper {
   step(online: boolean): number {
     const nowMs = this.#options.clock.ticksMs();
     if (this.#client !== undefined) {
-      if (nowMs - this.#askedMs >= NTP_TIMEOUT_MS) this.#failed(nowMs, "no answer");
+      if (nowMs - this.#askedMs >= NTP_TIMEOUT_MS) this.failed(nowMs, "no answer");
       else return NTP_TIMEOUT_MS - (nowMs - this.#askedMs);
     }
     if (!online) return Number.POSITIVE_INFINITY;
     if (nowMs < this.#nextMs) return this.#nextMs - nowMs;
-    this.#ask(nowMs);
+    this.ask(nowMs);
     return NTP_TIMEOUT_MS;
   }
 
@@ -98,11 +98,11 @@ export class Timekeeper {
     this.#client = undefined;
   }
 
-  #runningS(ticksMs: number): number {
+  private runningS(ticksMs: number): number {
     return this.#runS === 0 ? 0 : this.#runS + Math.floor((ticksMs - this.#runFromMs) / 1000);
   }
 
-  #ask(nowMs: number): void {
+  private ask(nowMs: number): void {
     const { ntp, servers } = this.#options;
     this.#askedMs = nowMs;
     try {
@@ -110,23 +110,23 @@ export class Timekeeper {
       this.#client = client;
       client.getTime((error, timeMs) => {
         if (this.#client !== client) return;
-        if (error !== null || timeMs === undefined) this.#failed(this.#options.clock.ticksMs(), "no server answered");
-        else this.#answered(timeMs);
+        if (error !== null || timeMs === undefined) this.failed(this.#options.clock.ticksMs(), "no server answered");
+        else this.answered(timeMs);
         this.#options.onWake();
       });
     } catch (error) {
-      this.#failed(nowMs, error instanceof Error ? error.message : String(error));
+      this.failed(nowMs, error instanceof Error ? error.message : String(error));
     }
   }
 
-  #answered(timeMs: number): void {
+  private answered(timeMs: number): void {
     const { clock, log } = this.#options;
     this.close();
     const ticksMs = clock.ticksMs();
     const timeS = Math.floor(timeMs / 1000);
     if (!(timeS >= 1 && timeS <= NTP_TIME_S_MAX)) {
       log.write("refused", { what: "time", code: "time-out-of-range", detail: `NTP says ${timeS}` });
-      this.#failed(ticksMs, "an answer that is no time");
+      this.failed(ticksMs, "an answer that is no time");
       return;
     }
     if (timeS < this.#boundS) {
@@ -135,7 +135,7 @@ export class Timekeeper {
         code: "time-behind-header",
         detail: `NTP says ${timeS}, a verified header at least ${this.#boundS}`,
       });
-      this.#failed(ticksMs, "an answer behind a verified header");
+      this.failed(ticksMs, "an answer behind a verified header");
       return;
     }
     clock.set(timeS);
@@ -145,7 +145,7 @@ export class Timekeeper {
     log.write("time", { timeS, quality: QUALITY_NTP });
   }
 
-  #failed(nowMs: number, why: string): void {
+  private failed(nowMs: number, why: string): void {
     this.close();
     this.#nextMs = nowMs + this.#retryMs;
     this.#options.log.write("time", { quality: this.now().quality, reason: `NTP: ${why}`, retryMs: this.#retryMs });

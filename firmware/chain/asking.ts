@@ -68,7 +68,7 @@ export class Asking {
   reached(number: number, news: boolean, head: number): void {
     this.#back = 0;
     if (news) this.#tries = 0;
-    else this.#fruitless();
+    else this.fruitless();
     if (this.#target === undefined) return;
     if (number >= this.#target) this.drop();
     else this.#from = number === head ? undefined : number + 1;
@@ -89,7 +89,7 @@ export class Asking {
 
   /** No answer came, or one without use. */
   unanswered(): void {
-    if (this.#target !== undefined) this.#fruitless();
+    if (this.#target !== undefined) this.fruitless();
   }
 
   drop(): void {
@@ -99,7 +99,7 @@ export class Asking {
     this.#tries = 0;
   }
 
-  #fruitless(): void {
+  private fruitless(): void {
     this.#budget.spend();
     this.#tries += 1;
     if (this.#tries >= TRIES_MAX) this.drop();

@@ -66,7 +66,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (eth instanceof Rejection) return eth;
     try {
       const header = new BftHeader(this.#engine, eth, this.#dialect.readExtra(eth.extraData));
-      return this.#checkAlone(header) ?? header;
+      return this.checkAlone(header) ?? header;
     } catch (error) {
       if (error instanceof Rejection) return error;
       throw error;
@@ -78,7 +78,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     const { number } = header;
     if (number !== trusted.number + 1) return new Rejection("number-wrong", `${number} after ${trusted.number}`);
     if (!equal(header.parentHash, trusted.hash)) return new Rejection("parent-wrong", `block ${number} has another parent`);
-    const late = this.#checkTime(trusted, header, nowS);
+    const late = this.checkTime(trusted, header, nowS);
     if (late !== undefined) return late;
     const { boundsGasLimit } = this.#dialect;
     const gas = checkGas(boundsGasLimit ? trusted.gas : undefined, gasOf(header.eth), number, {
@@ -86,7 +86,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
       baseFeeRule: "unbound",
     });
     if (gas !== undefined) return gas;
-    const list = this.#listOf(header, trusted.validators);
+    const list = this.listOf(header, trusted.validators);
     if (!equal(list, trusted.validators)) {
       if (!isAscending(list)) return new Rejection("validators-unordered", `the list of block ${number} is not ascending`);
       if (trusted.votes !== undefined) return new Rejection("validators-wrong", `the list of block ${number} is not the tally's`);
@@ -94,17 +94,17 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
       const vouched = checkOverlap(overlapOf(list, trusted.validators), trusted.validatorCount);
       if (vouched !== undefined) return vouched;
     }
-    return this.#checkList(header, list);
+    return this.checkList(header, list);
   }
 
   authenticate(trusted: BftTrusted, header: BftHeader): BftTrusted | Rejection {
-    const own = this.#listOf(header, trusted.validators);
+    const own = this.listOf(header, trusted.validators);
     const list = equal(own, trusted.validators) ? trusted.validators : own;
-    const proposer = this.#authenticateSeals(header, list, trusted.validators);
+    const proposer = this.authenticateSeals(header, list, trusted.validators);
     if (proposer instanceof Rejection) return proposer;
     const vote = contractAt(this.#rules, header.number) ? undefined : this.#dialect.voteOf(header);
     // A list that its seals vouch for and no tally explains leaves no step: there is too much to tell.
-    if (list !== trusted.validators) return this.#landOn(header, list, proposer, vote);
+    if (list !== trusted.validators) return this.landOn(header, list, proposer, vote);
     return this.replay(trusted, stepOf(header, proposer, vote));
   }
 
@@ -157,15 +157,15 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (header === undefined || header.number <= trusted.number)
       return new Rejection("skip-backwards", `to ${header?.number ?? "nowhere"} from ${trusted.number}`);
     if (nowS === undefined) return new Rejection("clock-unknown", "nobody can tell whether the trusting period is over");
-    const late = this.#checkTime(trusted, header, nowS);
+    const late = this.checkTime(trusted, header, nowS);
     if (late !== undefined) return late;
-    return this.#vouched(trusted, header);
+    return this.vouched(trusted, header);
   }
 
   /** Whether `header`, at or below the trusted height, is sealed as a block must be that the chain went on from. */
   contradicts(trusted: BftTrusted, header: BftHeader, nowS: number | undefined): Rejection | undefined {
     if (nowS === undefined) return new Rejection("clock-unknown", "nobody can tell whether the trusting period is over");
-    const state = this.#checkExpiry(trusted, nowS) ?? this.#vouched(trusted, header);
+    const state = this.checkExpiry(trusted, nowS) ?? this.vouched(trusted, header);
     return state instanceof Rejection ? state : undefined;
   }
 
@@ -177,21 +177,21 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     return deserializeBft(bytes);
   }
 
-  #vouched(trusted: BftTrusted, header: BftHeader): BftTrusted | Rejection {
+  private vouched(trusted: BftTrusted, header: BftHeader): BftTrusted | Rejection {
     // A set that the configuration pins in between is as good as the one that was verified.
     const known = pinnedBetween(this.#rules, trusted.number + 1, header.number) ?? trusted.validators;
-    const list = this.#listOf(header, known);
+    const list = this.listOf(header, known);
     if (!isAscending(list)) return new Rejection("validators-unordered", `the list of block ${header.number} is not ascending`);
-    const refused = checkOverlap(overlapOf(list, known), known.length / ADDRESS_BYTES) ?? this.#checkList(header, list);
+    const refused = checkOverlap(overlapOf(list, known), known.length / ADDRESS_BYTES) ?? this.checkList(header, list);
     if (refused !== undefined) return refused;
-    const proposer = this.#authenticateSeals(header, list, known);
+    const proposer = this.authenticateSeals(header, list, known);
     if (proposer instanceof Rejection) return proposer;
     const vote = contractAt(this.#rules, header.number) ? undefined : this.#dialect.voteOf(header);
-    return this.#landOn(header, list, proposer, vote);
+    return this.landOn(header, list, proposer, vote);
   }
 
   /** The state after a header whose list its own seals vouch for: votes are known only from an epoch block on. */
-  #landOn(header: BftHeader, list: Uint8Array, proposer: number, vote: BftVote | undefined): BftTrusted | Rejection {
+  private landOn(header: BftHeader, list: Uint8Array, proposer: number, vote: BftVote | undefined): BftTrusted | Rejection {
     const { number, hash, timeS } = header;
     // In contract mode nobody votes, so nothing is unknown.
     const before: ValidatorSet = {
@@ -205,7 +205,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   }
 
   /** The rules that need neither parent nor signature, cheapest first. */
-  #checkAlone(header: BftHeader): Rejection | undefined {
+  private checkAlone(header: BftHeader): Rejection | undefined {
     const { extra, eth } = header;
     const common = checkCommonFields(eth) ?? this.#dialect.checkAlone(header);
     if (common !== undefined) return common;
@@ -216,14 +216,14 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     return checkGasAlone(gasOf(eth));
   }
 
-  #checkExpiry(trusted: BftTrusted, nowS: number | undefined): Rejection | undefined {
+  private checkExpiry(trusted: BftTrusted, nowS: number | undefined): Rejection | undefined {
     const { trustingPeriodS } = this.#rules;
     if (nowS === undefined || nowS <= trusted.timeS + trustingPeriodS) return undefined;
     return new Rejection("checkpoint-expired", `block ${trusted.number} is older than ${trustingPeriodS} s`);
   }
 
-  #checkTime(trusted: BftTrusted, header: BftHeader, nowS: number | undefined): Rejection | undefined {
-    const expired = this.#checkExpiry(trusted, nowS);
+  private checkTime(trusted: BftTrusted, header: BftHeader, nowS: number | undefined): Rejection | undefined {
+    const expired = this.checkExpiry(trusted, nowS);
     if (expired !== undefined) return expired;
     const periodS = periodAt(this.#rules, header.number);
     if (periodS > 0 && header.timeS < trusted.timeS + periodS)
@@ -234,12 +234,12 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   }
 
   /** Those whose seals count: the header's own list, in contract mode the set that is pinned. */
-  #listOf(header: BftHeader, known: Uint8Array): Uint8Array {
+  private listOf(header: BftHeader, known: Uint8Array): Uint8Array {
     return contractAt(this.#rules, header.number) ? known : header.extra.validators;
   }
 
   /** Coinbase and number of seals against the list: validators-empty, coinbase-stranger, seals-too-few, seals-too-many. */
-  #checkList(header: BftHeader, list: Uint8Array): Rejection | undefined {
+  private checkList(header: BftHeader, list: Uint8Array): Rejection | undefined {
     const { proposerSeals } = this.#dialect;
     if (list.length === 0) return new Rejection("validators-empty", "the last validator was voted out");
     if (!proposerSeals && findAddress(list, header.eth.coinbase) < 0)
@@ -250,7 +250,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   }
 
   /** The proposer's index in `list`; of those who sealed, enough have to be among `known`. */
-  #authenticateSeals(header: BftHeader, list: Uint8Array, known: Uint8Array): number | Rejection {
+  private authenticateSeals(header: BftHeader, list: Uint8Array, known: Uint8Array): number | Rejection {
     let proposer = header.eth.coinbase;
     const { proposerSeal, seals } = header.extra;
     if (proposerSeal !== undefined) {

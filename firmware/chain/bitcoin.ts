@@ -49,7 +49,7 @@ export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
     const step = new Uint8Array(STEP_BYTES);
     step.set(hash);
     step.set(raw.subarray(TIME_AT, TIME_AT + STEP_BYTES - HASH_BYTES), HASH_BYTES);
-    return this.#next(trusted, hash, timeS, bits, step);
+    return this.next(trusted, hash, timeS, bits, step);
   }
 
   verify(trusted: BitcoinTrusted, header: BitcoinHeader, nowS?: number): BitcoinTrusted | Rejection {
@@ -62,7 +62,7 @@ export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
     const bits = view.getUint32(HASH_BYTES + 4, true);
     if (bitsFault(bits) !== undefined || isAbove(bits, this.#rules.limitBits))
       return new Rejection("step-malformed", `bits 0x${bits.toString(16)}`);
-    return this.#next(trusted, step.subarray(0, HASH_BYTES), view.getUint32(HASH_BYTES, true), bits, step);
+    return this.next(trusted, step.subarray(0, HASH_BYTES), view.getUint32(HASH_BYTES, true), bits, step);
   }
 
   serialize(trusted: BitcoinTrusted): Uint8Array {
@@ -89,7 +89,7 @@ export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
     return { trusted: tip, steps };
   }
 
-  #next(trusted: BitcoinTrusted, hash: Uint8Array, timeS: number, bits: number, step: Uint8Array): BitcoinTrusted {
+  private next(trusted: BitcoinTrusted, hash: Uint8Array, timeS: number, bits: number, step: Uint8Array): BitcoinTrusted {
     const rules = this.#rules;
     const number = trusted.number + 1;
     const starts = number % rules.period === 0;

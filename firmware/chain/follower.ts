@@ -69,8 +69,8 @@ export class Follower {
     this.#evidence = new ForkEvidence(consensus, options.store, this.#digest);
     this.#window = new Window(consensus, consensus.checkpoint);
     this.#head = consensus.checkpoint;
-    this.#timeFloorS = this.#floorOf(consensus.checkpoint);
-    const restored = this.#restore();
+    this.#timeFloorS = this.floorOf(consensus.checkpoint);
+    const restored = this.restore();
     this.refusedState = restored instanceof Rejection ? restored : undefined;
     this.restored = restored === true;
   }
@@ -123,8 +123,8 @@ export class Follower {
     if (header instanceof Rejection) return header;
     const { number } = header;
     const landed = this.fork === undefined ? this.#skipping.offered(this.#head, header, nowS, this.#unasked) : undefined;
-    if (landed !== undefined) return landed instanceof Rejection ? landed : this.#landOn(header, landed);
-    const outcome = this.#take(header, nowS, this.#unasked);
+    if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn(header, landed);
+    const outcome = this.take(header, nowS, this.#unasked);
     const head = this.#head.number;
     if (outcome instanceof Rejection) {
       // Its parent is known: what nobody asked for may be too much by now, what is asked for has a budget of its own.
@@ -153,12 +153,12 @@ export class Follower {
       const state = this.#window.stateAt(Math.max(0, from - 1 - this.#window.base.number));
       return [this.#evidence.complete(raws, state, nowS) ?? { kind: "known" }];
     }
-    if (this.#skipping.next(this.#head) !== undefined) return [this.#jumpAsked(ask, raws, nowS)];
-    const outcomes: (Outcome | Rejection)[] = this.#takeTogether(from, raws.slice(0, ask.count), nowS);
+    if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
+    const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
     let reached = from - 1 + outcomes.length;
     let news = outcomes.length > 0;
     for (let i = outcomes.length; i < raws.length; i += 1) {
-      const outcome = i < ask.count ? this.#takeAsked(raws[i] as Uint8Array, from + i, nowS) : tooLong(raws.length, ask.count);
+      const outcome = i < ask.count ? this.takeAsked(raws[i] as Uint8Array, from + i, nowS) : tooLong(raws.length, ask.count);
       outcomes.push(outcome);
       if (outcome instanceof Rejection) break;
       if (outcome.kind === "wanting") {
@@ -191,63 +191,63 @@ export class Follower {
     this.#persisted = this.#head;
   }
 
-  #takeAsked(raw: Uint8Array, number: number, nowS: number | undefined): Outcome | Rejection {
+  private takeAsked(raw: Uint8Array, number: number, nowS: number | undefined): Outcome | Rejection {
     const header = this.#consensus.decode(raw);
     if (header instanceof Rejection) return header;
     if (header.number !== undefined && header.number !== number)
       return new Rejection("answer-order", `header ${header.number} in the place of ${number}`);
-    return this.#take(header, nowS, this.#asked);
+    return this.take(header, nowS, this.#asked);
   }
 
-  #take(header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
+  private take(header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
     const { number } = header;
     if (this.fork !== undefined) return frozen(this.fork.number);
-    if (equal(header.parentHash, this.#head.hash)) return this.#extend(header, nowS, budget);
+    if (equal(header.parentHash, this.#head.hash)) return this.extend(header, nowS, budget);
     const { side, base } = this.#window;
     // A claimed height spares a hash where no known block can be meant, and everything else where it is too old.
     if (number !== undefined && number > Math.max(this.#head.number, side?.tip.number ?? 0) + 1) return { kind: "wanting" };
     if (number !== undefined && number < base.number) return stale(number, base.number);
     if (this.#window.isKnown(header.hash)) return { kind: "known" };
     if (this.#consensus.isFinal === true && number !== undefined && number <= this.#head.number)
-      return this.#contradiction(header, number - base.number, nowS, budget);
+      return this.contradiction(header, number - base.number, nowS, budget);
     if (number === base.number) return stale(number, base.number);
     const parent = this.#window.find(header.parentHash);
-    return parent === undefined ? { kind: "wanting" } : this.#branch(parent, header, nowS, budget);
+    return parent === undefined ? { kind: "wanting" } : this.branch(parent, header, nowS, budget);
   }
 
   /** Takes as many children of the head as the consensus takes in one go; the rest is for those one by one. */
-  #takeTogether(from: number, raws: readonly Uint8Array[], nowS: number | undefined): Outcome[] {
+  private takeTogether(from: number, raws: readonly Uint8Array[], nowS: number | undefined): Outcome[] {
     const taken = from === this.#head.number + 1 ? this.#consensus.extend?.(this.#head, raws, nowS) : undefined;
     if (taken === undefined || taken.steps.length === 0) return [];
     for (const step of taken.steps) this.#window.push(step);
-    this.#moveHead(taken.trusted);
+    this.moveHead(taken.trusted);
     return taken.steps.map(() => ({ kind: "advanced", head: taken.trusted }));
   }
 
-  #extend(header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
-    const next = this.#authenticate(this.#head, header, nowS, budget);
+  private extend(header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
+    const next = this.authenticate(this.#head, header, nowS, budget);
     if (next instanceof Rejection) return next;
     budget.refund(costOf(this.#consensus, header));
-    this.#follow(header, next);
+    this.follow(header, next);
     return { kind: "advanced", head: next };
   }
 
   /** The head is now the block of `header`. Where no step leads there, everything begins anew from it. */
-  #follow(header: Header, head: Trusted): void {
+  private follow(header: Header, head: Trusted): void {
     if (head.step.length > 0) this.#window.push(head.step);
     else this.#window.restart(head);
     this.#evidence.headIs(header);
-    this.#moveHead(head);
+    this.moveHead(head);
   }
 
   /** The head is now the block of `header`, far above what it was. */
-  #landOn(header: Header, head: Trusted): Outcome {
+  private landOn(header: Header, head: Trusted): Outcome {
     const blocks = head.number - this.#head.number;
-    this.#follow(header, head);
+    this.follow(header, head);
     return { kind: "jumped", head, blocks };
   }
 
-  #jumpAsked(ask: Ask, raws: readonly Uint8Array[], nowS: number | undefined): Outcome | Rejection {
+  private jumpAsked(ask: Ask, raws: readonly Uint8Array[], nowS: number | undefined): Outcome | Rejection {
     const headers = decodeAll(this.#consensus, ask, raws);
     if (headers instanceof Rejection) {
       this.#skipping.failed();
@@ -255,11 +255,11 @@ export class Follower {
     }
     const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked);
     if (landed instanceof Rejection) return landed;
-    return landed === undefined ? { kind: "wanting" } : this.#landOn(headers[headers.length - 1] as Header, landed);
+    return landed === undefined ? { kind: "wanting" } : this.landOn(headers[headers.length - 1] as Header, landed);
   }
 
   /** A header `height` above the base, where another block stands: of a final chain, either nothing or proof that it forked. */
-  #contradiction(header: Header, height: number, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
+  private contradiction(header: Header, height: number, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
     const tooMuch = budget.charge(costOf(this.#consensus, header));
     if (tooMuch !== undefined) return tooMuch;
     const state = this.#window.stateAt(Math.max(0, height - 1));
@@ -268,11 +268,11 @@ export class Follower {
   }
 
   /** Takes a child of `parent`, off the main branch. */
-  #branch(parent: Place, header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
+  private branch(parent: Place, header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
     const { at, state } = parent;
     if (parent.steps.length > REORG_DEPTH_MAX)
       return new Rejection("side-too-long", `a branch of ${parent.steps.length} blocks that is not heavier`);
-    const tip = this.#authenticate(state, header, nowS, budget);
+    const tip = this.authenticate(state, header, nowS, budget);
     if (tip instanceof Rejection) return tip;
     const steps = [...parent.steps, tip.step];
     if (tip.totalDifficulty <= this.#head.totalDifficulty) {
@@ -282,29 +282,29 @@ export class Follower {
     }
     budget.refund(steps.length);
     const depth = this.#window.turn(at, steps, this.#head);
-    this.#moveHead(tip);
+    this.moveHead(tip);
     return { kind: "reorg", head: tip, depth };
   }
 
-  #authenticate(parent: Trusted, header: Header, nowS: number | undefined, budget: MinuteBudget): Trusted | Rejection {
+  private authenticate(parent: Trusted, header: Header, nowS: number | undefined, budget: MinuteBudget): Trusted | Rejection {
     const cheap = this.#consensus.check(parent, header, nowS);
     if (cheap !== undefined) return cheap;
     return budget.charge(costOf(this.#consensus, header)) ?? this.#consensus.authenticate(parent, header);
   }
 
-  #moveHead(head: Trusted): void {
+  private moveHead(head: Trusted): void {
     this.#head = head;
     this.#window.trim();
-    this.#timeFloorS = Math.max(this.#timeFloorS, this.#floorOf(head));
+    this.#timeFloorS = Math.max(this.#timeFloorS, this.floorOf(head));
     this.#asking.headIs(head.number);
     if (head.number - (this.#persisted ?? this.#consensus.checkpoint).number >= PERSIST_BLOCKS) this.persist();
   }
 
-  #floorOf(trusted: Trusted): number {
+  private floorOf(trusted: Trusted): number {
     return Math.max(0, trusted.settledTimeS - this.#consensus.clockDriftS);
   }
 
-  #restore(): boolean | Rejection {
+  private restore(): boolean | Rejection {
     const value = this.#store.read(STATE_KEY);
     if (value === undefined) return false;
     const state = decodeState(this.#consensus, this.#digest, new Uint8Array(value), REORG_DEPTH_MAX);

@@ -47,7 +47,7 @@ export class ForkEvidence {
     this.#store = store;
     this.#digest = digest;
     const value = store.read(KEY);
-    if (value !== undefined) this.#fork = this.#decode(new Uint8Array(value));
+    if (value !== undefined) this.#fork = this.decode(new Uint8Array(value));
   }
 
   get fork(): Fork | undefined {
@@ -77,7 +77,7 @@ export class ForkEvidence {
     if (refused !== undefined) return refused;
     const newest = this.#newest;
     const ours = newest !== undefined && equal(newest.hash, hash) ? newest.raw : undefined;
-    this.#keep({ number: header.number as number, hash, theirs: header.raw.slice(), ours });
+    this.keep({ number: header.number as number, hash, theirs: header.raw.slice(), ours });
     return true;
   }
 
@@ -97,11 +97,11 @@ export class ForkEvidence {
     if (fork === undefined || !equal(header.hash, fork.hash))
       return new Rejection("fork-other", "it is not the block that was believed");
     const refused = this.#consensus.contradicts?.(state, header, nowS);
-    if (refused === undefined) this.#keep({ ...fork, ours: header.raw.slice() });
+    if (refused === undefined) this.keep({ ...fork, ours: header.raw.slice() });
     return refused;
   }
 
-  #keep(fork: Fork): void {
+  private keep(fork: Fork): void {
     this.#fork = fork;
     const { theirs, ours = new Uint8Array(0) } = fork;
     const head = new Uint8Array(FIXED_BYTES);
@@ -119,7 +119,7 @@ export class ForkEvidence {
   }
 
   /** Undefined where it is not whole, of another version, or about another configuration. */
-  #decode(bytes: Uint8Array): Fork | undefined {
+  private decode(bytes: Uint8Array): Fork | undefined {
     const end = bytes.length - CRC_BYTES;
     if (end < FIXED_BYTES + 2 || readUint(bytes, end, CRC_BYTES) !== crc32(bytes.subarray(0, end))) return undefined;
     if (bytes[0] !== VERSION || !equal(bytes.subarray(1, 1 + HASH_BYTES), this.#digest)) return undefined;

@@ -73,8 +73,8 @@ export class EthereumHeader implements Header {
     this.#listStart = listStart;
     this.#extraItemStart = extraItemStart;
     this.tailItems = bounds.length / 2 - FIXED_FIELDS;
-    this.number = readUint(this.#item(NUMBER));
-    this.timeS = readUint(this.#item(TIMESTAMP));
+    this.number = readUint(this.item(NUMBER));
+    this.timeS = readUint(this.item(TIMESTAMP));
   }
 
   /** keccak256 of the raw header. */
@@ -84,47 +84,47 @@ export class EthereumHeader implements Header {
   }
 
   get parentHash(): Uint8Array {
-    return this.#item(PARENT_HASH);
+    return this.item(PARENT_HASH);
   }
   get ommersHash(): Uint8Array {
-    return this.#item(OMMERS_HASH);
+    return this.item(OMMERS_HASH);
   }
   get coinbase(): Uint8Array {
-    return this.#item(COINBASE);
+    return this.item(COINBASE);
   }
   get stateRoot(): Uint8Array {
-    return this.#item(STATE_ROOT);
+    return this.item(STATE_ROOT);
   }
   get transactionsRoot(): Uint8Array {
-    return this.#item(TRANSACTIONS_ROOT);
+    return this.item(TRANSACTIONS_ROOT);
   }
   get receiptsRoot(): Uint8Array {
-    return this.#item(RECEIPTS_ROOT);
+    return this.item(RECEIPTS_ROOT);
   }
   get difficulty(): bigint {
-    return scalarOf(this.#item(DIFFICULTY));
+    return scalarOf(this.item(DIFFICULTY));
   }
   /** Below 2^64. */
   get gasLimit(): bigint {
-    return scalarOf(this.#item(GAS_LIMIT));
+    return scalarOf(this.item(GAS_LIMIT));
   }
   /** Below 2^64. */
   get gasUsed(): bigint {
-    return scalarOf(this.#item(GAS_USED));
+    return scalarOf(this.item(GAS_USED));
   }
   get extraData(): Uint8Array {
-    return this.#item(EXTRA_DATA);
+    return this.item(EXTRA_DATA);
   }
   get mixHash(): Uint8Array {
-    return this.#item(MIX_HASH);
+    return this.item(MIX_HASH);
   }
   /** 8 bytes. */
   get nonce(): Uint8Array {
-    return this.#item(NONCE);
+    return this.item(NONCE);
   }
   /** Undefined before London. */
   get baseFee(): bigint | undefined {
-    return this.tailItems > 0 ? scalarOf(this.#item(BASE_FEE)) : undefined;
+    return this.tailItems > 0 ? scalarOf(this.item(BASE_FEE)) : undefined;
   }
 
   /** keccak256 of this header with `extraData` in the place of its own: what seals are over. */
@@ -137,7 +137,7 @@ export class EthereumHeader implements Header {
     return this.#engine.keccak256(list, before, prefix, extraData, after);
   }
 
-  #item(index: number): Uint8Array {
+  private item(index: number): Uint8Array {
     const start = this.#bounds[2 * index];
     const end = this.#bounds[2 * index + 1];
     assert(start !== undefined && end !== undefined, "a field that the header has");

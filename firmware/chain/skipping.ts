@@ -28,7 +28,7 @@ export class Skipping {
   }
 
   /** There is a block of this height. */
-  #announced(number: number, head: Trusted): void {
+  private announced(number: number, head: Trusted): void {
     if (this.#consensus.skip === undefined || number - head.number <= SKIP_BLOCKS_MIN) return;
     if (this.#pivots.length === 0) this.#tries = 0;
     this.#pivots[0] = Math.max(number, this.#pivots[0] ?? 0);
@@ -50,10 +50,10 @@ export class Skipping {
     const { number } = header;
     if (number === undefined || nowS === undefined) return undefined;
     const busy = this.next(head) !== undefined;
-    this.#announced(number, head);
+    this.announced(number, head);
     const landing = this.next(head);
     if (busy || landing?.from !== number || landing.count !== 1) return undefined;
-    const landed = this.#land(head, [header], nowS, budget);
+    const landed = this.land(head, [header], nowS, budget);
     if (landed instanceof Rejection) this.drop();
     return landed instanceof Rejection && landed.code === "work-limit" ? undefined : landed;
   }
@@ -65,14 +65,14 @@ export class Skipping {
     nowS: number | undefined,
     budget: MinuteBudget,
   ): Trusted | Rejection | undefined {
-    const landed = this.#land(head, headers, nowS, budget);
+    const landed = this.land(head, headers, nowS, budget);
     // Without a clock there are no jumps: the chain is walked.
     if (landed instanceof Rejection && landed.code === "clock-unknown") this.drop();
     else if (landed instanceof Rejection) this.failed();
     return landed;
   }
 
-  #land(
+  private land(
     head: Trusted,
     headers: readonly Header[],
     nowS: number | undefined,
@@ -82,13 +82,13 @@ export class Skipping {
     const landed = budget.charge(cost) ?? this.#consensus.skip?.(head, headers, nowS);
     if (landed instanceof Rejection && landed.code !== "skip-overlap") return landed;
     budget.refund(cost);
-    if (landed instanceof Rejection) this.#halve(head);
+    if (landed instanceof Rejection) this.halve(head);
     else this.#tries = 0;
     return landed instanceof Rejection ? undefined : landed;
   }
 
   /** Nobody who is trusted vouches for the block that was tried. */
-  #halve(head: Trusted): void {
+  private halve(head: Trusted): void {
     const target = this.#pivots[this.#pivots.length - 1];
     if (target === undefined || this.#pivots.length >= PIVOTS_MAX) this.drop();
     else this.#pivots.push(head.number + Math.floor((target - head.number) / 2));

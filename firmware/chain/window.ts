@@ -69,7 +69,7 @@ export class Window {
   /** Moves the base up until no more steps are left than a branch can go back. */
   trim(): void {
     while (this.#steps.length > REORG_DEPTH_MAX) {
-      this.#base = this.#replay([this.#steps.shift() as Uint8Array]);
+      this.#base = this.replay([this.#steps.shift() as Uint8Array]);
       if (this.side !== undefined) this.side.at -= 1;
       if (this.side !== undefined && this.side.at < 0) this.side = undefined;
     }
@@ -108,10 +108,10 @@ export class Window {
 
   /** The state `height` steps above the base, and `further` steps on. */
   stateAt(height: number, further: readonly Uint8Array[] = []): Trusted {
-    return this.#replay([...this.#steps.slice(0, height), ...further]);
+    return this.replay([...this.#steps.slice(0, height), ...further]);
   }
 
-  #replay(steps: readonly Uint8Array[]): Trusted {
+  private replay(steps: readonly Uint8Array[]): Trusted {
     const trusted = replayAll(this.#consensus, this.#base, steps);
     assert(!(trusted instanceof Rejection), "steps that were verified can be replayed");
     return trusted;

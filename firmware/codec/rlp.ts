@@ -67,10 +67,10 @@ export class RlpCursor {
     }
     const short = lead - (this.isList ? 0xc0 : 0x80);
     if (short <= SHORT_BYTES_MAX) {
-      this.#take(at + 1, short);
+      this.take(at + 1, short);
       if (!this.isList && short === 1 && (this.#bytes[at + 1] as number) < 0x80)
         throw notCanonical(at, "a byte below 0x80 stands for itself");
-    } else this.#takeLong(at, short - SHORT_BYTES_MAX);
+    } else this.takeLong(at, short - SHORT_BYTES_MAX);
   }
 
   /** Content of the current item, a view of the input. */
@@ -78,7 +78,7 @@ export class RlpCursor {
     return this.#bytes.subarray(this.start, this.end);
   }
 
-  #takeLong(at: number, lengthBytes: number): void {
+  private takeLong(at: number, lengthBytes: number): void {
     if (at + 1 + lengthBytes > this.#limit) throw truncated(at, "its length is cut off");
     if (this.#bytes[at + 1] === 0) throw notCanonical(at, "a length with a leading zero");
     // Without a leading zero, five bytes name 4 GiB or more: never there, and a number still holds the sum.
@@ -86,10 +86,10 @@ export class RlpCursor {
     let length = 0;
     for (let i = 1; i <= lengthBytes; i += 1) length = length * 256 + (this.#bytes[at + i] as number);
     if (length <= SHORT_BYTES_MAX) throw notCanonical(at, `a length of ${length} in the long form`);
-    this.#take(at + 1 + lengthBytes, length);
+    this.take(at + 1 + lengthBytes, length);
   }
 
-  #take(start: number, length: number): void {
+  private take(start: number, length: number): void {
     if (length > this.#limit - start) throw truncated(start, `${length} bytes announced, ${this.#limit - start} there`);
     this.start = start;
     this.end = start + length;

@@ -49,10 +49,10 @@ export class Association {
     if (this.#attemptMs !== undefined) {
       const leftMs = this.#attemptMs + CONNECT_TIMEOUT_MS - nowMs;
       if (leftMs > 0) return leftMs;
-      this.#failed(nowMs, "no address in time");
+      this.failed(nowMs, "no address in time");
     }
     if (nowMs < this.#nextMs) return this.#nextMs - nowMs;
-    this.#connect(nowMs);
+    this.connect(nowMs);
     return this.#attemptMs === undefined ? this.#nextMs - nowMs : CONNECT_TIMEOUT_MS;
   }
 
@@ -62,18 +62,18 @@ export class Association {
     this.#online = false;
   }
 
-  #connect(nowMs: number): void {
+  private connect(nowMs: number): void {
     const { wifi, ssid, password, onWake } = this.#options;
     this.#attemptMs = nowMs;
     try {
       this.#interface ??= new wifi.io({ onChanged: onWake });
       this.#interface.connect({ SSID: ssid, ...(password === undefined ? {} : { password }) });
     } catch (error) {
-      this.#failed(nowMs, error instanceof Error ? error.message : String(error));
+      this.failed(nowMs, error instanceof Error ? error.message : String(error));
     }
   }
 
-  #failed(nowMs: number, why: string): void {
+  private failed(nowMs: number, why: string): void {
     this.#attemptMs = undefined;
     this.#nextMs = nowMs + this.#retryMs;
     this.#options.log.write("wifi", { state: "failed", reason: why, retryMs: this.#retryMs });

@@ -37,15 +37,15 @@ export class RelayOrder {
   /** What came of asking `next`. */
   judge(outcomes: readonly (object | Rejection)[]): void {
     const refused = outcomes.some((outcome) => outcome instanceof Rejection && !INNOCENT.includes(outcome.code));
-    if (refused) this.#putBack(true);
+    if (refused) this.putBack(true);
     else (this.#relays[0] as Relay).lied = false;
   }
 
   silent(): void {
-    this.#putBack((this.#relays[0] as Relay).lied);
+    this.putBack((this.#relays[0] as Relay).lied);
   }
 
-  #putBack(lied: boolean): void {
+  private putBack(lied: boolean): void {
     const relay = this.#relays.shift() as Relay;
     relay.lied = lied;
     const firstLiar = lied ? -1 : this.#relays.findIndex((other) => other.lied);

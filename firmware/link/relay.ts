@@ -91,49 +91,49 @@ export class RelayClient {
 
   /** Does what is due. Answers the milliseconds until it wants to be called again. */
   step(up: boolean): number {
-    this.#look();
+    this.look();
     const nowMs = this.#options.clock.ticksMs();
     const request = this.#request;
     if (request !== undefined) {
       const leftMs = request.sentMs + REPLY_TIMEOUT_MS - nowMs;
       if (leftMs > 0) return leftMs;
-      this.#silent(request);
+      this.silent(request);
     }
-    return up ? this.#ask(nowMs) : Number.POSITIVE_INFINITY;
+    return up ? this.ask(nowMs) : Number.POSITIVE_INFINITY;
   }
 
   /** Looks at one answer and one announcement at the most: a sample must not wait for a talkative relay. */
-  #look(): void {
+  private look(): void {
     const { follower, nowS } = this.#options;
     const request = this.#request;
     const answer = this.#answer;
     if (request !== undefined && answer !== undefined) {
       this.#answer = undefined;
       this.#request = undefined;
-      if (answer.headers.length === 0) this.#silent(request);
-      else if (request.poll) this.#polled(answer.headers[0] as Uint8Array);
+      if (answer.headers.length === 0) this.silent(request);
+      else if (request.poll) this.polled(answer.headers[0] as Uint8Array);
       else {
         const outcomes = follower.answer(answer.from, answer.headers, nowS());
         this.#order.judge(outcomes);
-        this.#progress(outcomes);
+        this.progress(outcomes);
       }
     }
     const announced = this.#announced;
     this.#announced = undefined;
-    if (announced !== undefined) this.#progress([follower.offer(announced, nowS())]);
+    if (announced !== undefined) this.progress([follower.offer(announced, nowS())]);
   }
 
   /** A poll that moved the head is followed by another at once; one that did not, after the usual time. */
-  #polled(raw: Uint8Array): void {
+  private polled(raw: Uint8Array): void {
     const nowMs = this.#options.clock.ticksMs();
     this.#pollMs = nowMs + POLL_MS;
     const outcome = this.#options.follower.offer(raw, this.#options.nowS());
     this.#order.judge([outcome]);
-    if (this.#progress([outcome])) this.#pollMs = nowMs;
+    if (this.progress([outcome])) this.#pollMs = nowMs;
   }
 
   /** Whether any of them moved the head. */
-  #progress(outcomes: readonly (Outcome | Rejection)[]): boolean {
+  private progress(outcomes: readonly (Outcome | Rejection)[]): boolean {
     let moved = false;
     for (const outcome of outcomes) {
       if (!(outcome instanceof Rejection) && movesHead(outcome)) moved = true;
@@ -147,7 +147,7 @@ export class RelayClient {
     return moved;
   }
 
-  #ask(nowMs: number): number {
+  private ask(nowMs: number): number {
     const { follower, send, requestId, address } = this.#options;
     const pollInMs = this.#pollMs - nowMs;
     const wanted = follower.wanted();
@@ -167,7 +167,7 @@ export class RelayClient {
   }
 
   /** No answer, or an empty one. */
-  #silent(request: Request): void {
+  private silent(request: Request): void {
     const nowMs = this.#options.clock.ticksMs();
     this.#request = undefined;
     this.#pollMs = nowMs + POLL_MS;

@@ -70,10 +70,10 @@ export class Uplink {
     const now = this.#options.clock.ticksMs();
     if (this.#client === undefined) {
       if (now < this.#nextAttemptMs) return this.#nextAttemptMs - now;
-      this.#connect(now);
+      this.connect(now);
       if (this.#client === undefined) return this.#nextAttemptMs - now;
     } else if (!this.#up && now - this.#attemptStartedMs >= CONNECT_TIMEOUT_MS) {
-      this.#lost("no answer from the broker in time");
+      this.lost("no answer from the broker in time");
       return this.#nextAttemptMs - now;
     }
     return this.#up ? Number.POSITIVE_INFINITY : CONNECT_TIMEOUT_MS;
@@ -103,7 +103,7 @@ export class Uplink {
       });
       return true;
     } catch (error) {
-      this.#lost(`the connection failed while writing: ${reason(error)}`);
+      this.lost(`the connection failed while writing: ${reason(error)}`);
       return false;
     }
   }
@@ -111,7 +111,7 @@ export class Uplink {
   /** Ends the connection in the orderly way: the broker does not publish the Last Will. */
   close(): void {
     const client = this.#client;
-    this.#forget();
+    this.forget();
     this.#nextAttemptMs = Number.POSITIVE_INFINITY;
     if (client === undefined) return;
     try {
@@ -122,7 +122,7 @@ export class Uplink {
     client.close();
   }
 
-  #connect(now: number): void {
+  private connect(now: number): void {
     const { mqtt, config, id, will, log } = this.#options;
     const uplink = this;
     this.#attemptStartedMs = now;
@@ -142,10 +142,10 @@ export class Uplink {
         ...(config.password === undefined ? {} : { password: config.password }),
         will: { topic: will.topic, message: toArrayBuffer(will.message), QoS: 1, retain: true },
         onControl(message) {
-          if (this === uplink.#client) uplink.#control(message);
+          if (this === uplink.#client) uplink.control(message);
         },
         onReadable(count, options) {
-          if (this === uplink.#client) uplink.#readable(count, options);
+          if (this === uplink.#client) uplink.readable(count, options);
         },
         onWritable(count) {
           if (this !== uplink.#client) return;
@@ -153,17 +153,17 @@ export class Uplink {
           if (uplink.#up) uplink.#options.onWake();
         },
         onError() {
-          if (this === uplink.#client) uplink.#lost("the connection was lost or refused");
+          if (this === uplink.#client) uplink.lost("the connection was lost or refused");
         },
       });
       this.#client = client;
     } catch (error) {
       log.write("link", { state: "error", reason: reason(error) });
-      this.#backOff();
+      this.backOff();
     }
   }
 
-  #control(message: MqttControl): void {
+  private control(message: MqttControl): void {
     const { mqtt, subscriptions } = this.#options;
     if (message.operation === mqtt.io.CONNACK) {
       try {
@@ -173,11 +173,11 @@ export class Uplink {
           items: subscriptions.map((topic) => ({ topic, QoS: 1 })),
         });
       } catch (error) {
-        this.#lost(`the subscription could not be sent: ${reason(error)}`);
+        this.lost(`the subscription could not be sent: ${reason(error)}`);
       }
     } else if (message.operation === mqtt.io.SUBACK) {
       if (message.payload?.includes(SUBACK_FAILURE)) {
-        this.#lost("the broker refused a subscription");
+        this.lost("the broker refused a subscription");
         return;
       }
       this.#up = true;
@@ -189,7 +189,7 @@ export class Uplink {
     }
   }
 
-  #readable(count: number, options: MqttReadable): void {
+  private readable(count: number, options: MqttReadable): void {
     const part = new Uint8Array((this.#client as MqttClient).read(count));
     if (options.topic !== undefined) {
       const length = options.byteLength ?? count;
@@ -209,18 +209,18 @@ export class Uplink {
     this.#options.onMessage(this.#topic, message);
   }
 
-  #lost(why: string): void {
+  private lost(why: string): void {
     const client = this.#client;
     const wasUp = this.#up;
-    this.#forget();
+    this.forget();
     client?.close();
-    this.#backOff();
+    this.backOff();
     this.#options.log.write("link", { state: "down", reason: why, retryMs: this.#nextAttemptMs - this.#options.clock.ticksMs() });
     if (wasUp) this.#options.onChanged(false);
     this.#options.onWake();
   }
 
-  #forget(): void {
+  private forget(): void {
     this.#client = undefined;
     this.#up = false;
     this.#writableBytes = 0;
@@ -228,7 +228,7 @@ export class Uplink {
   }
 
   /** Up to a quarter is added by the client identifier, so that a thousand boards do not return in one second. */
-  #backOff(): void {
+  private backOff(): void {
     const { id, clock } = this.#options;
     let spread = 0;
     for (let i = 0; i < id.length; i += 1) spread = (spread * 31 + id.charCodeAt(i)) % 256;

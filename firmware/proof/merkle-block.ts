@@ -170,9 +170,9 @@ class PartialTree {
 
   /** The hash of the node; no deeper than the tree, no more nodes than flags. */
   walk(height: number, position: number): Uint8Array {
-    const matched = this.#flag();
+    const matched = this.flag();
     if (height === 0 || !matched) {
-      const hash = this.#hash();
+      const hash = this.hash();
       if (height === 0 && matched) this.matches.push({ position, txid: hash });
       return hash;
     }
@@ -187,10 +187,10 @@ class PartialTree {
   finish(): void {
     if (this.#hashAt !== this.#hashes.length) throw malformed("hashes that no node asks for");
     if ((this.#flagAt + 7) >> 3 !== this.#flags.length) throw malformed("flag bytes that no node asks for");
-    while ((this.#flagAt & 7) !== 0) if (this.#flag()) throw malformed("a flag beyond the last node");
+    while ((this.#flagAt & 7) !== 0) if (this.flag()) throw malformed("a flag beyond the last node");
   }
 
-  #flag(): boolean {
+  private flag(): boolean {
     const byte = this.#flags[this.#flagAt >> 3];
     if (byte === undefined) throw malformed("too few flags");
     const set = (byte >> (this.#flagAt & 7)) & 1;
@@ -198,7 +198,7 @@ class PartialTree {
     return set === 1;
   }
 
-  #hash(): Uint8Array {
+  private hash(): Uint8Array {
     if (this.#hashAt === this.#hashes.length) throw malformed("too few hashes");
     this.#hashAt += HASH_BYTES;
     return this.#hashes.subarray(this.#hashAt - HASH_BYTES, this.#hashAt);

@@ -68,7 +68,7 @@ export class Author {
   constructor(options: AuthorOptions) {
     this.#options = options;
     this.#digest = new SigDigest(options.engine, options.address);
-    this.#prev = this.#newestDigest();
+    this.#prev = this.newestDigest();
   }
 
   /** Samples that no record holds; the next record says so. */
@@ -87,7 +87,7 @@ export class Author {
     let signed = 0;
     for (const seq of journal.unsealed()) {
       const kept = journal.read(seq);
-      if (kept instanceof Rejection || (await this.#seal(seq, kept.payload)) instanceof Rejection) continue;
+      if (kept instanceof Rejection || (await this.seal(seq, kept.payload)) instanceof Rejection) continue;
       signed += 1;
     }
     return signed;
@@ -151,14 +151,14 @@ export class Author {
     return { seq, stream, digest, payloadBytes: payload.length };
   }
 
-  async #seal(seq: number, payload: Uint8Array): Promise<Rejection | undefined> {
+  private async seal(seq: number, payload: Uint8Array): Promise<Rejection | undefined> {
     const { keys, key, journal } = this.#options;
     const signature = keys.sign(key, this.#digest.of(payload));
     return journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
   }
 
   /** The link of the next record; where the record before it cannot be read, a new stream begins. */
-  #newestDigest(): Uint8Array {
+  private newestDigest(): Uint8Array {
     const { journal, sequence } = this.#options;
     const none = new Uint8Array(DIGEST_BYTES);
     const seq = journal.lastSeq;

@@ -39,10 +39,10 @@ export class JournalReader {
 
   /** `journal-missing` where no such record is kept, `journal-corrupt` where it does not match its check. */
   read(seq: number): KeptRecord | Rejection {
-    if (!this.#enter(seq)) return new Rejection("journal-missing", `no record ${seq} is kept`);
+    if (!this.enter(seq)) return new Rejection("journal-missing", `no record ${seq} is kept`);
     const ring = this.#ring;
     const media = this.#media;
-    const end = this.#end();
+    const end = this.end();
     let kept: KeptRecord | undefined;
     let found = false;
     this.#walk.start(this.#sector, this.#epoch, this.#unit);
@@ -90,9 +90,9 @@ export class JournalReader {
     const ring = this.#ring;
     const from = Math.max(seq, ring.tailFloor);
     if (from >= ring.lastSeq) return undefined;
-    if (!this.#enter(from + 1)) return ring.lastSeq;
+    if (!this.enter(from + 1)) return ring.lastSeq;
     this.#walk.start(this.#sector, this.#epoch, this.#unit);
-    const end = this.#end();
+    const end = this.end();
     while (this.#walk.advance(end)) {
       const next = this.#media.seq;
       if (this.#media.type !== FRAME.PAYLOAD || next <= from || next > this.#ceiling) continue;
@@ -106,13 +106,13 @@ export class JournalReader {
 
   /** How many records up to and including `seq` were appended since the journal began, as far as it is still kept. */
   ordinal(seq: number): number {
-    if (!this.#enter(seq)) {
+    if (!this.enter(seq)) {
       return this.#ring.tail >= 0 && this.#ring.isLive(this.#ring.tail) ? this.#media.header(HEADER.records) : 0;
     }
     this.#ring.isLive(this.#sector);
     let count = this.#media.header(HEADER.records);
     this.#walk.start(this.#sector, this.#epoch, HEADER_UNITS);
-    const end = this.#end();
+    const end = this.end();
     while (this.#walk.advance(end)) {
       if (this.#media.type === FRAME.PAYLOAD && this.#media.seq > this.#floor && this.#media.seq <= seq) count += 1;
     }
@@ -120,7 +120,7 @@ export class JournalReader {
   }
 
   /** Moves the cursor to the sector where `seq` belongs, and to its first frame where the cursor is beyond `seq`. */
-  #enter(seq: number): boolean {
+  private enter(seq: number): boolean {
     const ring = this.#ring;
     if (seq < 1 || seq > ring.lastSeq) return false;
     const active = this.#sector === ring.active && this.#epoch === ring.activeEpoch;
@@ -142,7 +142,7 @@ export class JournalReader {
     return true;
   }
 
-  #end(): number {
+  private end(): number {
     return this.#sector === this.#ring.active ? this.#ring.endUnit : SECTOR_UNITS;
   }
 }

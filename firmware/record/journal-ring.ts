@@ -126,7 +126,7 @@ export class JournalRing {
 
   /** No more writes to this sector, ever; false where the list is full. What it holds stays readable. */
   retire(sector: number): boolean {
-    if (this.#isRetired(sector)) return true;
+    if (this.isRetired(sector)) return true;
     if (this.#retiredCount === RETIRED_MAX) return false;
     this.#retired[this.#retiredCount] = sector;
     this.#retiredCount += 1;
@@ -141,9 +141,9 @@ export class JournalRing {
    * @returns `journal-full` where the sector after it holds records that must stay; `journal-worn` where too many failed
    */
   open(state: SectorState, safeThrough: number, again: boolean, declare: (tailEpoch: number) => unknown): Rejection | undefined {
-    let target = again && !this.#isRetired(this.active) ? this.active : this.#usableAfter(this.active);
+    let target = again && !this.isRetired(this.active) ? this.active : this.usableAfter(this.active);
     for (let attempt = 0; attempt <= RETIRED_MAX; attempt += 1) {
-      const spare = this.#usableAfter(target);
+      const spare = this.usableAfter(target);
       if (this.usable < 3 || spare === this.active)
         return new Rejection("journal-worn", `${this.#retiredCount} sectors have failed`);
       // Both the sector to erase now and the one to be erased next must hold nothing that has to stay; the header
@@ -186,15 +186,15 @@ export class JournalRing {
     return new Rejection("journal-worn", `${this.#retiredCount} sectors have failed`);
   }
 
-  #isRetired(sector: number): boolean {
+  private isRetired(sector: number): boolean {
     for (let i = 0; i < this.#retiredCount; i += 1) if (this.#retired[i] === sector) return true;
     return false;
   }
 
-  #usableAfter(sector: number): number {
+  private usableAfter(sector: number): number {
     const { sectors } = this.media;
     let next = (sector + 1) % sectors;
-    while (this.#isRetired(next)) next = (next + 1) % sectors;
+    while (this.isRetired(next)) next = (next + 1) % sectors;
     return next;
   }
 }

@@ -60,7 +60,7 @@ export class JournalSectors {
 
   /** Loads the header of a sector and says what it is; `unreadable` where the flash gives an error. */
   loadHeader(sector: number): "none" | "valid" | "version" | "geometry" | "unreadable" {
-    if (!this.#read(this.#header, sector * SECTOR_BYTES)) return "unreadable";
+    if (!this.read(this.#header, sector * SECTOR_BYTES)) return "unreadable";
     return classifyHeader(this.#header, this.sectors, sector, this.#sha256);
   }
 
@@ -86,13 +86,13 @@ export class JournalSectors {
     }
     const written = bytes.slice();
     bytes.fill(0);
-    return this.#read(bytes, sector * SECTOR_BYTES) && equalBytes(bytes, written, HEADER_BYTES);
+    return this.read(bytes, sector * SECTOR_BYTES) && equalBytes(bytes, written, HEADER_BYTES);
   }
 
   /** Loads the first unit at `unit` of a sector; true if a frame of this epoch begins there. Says nothing of its body. */
   loadHead(sector: number, unit: number, epoch: number): boolean {
     return (
-      this.#read(this.#unit, sector * SECTOR_BYTES + unit * UNIT_BYTES) &&
+      this.read(this.#unit, sector * SECTOR_BYTES + unit * UNIT_BYTES) &&
       isFrameHead(this.#unit, this.#unitHead, epoch, SECTOR_UNITS - unit)
     );
   }
@@ -120,7 +120,7 @@ export class JournalSectors {
   loadFrame(sector: number, unit: number): boolean {
     const length = this.units * UNIT_BYTES;
     const bytes = this.frame.subarray(0, length);
-    if (!this.#read(bytes, sector * SECTOR_BYTES + unit * UNIT_BYTES) || !frameHolds(bytes, length, this.#sha256)) return false;
+    if (!this.read(bytes, sector * SECTOR_BYTES + unit * UNIT_BYTES) || !frameHolds(bytes, length, this.#sha256)) return false;
     return equalBytes(bytes, this.#unit, FRAME_HEAD_BYTES);
   }
 
@@ -155,7 +155,7 @@ export class JournalSectors {
     const low = view.getUint32(length - 4);
     bytes.fill(0);
     return (
-      this.#read(bytes, offset) &&
+      this.read(bytes, offset) &&
       view.getUint32(length - 8) === high &&
       view.getUint32(length - 4) === low &&
       frameHolds(bytes, length, this.#sha256)
@@ -168,13 +168,13 @@ export class JournalSectors {
     const step = Math.floor(FRAME_BYTES_MAX / UNIT_BYTES);
     for (let at = unit; at < SECTOR_UNITS; at += step) {
       const bytes = this.frame.subarray(0, Math.min(step, SECTOR_UNITS - at) * UNIT_BYTES);
-      if (!this.#read(bytes, sector * SECTOR_BYTES + at * UNIT_BYTES)) bytes.fill(0);
+      if (!this.read(bytes, sector * SECTOR_BYTES + at * UNIT_BYTES)) bytes.fill(0);
       digest = new Uint8Array(this.#sha256(digest, bytes));
     }
     return digest.slice(0, 8);
   }
 
-  #read(bytes: Uint8Array, offset: number): boolean {
+  private read(bytes: Uint8Array, offset: number): boolean {
     try {
       this.#partition.read(bytes, offset);
       return true;

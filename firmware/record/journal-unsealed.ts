@@ -20,7 +20,7 @@ export class Unsealed {
 
   /** `epoch` is that of the sector that holds the payload. False where there is no room. */
   add(seq: number, epoch: number): boolean {
-    if (this.#count === UNSEALED_MAX || this.#indexOf(seq) >= 0) return false;
+    if (this.#count === UNSEALED_MAX || this.indexOf(seq) >= 0) return false;
     this.#seqs[this.#count] = seq;
     this.#epochs[this.#count] = epoch;
     this.#count += 1;
@@ -28,7 +28,7 @@ export class Unsealed {
   }
 
   delete(seq: number): void {
-    const at = this.#indexOf(seq);
+    const at = this.indexOf(seq);
     if (at < 0) return;
     this.#seqs.copyWithin(at, at + 1, this.#count);
     this.#epochs.copyWithin(at, at + 1, this.#count);
@@ -37,7 +37,7 @@ export class Unsealed {
 
   /** The epoch that `add` was told, or undefined where `seq` is not among them. */
   epochOf(seq: number): number | undefined {
-    const at = this.#indexOf(seq);
+    const at = this.indexOf(seq);
     return at < 0 ? undefined : this.#epochs[at];
   }
 
@@ -52,7 +52,7 @@ export class Unsealed {
     return Array.from(this.#seqs.subarray(0, this.#count));
   }
 
-  #indexOf(seq: number): number {
+  private indexOf(seq: number): number {
     for (let i = 0; i < this.#count; i += 1) if (this.#seqs[i] === seq) return i;
     return -1;
   }

@@ -96,7 +96,7 @@ export class Journal {
     const refusal = ring.mount();
     if (refusal !== undefined) return refusal;
     const journal = new Journal(media, ring, options);
-    if (ring.active >= 0) journal.#recover();
+    if (ring.active >= 0) journal.recover();
     return journal;
   }
 
@@ -136,18 +136,17 @@ export class Journal {
 
   /** How many records of the last one's size still find room, about. */
   get freeRecords(): number {
-    const rest = this.#writable ? Math.floor(this.#room() / this.#recordUnits) : 0;
+    const rest = this.#writable ? Math.floor(this.room() / this.#recordUnits) : 0;
     return (
       Math.max(0, rest) +
-      this.#capacity.openable(this.#safeThrough) * Math.floor((SECTOR_UNITS - HEADER_UNITS) / this.#recordUnits)
+      this.#capacity.openable(this.safeThrough) * Math.floor((SECTOR_UNITS - HEADER_UNITS) / this.#recordUnits)
     );
   }
 
   /** Whether a payload of `payloadBytes` would be refused for want of room. */
   isFull(payloadBytes: number = PAYLOAD_BYTES_MAX): boolean {
     return (
-      !(this.#writable && this.#room() >= frameUnits(payloadBytes) + SEAL_UNITS) &&
-      this.#capacity.openable(this.#safeThrough) === 0
+      !(this.#writable && this.room() >= frameUnits(payloadBytes) + SEAL_UNITS) && this.#capacity.openable(this.safeThrough) === 0
     );
   }
 
@@ -175,15 +174,15 @@ export class Journal {
       return new Rejection("journal-stream", `stream ${stream} is below ${this.#stream}`);
     if (this.#unsealed.count === UNSEALED_MAX)
       return new Rejection("journal-unsealed", `${UNSEALED_MAX} records wait for their signature`);
-    if (this.#full === "thin" && this.#capacity.thinsOut(this.#safeThrough))
+    if (this.#full === "thin" && this.#capacity.thinsOut(this.safeThrough))
       return new Rejection("journal-thinned", `room for about ${this.freeRecords} records is left`);
     const units = frameUnits(payload.length);
     for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt += 1) {
-      const refusal = this.#makeRoom(units + SEAL_UNITS);
+      const refusal = this.makeRoom(units + SEAL_UNITS);
       if (refusal !== undefined) return refusal;
       this.#usedSeq = seq;
       this.#media.frame.set(payload, FRAME_HEAD_BYTES);
-      if (this.#write(FRAME.PAYLOAD, payload.length, seq, this.#ring.lastSeq, stream)) {
+      if (this.write(FRAME.PAYLOAD, payload.length, seq, this.#ring.lastSeq, stream)) {
         this.#ring.lastSeq = seq;
         this.#stream = stream;
         this.#records += 1;
@@ -207,7 +206,7 @@ export class Journal {
       return new Rejection("journal-payload", `a signature of ${signature.length} bytes, not ${SIGNATURE_BYTES}`);
     if (this.#writable && epoch === this.#ring.activeEpoch) {
       this.#media.frame.set(signature, FRAME_HEAD_BYTES);
-      if (this.#write(FRAME.SEAL, SIGNATURE_BYTES, seq, 0, 0)) {
+      if (this.write(FRAME.SEAL, SIGNATURE_BYTES, seq, 0, 0)) {
         this.#unsealed.delete(seq);
         return undefined;
       }
@@ -217,11 +216,11 @@ export class Journal {
     if (kept instanceof Rejection) return kept;
     const bodyBytes = kept.payload.length + SIGNATURE_BYTES;
     for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt += 1) {
-      const refusal = this.#makeRoom(frameUnits(bodyBytes));
+      const refusal = this.makeRoom(frameUnits(bodyBytes));
       if (refusal !== undefined) return refusal;
       this.#media.frame.set(kept.payload, FRAME_HEAD_BYTES);
       this.#media.frame.set(signature, FRAME_HEAD_BYTES + kept.payload.length);
-      if (this.#write(FRAME.WHOLE, bodyBytes, seq, 0, kept.stream)) {
+      if (this.write(FRAME.WHOLE, bodyBytes, seq, 0, kept.stream)) {
         this.#unsealed.delete(seq);
         return undefined;
       }
@@ -254,8 +253,8 @@ export class Journal {
     else if (seq === this.#stored + 1) this.#storedRecords += 1;
     else this.#storedRecords = this.#reader.ordinal(seq);
     this.#stored = seq;
-    if (this.#storedRecords - this.#markedRecords >= MARK_RECORDS && this.#writable && this.#room() >= MARK_UNITS)
-      this.#mark(this.#ring.tailEpoch);
+    if (this.#storedRecords - this.#markedRecords >= MARK_RECORDS && this.#writable && this.room() >= MARK_UNITS)
+      this.mark(this.#ring.tailEpoch);
   }
 
   /** Every record up to `through` is held by the chain. Written with the stored watermark. */
@@ -266,14 +265,14 @@ export class Journal {
   /** Ends in good order: the next mount may write on in the same sector. Nothing may be written through this object then. */
   close(): void {
     // Who leaves this sector writes a mark behind the clean end.
-    if (!this.#writable || this.#clean || this.#room() < CLEAN_UNITS + MARK_UNITS) return;
+    if (!this.#writable || this.#clean || this.room() < CLEAN_UNITS + MARK_UNITS) return;
     const rest = this.#media.restDigest(this.#ring.active, this.#ring.endUnit + CLEAN_UNITS);
     this.#media.frame.set(rest, FRAME_HEAD_BYTES);
-    this.#write(FRAME.CLEAN, CLEAN_BODY_BYTES, this.#stored, this.#anchored, this.#ring.tailEpoch);
+    this.write(FRAME.CLEAN, CLEAN_BODY_BYTES, this.#stored, this.#anchored, this.#ring.tailEpoch);
     this.#writable = false;
   }
 
-  #recover(): void {
+  private recover(): void {
     const recovered = recover(this.#ring, this.#unsealed);
     this.#records = recovered.records;
     this.#stream = recovered.stream;
@@ -290,15 +289,15 @@ export class Journal {
   }
 
   /** Units left in the active sector besides those that waiting signatures, and one last mark, will take. */
-  #room(): number {
+  private room(): number {
     return SECTOR_UNITS - this.#ring.endUnit - SEAL_UNITS * this.#unsealed.countIn(this.#ring.activeEpoch) - MARK_UNITS;
   }
 
   /** Sees to it that `units` can be written to the active sector, by opening another one where need be. */
-  #makeRoom(units: number): Rejection | undefined {
-    if (this.#writable && this.#room() >= units) return undefined;
+  private makeRoom(units: number): Rejection | undefined {
+    if (this.#writable && this.room() >= units) return undefined;
     // What is left must not look as if one could go on there: while the next sector is erased anew, its header comes and goes.
-    if (this.#clean) this.#mark(this.#ring.tailEpoch);
+    if (this.#clean) this.mark(this.#ring.tailEpoch);
     const refusal = this.#ring.open(
       {
         epoch: 0,
@@ -310,9 +309,9 @@ export class Journal {
         anchoredThrough: this.#anchored,
         oldestUnsealed: this.#unsealed.oldest,
       },
-      this.#safeThrough,
+      this.safeThrough,
       this.#ring.active >= 0 && !this.#hasRecords,
-      (tailEpoch) => this.#writable && this.#mark(tailEpoch),
+      (tailEpoch) => this.#writable && this.mark(tailEpoch),
     );
     if (refusal !== undefined) return refusal;
     this.#writable = true;
@@ -323,7 +322,7 @@ export class Journal {
   }
 
   /** Appends a frame to the active sector; where the flash fails, the sector is retired and false is the answer. */
-  #write(type: number, bodyBytes: number, seq: number, previous: number, stream: number): boolean {
+  private write(type: number, bodyBytes: number, seq: number, previous: number, stream: number): boolean {
     const ring = this.#ring;
     const unit = ring.endUnit;
     ring.endUnit = unit + frameUnits(bodyBytes);
@@ -338,12 +337,12 @@ export class Journal {
   }
 
   /** Room for one is kept free. */
-  #mark(tailEpoch: number): void {
+  private mark(tailEpoch: number): void {
     if (this.#ring.endUnit === SECTOR_UNITS) return;
-    if (this.#write(FRAME.MARK, 0, this.#stored, this.#anchored, tailEpoch)) this.#markedRecords = this.#storedRecords;
+    if (this.write(FRAME.MARK, 0, this.#stored, this.#anchored, tailEpoch)) this.#markedRecords = this.#storedRecords;
   }
 
-  get #safeThrough(): number {
+  private get safeThrough(): number {
     return this.#safe === "stored" ? this.#stored : Math.min(this.#stored, this.#anchored);
   }
 }

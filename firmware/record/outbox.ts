@@ -87,10 +87,10 @@ export class Outbox {
    */
   next(nowMs: number): Outgoing | undefined {
     const inFlight = this.inFlight;
-    for (let i = 0; i < this.#count || (inFlight < this.#windowMax && this.#extend()); i += 1) {
+    for (let i = 0; i < this.#count || (inFlight < this.#windowMax && this.extend()); i += 1) {
       const state = this.#states[i] as number;
       if (state === STORED || state === LOST) continue;
-      if (state !== IDLE && nowMs - (this.#sentMs[i] as number) < this.#patienceMs(i)) continue;
+      if (state !== IDLE && nowMs - (this.#sentMs[i] as number) < this.patienceMs(i)) continue;
       if (state !== SENT && inFlight >= this.#windowMax) continue;
       const seq = this.#seqs[i] as number;
       const kept = this.#options.journal.read(seq);
@@ -107,7 +107,7 @@ export class Outbox {
       this.#attempts[i] = Math.min((this.#attempts[i] as number) + 1, DOUBLINGS_MAX + 1);
       return { seq, packetId: this.#ids[i] as number, bytes: this.#options.encode(kept.payload, kept.signature), duplicate };
     }
-    this.#settle();
+    this.settle();
     return undefined;
   }
 
@@ -115,13 +115,13 @@ export class Outbox {
   packetId(): number {
     do {
       this.#lastId = this.#lastId === PACKET_ID_MAX ? 1 : this.#lastId + 1;
-    } while (this.#indexOfId(this.#lastId) >= 0);
+    } while (this.indexOfId(this.#lastId) >= 0);
     return this.#lastId;
   }
 
   /** The broker has acknowledged a packet: the seq of its record, now delivered, or undefined where it carried none. */
   acknowledged(packetId: number): number | undefined {
-    const i = packetId === 0 ? -1 : this.#indexOfId(packetId);
+    const i = packetId === 0 ? -1 : this.indexOfId(packetId);
     if (i < 0) return undefined;
     this.#ids[i] = 0;
     if (this.#states[i] !== SENT) return undefined;
@@ -136,7 +136,7 @@ export class Outbox {
   receipt(seq: number, digest: Uint8Array): boolean {
     // A receipt of an earlier boot, or connection, may come before the record has been sent again.
     let known = true;
-    while (seq > this.#through && known) known = this.#extend();
+    while (seq > this.#through && known) known = this.extend();
     let i = 0;
     while (i < this.#count && this.#seqs[i] !== seq) i += 1;
     if (i === this.#count || this.#states[i] === STORED || this.#states[i] === LOST) return false;
@@ -144,7 +144,7 @@ export class Outbox {
     if (kept instanceof Rejection || !equal(this.#options.digest(kept.payload), digest)) return false;
     this.#states[i] = STORED;
     for (let k = 0; k < this.#count; k += 1) this.#attempts[k] = Math.min(this.#attempts[k] as number, 1); // a collector is there
-    this.#settle();
+    this.settle();
     return true;
   }
 
@@ -158,12 +158,12 @@ export class Outbox {
     }
   }
 
-  #patienceMs(i: number): number {
+  private patienceMs(i: number): number {
     return this.#timeoutMs * 2 ** Math.max(0, (this.#attempts[i] as number) - 1);
   }
 
   /** Takes the next record of the journal into the tables; false where there is none, or no room. */
-  #extend(): boolean {
+  private extend(): boolean {
     if (this.#count === AHEAD_MAX) return false;
     const seq = this.#options.journal.after(this.#through);
     if (seq === undefined) return false;
@@ -179,7 +179,7 @@ export class Outbox {
   }
 
   /** Moves the watermark over the records at the front that are done. */
-  #settle(): void {
+  private settle(): void {
     let done = 0;
     while (done < this.#count && (this.#states[done] === STORED || this.#states[done] === LOST)) done += 1;
     if (done === 0) return;
@@ -189,7 +189,7 @@ export class Outbox {
     this.#count -= done;
   }
 
-  #indexOfId(packetId: number): number {
+  private indexOfId(packetId: number): number {
     for (let i = 0; i < this.#count; i += 1) if (this.#ids[i] === packetId) return i;
     return -1;
   }

@@ -98,7 +98,7 @@ export class Sequence {
     if (origin === "erased" || origin === "restored" || origin === "forgotten")
       stream = Math.max(stream, newest?.stream ?? 0) + 1;
     const sequence = new Sequence(domain, reserved, boot + 1, origin, stream, next, next);
-    sequence.#write();
+    sequence.write();
     return sequence;
   }
 
@@ -122,7 +122,7 @@ export class Sequence {
     if (this.#next > SEQ_MAX) assert(false, "fewer than 2^32 records");
     if (this.#next >= this.#mark) {
       this.#mark = Math.min(this.#next + this.#reserved, SEQ_MAX);
-      this.#write();
+      this.write();
     }
     return this.#next;
   }
@@ -143,7 +143,7 @@ export class Sequence {
     this.#stream = stream;
     this.#next = Math.max(this.#next, seq + 1);
     this.#mark = Math.max(this.#mark, this.#next);
-    this.#write();
+    this.write();
     return true;
   }
 
@@ -152,22 +152,22 @@ export class Sequence {
     if (boot < this.#boot) return;
     assert(boot < SEQ_MAX, "numbers of a record that was checked");
     this.#boot = boot + 1;
-    this.#write();
+    this.write();
   }
 
   /** Begins a new stream: the next record has no previous one. */
   beginStream(): void {
     this.#stream += 1;
-    this.#write();
+    this.write();
   }
 
   /** Ends in good order: gives back what was reserved and not used. */
   close(): void {
     this.#mark = this.#next;
-    this.#write();
+    this.write();
   }
 
-  #write(): void {
+  private write(): void {
     const bytes = new Uint8Array(VALUE_BYTES);
     bytes[0] = VERSION;
     writeUint(bytes, this.#boot, 1, 4);

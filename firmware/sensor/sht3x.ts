@@ -58,7 +58,7 @@ export class Sht3x implements Sensor {
     this.#ticksMs = () => clock.ticksMs();
     this.#io = new IO({ address: ADDRESS, hz: BUS_HZ, timeout: STRETCH_TIMEOUT_MS, ...bus });
     try {
-      this.#send(SOFT_RESET);
+      this.send(SOFT_RESET);
     } catch (error) {
       this.#io.close();
       throw error;
@@ -67,7 +67,7 @@ export class Sht3x implements Sensor {
 
   start(): void {
     this.#attempts = 1;
-    this.#measure();
+    this.measure();
   }
 
   sample(): Sample | undefined {
@@ -82,10 +82,10 @@ export class Sht3x implements Sensor {
       // The class has one error for everything on the wire. Unstretched, a NACK at first only means "not yet".
       if (!this.#stretched && elapsedMs < this.conversionMs + NACK_GRACE_MS) return undefined;
       const code = this.#stretched ? "sensor-timeout" : "sensor-nack";
-      return this.#again(new Rejection(code, `no result ${elapsedMs} ms after the command: ${reason(error)}`));
+      return this.again(new Rejection(code, `no result ${elapsedMs} ms after the command: ${reason(error)}`));
     }
     if (crc8(bytes, 0) !== bytes[2] || crc8(bytes, 3) !== bytes[5])
-      return this.#again(new Rejection("sensor-crc", "a result whose checksum is wrong"));
+      return this.again(new Rejection("sensor-crc", "a result whose checksum is wrong"));
     this.#startedMs = undefined;
     return {
       thermometer: { temperature: -45 + (175 * word(bytes, 0)) / 65_535 }, // section 4.13
@@ -95,7 +95,7 @@ export class Sht3x implements Sensor {
 
   /** The 16 bits of the status register (table 17). Not while a measurement is under way. */
   status(): number {
-    this.#send(READ_STATUS);
+    this.send(READ_STATUS);
     let bytes: Uint8Array;
     try {
       bytes = new Uint8Array(this.#io.read(3));
@@ -110,24 +110,24 @@ export class Sht3x implements Sensor {
     this.#io.close();
   }
 
-  #measure(): void {
+  private measure(): void {
     this.#startedMs = undefined;
-    this.#send(this.#stretched ? MEASURE_STRETCHED : MEASURE);
+    this.send(this.#stretched ? MEASURE_STRETCHED : MEASURE);
     this.#startedMs = this.#ticksMs();
   }
 
   /** Begins the measurement anew, or throws what went wrong with it: a result can be read only once (section 4.4). */
-  #again(failure: Rejection): undefined {
+  private again(failure: Rejection): undefined {
     if (this.#attempts >= MEASUREMENT_ATTEMPTS_MAX) {
       this.#startedMs = undefined;
       throw failure;
     }
     this.#attempts += 1;
-    this.#measure();
+    this.measure();
     return undefined;
   }
 
-  #send(command: number): void {
+  private send(command: number): void {
     this.#command[0] = command >> 8;
     this.#command[1] = command & 255;
     for (let attempt = 1; ; attempt += 1) {

@@ -15,6 +15,7 @@ import { measurementsOf } from "../../firmware/record/measurement.js";
 import { decodeRecord, encodeRecord, type RecordFields, TIME_NTP } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { Sht3x } from "../../firmware/sensor/sht3x.js";
+import { type BftBenchInputs, bftBenchCases } from "./bft-cases.js";
 import { type BitcoinInputs, bitcoinCase } from "./bitcoin-case.js";
 
 export interface BenchBoard {
@@ -31,6 +32,7 @@ export interface BenchBoard {
 /** Made by inputs.ts, by third-party code. */
 export interface BenchInputs {
   readonly clique: { readonly checkpoint: CliqueCheckpoint; readonly headers: readonly string[] };
+  readonly bft: BftBenchInputs;
   readonly bitcoin: BitcoinInputs;
 }
 
@@ -197,6 +199,7 @@ export function benchCases(board: BenchBoard, inputs: BenchInputs): readonly (()
     () => codecCases(),
     () => [recordCase(board)],
     () => [cliqueCase(board, inputs.clique)],
+    ...bftBenchCases(board.engine, inputs.bft).map((make) => () => [make()]),
     () => [bitcoinCase(board.engine, inputs.bitcoin)],
   ];
 }

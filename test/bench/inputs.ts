@@ -4,6 +4,7 @@ import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpo
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { accounts, CliqueChain } from "../chains/clique-generator.js";
+import { bftBenchInputs } from "./bft-inputs.js";
 import { bitcoinInputs } from "./bitcoin-inputs.js";
 import type { BenchInputs } from "./cases.js";
 
@@ -18,5 +19,5 @@ export function benchInputs(): BenchInputs {
   const checkpoint = cliqueCheckpointFromGenesis(nobleEngine, chain.genesis.raw, rules);
   if (checkpoint instanceof Rejection) throw new Error(`${checkpoint.code}: ${checkpoint.detail}`);
   const headers = chain.grow(chain.genesis, HEADERS).map((block) => Buffer.from(block.raw).toString("hex"));
-  return { clique: { checkpoint, headers }, bitcoin: bitcoinInputs() };
+  return { clique: { checkpoint, headers }, bft: bftBenchInputs(), bitcoin: bitcoinInputs() };
 }

@@ -22,6 +22,9 @@ export const LIMITS: Readonly<Record<string, Partial<Record<"instructions" | "co
   "keccak-540": { instructions: 100_000 },
   record: { instructions: 2_600_000, collections: 1 },
   "header-clique": { instructions: 5_000_000 },
+  "header-ibft2": { instructions: 12_000_000 },
+  "header-qbft": { instructions: 12_000_000 },
+  "header-bitcoin": { instructions: 80_000 },
   runtime: { collections: 16, heapPeakBytes: 57_344 },
 };
 
