@@ -9,14 +9,25 @@ import { basename, join } from "node:path";
 import { type BoardName, CREATIONS, type Creation } from "../../host-sim/xs/presets.js";
 import { type Configured, complaints, configure, listOf, make, REPOSITORY, run, type Sdk } from "./sdk.js";
 
-/** What can be flashed: a manifest, and the module that it starts. */
+/** What can be flashed: a manifest, the module that it starts, and the folders of ours whose C it compiles. */
 export interface Image {
   readonly name: string;
   readonly manifest: string;
   readonly main: string;
+  readonly native: readonly string[];
 }
 
-export const IMAGES: readonly Image[] = [{ name: "firmware", manifest: "manifest.json", main: "firmware/main" }];
+const NATIVE = ["firmware/crypto/native", "firmware/board/native"];
+
+export const IMAGES: readonly Image[] = [
+  { name: "firmware", manifest: "manifest.json", main: "firmware/main", native: NATIVE },
+  {
+    name: "bench",
+    manifest: "test/bench/firmware/manifest.json",
+    main: "test/bench/board-main",
+    native: [...NATIVE, "test/bench/firmware"],
+  },
+];
 
 /** The SDK's names of the boards. */
 export const PLATFORMS: Readonly<Record<BoardName, string>> = {
@@ -33,7 +44,6 @@ const TARGET = ["--specs=picolibc.specs", "-march=rv32imc", "-mabi=ilp32", "-mis
 const IDF = "IDF_VERSION=v6.0";
 /** A folder that is not there: the makefile wants one named. */
 const NO_IDF = join(REPOSITORY, "build/sdk/no-esp-idf");
-const NATIVE = "firmware/crypto/native";
 const PARTITIONS = "firmware/board/partitions.csv";
 /** Those of our C files that include headers of ESP-IDF. */
 const NEEDS_IDF = ["board-esp32.c", "entropy.c"];
@@ -69,7 +79,7 @@ export async function linkBoard(sdk: Sdk, board: BoardName, image: Image, compil
   if (compiler) {
     lines.push(await sizeOfImage(sdk, built));
     if (RISC_V.includes(board)) {
-      const native = await compileNative(sdk, built);
+      const native = await compileNative(sdk, built, image);
       faults.push(...native.faults);
       lines.push(...native.lines);
     }
@@ -78,12 +88,12 @@ export async function linkBoard(sdk: Sdk, board: BoardName, image: Image, compil
 }
 
 /** What a makefile silently leaves out, or sets otherwise than the manifest was meant. */
-function makefileFaults(board: BoardName, { main }: Image, { makefile }: Configured): string[] {
+function makefileFaults(board: BoardName, image: Image, { makefile }: Configured): string[] {
   const faults: string[] = [];
   const creation = /^CREATION = -c (.*)$/m.exec(makefile)?.[1];
-  const wanted = creationWord(CREATIONS[board], main);
+  const wanted = creationWord(CREATIONS[board], image.main);
   if (creation !== wanted) faults.push(`creation ${creation}, where host-sim/xs/presets.ts has ${wanted}`);
-  const ours = (name: string): boolean => /^\$\(MODULES_DIR\)\/(firmware|chainmote)\//.test(name);
+  const ours = (name: string): boolean => /^\$\(MODULES_DIR\)\/(bench|chainmote|firmware|test)\//.test(name);
   const modules = listOf(makefile, "MODULES").filter(ours);
   const preloads = listOf(makefile, "PRELOADS");
   const mains = IMAGES.map((image) => `${image.main}.xsb`);
@@ -92,14 +102,18 @@ function makefileFaults(board: BoardName, { main }: Image, { makefile }: Configu
     const name = module.replace("$(MODULES_DIR)/", "");
     if (!mains.includes(name) && !preloads.includes(name)) faults.push(`${name} is not preloaded`);
   }
-  const sources = [NATIVE, "firmware/board/native"].flatMap((folder) =>
+  for (const source of sourcesOf(image))
+    if (!makefile.includes(`.o: ${source} `)) faults.push(`${source} is not compiled: another file of that name wins`);
+  return faults;
+}
+
+/** Every C file of ours in an image. */
+function sourcesOf({ native }: Image): readonly string[] {
+  return native.flatMap((folder) =>
     readdirSync(join(REPOSITORY, folder))
       .filter((name) => name.endsWith(".c"))
       .map((name) => join(REPOSITORY, folder, name)),
   );
-  for (const source of sources)
-    if (!makefile.includes(`.o: ${source} `)) faults.push(`${source} is not compiled: another file of that name wins`);
-  return faults;
 }
 
 function sizeOfSlots(linked: string): string {
@@ -129,11 +143,13 @@ async function sizeOfImage(sdk: Sdk, { folder }: Configured): Promise<string> {
 }
 
 /** Compiled by the makefile's own rule, include path and flags; only the compiler is Debian's instead of Espressif's. */
-async function compileNative(sdk: Sdk, built: Configured): Promise<BoardReport> {
+async function compileNative(sdk: Sdk, built: Configured, image: Image): Promise<BoardReport> {
   const idf = process.env.IDF_PATH ?? "";
   const withIdf = existsSync(join(idf, "components/nvs_flash/include/nvs.h"));
-  const names = readdirSync(join(REPOSITORY, NATIVE)).filter((name) => name.endsWith(".c") && !NEEDS_IDF.includes(name));
-  const objects = (list: readonly string[]): string[] => list.map((name) => join(built.folder, `${basename(name)}.o`));
+  const names = sourcesOf(image)
+    .map((path) => basename(path))
+    .filter((name) => !NEEDS_IDF.includes(name));
+  const objects = (list: readonly string[]): string[] => list.map((name) => join(built.folder, `${name}.o`));
   const compiler = `CC=${[COMPILER, ...TARGET].join(" ")}`;
   const said = await make(sdk, built, [IDF, compiler, ...objects(names)], { IDF_PATH: NO_IDF });
   const { text, data, bss } = await sizeOf(sdk, objects(names));

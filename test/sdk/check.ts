@@ -1,11 +1,11 @@
 // npm run check:sdk: the firmware under a real Moddable SDK, as far as that goes without hardware and without ESP-IDF.
 //
-// Promises: the native engine and keys, on the SDK's own XS as a Linux program, answer byte for byte what the reference
-// engine answers on Node; the real manifest compiles and links for every board without a warning, preloads all that it
-// means to, and gives a board the memory that host-sim/xs/presets.ts says. Without an SDK it says so, and that is no
-// failure. Never: writes outside build/.
+// Promises: the native engine and keys, and every consensus, on the SDK's own XS as a Linux program, answer byte for byte
+// what the reference engine answers on Node; the manifests of the firmware and of the bench firmware compile and link for
+// every board without a warning, preload all that they mean to, and give a board the memory that host-sim/xs/presets.ts
+// says. Without an SDK it says so, and that is no failure. Never: writes outside build/.
 //
-// Parameters: parts of the names of the steps to do (x-cli-lin, firmware/esp32c3, …); all where none is given.
+// Parameters: parts of the names of the steps to do (x-cli-lin, firmware/esp32c3, bench, …); all where none is given.
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,6 +17,7 @@ import { createBoard } from "../../host-sim/device.js";
 import { BOARD_TABLES, writeTables } from "../../host-sim/xs/k1-tables.js";
 import { BOARD_NAMES } from "../../host-sim/xs/presets.js";
 import { findToolchain } from "../../host-sim/xs/toolchain.js";
+import { writeBenchInputs } from "../bench/write-inputs.js";
 import { IMAGES, linkBoard } from "./boards.js";
 import { proofInput } from "./input.js";
 import { type ProofInput, prove, SLOT } from "./program/proof.js";
@@ -71,6 +72,7 @@ type Step = readonly [string, () => ReturnType<typeof checkProof>];
 async function check(sdk: Sdk): Promise<number> {
   console.log(`Moddable SDK ${sdk.version}`);
   await writeTables(BOARD_TABLES);
+  await writeBenchInputs();
   const toolchain = await findToolchain("rv32");
   const compiler = !("missing" in toolchain);
   if (!compiler) console.log(`skipped: sizes, and the native C for RISC-V (${toolchain.missing})`);

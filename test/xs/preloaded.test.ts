@@ -1,5 +1,5 @@
-// What the manifest preloads, preloaded: a module that has run before, whose constants lie in flash, judges a chain as it does
-// on Node. It is not a matter of course: to === of XS, a BigInt in flash is unequal to the same one on the heap.
+// What the manifest preloads, preloaded: a module that has run before, whose constants lie in flash, judges every chain as
+// it does on Node. It is not a matter of course: to === of XS, a BigInt in flash is unequal to the same one on the heap.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { gatherModules, packImage, REPOSITORY } from "../../host-sim/xs/image.js
 import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import { TARGETS, type Target } from "../../host-sim/xs/toolchain.js";
-import { proofInput } from "../sdk/input.js";
+import { HEADERS, proofInput } from "../sdk/input.js";
 import { follow } from "../sdk/program/proof.js";
 
 const input = proofInput("00".repeat(32));
@@ -28,7 +28,7 @@ async function followedOn(target: Target): Promise<readonly string[] | undefined
   const modules = await gatherModules(program);
   const names = modules.map((module) => module.name);
   assert.ok(
-    ["firmware/chain/clique", "firmware/chain/gas", "firmware/codec/rlp"].every(
+    ["firmware/chain/clique", "firmware/chain/bft", "firmware/chain/bitcoin", "firmware/chain/gas", "firmware/codec/rlp"].every(
       (name) => names.includes(name) && preload.includes(name),
     ),
   );
@@ -38,12 +38,26 @@ async function followedOn(target: Target): Promise<readonly string[] | undefined
   return report.lines;
 }
 
-const expected = follow(nobleEngine, input);
+const expected = input.chains.flatMap((chain) => follow(nobleEngine, chain));
 
-test("on Node, the forged header is refused and the others hold, London among them", () => {
-  assert.match(expected[0] as string, /^refused (seal|signer)-/);
-  assert.is(expected.filter((line) => line.startsWith("header ")).length, 8);
-});
+/** Why each consensus refuses its forged header, the first. */
+const REFUSED: readonly (readonly [string, RegExp])[] = [
+  ["clique", /^clique refused (seal|signer)-/],
+  ["ibft", /^ibft refused seal-/],
+  ["ibft2", /^ibft2 refused seal-/],
+  ["qbft", /^qbft refused seal-/],
+  ["bitcoin", /^bitcoin refused work-/],
+];
+
+for (const [i, [name, refused]] of REFUSED.entries())
+  test(`${name}: on Node, the forged header is refused and the others hold`, () => {
+    const [first, ...others] = expected.slice(i * (1 + HEADERS), (i + 1) * (1 + HEADERS));
+    assert.match(first as string, refused);
+    assert.equal(
+      others.map((line) => line.split(" ").slice(0, 2).join(" ")),
+      Array.from({ length: HEADERS }, (_, at) => `${name} ${at + 1}`),
+    );
+  });
 
 for (const target of TARGETS) {
   const followed = await followedOn(target);

@@ -52,7 +52,8 @@ function probeAll(): readonly Finding[] {
   const engine32 = "the real engine with a board's memory (--engine xs)";
   const chip = "the engine as an ESP32-C3 runs it (--engine rv32)";
   const interop = "tests against another broker";
-  const sdk = "the firmware under the Moddable SDK, without a board (npm run check:sdk)";
+  const sdk =
+    "the firmware under the Moddable SDK, without a board (npm run check:sdk), with gcc, RISC-V gcc and picolibc as above";
   const board = "a real board, besides the SDK (docs/boards.md)";
   return [
     { ...named("Node.js", run, true, `node ${NODE_MIN} or newer, https://nodejs.org`), ...node() },
@@ -75,12 +76,21 @@ function probeAll(): readonly Finding[] {
         "Moddable SDK",
         sdk,
         false,
-        "https://github.com/Moddable-OpenSource/moddable, its tools built, and MODDABLE set to it",
+        "https://github.com/Moddable-OpenSource/moddable, its tools built, and MODDABLE set to it (docs/boards.md)",
       ),
-      ...folder("MODDABLE", "build/bin/lin/release/mcconfig"),
+      ...folder("MODDABLE", ...["mcconfig", "xsc", "xsid", "xsl"].map((tool) => `build/bin/lin/release/${tool}`)),
     },
     { ...named("make", sdk, false, "apt install make"), ...program("make", ["--version"]) },
     { ...named("GIO", sdk, false, "apt install pkg-config libglib2.0-dev"), ...gio() },
+    {
+      ...named(
+        "ESP-IDF headers",
+        sdk,
+        false,
+        "https://github.com/espressif/esp-idf, its folder components is enough, and IDF_PATH set to it",
+      ),
+      ...folder("IDF_PATH", "components/nvs_flash/include/nvs.h"),
+    },
     {
       ...named("ESP-IDF", board, false, "https://docs.espressif.com/projects/esp-idf, and IDF_PATH set to it"),
       ...folder("IDF_PATH", "tools/idf.py"),
@@ -139,7 +149,8 @@ function gio(): Probe {
   return { found: error === undefined && status === 0, detail: plainText((stdout ?? "").trim(), 70) };
 }
 
-function folder(variable: string, inside: string): Probe {
+/** Whether a variable names a folder with all of `inside`. */
+function folder(variable: string, ...inside: readonly string[]): Probe {
   const path = process.env[variable] ?? "";
-  return { found: path !== "" && existsSync(join(path, inside)), detail: plainText(path, 70) };
+  return { found: path !== "" && inside.every((name) => existsSync(join(path, name))), detail: plainText(path, 70) };
 }

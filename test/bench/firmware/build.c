@@ -5,7 +5,6 @@
  */
 
 #include "xsmc.h"
-#include "xsHost.h"
 
 #if defined(__OPTIMIZE_SIZE__)
 	#define OPTIMISATION "-Os"

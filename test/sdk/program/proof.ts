@@ -1,11 +1,10 @@
-// What check.ts has two engines do: one key, one signature, one record, and headers of a Clique chain one after the other.
+// What check.ts has two engines do: one key, one signature, one record, and headers of every consensus one after the other.
 //
 // Promises: every line of the answer is bytes in hexadecimal or the code of a refusal, and depends on nothing but the input
 // and the key; so two engines that do the same give the same text.
 
 import { fromHex, toHex } from "../../../firmware/bytes.js";
-import { openClique } from "../../../firmware/chain/clique-checkpoint.js";
-import { ADDRESS_BYTES, RECENT_BYTES } from "../../../firmware/chain/clique-state.js";
+import { openChain } from "../../../firmware/chain/checkpoint.js";
 import { CborWriter } from "../../../firmware/codec/cbor.js";
 import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
 import { addressOf } from "../../../firmware/crypto/identity.js";
@@ -17,13 +16,17 @@ import { Rejection } from "../../../firmware/rejection.js";
 
 export const SLOT = "mote";
 
-export interface ProofInput {
-  /** 32 bytes, in hexadecimal. */
-  readonly digest: string;
-  /** As `openClique` reads it. */
+export interface ProofChain {
+  /** As `openChain` reads it. */
   readonly checkpoint: unknown;
   /** Raw headers in hexadecimal, each offered to the state after the last one that held. */
   readonly headers: readonly string[];
+}
+
+export interface ProofInput {
+  /** 32 bytes, in hexadecimal. */
+  readonly digest: string;
+  readonly chains: readonly ProofChain[];
 }
 
 function bytes(hex: string): Uint8Array {
@@ -32,7 +35,7 @@ function bytes(hex: string): Uint8Array {
   return decoded;
 }
 
-/** The lines; throws where the key or the checkpoint is not there. */
+/** The lines; throws where the key is not there, or a checkpoint is none. */
 export function prove(engine: CryptoEngine, keys: Keys, input: ProofInput): readonly string[] {
   const key = keys.open(SLOT);
   if (key === undefined) throw new Error("no key");
@@ -46,7 +49,7 @@ export function prove(engine: CryptoEngine, keys: Keys, input: ProofInput): read
     `address ${toHex(address)}`,
     `signature ${toHex(sign(bytes(input.digest)))}`,
     `record ${toHex(record)}`,
-    ...follow(engine, input),
+    ...input.chains.flatMap((chain) => follow(engine, chain)),
   ];
 }
 
@@ -66,18 +69,16 @@ function somePayload(): Uint8Array {
   return encodeRecord(fields, new CborWriter(RECORD_PAYLOAD_BYTES_MAX)).slice();
 }
 
-/** For each header its hash, its signer and all that is believed after it, or why it is refused. */
-export function follow(engine: CryptoEngine, { checkpoint, headers }: Pick<ProofInput, "checkpoint" | "headers">): string[] {
-  const consensus = openClique(engine, checkpoint);
+/** For each header its hash and all that is believed after it, or why it is refused; the consensus' name before it. */
+export function follow(engine: CryptoEngine, { checkpoint, headers }: ProofChain): string[] {
+  const consensus = openChain(engine, checkpoint);
   if (consensus instanceof Rejection) throw new Error(consensus.detail);
   let trusted = consensus.checkpoint;
   return headers.map((hex) => {
     const header = consensus.decode(bytes(hex));
     const next = header instanceof Rejection ? header : consensus.verify(trusted, header);
-    if (next instanceof Rejection) return `refused ${next.code}`;
+    if (next instanceof Rejection) return `${consensus.name} refused ${next.code}`;
     trusted = next;
-    const at = next.recents.length - RECENT_BYTES;
-    const signer = next.recents.subarray(at, at + ADDRESS_BYTES);
-    return `header ${next.number} ${toHex(next.hash)} signer ${toHex(signer)} trusted ${toHex(consensus.serialize(next))}`;
+    return `${consensus.name} ${next.number} ${toHex(next.hash)} trusted ${toHex(consensus.serialize(next))}`;
   });
 }

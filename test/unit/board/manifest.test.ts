@@ -2,7 +2,7 @@
 // it names is missing from the tree, and nothing is preloaded that cannot be.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, normalize, relative } from "node:path";
+import { basename, dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -38,6 +38,11 @@ const manifest = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) a
 const NATIVE = "firmware/crypto/native";
 const native = JSON.parse(readFileSync(join(root, NATIVE, "manifest.json"), "utf8")) as Manifest;
 const preloads = manifest.preload;
+/** The bench firmware's, which includes the first. */
+const BENCH = "test/bench/firmware";
+const bench = JSON.parse(readFileSync(join(root, BENCH, "manifest.json"), "utf8")) as Manifest;
+/** What `npm run bench:firmware` writes, a module of literals. */
+const BENCH_INPUTS = "build/bench/inputs.ts";
 /** Modules that the SDK's own manifests bring, by specifier: the mirrors' table, without ours. */
 const table = JSON.parse(readFileSync(join(root, "host-sim/modules/table.json"), "utf8")) as Record<string, unknown>;
 /** What the manifest's `include` brings; what `modules` adds must not be counted on. */
@@ -56,10 +61,11 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
       const path = normalize(join(folder, source));
       if (target === "~" || source.endsWith("/") || path === relative(root, join(BOARD_TABLES, TABLES_FILE.slice(0, -2))))
         continue;
-      if (!target.endsWith("*")) {
+      if (path === BENCH_INPUTS.replace(/\.ts$/, "")) continue;
+      if (!target.endsWith("*") || !source.endsWith("*")) {
         const found = [path, `${path}.ts`, `${path}.js`].find((name) => /\.[jt]s$/.test(name) && existsSync(join(root, name)));
         assert.ok(found !== undefined, `${target}: no file ${path}`);
-        files.set(target, found as string);
+        files.set(target.replace(/\*$/, basename(path)), found as string);
         continue;
       }
       for (const name of readdirSync(join(root, dirname(path))))
@@ -68,11 +74,12 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
   return files;
 }
 
+const benchFiles = expand(bench.modules, BENCH);
 const files = new Map([...expand(manifest.modules), ...expand(native.modules, NATIVE)]);
 
 /** Specifiers that a source imports at run time, as XS resolves them from the module `name`. */
 function imports(name: string): string[] {
-  const path = files.get(name) as string;
+  const path = (files.get(name) ?? benchFiles.get(name)) as string;
   if (path.startsWith("$(")) return [];
   const code = readFileSync(join(root, path), "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
   const found = code.matchAll(/^(?:import|export)\s+(?!type\b)[^"';]*?from\s*["']([^"']+)["']|^import\s*["']([^"']+)["']/gm);
@@ -86,7 +93,7 @@ function imports(name: string): string[] {
 function closure(name: string, into = new Set<string>()): Set<string> {
   if (into.has(name)) return into;
   into.add(name);
-  if (files.has(name)) for (const specifier of imports(name)) closure(specifier, into);
+  if (files.has(name) || benchFiles.has(name)) for (const specifier of imports(name)) closure(specifier, into);
   return into;
 }
 
@@ -117,6 +124,18 @@ test("all but the main module is preloaded, and by its own name: mcconfig takes 
   );
   const expected = [...files.keys()].filter((name) => name !== manifest.creation.main);
   assert.equal([...preloads].sort(), expected.sort());
+});
+
+test("the bench firmware brings all that its main module imports, and preloads all of its own but that", () => {
+  assert.is(bench.modules["bench/inputs"], relative(BENCH, BENCH_INPUTS).replace(/\.ts$/, ""));
+  const needed = closure(bench.creation.main);
+  assert.ok(needed.has("test/bench/cases"), "the cases are found");
+  assert.equal(
+    [...needed].filter((name) => ![...files.keys(), ...benchFiles.keys(), ...SDK, "bench/inputs"].includes(name)),
+    [],
+  );
+  const expected = ["bench/inputs", ...benchFiles.keys()].filter((name) => name !== bench.creation.main);
+  assert.equal([...bench.preload].sort(), expected.sort());
 });
 
 test("what is preloaded can be: no noble-hashes, no typed array and no regular expression at module level", () => {
