@@ -42,7 +42,7 @@ function clique(): ProofChain {
   return proofChain(checkpoint, [...forged, ...chain.grow(chain.genesis, HEADERS)]);
 }
 
-/** One of the forged header's seals is turned in one bit, so that they are too few. */
+/** One of the forged header's seals is turned in one bit, and so is some stranger's. */
 function bft(kind: BftKind): ProofChain {
   const chain = new BftChain({ kind, validators: accounts(VALIDATORS, "sdk"), tail: [0n] });
   const forged = chain.grow(chain.genesis, 1, () => ({
