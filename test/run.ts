@@ -1,4 +1,5 @@
-// Runs every test file below test/ in a process of its own, two at a time, and closes with `N passed, N failed`.
+// Runs every test file below test/ in a process of its own and closes with `N passed, N failed`. As many at a time as there
+// are processors, and besides them a few of those that mostly wait for what they have started.
 //
 // Promises: a file that crashes, hangs or runs no test counts as a failure; output is shown only of what failed (all
 // of it with --verbose); with NO_SKIP=1 a skipped test is a failure. Arguments: parts of file names to select by.
@@ -18,6 +19,12 @@ interface FileResult {
 }
 
 const FILE_TIMEOUT_MS = 240_000;
+/** Whole systems, brokers and nodes: they wait more than they compute. */
+const WAITING = /^(sim|interop)\/(?!journal-power)/;
+const WAITING_AT_ONCE = 3;
+/** These take minutes: begun last, they would be waited for alone. */
+const LONGEST = /outage|kill\.test|journal-power/;
+const COMPUTING_AT_ONCE = Math.max(1, Math.min(2, availableParallelism()));
 const root = fileURLToPath(new URL("..", import.meta.url));
 const words = process.argv.slice(2);
 const verbose = words.includes("--verbose");
@@ -27,7 +34,7 @@ function testFiles(): string[] {
   return readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".test.ts"))
     .filter((name) => chosen.length === 0 || chosen.some((part) => name.includes(part)))
-    .sort()
+    .sort((a, b) => Number(LONGEST.test(b)) - Number(LONGEST.test(a)) || (a < b ? -1 : 1))
     .map((name) => join(root, "test", name));
 }
 
@@ -67,10 +74,12 @@ function runFile(file: string): Promise<FileResult> {
 
 const files = testFiles();
 const sum = { passed: 0, failed: 0, skipped: 0 };
-const queue = [...files];
+const waits = (file: string): boolean => WAITING.test(relative(join(root, "test"), file));
+const waiting = files.filter(waits);
+const computing = files.filter((file) => !waits(file));
 const failures: string[] = [];
 
-async function worker(): Promise<void> {
+async function worker(queue: string[]): Promise<void> {
   for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
     const name = relative(root, file);
     const result = await runFile(file);
@@ -90,7 +99,10 @@ async function worker(): Promise<void> {
 }
 
 const started = Date.now();
-await Promise.all(Array.from({ length: Math.max(1, Math.min(2, availableParallelism())) }, worker));
+await Promise.all([
+  ...Array.from({ length: WAITING_AT_ONCE }, () => worker(waiting)),
+  ...Array.from({ length: COMPUTING_AT_ONCE }, () => worker(computing)),
+]);
 if (failures.length > 0) console.log(`\nfailed: ${failures.join(", ")}`);
 if (files.length === 0) console.log(`no test file matches ${chosen.join(" ")}`);
 console.log(`\n${files.length} files, ${((Date.now() - started) / 1000).toFixed(0)} s`);

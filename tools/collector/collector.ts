@@ -14,6 +14,7 @@ import { Rejection } from "../../firmware/rejection.js";
 import type { KeyFile } from "../crypto/key-file.js";
 import { BrokerLink } from "../mqtt/link.js";
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
+import { hashText } from "../rpc/chain.js";
 import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
 import { headStateAt } from "./heads.js";
 import { addressOfTopic, checkRecord, type Fleet } from "./intake.js";
@@ -267,7 +268,7 @@ export class Collector {
           this.#emit({
             event: "head-unknown",
             number: head.number,
-            hash: `0x${toHex(head.hash)}`,
+            hash: hashText(head.chain, head.hash),
             detail: headFault(head.chain, chain),
           });
       }

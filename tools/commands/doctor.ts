@@ -52,8 +52,8 @@ function probeAll(): readonly Finding[] {
   const engine32 = "the real engine with a board's memory (--engine xs)";
   const chip = "the engine as an ESP32-C3 runs it (--engine rv32)";
   const interop = "tests against another broker";
-  const sdk =
-    "the firmware under the Moddable SDK, without a board (npm run check:sdk), with gcc, RISC-V gcc and picolibc as above";
+  const vectors = "one compressed set of vectors (npm run conformance -- bitcoin)";
+  const sdk = "the firmware under the Moddable SDK, without a board (npm run check:sdk), besides gcc and RISC-V gcc";
   const board = "a real board, besides the SDK (docs/boards.md)";
   return [
     { ...named("Node.js", run, true, `node ${NODE_MIN} or newer, https://nodejs.org`), ...node() },
@@ -70,6 +70,7 @@ function probeAll(): readonly Finding[] {
       ...compiles("riscv64-unknown-elf-gcc", ["--specs=picolibc.specs", "-march=rv32imc", "-mabi=ilp32"]),
     },
     { ...named("QEMU", chip, false, "apt install qemu-system-misc"), ...program("qemu-system-riscv32", ["--version"]) },
+    { ...named("bzip2", vectors, false, "apt install bzip2"), ...program("bzip2", ["--help"]) },
     { ...named("mosquitto", interop, false, "apt install mosquitto"), ...program("mosquitto", ["-h"], ["/usr/sbin/mosquitto"]) },
     {
       ...named(

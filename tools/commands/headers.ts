@@ -1,18 +1,16 @@
 // chainmote headers: verifies a chain's headers as a mote does, and exports the checkpoint that a mote starts from.
 
 import { renameSync, writeFileSync } from "node:fs";
-import { toHex } from "../../firmware/bytes.js";
 import { openChain } from "../../firmware/chain/checkpoint.js";
 import type { Consensus } from "../../firmware/chain/consensus.js";
 import { Rejection } from "../../firmware/rejection.js";
-import { shownHash } from "../bitcoin/raw-header.js";
 import { engine } from "../crypto/engine.js";
 import { readJson } from "../headers/json-file.js";
 import { headersOfFile, headersOfNode } from "../headers/stream.js";
 import { HEADER_CHAINS, type HeaderChain } from "../headers/table.js";
 import { type Verified, verifyHeaders } from "../headers/verify.js";
 import { checkUrl, readWords, type Words } from "../options.js";
-import { headersOf, isBitcoin } from "../rpc/chain.js";
+import { hashText, headersOf, isBitcoin } from "../rpc/chain.js";
 import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
 import { CommandError, count, type Output, plainText, plural, UsageError } from "../terminal.js";
 
@@ -94,7 +92,7 @@ async function verify(options: Words, from: string | undefined, output: Output):
 function tell(consensus: Consensus, result: Verified, seconds: number, json: boolean, output: Output): number {
   const { trusted, count: verified, passed, refused } = result;
   const perSecond = Math.round(verified / Math.max(seconds, 0.001));
-  const hash = shown(consensus, trusted.hash);
+  const hash = hashText(consensus.chain, trusted.hash);
   if (json) {
     const { number, settled } = trusted;
     const head = { number, hash, settled, totalDifficulty: `0x${trusted.totalDifficulty.toString(16)}` };
@@ -138,11 +136,6 @@ function chainNamed(name: string | undefined): HeaderChain {
   const chain = Object.hasOwn(HEADER_CHAINS, name) ? HEADER_CHAINS[name] : undefined;
   if (chain === undefined) throw new UsageError(`--chain takes ${CHAINS}, not "${plainText(name, 40)}"`);
   return chain;
-}
-
-/** Hashes as people of the chain know them. */
-function shown(consensus: Consensus, hash: Uint8Array): string {
-  return isBitcoin(consensus.chain) ? shownHash(hash) : `0x${toHex(hash)}`;
 }
 
 /** One line on stderr that goes with the work. */

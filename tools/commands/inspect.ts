@@ -9,6 +9,7 @@ import { resolveSenml } from "../../firmware/record/senml.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";
 import { readWords } from "../options.js";
+import { hashText } from "../rpc/chain.js";
 import { type Output, plainText } from "../terminal.js";
 import { readInput } from "../verify/input.js";
 import { Judge, type Verdict } from "../verify/judge.js";
@@ -124,7 +125,10 @@ function recordOf(mote: string, digest: string, fields: RecordFields): Descripti
     ["stream, seq", `${fields.stream}, ${fields.seq}`],
     ["boot", `${fields.boot}`],
     ["time", fields.timeQuality === 0 ? "none" : `${dateText(fields.time)} (${quality})`],
-    ["head", head === undefined ? "none" : `block ${head.number} of ${plainText(head.chain)}, 0x${toHex(head.hash)}`],
+    [
+      "head",
+      head === undefined ? "none" : `block ${head.number} of ${plainText(head.chain)}, ${hashText(head.chain, head.hash)}`,
+    ],
     ["digest", digest],
     ["prev", /[1-9a-f]/.test(toHex(fields.prev)) ? toHex(fields.prev) : "none (the first of its stream)"],
     ...(gap === undefined ? [] : [["gap", `${gap} sample${gap === 1 ? "" : "s"} lost before it`] as const]),
@@ -144,7 +148,7 @@ function recordOf(mote: string, digest: string, fields: RecordFields): Descripti
     boot: fields.boot,
     time: fields.time,
     timeQuality: fields.timeQuality,
-    ...(head === undefined ? {} : { head: { chain: head.chain, number: head.number, hash: `0x${toHex(head.hash)}` } }),
+    ...(head === undefined ? {} : { head: { chain: head.chain, number: head.number, hash: hashText(head.chain, head.hash) } }),
     ...(gap === undefined ? {} : { gap }),
     values,
   };

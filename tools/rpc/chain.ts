@@ -3,8 +3,9 @@
 // Promises: a node that knows eth_chainId is taken for Ethereum's, one that knows getblockhash for Bitcoin's. Never: guesses a
 // chain where the node cannot be reached.
 
+import { toHex } from "../../firmware/bytes.js";
 import { Rejection } from "../../firmware/rejection.js";
-import { BitcoinHeaderSource } from "../bitcoin/raw-header.js";
+import { BitcoinHeaderSource, shownHash } from "../bitcoin/raw-header.js";
 import { HeaderSource, type RawHeader } from "../ethereum/raw-header.js";
 import { type JsonRpc, RpcError } from "./json-rpc.js";
 
@@ -14,6 +15,11 @@ export interface RawHeaders {
 
 export function isBitcoin(chain: string): boolean {
   return chain.startsWith("bip122:");
+}
+
+/** A block's hash as people of its chain write it: reversed and bare on Bitcoin, with 0x elsewhere. */
+export function hashText(chain: string, hash: Uint8Array): string {
+  return isBitcoin(chain) ? shownHash(hash) : `0x${toHex(hash)}`;
 }
 
 /** The headers of a node that follows `chain` (CAIP-2). */

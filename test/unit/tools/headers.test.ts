@@ -226,9 +226,10 @@ test("mistakes are one clear line", async () => {
     [1, /no JSON/, "verify", "--checkpoint", file("no.json", "{"), "x"],
     [1, /chain: expected/, "verify", "--checkpoint", file("bad.json", '{"consensus":"bitcoin"}'), "x"],
     [1, /there is no such file/, "verify", "--checkpoint", checkpointFile, join(folder, "none")],
-    [2, /--chain bitcoin\|clique is missing/, "checkpoint", "--rpc", "http://127.0.0.1:9"],
+    [2, /--chain bitcoin\|clique\|ibft\|ibft2\|qbft is missing/, "checkpoint", "--rpc", "http://127.0.0.1:9"],
     [2, /--chain takes/, "checkpoint", "--chain", "toString", "--rpc", "http://127.0.0.1:9"],
     [2, /--rpc URL is missing/, "checkpoint", "--chain", "bitcoin"],
+    [2, /--genesis FILE .* and --trusting-period S are missing/, "checkpoint", "--chain", "qbft", "--rpc", "http://127.0.0.1:9"],
     [2, /--period S and --epoch N are missing/, "checkpoint", "--chain", "clique", "--rpc", "http://127.0.0.1:9"],
   ];
   for (const [code, said, ...words] of cases) {
