@@ -13,7 +13,7 @@ import { VALIDATORS_MAX } from "./bft-extra.js";
 import type { BftDialect } from "./bft-header.js";
 import type { BftRules, BftTransition } from "./bft-rules.js";
 import { BftTrusted } from "./bft-state.js";
-import { VOTE_BYTES, VOTE_FOR, VOTES_MAX } from "./bft-votes.js";
+import { VOTE_FOR, VOTES_MAX } from "./bft-votes.js";
 import {
   bytes,
   chainOf,
@@ -27,7 +27,7 @@ import {
   type Quantity,
   uint,
 } from "./checkpoint-fields.js";
-import { ADDRESS_BYTES, findAddress, HASH_BYTES, isAscending } from "./clique-state.js";
+import { ADDRESS_BYTES, findAddress, HASH_BYTES, isAscending, VOTE_BYTES } from "./clique-state.js";
 import { decodeHeader } from "./header.js";
 import { ibft1 } from "./ibft1.js";
 import { ibft2 } from "./ibft2.js";

@@ -7,8 +7,8 @@ import { readUint, writeUint } from "../bytes.js";
 import { scalarBytes, scalarOf } from "../codec/rlp.js";
 import { assert, Rejection } from "../rejection.js";
 import { VALIDATORS_MAX } from "./bft-extra.js";
-import { type ValidatorSet, VOTE_BYTES, VOTE_FOR, VOTES_MAX } from "./bft-votes.js";
-import { ADDRESS_BYTES, HASH_BYTES, isAscending, putUint64 } from "./clique-state.js";
+import { type ValidatorSet, VOTE_FOR, VOTES_MAX } from "./bft-votes.js";
+import { ADDRESS_BYTES, HASH_BYTES, isAscending, putUint64, VOTE_BYTES } from "./clique-state.js";
 import type { Trusted } from "./consensus.js";
 import type { Gas } from "./gas.js";
 

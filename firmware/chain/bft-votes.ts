@@ -9,13 +9,12 @@
 
 import { Rejection } from "../rejection.js";
 import { VALIDATORS_MAX } from "./bft-extra.js";
-import { ADDRESS_BYTES, compareAt, findAddress } from "./clique-state.js";
+import { ADDRESS_BYTES, compareAt, findAddress, VOTE_BYTES } from "./clique-state.js";
+import { withoutVotes, withVote } from "./vote-table.js";
 
 /** The most pending votes that are kept. */
 export const VOTES_MAX = 48;
-/** The validator's index with the direction in its highest bit, and the account voted on. */
-export const VOTE_BYTES = 1 + ADDRESS_BYTES;
-/** In the first byte of a vote: it is for the account. */
+/** In the first byte of a vote, besides the validator's index: it is for the account. */
 export const VOTE_FOR = 0x80;
 
 /** Who validates the next block, and the votes that are under way. */
@@ -44,7 +43,7 @@ export function castVote(
   const isValidator = place >= 0;
   const own = (at: number): boolean =>
     ((set.votes[at] as number) & ~VOTE_FOR) === voter && compareAt(set.votes, at + 1, account) === 0;
-  let votes = without(set.votes, own);
+  let votes = withoutVotes(set.votes, own);
   if (keepsIdle || authorize !== isValidator) votes = withVote(votes, voter | (authorize ? VOTE_FOR : 0), account);
   const majority = ((validators.length / ADDRESS_BYTES) >> 1) + 1;
   if (tallyOf(votes, account, !isValidator) >= majority)
@@ -71,7 +70,7 @@ function remove(validators: Uint8Array, votes: Uint8Array, place: number): Valid
   shorter.set(validators.subarray(0, place * ADDRESS_BYTES));
   shorter.set(validators.subarray((place + 1) * ADDRESS_BYTES), place * ADDRESS_BYTES);
   const about = withoutAccount(votes, account);
-  const rest = without(about, (at) => ((about[at] as number) & ~VOTE_FOR) === place);
+  const rest = withoutVotes(about, (at) => ((about[at] as number) & ~VOTE_FOR) === place);
   return { validators: shorter, votes: renumbered(rest, (index) => (index > place ? index - 1 : index)) };
 }
 
@@ -82,31 +81,8 @@ function tallyOf(votes: Uint8Array, account: Uint8Array, authorize: boolean): nu
   return tally;
 }
 
-function withVote(votes: Uint8Array, lead: number, account: Uint8Array): Uint8Array {
-  const longer = new Uint8Array(votes.length + VOTE_BYTES);
-  longer.set(votes);
-  longer[votes.length] = lead;
-  longer.set(account, votes.length + 1);
-  return longer;
-}
-
 function withoutAccount(votes: Uint8Array, account: Uint8Array): Uint8Array {
-  return without(votes, (at) => compareAt(votes, at + 1, account) === 0);
-}
-
-/** `votes` without those at whose offset `drop` holds; the same object where there is none. */
-function without(votes: Uint8Array, drop: (at: number) => boolean): Uint8Array {
-  let kept = votes;
-  let end = 0;
-  for (let at = 0; at < votes.length; at += VOTE_BYTES) {
-    if (drop(at)) {
-      if (kept === votes) kept = votes.slice();
-      continue;
-    }
-    if (kept !== votes) kept.set(votes.subarray(at, at + VOTE_BYTES), end);
-    end += VOTE_BYTES;
-  }
-  return kept === votes ? votes : kept.slice(0, end);
+  return withoutVotes(votes, (at) => compareAt(votes, at + 1, account) === 0);
 }
 
 function renumbered(votes: Uint8Array, rename: (index: number) => number): Uint8Array {

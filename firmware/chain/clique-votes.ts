@@ -10,6 +10,7 @@
 
 import { Rejection } from "../rejection.js";
 import { ADDRESS_BYTES, compareAt, findAddress, SIGNERS_MAX, type SignerSet, VOTE_BYTES, VOTES_MAX } from "./clique-state.js";
+import { withoutVotes, withVote } from "./vote-table.js";
 
 /** `set` as an epoch block leaves it: no votes. */
 export function clearVotes(set: SignerSet): SignerSet {
@@ -103,29 +104,6 @@ function forgetOne(set: SignerSet, votes: Uint8Array, count: number): SignerSet 
 function isZero(account: Uint8Array): boolean {
   for (let i = 0; i < ADDRESS_BYTES; i += 1) if (account[i] !== 0) return false;
   return true;
-}
-
-function withVote(votes: Uint8Array, voter: number, account: Uint8Array): Uint8Array {
-  const longer = new Uint8Array(votes.length + VOTE_BYTES);
-  longer.set(votes);
-  longer[votes.length] = voter;
-  longer.set(account, votes.length + 1);
-  return longer;
-}
-
-/** `votes` without those at whose offset `drop` holds; the same object where there is none. */
-function withoutVotes(votes: Uint8Array, drop: (at: number) => boolean): Uint8Array {
-  let kept = votes;
-  let end = 0;
-  for (let at = 0; at < votes.length; at += VOTE_BYTES) {
-    if (drop(at)) {
-      if (kept === votes) kept = votes.slice();
-      continue;
-    }
-    if (kept !== votes) kept.set(votes.subarray(at, at + VOTE_BYTES), end);
-    end += VOTE_BYTES;
-  }
-  return kept === votes ? votes : kept.slice(0, end);
 }
 
 function renumbered(votes: Uint8Array, rename: (index: number) => number): Uint8Array {

@@ -15,7 +15,8 @@ import {
   textsOf,
 } from "../../firmware/chain/bft-checkpoint.js";
 import type { BftTrusted } from "../../firmware/chain/bft-state.js";
-import { VOTE_BYTES, VOTE_FOR } from "../../firmware/chain/bft-votes.js";
+import { VOTE_FOR } from "../../firmware/chain/bft-votes.js";
+import { VOTE_BYTES } from "../../firmware/chain/clique-state.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { HeaderSource } from "../ethereum/raw-header.js";
