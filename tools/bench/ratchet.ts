@@ -7,7 +7,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { CommandError, type Output } from "../terminal.js";
-import { type BenchReport, type BenchResult, grouped, readReport } from "./report.js";
+import { type BenchReport, type BenchResult, grouped, RUNTIME_CHAINS, readReport, runtimeName } from "./report.js";
 
 export const ratchetFile = "test/bench/ratchet.json";
 const PATH = fileURLToPath(new URL(`../../${ratchetFile}`, import.meta.url));
@@ -25,7 +25,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<"instructions" | "co
   "header-ibft2": { instructions: 12_000_000 },
   "header-qbft": { instructions: 12_000_000 },
   "header-bitcoin": { instructions: 80_000 },
-  runtime: { collections: 16, heapPeakBytes: 57_344 },
+  ...Object.fromEntries(RUNTIME_CHAINS.map((chain) => [runtimeName(chain), { collections: 16, heapPeakBytes: 57_344 }])),
 };
 
 /** What is wrong with a report, in words, against the limits and, where one is given, an earlier report. */
