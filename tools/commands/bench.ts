@@ -9,12 +9,13 @@ export const usage = `chainmote bench [--target node] [--crypto noble|fast] [--j
 chainmote bench --target xs|rv32 [--chains NAME,…] [--records N] [--json] [--ratchet]
 chainmote bench --port /dev/tty… [--baud N] [--json]
 
-Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the whole runtime's memory.
+Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the memory of
+the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
   --target   node: tinybench on this Node (default), with our CBOR beside cbor-x and cborg
              xs: the XS engine in an ESP32-C3's memory, as a 32-bit process: times, collections, heap peaks
              rv32: the same on an emulated RISC-V core: exact instruction counts
   --crypto   with node: noble (default) or fast, the engine of the tools
-  --records  with xs and rv32: how many records and headers the long run (runtime) has; 10000 where absent
+  --records  with xs and rv32: how many records and headers each long run has; 10000 where absent
   --chains   with xs and rv32: which chains there is a long run for, of ${RUNTIME_CHAINS.join(", ")};
              all where absent
   --port     reads the report of a board that runs the bench firmware (test/bench/firmware) from its serial port
