@@ -237,8 +237,8 @@ export class Mote {
     }
     this.#readiness.headerSeen();
     const { log } = this.#options.device;
-    if (outcome.kind === "reorg") log.write("reorg", { number: outcome.head.number, depth: outcome.depth });
-    if (outcome.kind === "jumped") log.write("jump", { number: outcome.head.number, blocks: outcome.blocks });
+    if (outcome.kind === "reorg") log.write("reorg", { number: outcome.number, depth: outcome.depth });
+    if (outcome.kind === "jumped") log.write("jump", { number: outcome.number, blocks: outcome.blocks });
     if (movesHead(outcome)) this.#verifiedHeaders += 1;
   }
 

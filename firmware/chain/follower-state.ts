@@ -5,7 +5,7 @@
 // Promises: takes back only what was written whole, in this version, under the same configuration. Codes: state-corrupted,
 // state-version, state-foreign.
 
-import { concat, crc32, equal, readUint, writeUint } from "../bytes.js";
+import { crc32, equal, readUint, writeUint } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { assert, Rejection } from "../rejection.js";
 import { type Consensus, STEP_BYTES_MAX, type Trusted } from "./consensus.js";
@@ -28,23 +28,29 @@ export function configurationDigest(engine: CryptoEngine, consensus: Consensus):
   return engine.sha256(consensus.rules, consensus.serialize(consensus.checkpoint));
 }
 
+/** In one buffer: it may be written while a relay's longest answer is still being looked at. */
 export function encodeState(consensus: Consensus, digest: Uint8Array, state: FollowerState): Uint8Array {
-  const head = new Uint8Array(FIXED_BYTES);
+  const { steps } = state;
   const base = consensus.serialize(state.base);
   assert(base.length <= BASE_BYTES_MAX, "a state within its bound");
-  head[0] = VERSION;
-  head.set(digest, 1);
-  writeUint(head, state.timeFloorS, 1 + DIGEST_BYTES, 6);
-  writeUint(head, base.length, 7 + DIGEST_BYTES, 2);
-  const parts: Uint8Array[] = [head, base, Uint8Array.of(state.steps.length)];
-  for (const step of state.steps) {
+  let length = FIXED_BYTES + base.length + 1 + CRC_BYTES;
+  for (const step of steps) length += 1 + step.length;
+  const whole = new Uint8Array(length);
+  whole[0] = VERSION;
+  whole.set(digest, 1);
+  writeUint(whole, state.timeFloorS, 1 + DIGEST_BYTES, 6);
+  writeUint(whole, base.length, 7 + DIGEST_BYTES, 2);
+  whole.set(base, FIXED_BYTES);
+  let at = FIXED_BYTES + base.length;
+  whole[at] = steps.length;
+  at += 1;
+  for (const step of steps) {
     assert(step.length <= STEP_BYTES_MAX, "a step within its bound");
-    parts.push(Uint8Array.of(step.length), step);
+    whole[at] = step.length;
+    whole.set(step, at + 1);
+    at += 1 + step.length;
   }
-  const body = concat(...parts);
-  const whole = new Uint8Array(body.length + CRC_BYTES);
-  whole.set(body);
-  writeUint(whole, crc32(body), body.length, CRC_BYTES);
+  writeUint(whole, crc32(whole.subarray(0, at)), at, CRC_BYTES);
   return whole;
 }
 

@@ -18,7 +18,7 @@ import { MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Trusted } from "./consensus.js";
 import { configurationDigest, decodeState, encodeState, replayAll } from "./follower-state.js";
 import { type Fork, ForkEvidence } from "./fork-evidence.js";
-import { frozen, type Outcome, stale, tooLong } from "./outcome.js";
+import { ADVANCED, frozen, KNOWN, type Outcome, stale, tooLong, WANTING } from "./outcome.js";
 import { costOf, decodeAll, Skipping } from "./skipping.js";
 import { type Place, REORG_DEPTH_MAX, Window } from "./window.js";
 
@@ -151,7 +151,7 @@ export class Follower {
     if (ask === undefined || ask.from !== from) return [new Rejection("answer-unasked", `nobody asked from ${from}`)];
     if (this.fork !== undefined) {
       const state = this.#window.stateAt(Math.max(0, from - 1 - this.#window.base.number));
-      return [this.#evidence.complete(raws, state, nowS) ?? { kind: "known" }];
+      return [this.#evidence.complete(raws, state, nowS) ?? KNOWN];
     }
     if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
     const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
@@ -205,14 +205,14 @@ export class Follower {
     if (equal(header.parentHash, this.#head.hash)) return this.extend(header, nowS, budget);
     const { side, base } = this.#window;
     // A claimed height spares a hash where no known block can be meant, and everything else where it is too old.
-    if (number !== undefined && number > Math.max(this.#head.number, side?.tip.number ?? 0) + 1) return { kind: "wanting" };
+    if (number !== undefined && number > Math.max(this.#head.number, side?.tip.number ?? 0) + 1) return WANTING;
     if (number !== undefined && number < base.number) return stale(number, base.number);
-    if (this.#window.isKnown(header.hash)) return { kind: "known" };
+    if (this.#window.isKnown(header.hash)) return KNOWN;
     if (this.#consensus.isFinal === true && number !== undefined && number <= this.#head.number)
       return this.contradiction(header, number - base.number, nowS, budget);
     if (number === base.number) return stale(number, base.number);
     const parent = this.#window.find(header.parentHash);
-    return parent === undefined ? { kind: "wanting" } : this.branch(parent, header, nowS, budget);
+    return parent === undefined ? WANTING : this.branch(parent, header, nowS, budget);
   }
 
   /** Takes as many children of the head as the consensus takes in one go; the rest is for those one by one. */
@@ -221,7 +221,7 @@ export class Follower {
     if (taken === undefined || taken.steps.length === 0) return [];
     for (const step of taken.steps) this.#window.push(step);
     this.moveHead(taken.trusted);
-    return taken.steps.map(() => ({ kind: "advanced", head: taken.trusted }));
+    return taken.steps.map(() => ADVANCED);
   }
 
   private extend(header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
@@ -229,7 +229,7 @@ export class Follower {
     if (next instanceof Rejection) return next;
     budget.refund(costOf(this.#consensus, header));
     this.follow(header, next);
-    return { kind: "advanced", head: next };
+    return ADVANCED;
   }
 
   /** The head is now the block of `header`. Where no step leads there, everything begins anew from it. */
@@ -244,7 +244,7 @@ export class Follower {
   private landOn(header: Header, head: Trusted): Outcome {
     const blocks = head.number - this.#head.number;
     this.follow(header, head);
-    return { kind: "jumped", head, blocks };
+    return { kind: "jumped", number: head.number, blocks };
   }
 
   private jumpAsked(ask: Ask, raws: readonly Uint8Array[], nowS: number | undefined): Outcome | Rejection {
@@ -255,7 +255,7 @@ export class Follower {
     }
     const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked);
     if (landed instanceof Rejection) return landed;
-    return landed === undefined ? { kind: "wanting" } : this.landOn(headers[headers.length - 1] as Header, landed);
+    return landed === undefined ? WANTING : this.landOn(headers[headers.length - 1] as Header, landed);
   }
 
   /** A header `height` above the base, where another block stands: of a final chain, either nothing or proof that it forked. */
@@ -283,7 +283,7 @@ export class Follower {
     budget.refund(steps.length);
     const depth = this.#window.turn(at, steps, this.#head);
     this.moveHead(tip);
-    return { kind: "reorg", head: tip, depth };
+    return { kind: "reorg", number: tip.number, depth };
   }
 
   private authenticate(parent: Trusted, header: Header, nowS: number | undefined, budget: MinuteBudget): Trusted | Rejection {

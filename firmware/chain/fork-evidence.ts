@@ -38,8 +38,9 @@ export class ForkEvidence {
   readonly #digest: Uint8Array;
   #fork: Fork | undefined;
   #tries = 0;
-  /** The newest header that moved the head: the one that a contradiction will mostly be about. */
-  #newest: Header | undefined;
+  /** Raw header and hash of the block that moved the head last: the one that a contradiction will mostly be about. */
+  #newestRaw: Uint8Array | undefined;
+  #newestHash: Uint8Array | undefined;
 
   /** @param digest of the configuration: evidence about another one is not taken up */
   constructor(consensus: Consensus, store: KeyValueDomain, digest: Uint8Array) {
@@ -57,13 +58,10 @@ export class ForkEvidence {
   /** The head is now the block of `header`, whose bytes are copied. */
   headIs(header: Header): void {
     if (this.#consensus.isFinal !== true) return;
-    this.#newest = Object.freeze({
-      raw: header.raw.slice(),
-      number: header.number,
-      parentHash: header.parentHash.slice(),
-      hash: header.hash,
-      timeS: header.timeS,
-    });
+    // The old one goes first: for a moment there would be three copies of a header on the heap, at its fullest moment.
+    this.#newestRaw = undefined;
+    this.#newestRaw = header.raw.slice();
+    this.#newestHash = header.hash;
   }
 
   /**
@@ -75,8 +73,8 @@ export class ForkEvidence {
   judge(header: Header, state: Trusted, hash: Uint8Array, nowS: number | undefined): true | Rejection {
     const refused = this.#consensus.contradicts?.(state, header, nowS);
     if (refused !== undefined) return refused;
-    const newest = this.#newest;
-    const ours = newest !== undefined && equal(newest.hash, hash) ? newest.raw : undefined;
+    const newest = this.#newestHash;
+    const ours = newest !== undefined && equal(newest, hash) ? this.#newestRaw : undefined;
     this.keep({ number: header.number as number, hash, theirs: header.raw.slice(), ours });
     return true;
   }

@@ -1,17 +1,17 @@
 // What can come of a header that somebody delivers, and the refusals that concern a delivery as a whole.
 //
-// Promises: types and texts only; nothing here judges.
+// Promises: types, constants and texts only; nothing here judges. An outcome holds no state: an answer may bring sixteen of
+// them, and what each block left behind would stay on the heap until the last is looked at.
 
 import { Rejection } from "../rejection.js";
-import type { Trusted } from "./consensus.js";
 
 export type Outcome =
   /** The head is the child of what it was. */
-  | { readonly kind: "advanced"; readonly head: Trusted }
-  /** The head is a block further up; the blocks between were not seen. */
-  | { readonly kind: "jumped"; readonly head: Trusted; readonly blocks: number }
-  /** The head moved to another branch; `depth` blocks were left. */
-  | { readonly kind: "reorg"; readonly head: Trusted; readonly depth: number }
+  | { readonly kind: "advanced" }
+  /** The head is a block further up, now `number`; the blocks between were not seen. */
+  | { readonly kind: "jumped"; readonly number: number; readonly blocks: number }
+  /** The head moved to another branch, to its block `number`; `depth` blocks were left. */
+  | { readonly kind: "reorg"; readonly number: number; readonly depth: number }
   /** Verified, on a branch that is not heavier. */
   | { readonly kind: "side"; readonly number: number }
   /** A second block with a quorum at one height: the chain has forked, and the head is frozen. */
@@ -20,6 +20,10 @@ export type Outcome =
   | { readonly kind: "known" }
   /** Its parent is not known, or nobody known vouches for it yet: see `wanted`. Nothing about it is verified. */
   | { readonly kind: "wanting" };
+
+export const ADVANCED: Outcome = Object.freeze({ kind: "advanced" });
+export const KNOWN: Outcome = Object.freeze({ kind: "known" });
+export const WANTING: Outcome = Object.freeze({ kind: "wanting" });
 
 export function movesHead(outcome: Outcome): boolean {
   return outcome.kind === "advanced" || outcome.kind === "jumped" || outcome.kind === "reorg";

@@ -2,48 +2,44 @@
 // pipe; host-sim/xs/guest/link.ts has the form of each request.
 //
 // Promises: every record that arrives is verified (form, signature, payload, seq, hash chain) and answered by a PUBACK and
-// a signed receipt; after each one the next header of a third party's Clique chain is announced, but for those that the
-// mote then has to ask for; whatever the mote refuses, reports as an error or loses is a fault of the run.
+// a signed receipt; after each one the next header of a third party's chain (runtime-chains.ts) is announced, but for those that
+// the mote then has to ask for; whatever the mote refuses, reports as an error or loses is a fault of the run, and so is a
+// jump that was not due or one that was and did not come.
 
 import { instantiateSecp256k1 } from "@bitauth/libauth/build/lib/crypto/secp256k1.js";
 import { concat, toHex } from "../../firmware/bytes.js";
-import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
+import { SKIP_BLOCKS_MIN } from "../../firmware/chain/skipping.js";
 import { addressOf } from "../../firmware/crypto/identity.js";
 import { decodeRequest, encodeReply, REPLY_OVERHEAD_BYTES, REPLY_OVERHEAD_PER_HEADER_BYTES } from "../../firmware/link/wire.js";
 import { decodeSign1, digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { Rejection } from "../../firmware/rejection.js";
+import type { RuntimeChainName } from "../../tools/bench/report.js";
 import { engine } from "../../tools/crypto/engine.js";
 import { Judge } from "../../tools/verify/judge.js";
-import { account, accounts, type Block, bytesOf, CliqueChain, type Sealer } from "../chains/clique-generator.js";
+import { account } from "../chains/clique-generator.js";
+import { PERIOD_S, type RuntimeChain, runtimeChain } from "./runtime-chains.js";
 
-const SIGNERS = 5;
-const PERIOD_S = 15;
-const EPOCH = 256;
-const CHAIN = "eip155:1337";
-/** Every so many blocks a signer votes for an account that never gets its majority. */
-const VOTE_BLOCKS = 40;
 /** Every so many headers one is not announced: the mote finds out with the next, and asks. */
 const UNANNOUNCED_HEADERS = 50;
-/** Every so many headers the relay was away for the last few: the mote catches up by the longest answers. */
+/**
+ * Every so many headers the relay was away for the last few: the mote catches up by the longest answers. Where a chain lets it
+ * jump, it is away for as long as makes it jump, and the next time for a little less, so that it walks.
+ */
 const OUTAGE_EVERY_HEADERS = 400;
 const OUTAGE_HEADERS = 20;
+const OUTAGE_WALKED_HEADERS = SKIP_BLOCKS_MIN - 1;
 /** What a socket of a board has at once, of a longer message: lwIP's smallest segment. */
 const PART_BYTES_MAX = 536;
 const SENSOR_ADDRESS = 0x44;
-const REGISTRY = new Uint8Array(20).fill(0x11);
+const REGISTRY = { address: new Uint8Array(20).fill(0x11), chain: "eip155:1337" };
 const EVENTS_OF_FAULT = new Set(["refused", "error", "gap", "sensor", "reorg"]);
+/** An outage is long enough for the alarm `stale`, which is right; the others are not. */
+const ALARMS_OF_FAULT = new Set(["fork", "checkpoint-expired"]);
 const FAULTS_KEPT_MAX = 5;
 
 const libsecp256k1 = await instantiateSecp256k1();
 const collectorKey = account("collector");
-
-/** libsecp256k1 instead of the generator's own reference, which would take a minute for a long chain. */
-const sealer: Sealer = (digest, signer) => {
-  const signed = libsecp256k1.signMessageHashRecoverableCompact(signer.secret, digest);
-  if (typeof signed === "string") throw new Error(signed);
-  return Uint8Array.from([...signed.signature, signed.recoveryId]);
-};
 
 export interface RuntimeSample {
   /** Records that were acknowledged by then. */
@@ -62,49 +58,47 @@ export class RuntimeWorld {
   readonly samples: RuntimeSample[] = [];
   /** What went wrong, the first few; empty where nothing did. */
   readonly faults: string[] = [];
-  /** Headers that the mote said it had verified. */
+  /** Headers that the mote said it had verified; those that it jumped over are none of them. */
   headers = 0;
+  /** Jumps, and how often there was one to make. */
+  jumps = 0;
+  jumpsDue = 0;
   records = 0;
   readonly #wanted: number;
-  readonly #chain = new CliqueChain({
-    signers: accounts(SIGNERS, "runtime"),
-    periodS: PERIOD_S,
-    epoch: EPOCH,
-    londonBlock: 0,
-    sealer,
-  });
-  readonly #blocks: Block[];
+  readonly #chain: RuntimeChain;
   readonly #judge = new Judge(engine);
   readonly #inbound: Buffer[] = [];
   /** Bytes of records, the offset of the next in their file as the judge counts it. */
   #offset = 0;
-  /** Height of the newest block that exists, and of the newest that the relay knows. */
-  #tip = 0;
+  /** Height of the newest block that the relay knows. */
   #relayed = 0;
 
   /** @param records how many records, and headers, the run is long */
-  constructor(records: number) {
+  constructor(records: number, chain: RuntimeChainName) {
     this.#wanted = records;
-    this.#blocks = [this.#chain.genesis];
+    this.#chain = runtimeChain(chain);
   }
 
   /** The module `bench/configuration` of the guest. */
   configuration(sampleRecords: number): string {
-    const rules = { chain: CHAIN, periodS: PERIOD_S, epoch: EPOCH, londonBlock: 0 };
-    const checkpoint = cliqueCheckpointFromGenesis(engine, this.#chain.genesis.raw, rules);
-    if (checkpoint instanceof Rejection) throw new Error(checkpoint.detail);
+    const { checkpoint, genesisTimeS } = this.#chain;
     const mote = {
       wifi: { ssid: "bench" },
       ntp: { servers: ["time"] },
       mqtt: { host: "broker", prefix: "bench/" },
       checkpoint,
-      fleet: { registry: toHex(REGISTRY), chain: CHAIN },
+      fleet: { registry: toHex(REGISTRY.address), chain: REGISTRY.chain },
       collector: toHex(addressOf(engine, collectorKey.publicKey)),
       sensor: { address: SENSOR_ADDRESS },
       sampling: { intervalMs: PERIOD_S * 1000 },
     };
-    const startMs = (this.#chain.genesis.timeS + 4 * PERIOD_S) * 1000;
+    const startMs = (genesisTimeS + 4 * PERIOD_S) * 1000;
     return `export default ${JSON.stringify({ startMs, sampleRecords, mote })};`;
+  }
+
+  /** What the run as a whole lacks, in words, once it is over. */
+  faultAtEnd(): string | undefined {
+    return this.jumps === this.jumpsDue ? undefined : `${this.jumps} jumps, ${this.jumpsDue} were due`;
   }
 
   /** Answers a request of the guest. */
@@ -123,8 +117,9 @@ export class RuntimeWorld {
   line(text: string): void {
     const said = text.startsWith("{") ? (JSON.parse(text) as Record<string, unknown>) : { event: "error", text };
     if (said.records !== undefined) this.samples.push(said as unknown as RuntimeSample);
-    if (said.event === "head") this.headers = Number(said.number);
-    if (EVENTS_OF_FAULT.has(String(said.event))) this.#fault(text);
+    if (said.event === "head") this.headers += Number(said.verified);
+    if (said.event === "jump") this.jumps += 1;
+    if (EVENTS_OF_FAULT.has(String(said.event)) || ALARMS_OF_FAULT.has(String(said.alarm))) this.#fault(text);
   }
 
   #published(topic: string, packetId: number, message: Uint8Array): void {
@@ -155,15 +150,18 @@ export class RuntimeWorld {
 
   /** The chain grows by a block, which is announced. */
   #seal(): void {
-    const parent = this.#blocks[this.#tip] as Block;
-    const vote = parent.number % VOTE_BLOCKS === 1 ? { vote: { account: bytesOf(`0x${"77".repeat(20)}`), authorize: true } } : {};
-    const block = this.#chain.child(parent, undefined, vote);
-    this.#blocks.push(block);
-    this.#tip += 1;
-    const away = block.number % OUTAGE_EVERY_HEADERS > OUTAGE_EVERY_HEADERS - OUTAGE_HEADERS && block.number < this.#wanted;
-    if (away) return;
-    this.#relayed = block.number;
-    if (block.number % UNANNOUNCED_HEADERS !== 1) this.#send(`bench/chains/${CHAIN}/head`, block.raw);
+    const { raw, number } = this.#chain.grow();
+    const outage = this.#outageBefore(number);
+    if (number % OUTAGE_EVERY_HEADERS > OUTAGE_EVERY_HEADERS - outage && number < this.#wanted) return;
+    if (number - this.#relayed > SKIP_BLOCKS_MIN && this.#chain.jumps) this.jumpsDue += 1;
+    this.#relayed = number;
+    if (number % UNANNOUNCED_HEADERS !== 1) this.#send(`bench/chains/${this.#chain.chain}/head`, raw);
+  }
+
+  /** For how many blocks the relay is away before the next multiple of `OUTAGE_EVERY_HEADERS`. */
+  #outageBefore(number: number): number {
+    const odd = Math.floor(number / OUTAGE_EVERY_HEADERS) % 2 === 1;
+    return this.#chain.jumps && odd ? OUTAGE_WALKED_HEADERS : OUTAGE_HEADERS;
   }
 
   #request(message: Uint8Array): void {
@@ -175,7 +173,7 @@ export class RuntimeWorld {
     const headers: Uint8Array[] = [];
     let bytes = REPLY_OVERHEAD_BYTES;
     for (let number = asked.from; number < asked.from + asked.count && number <= this.#relayed; number += 1) {
-      const { raw } = this.#blocks[number] as Block;
+      const { raw } = this.#chain.at(number);
       bytes += raw.length + REPLY_OVERHEAD_PER_HEADER_BYTES;
       if (bytes > asked.bytesMax) break;
       headers.push(raw);

@@ -1,6 +1,6 @@
 // Runs the benchmarks on the XS engine, in the memory of an ESP32-C3: as a 32-bit process of this machine (m32), or on an
 // emulated RISC-V core that counts instructions (rv32). Slots, chunks and collections of the two are the same
-// (test/xs/host.test.ts), so the long run, which is about memory, always runs on m32.
+// (test/xs/host.test.ts), so the long runs, which are about memory, always run on m32.
 
 import { type Built, buildHost } from "../../host-sim/xs/build.js";
 import { type Board, gatherModules, packImage } from "../../host-sim/xs/image.js";
@@ -10,7 +10,7 @@ import type { Target } from "../../host-sim/xs/toolchain.js";
 import { benchInputs } from "../../test/bench/inputs.js";
 import { type RuntimeSample, RuntimeWorld } from "../../test/bench/runtime-world.js";
 import { CommandError, plainText } from "../terminal.js";
-import { type BenchReport, type BenchResult, readResult } from "./report.js";
+import { type BenchReport, type BenchResult, RUNTIME_CHAINS, type RuntimeChainName, readResult, runtimeName } from "./report.js";
 
 const BOARD = "esp32c3";
 const SEED = 7;
@@ -38,20 +38,28 @@ export interface RuntimeRun {
   readonly samples: readonly RuntimeSample[];
   readonly records: number;
   readonly headers: number;
+  readonly jumps: number;
   /** What went wrong, in words; empty where nothing did. */
   readonly faults: readonly string[];
 }
 
-/** All cases on `target`; the long run over `records` records and as many headers. */
-export async function benchGuest(target: "xs" | "rv32", records: number, progress: Progress): Promise<BenchReport> {
+/** All cases on `target`; a long run over `records` records and as many headers of each of `chains`. */
+export async function benchGuest(
+  target: "xs" | "rv32",
+  records: number,
+  progress: Progress,
+  chains: readonly RuntimeChainName[] = RUNTIME_CHAINS,
+): Promise<BenchReport> {
   const built = await hostFor(target === "xs" ? JUDGE : "rv32", progress);
   progress(`${target}: the cases`);
   const measured = await runCases(built, "test/bench/xs-main.ts");
   const timed = target === "xs" ? await runCases(built, "test/bench/xs-tinybench.ts") : [];
   const results = measured.map((one) => ({ ...one, ...timed.find(({ name }) => name === one.name) }));
-  progress(`runtime: ${records} records and headers on ${JUDGE}`);
   const judge = built.target === JUDGE ? built : await hostFor(JUDGE, progress);
-  results.push(resultOf(await runRuntime(judge, records, progress)));
+  if (chains.length > 0) progress(`the whole runtime, ${records} records and headers of each chain on ${JUDGE}`);
+  // Side by side: each has an engine of its own, and nothing of it is timed.
+  const runs = chains.map(async (chain) => resultOf(chain, await runRuntime(judge, records, { chain, progress })));
+  results.push(...(await Promise.all(runs)));
   const { staticBytes, chunkInitialBytes, heapInitialSlots, stackSlots } = CREATIONS[BOARD];
   return {
     target,
@@ -92,17 +100,18 @@ async function runCases(built: Built, entry: string): Promise<readonly BenchResu
   return results;
 }
 
-/**
- * The whole runtime over `records` records and as many headers; rejects where the engine gave no report at all.
- * @param creation the memory that it has, where that is not the board's own
- */
-export async function runRuntime(
-  built: Built,
-  records: number,
-  progress: Progress = () => {},
-  creation: Creation = CREATIONS[BOARD],
-): Promise<RuntimeRun> {
-  const world = new RuntimeWorld(records);
+export interface RuntimeOptions {
+  /** Clique where absent. */
+  readonly chain?: RuntimeChainName;
+  /** The memory that it has, where that is not the board's own. */
+  readonly creation?: Creation;
+  readonly progress?: Progress;
+}
+
+/** The whole runtime over `records` records and as many headers; rejects where the engine gave no report at all. */
+export async function runRuntime(built: Built, records: number, options: RuntimeOptions = {}): Promise<RuntimeRun> {
+  const { chain = "clique", creation = CREATIONS[BOARD], progress } = options;
+  const world = new RuntimeWorld(records, chain);
   const sampleRecords = Math.max(1, Math.floor(records / RUNTIME_SAMPLES));
   const program = {
     entry: "test/bench/runtime-main.ts",
@@ -116,22 +125,25 @@ export async function runRuntime(
       const before = world.samples.length;
       world.line(text);
       const sample = world.samples[before];
-      if (sample !== undefined) progress(`runtime: ${sample.records} of ${records} records`);
+      if (sample !== undefined) progress?.(`${runtimeName(chain)}: ${sample.records} of ${records} records`);
     },
   });
   const faults = [...world.faults];
+  const lacking = world.faultAtEnd();
+  if (lacking !== undefined) faults.push(lacking);
   if (report.code !== 0) faults.unshift(`it ended with "${report.reason}" after ${world.records} records`);
-  return { report, samples: world.samples, records: world.records, headers: world.headers, faults };
+  const { samples, jumps, headers } = world;
+  return { report, samples, records: world.records, headers, jumps, faults };
 }
 
-function resultOf(run: RuntimeRun): BenchResult {
-  if (run.faults.length > 0) throw new CommandError(`the long run: ${plainText(run.faults.join("; "), 400)}`);
+function resultOf(chain: RuntimeChainName, run: RuntimeRun): BenchResult {
+  if (run.faults.length > 0) throw new CommandError(`${runtimeName(chain)}: ${plainText(run.faults.join("; "), 400)}`);
   const [first, last] = [run.samples[0] as RuntimeSample, run.samples[run.samples.length - 1] as RuntimeSample];
   const grown = growth(run.samples);
-  if (grown !== undefined) throw new CommandError(`the long run: ${grown}`);
+  if (grown !== undefined) throw new CommandError(`${runtimeName(chain)}: ${grown}`);
   const collections = (last.collections - first.collections) / Math.max(1, last.records - first.records);
   return {
-    name: "runtime",
+    name: runtimeName(chain),
     collections: Math.round(collections * 1000) / 1000,
     heapPeakBytes: last.takenPeakBytes,
     records: run.records,

@@ -13,11 +13,20 @@ export interface BenchResult {
   readonly nsMedian?: number;
   /** Garbage collections per run. */
   readonly collections?: number;
-  /** Of `runtime`: the most that chunks, slots and stack had taken of the board's block; else the most that was in use. */
+  /** Of the long runs: the most that chunks, slots and stack had taken of the board's block; else the most that was in use. */
   readonly heapPeakBytes?: number;
-  /** Of `runtime`: how long the run was. */
+  /** Of the long runs: how long. */
   readonly records?: number;
   readonly headers?: number;
+}
+
+/** The chains that there is a long run for, as checkpoints name their consensus. */
+export const RUNTIME_CHAINS = ["clique", "ibft", "ibft2", "qbft", "bitcoin"] as const;
+export type RuntimeChainName = (typeof RUNTIME_CHAINS)[number];
+
+/** The case of a chain's long run; Clique's was there first. */
+export function runtimeName(chain: RuntimeChainName): string {
+  return chain === "clique" ? "runtime" : `runtime-${chain}`;
 }
 
 export interface BenchReport {

@@ -1,19 +1,23 @@
 // chainmote bench: what the firmware's work costs, on Node, on the XS engine in a board's memory, or on a board.
 
 import { ratchetFile, ratchetReport, writeRatchet } from "../bench/ratchet.js";
-import { type BenchReport, printReport } from "../bench/report.js";
+import { type BenchReport, printReport, RUNTIME_CHAINS } from "../bench/report.js";
 import { readWords } from "../options.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
 
-export const usage = `chainmote bench [--target node|xs|rv32] [--json] [--ratchet]
+export const usage = `chainmote bench [--target node] [--crypto noble|fast] [--json]
+chainmote bench --target xs|rv32 [--chains NAME,…] [--records N] [--json] [--ratchet]
 chainmote bench --port /dev/tty… [--baud N] [--json]
 
-Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the whole runtime's memory.
+Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the memory of
+the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
   --target   node: tinybench on this Node (default), with our CBOR beside cbor-x and cborg
              xs: the XS engine in an ESP32-C3's memory, as a 32-bit process: times, collections, heap peaks
              rv32: the same on an emulated RISC-V core: exact instruction counts
   --crypto   with node: noble (default) or fast, the engine of the tools
-  --records  with xs and rv32: how many records and headers the long run (runtime) has; 10000 where absent
+  --records  with xs and rv32: how many records and headers each long run has; 10000 where absent
+  --chains   with xs and rv32: which chains there is a long run for, of ${RUNTIME_CHAINS.join(", ")};
+             all where absent
   --port     reads the report of a board that runs the bench firmware (test/bench/firmware) from its serial port
   --baud     of the port, 115200 where absent
   --json     one object for machines
@@ -34,6 +38,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     target: { type: "string" },
     crypto: { type: "string" },
     records: { type: "string" },
+    chains: { type: "string" },
     port: { type: "string" },
     baud: { type: "string" },
     json: { type: "boolean" },
@@ -50,8 +55,15 @@ export async function run(words: readonly string[], output: Output): Promise<num
   if (baud !== undefined && port === undefined) throw new UsageError("--baud is for --port");
   if (crypto !== undefined && (target !== "node" || port !== undefined)) throw new UsageError("--crypto is for --target node");
   if (records !== undefined && target === "node") throw new UsageError("--records is for --target xs and rv32");
+  const named = options.text("chains");
+  if (named !== undefined && (target === "node" || port !== undefined))
+    throw new UsageError("--chains is for --target xs and rv32");
+  const chains = named?.split(",").map((name) => oneOf("chains", name, RUNTIME_CHAINS)) ?? RUNTIME_CHAINS;
+  if (new Set(chains).size < chains.length) throw new UsageError("--chains takes each chain once");
   if ((options.has("ratchet") || options.has("accept")) && (target !== "rv32" || port !== undefined))
     throw new UsageError("--ratchet and --accept are for --target rv32");
+  if ((options.has("ratchet") || options.has("accept")) && named !== undefined)
+    throw new UsageError("--ratchet and --accept want every chain");
 
   const progress = (text: string): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${plainText(text, 100)}`);
@@ -62,7 +74,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     else if (target === "node") {
       const { benchNode, NODE_CRYPTO } = await import("../bench/node.js");
       report = await benchNode(oneOf("crypto", crypto ?? "noble", NODE_CRYPTO), progress);
-    } else report = await (await import("../bench/guest.js")).benchGuest(target, records ?? RECORDS, progress);
+    } else report = await (await import("../bench/guest.js")).benchGuest(target, records ?? RECORDS, progress, chains);
   } finally {
     if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   }

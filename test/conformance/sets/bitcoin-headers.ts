@@ -211,7 +211,7 @@ function checkStale(raw: Uint8Array, entry: IndexEntry, index: readonly IndexEnt
   const consensus = openAt(window.rules, window.trusted);
   const follower = new Follower({ consensus, engine, store: new MemoryStore(), clock: { ticksMs: () => 0 } });
   const stale = sure(follower.offer(raw, undefined));
-  if (stale.kind !== "advanced" || shown(stale.head.hash) !== entry.hash) return `the stale header: ${stale.kind}`;
+  if (stale.kind !== "advanced" || shown(follower.head.hash) !== entry.hash) return `the stale header: ${stale.kind}`;
   const outcomes = window.raws.slice(at).map((header) => sure(follower.offer(header, undefined)).kind);
   if (outcomes[0] !== "side" || outcomes[1] !== "reorg") return `the window's headers: ${outcomes.slice(0, 3)}`;
   const tip = decoded(window.rules, window.raws[window.raws.length - 1] as Uint8Array);
