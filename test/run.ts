@@ -2,7 +2,7 @@
 // are processors, and besides them a few of those that mostly wait for what they have started.
 //
 // Promises: a file that crashes, hangs or runs no test counts as a failure; output is shown only of what failed (all
-// of it with --verbose); with NO_SKIP=1 a skipped test is a failure. Arguments: parts of file names to select by.
+// of it with --verbose); with NO_SKIP=1 a skipped test is a failure; FULL=1 adds the long runs. Arguments: parts of file names to select by.
 
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -25,15 +25,18 @@ const WAITING_AT_ONCE = 3;
 /** These take minutes: begun last, they would be waited for alone. */
 const LONGEST = /outage|kill\.test|journal-power/;
 const COMPUTING_AT_ONCE = Math.max(1, Math.min(2, availableParallelism()));
+/** Long runs of what shorter tests try as well: with FULL=1, or where one is named. */
+const SOAK = /\.soak\.test\.ts$/;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const words = process.argv.slice(2);
 const verbose = words.includes("--verbose");
+const full = process.env.FULL === "1";
 const chosen = words.filter((word) => !word.startsWith("--"));
 
 function testFiles(): string[] {
   return readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".test.ts"))
-    .filter((name) => chosen.length === 0 || chosen.some((part) => name.includes(part)))
+    .filter((name) => (chosen.length === 0 ? full || !SOAK.test(name) : chosen.some((part) => name.includes(part))))
     .sort((a, b) => Number(LONGEST.test(b)) - Number(LONGEST.test(a)) || (a < b ? -1 : 1))
     .map((name) => join(root, "test", name));
 }
@@ -98,6 +101,7 @@ async function worker(queue: string[]): Promise<void> {
   }
 }
 
+if (chosen.length === 0 && !full) console.log("without the long runs (*.soak.test.ts): FULL=1 brings them, as CI does");
 const started = Date.now();
 await Promise.all([
   ...Array.from({ length: WAITING_AT_ONCE }, () => worker(waiting)),

@@ -20,6 +20,8 @@ const SAMPLE_MS = 150;
 const PAUSE_MS_MAX = 1500;
 /** How long everything may take to come up again, and what was left to be delivered. */
 const UP_MS = 60_000;
+/** Looking for a process is not cheap. */
+const PS_MS = 250;
 const VICTIMS = ["board", "board", "broker", "collector", "board", "all"] as const;
 
 const folder = mkdtempSync(join(tmpdir(), "chainmote-kill-all-"));
@@ -108,7 +110,10 @@ async function killAll(seed: number): Promise<void> {
       made.take(system.events);
       broker = await startBroker(broker.port);
       system = start();
-    } else assert.ok(system.killPart(victim), `there is a ${victim} to kill`);
+    } else {
+      // The one before may still be on its way up: what it had told is read later than it ended.
+      await system.until(`there is a ${victim} to kill`, () => system.killPart(victim), UP_MS, PS_MS);
+    }
   }
   await working();
   assert.is(await system.stop(), 0, system.errors.join("\n"));

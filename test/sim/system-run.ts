@@ -86,14 +86,14 @@ export class Program {
   }
 
   /** Waits until `condition` holds, and fails with this program's last words where it does not. */
-  async until(what: string, condition: () => boolean, timeoutMs = 60_000): Promise<void> {
+  async until(what: string, condition: () => boolean, timeoutMs = 60_000, pollMs = 20): Promise<void> {
     const startedMs = performance.now();
     while (!condition()) {
       if (this.child.exitCode !== null || performance.now() - startedMs > timeoutMs) {
         const why = this.child.exitCode === null ? `not within ${timeoutMs} ms` : `ended with ${this.child.exitCode}`;
         throw new Error(`${what}: ${why}; ${JSON.stringify(this.events.slice(-6))} ${this.errors.join(" / ")}`);
       }
-      await pause(20);
+      await pause(pollMs);
     }
   }
 }
