@@ -1,11 +1,14 @@
-// Runs the benchmarks on Node with tinybench, and puts our signed CBOR beside two general encoders.
+// Runs the benchmarks on Node with tinybench, and puts our signed CBOR beside two general encoders, our verification of Bitcoin
+// and of Clique headers beside bcoin, bitcoinjs-lib and @ethereumjs/block, all in one run.
 //
 // Node says little about a board: it hides garbage collections, soft floats and memory. It is the quick look, and the
 // place where other JavaScript can be compared.
 
 import { Bench } from "tinybench";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
+import { bitcoinRates } from "../../test/bench/bitcoin.js";
 import { type BenchCase, benchCases } from "../../test/bench/cases.js";
+import { cliqueSideBySide } from "../../test/bench/clique-side-by-side.js";
 import { codecCases } from "../../test/bench/codecs.js";
 import { benchInputs } from "../../test/bench/inputs.js";
 import { nodeBoard } from "../../test/bench/node-board.js";
@@ -20,6 +23,7 @@ export const NODE_CRYPTO = Object.keys(ENGINES) as readonly NodeCrypto[];
 const CASE_MS = 400;
 const WARMUP_MS = 100;
 const NS_PER_MS = 1_000_000;
+const NS_PER_S = 1_000_000_000;
 
 export async function benchNode(crypto: NodeCrypto, progress: (text: string) => void): Promise<BenchReport> {
   const engine = ENGINES[crypto];
@@ -30,6 +34,8 @@ export async function benchNode(crypto: NodeCrypto, progress: (text: string) => 
       progress(`node: ${one.name}`);
       results.push(await measure(one));
     }
+  progress("node: headers beside other libraries");
+  results.push(...headersBeside());
   return {
     target: "node",
     engine: `Node.js ${process.versions.node} (V8 ${process.versions.v8}), ${crypto} crypto${crypto === "fast" ? ", keys on noble" : ""}`,
@@ -38,6 +44,17 @@ export async function benchNode(crypto: NodeCrypto, progress: (text: string) => 
     memory: "V8's own",
     results,
   };
+}
+
+/** Time for one header, ours and others' by name; the tools' engine, since that is what verifies headers on a host. */
+function headersBeside(): BenchResult[] {
+  const perHeader = (headersPerSecond: number): number => Math.round(NS_PER_S / headersPerSecond);
+  const { ours, theirs } = cliqueSideBySide();
+  return [
+    { name: "clique-chainmote", nsMedian: perHeader(ours) },
+    { name: "clique-ethereumjs-block", nsMedian: perHeader(theirs) },
+    ...bitcoinRates().map(({ name, headersPerSecond }) => ({ name: `bitcoin-${name}`, nsMedian: perHeader(headersPerSecond) })),
+  ];
 }
 
 async function measure({ name, prepare, run, check }: BenchCase): Promise<BenchResult> {

@@ -11,7 +11,8 @@ chainmote bench --port /dev/tty… [--baud N] [--json]
 
 Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the memory of
 the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
-  --target   node: tinybench on this Node (default), with our CBOR beside cbor-x and cborg
+  --target   node: tinybench on this Node (default), with our CBOR beside cbor-x and cborg, and our headers a second
+             beside bcoin, bitcoinjs-lib and @ethereumjs/block (clique-…, bitcoin-…: time for one header)
              xs: the XS engine in an ESP32-C3's memory, as a 32-bit process: times, collections, heap peaks
              rv32: the same on an emulated RISC-V core: exact instruction counts
   --crypto   with node: noble (default) or fast, the engine of the tools
