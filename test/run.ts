@@ -1,5 +1,5 @@
 // Runs every test file below test/ in a process of its own and closes with `N passed, N failed`. As many at a time as there
-// are processors, and besides them a few of those that mostly wait for what they have started.
+// are processors and one, and besides them a few of those that mostly wait for what they have started.
 //
 // Promises: a file that crashes, hangs or runs no test counts as a failure; output is shown only of what failed (all
 // of it with --verbose); with NO_SKIP=1 a skipped test is a failure; FULL=1 adds the long runs. Arguments: parts of file names to select by.
@@ -24,7 +24,7 @@ const WAITING = /^(sim|interop)\/(?!journal-power)/;
 const WAITING_AT_ONCE = 3;
 /** These take minutes: begun last, they would be waited for alone. */
 const LONGEST = /outage|kill\.test|journal-power/;
-const COMPUTING_AT_ONCE = Math.max(1, Math.min(2, availableParallelism()));
+const COMPUTING_AT_ONCE = Math.max(2, Math.min(3, availableParallelism() + 1));
 /** Long runs of what shorter tests try as well: with FULL=1, or where one is named. */
 const SOAK = /\.soak\.test\.ts$/;
 const root = fileURLToPath(new URL("..", import.meta.url));

@@ -22,7 +22,7 @@ export interface Creation {
 
 const KEYS = { keysInitial: 256, keysIncremental: 0, nameModulo: 127, symbolModulo: 127 };
 const NATIVE_STACK_BYTES = 16 * 1024;
-/** What the deepest path of the whole runtime leaves of it at the least (test/xs/runtime.test.ts): for what the SDK puts below and above the firmware. */
+/** What the deepest path of the whole runtime leaves of it at the least (test/xs/runtime.soak.test.ts): for what the SDK puts below and above the firmware. */
 export const NATIVE_STACK_MARGIN_BYTES = 4 * 1024;
 
 // Ours, by measurement (npm run bench, the cases `runtime…`): what the whole runtime needs of each at its worst, whatever the chain, so that

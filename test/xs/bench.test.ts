@@ -13,7 +13,7 @@ const CASES = [
   ..."keygen sign verify recover sha256d-80 keccak-540 cbor-encode cbor-decode record".split(" "),
   ..."header-clique header-ibft2 header-qbft header-bitcoin".split(" "),
 ];
-/** test/xs/runtime.test.ts has the others. */
+/** test/xs/runtime.soak.test.ts has the others. */
 const CHAIN = "clique";
 const RECORDS = 200;
 
