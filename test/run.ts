@@ -1,5 +1,5 @@
-// Runs every test file below test/ in a process of its own and closes with `N passed, N failed`. As many at a time as there
-// are processors and one, and besides them a few of those that mostly wait for what they have started.
+// Runs every test file below test/ in a process of its own and closes with `N passed, N failed`. A few at a time that
+// compute, and besides them a few that mostly wait for what they have started.
 //
 // Promises: a file that crashes, hangs or runs no test counts as a failure; output is shown only of what failed (all
 // of it with --verbose); with NO_SKIP=1 a skipped test is a failure; FULL=1 adds the long runs. Arguments: parts of file names to select by.
@@ -24,13 +24,14 @@ const WAITING = /^(sim|interop)\/(?!journal-power)/;
 const WAITING_AT_ONCE = 3;
 /** These take minutes: begun last, they would be waited for alone. */
 const LONGEST = /outage|kill\.test|journal-power/;
-const COMPUTING_AT_ONCE = Math.max(2, Math.min(3, availableParallelism() + 1));
 /** Long runs of what shorter tests try as well: with FULL=1, or where one is named. */
 const SOAK = /\.soak\.test\.ts$/;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const words = process.argv.slice(2);
 const verbose = words.includes("--verbose");
 const full = process.env.FULL === "1";
+/** Besides the long runs, which leave no processor idle, one more than there are. */
+const COMPUTING_AT_ONCE = full ? Math.max(1, Math.min(2, availableParallelism())) : 3;
 const chosen = words.filter((word) => !word.startsWith("--"));
 
 function testFiles(): string[] {
