@@ -26,8 +26,8 @@ import type { ChildEnd } from "../../tools/processes/supervisor.js";
 import { Relay } from "../../tools/relay/relay.js";
 import { chainOfNode } from "../../tools/rpc/chain.js";
 import { kindOf, MemoryStore } from "../chains/follower-fixture.js";
+import { WAIT_MS_MAX } from "../patience.js";
 
-const WAIT_MS = 60_000;
 const COMMAND = fileURLToPath(new URL("../../tools/chainmote.mjs", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "chainmote-bitcoin-"));
 const ends: ChildEnd[] = [];
@@ -39,12 +39,12 @@ async function height(): Promise<number> {
 }
 
 async function waitFor(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = Date.now() + WAIT_MS;
+  const deadline = Date.now() + WAIT_MS_MAX;
   while (Date.now() < deadline) {
     if (await Promise.resolve(holds()).catch(() => false)) return;
     await pause(100);
   }
-  assert.unreachable(`${what}: not within ${WAIT_MS / 1000} s`);
+  assert.unreachable(`${what}: not within ${WAIT_MS_MAX / 1000} s`);
 }
 
 async function rawOf(number: number): Promise<Uint8Array> {

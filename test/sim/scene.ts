@@ -194,16 +194,3 @@ function watched(keys: Keys, onSign: (digest: Uint8Array) => void = () => undefi
     },
   };
 }
-
-/** Waits until `condition` holds; fails with what was waited for. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 15_000): Promise<void> {
-  const startedMs = Date.now();
-  while (!condition()) {
-    if (Date.now() - startedMs > timeoutMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
-    await pause(20);
-  }
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

@@ -14,8 +14,8 @@ import {
 import { createBoard } from "../../host-sim/device.js";
 import { VirtualClock } from "../../host-sim/world/clock.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
+import { pause } from "../patience.js";
 import { HandClock, LogBook } from "./hand-clock.js";
-import { pause } from "./ports/broker.js";
 
 type Answer = (error: Error | null, timeMs?: number) => void;
 

@@ -6,7 +6,8 @@ import { closable, type ResolverClass } from "../../../firmware/board/mqtt-clien
 import type { MqttBase, MqttClient, MqttClientClass, MqttOptions } from "../../../firmware/ports.js";
 import { createBoard } from "../../../host-sim/device.js";
 import { mqttClientFor } from "../../../host-sim/modules/mqtt-client.js";
-import { pause, startBroker, until } from "../ports/broker.js";
+import { pause, until } from "../../patience.js";
+import { startBroker } from "../ports/broker.js";
 
 async function board(endpoint?: string) {
   const {
@@ -19,7 +20,7 @@ async function board(endpoint?: string) {
   });
   const wifi = new device.network.wifi.io({});
   wifi.connect({ SSID: "lab" });
-  await until(() => wifi.address?.includes(".") === true, "an address");
+  await until("an address", () => wifi.address?.includes(".") === true);
   // The mirror as it is, with the edges of the SDK's client.
   const base: MqttBase = { ...device.network.mqtt, io: mqttClientFor(() => hardware) as unknown as MqttClientClass };
   const Resolver = (base.dns as { io: ResolverClass }).io;
@@ -31,14 +32,15 @@ function options(base: MqttBase, more: Partial<MqttOptions>): MqttOptions {
   return { ...base, host: "broker", id: "closable", keepAlive: 30_000, ...more };
 }
 
-/** What escapes to the process while `action` runs and for a while after: on a board, a restart. */
-async function escaped(action: () => Promise<void> | void): Promise<unknown[]> {
+/** What escapes to the process while `action` runs and for a while after, until it is as much as `expected`: on a board, a restart. */
+async function escaped(expected: number, action: () => Promise<void> | void): Promise<unknown[]> {
   const errors: unknown[] = [];
   const note = (error: unknown): void => {
     errors.push(error);
   };
   process.on("uncaughtException", note);
   await action();
+  await until("what escapes", () => errors.length >= expected);
   await pause(60);
   process.off("uncaughtException", note);
   return errors;
@@ -62,7 +64,7 @@ test("closing while the name is being resolved: the SDK's class lets an error es
     const count = (): void => {
       calls += 1;
     };
-    const errorsEscaped = await escaped(() => new Class(options(base, { onError: count, onControl: count })).close());
+    const errorsEscaped = await escaped(expected, () => new Class(options(base, { onError: count, onControl: count })).close());
     assert.is(errorsEscaped.length, expected);
     assert.is(calls, 0);
   }
@@ -79,7 +81,7 @@ test("closing inside onReadable: the SDK's class lets an error escape, ours and 
   ] as const) {
     let readable = 0;
     let errors = 0;
-    const errorsEscaped = await escaped(async () => {
+    const errorsEscaped = await escaped(expected, async () => {
       const client = new Class(
         options(base, {
           onControl(this: MqttClient, { operation }) {
@@ -102,12 +104,12 @@ test("closing inside onReadable: the SDK's class lets an error escape, ours and 
           },
         }),
       );
-      await until(() => readable > 0, "a message");
+      await until("a message", () => readable > 0);
     });
     assert.is(errorsEscaped.length, expected);
     assert.is(readable, 1);
     assert.is(errors, 0);
-    await until(() => broker.aedes.connectedClients === 0, "the connection's end");
+    await until("the connection's end", () => broker.aedes.connectedClients === 0);
   }
   close();
   await broker.close();
@@ -116,7 +118,7 @@ test("closing inside onReadable: the SDK's class lets an error escape, ours and 
 test("closing inside onError, after it, and twice", async () => {
   const { Client, base, close } = await board();
   let errors = 0;
-  const errorsEscaped = await escaped(async () => {
+  const errorsEscaped = await escaped(0, async () => {
     const client: MqttClient = new Client(
       options(base, {
         onError(this: MqttClient) {
@@ -126,7 +128,7 @@ test("closing inside onError, after it, and twice", async () => {
         },
       }),
     );
-    await until(() => errors > 0, "onError");
+    await until("onError", () => errors > 0);
     client.close();
   });
   assert.equal(errorsEscaped, []);

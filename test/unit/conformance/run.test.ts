@@ -13,6 +13,7 @@ import { encode, Tagged } from "../../../firmware/codec/cbor.js";
 import { exactJson, fromDiagnostic } from "../../conformance/notation.js";
 import { type ConformanceSet, skip } from "../../conformance/set.js";
 import { matching, runSet, type Tally } from "../../conformance/tally.js";
+import { RUN_MS_MAX } from "../../patience.js";
 
 const PROJECT = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -35,7 +36,7 @@ function run(vectors: string, ...sets: string[]): { code: number | null; lines: 
     cwd: PROJECT,
     env: { ...process.env, VECTORS: vectors },
     encoding: "utf8",
-    timeout: 60_000,
+    timeout: RUN_MS_MAX,
   });
   return { code: child.status, lines: child.stdout.trim().split("\n"), error: child.stderr };
 }
