@@ -33,6 +33,8 @@ export interface BftRules {
   readonly londonBlock: number | undefined;
   /** For how long a trusted block vouches for others, in seconds. */
   readonly trustingPeriodS: number;
+  /** A jump over at most so many blocks is linked by hash. No fact of the chain: it voids nothing that is persisted. */
+  readonly linkBlocks: number;
   /** IBFT 1: from here on a block needs ⌈2n/3⌉ seals. */
   readonly quorumBlock: number;
   readonly contract: boolean;

@@ -27,7 +27,10 @@ const CLOCK_DRIFT_S = 15;
 /** Nothing new for so many periods, or so many seconds where that is more, means that something is wrong. */
 const STALE_AFTER_PERIODS = 20;
 const STALE_AFTER_S_MIN = 120;
-/** A jump over at most so many blocks is linked by hash: what lies beyond would take longer than a mote can be kept waiting. */
+/**
+ * A jump over at most so many blocks is linked by hash where the configuration does not ask for more: what lies beyond would take
+ * longer than a mote can be kept waiting.
+ */
 export const LINK_BLOCKS_MAX = 1024;
 
 // A step: hash (32), flags (1), time (6), gas limit (8), gas used (8), index of the proposer (1), then as the flags say the
@@ -64,7 +67,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   }
 
   get linkBlocksMax(): number {
-    return LINK_BLOCKS_MAX;
+    return this.#rules.linkBlocks;
   }
 
   decode(raw: Uint8Array): BftHeader | Rejection {
@@ -267,8 +270,8 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   /** Who sealed the trusted block, whose header is `ours`; undefined where its list is not told and the next set is another. */
   private sealersOf(trusted: BftTrusted, ours: BftHeader): Uint8Array | undefined {
     const { number } = ours;
-    if (!contractAt(this.#rules, number)) return ours.extra.validators;
-    return pinnedBetween(this.#rules, number, number + 1) === undefined ? trusted.validators : undefined;
+    const isTold = !contractAt(this.#rules, number) || pinnedBetween(this.#rules, number, number + 1) === undefined;
+    return isTold ? this.listOf(ours, trusted.validators) : undefined;
   }
 
   /** Coinbase and number of seals against the list: validators-empty, coinbase-stranger, seals-too-few, seals-too-many. */

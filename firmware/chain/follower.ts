@@ -1,9 +1,10 @@
 // Follows one chain from headers that anyone may deliver: what the mote believes is its head.
 //
 // Promises: the head moves only to a block whose every ancestor since the checkpoint was verified here, or by a jump to one that
-// those who are trusted sealed and that is linked to it by hash as far as that can be borne; of two branches the heavier wins, of equals the one seen first; a branch is left at most `REORG_DEPTH_MAX` blocks back; what is believed
-// survives a restart. Memory does not grow with the chain: one state below the window, one at the head, one at the tip of
-// at most one side branch, and steps of some tens of bytes for the blocks between.
+// those who are trusted sealed and that is linked to the head by hash as far as a mote can bear it; of two branches the heavier
+// wins, of equals the one seen first; a branch is left at most `REORG_DEPTH_MAX` blocks back; what is believed survives a
+// restart. Memory does not grow with the chain: one state below the window, one at the head, one at the tip of at most one side
+// branch or at a landing that is not linked yet, and steps of some tens of bytes for the blocks between.
 //
 // Never trusts a relay: a header that fails is refused with its reason; cheap checks come before signatures, and signature
 // checks that lead nowhere are capped per minute, apart for what was asked for and for what was not, so that a flood of the
@@ -157,7 +158,7 @@ export class Follower {
     if (this.fork !== undefined) return [this.#evidence.complete(raws, this.#window, nowS) ?? KNOWN];
     if (this.#linking?.next(this.#head) !== undefined) return [this.linkAsked(this.#linking, raws)];
     if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
-    this.walked();
+    this.#linking = this.#linking?.walked();
     const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
     let reached = from - 1 + outcomes.length;
     let news = outcomes.length > 0;
@@ -186,7 +187,7 @@ export class Follower {
     if (this.#linking?.next(this.#head) !== undefined) this.linkAsked(this.#linking, []);
     else if (this.#skipping.next(this.#head) !== undefined) this.#skipping.failed();
     else {
-      this.walked();
+      this.#linking = this.#linking?.walked();
       this.#asking.unanswered();
     }
   }
@@ -292,10 +293,6 @@ export class Follower {
     return outcome;
   }
 
-  private walked(): void {
-    if (this.#linking?.walked() === true) this.#linking = undefined;
-  }
-
   /** Takes a child of `parent`, off the main branch. */
   private branch(parent: Place, header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
     const { at, state } = parent;
@@ -326,7 +323,7 @@ export class Follower {
     this.#window.trim();
     this.#timeFloorS = Math.max(this.#timeFloorS, this.floorOf(head));
     this.#asking.headIs(head.number);
-    if (this.#linking?.isPast(head) === true) this.#linking = undefined;
+    this.#linking = this.#linking?.headIs(head);
     if (head.number - (this.#persisted ?? this.#consensus.checkpoint).number >= PERSIST_BLOCKS) this.persist();
   }
 

@@ -32,7 +32,6 @@ export class Linking {
   #tries = 0;
   /** Asks that this landing took; those that a walk is due, once it led nowhere. */
   #asks = 0;
-
   readonly #budget: MinuteBudget;
   readonly #cost: number;
 
@@ -59,9 +58,16 @@ export class Linking {
     return this.#landing;
   }
 
-  /** Whether the head has come to the next block by other means: there is nothing to link any more. */
-  isPast(head: Trusted): boolean {
-    return this.#landing !== undefined && this.#number <= head.number;
+  /** What is left of it once the head moved on: nothing, where that came to the next block by other means. */
+  headIs(head: Trusted): Linking | undefined {
+    return this.#landing !== undefined && this.#number <= head.number ? undefined : this;
+  }
+
+  /** What is left of it after one more ask of a walk: nothing, where the landing led nowhere and the walk has had its share. */
+  walked(): Linking | undefined {
+    if (this.#landing !== undefined) return this;
+    this.#asks -= 1;
+    return this.#asks <= 0 ? undefined : this;
   }
 
   /** What to ask for; undefined where the landing led nowhere. */
@@ -111,12 +117,5 @@ export class Linking {
     const number = this.#landing?.number;
     this.#landing = undefined;
     return new Rejection("link-absent", `nobody brings the headers below block ${number}`);
-  }
-
-  /** One more ask of a walk was made after a landing that led nowhere. True where it has had its share. */
-  walked(): boolean {
-    if (this.#landing !== undefined) return false;
-    this.#asks -= 1;
-    return this.#asks <= 0;
   }
 }
