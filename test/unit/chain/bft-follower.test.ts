@@ -6,12 +6,14 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crc32 } from "../../../firmware/bytes.js";
 import type { Bft } from "../../../firmware/chain/bft.js";
+import type { BftHeader } from "../../../firmware/chain/bft-header.js";
 import { Follower } from "../../../firmware/chain/follower.js";
 import { ALARM_EXPIRED, ALARM_FORK, ALARM_NONE, ALARM_STALE, Vigil } from "../../../firmware/chain/vigil.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
-import { openBftChain, TRUSTING_PERIOD_S } from "../../chains/bft-fixture.js";
+import { openBftChain, TRUSTING_PERIOD_S, walkBft } from "../../chains/bft-fixture.js";
 import { type BftBlock, BftChain } from "../../chains/bft-generator.js";
 import type { BftKind } from "../../chains/bft-model.js";
+import { codeOf, held } from "../../chains/clique-fixture.js";
 import { type Account, accounts, hexOf, notary } from "../../chains/clique-generator.js";
 import { headOf, kindOf, MemoryStore } from "../../chains/follower-fixture.js";
 
@@ -240,6 +242,24 @@ for (const kind of KINDS) {
     }
   });
 }
+
+test("contradicts: beside a block only a sibling of it counts, by the set that sealed it", () => {
+  const { chain, bft } = world("qbft");
+  const blocks = chain.grow(chain.genesis, 5);
+  const [parent, block] = blocks.slice(3) as [BftBlock, BftBlock];
+  const decoded = (of: BftBlock): BftHeader => held(bft.decode(of.raw));
+  const trusted = walkBft(bft, bft.checkpoint, blocks);
+  const judged = (of: BftBlock, nowS: number | undefined = block.timeS): string =>
+    codeOf(bft.contradicts(trusted, decoded(of), nowS, decoded(block)));
+  const sibling = rival(chain, parent);
+  assert.is(judged(sibling), "accepted");
+  assert.is(judged(rival(chain, blocks[2] as BftBlock)), "parent-wrong");
+  assert.is(judged(rival(chain, rival(chain, blocks[2] as BftBlock))), "parent-wrong");
+  assert.is(judged(rival(chain, parent, chain.validatorsAfter(parent).slice(0, 2))), "seals-too-few");
+  assert.is(codeOf(bft.contradicts(trusted, decoded(sibling), undefined, decoded(block))), "clock-unknown");
+  assert.is(judged(sibling, block.timeS + TRUSTING_PERIOD_S + 1), "checkpoint-expired");
+  assert.is(judged(sibling, block.timeS - 16), "time-in-future");
+});
 
 test("what an older firmware took for evidence freezes nobody after an update", () => {
   const { chain, store, open } = world("qbft");

@@ -110,22 +110,29 @@ for (const { name, options } of KINDS) {
 
   test(`${name}: a block of another chain with the same validators never becomes the head, and costs nobody honest his place`, () => {
     const { ours, other, nowS, open } = world(options, 60, 200);
-    const follower = open();
-    assert.is(kindOf(follower.offer(tipOf(other).raw, nowS)), "wanting");
-    const order = new RelayOrder(["honest", "foreign"]);
-    let asks = 0;
-    for (; follower.head.number < 60 && asks < 200; asks += 1) {
-      // The real chain goes on and is announced now and then.
-      if (follower.wanted() === undefined) follower.offer(tipOf(ours).raw, nowS);
-      const ask = follower.wanted();
-      assert.ok(ask !== undefined);
-      const raws = says(ours, ask.from, ask.count);
-      if (raws.length > 0) order.judge(follower.answer(ask.from, raws, nowS));
-      else follower.unanswered();
-      assert.is(order.next, "honest");
+    // Above all that the honest relay has, where it is silent, and below, where it has other headers.
+    for (const landing of [200, 50]) {
+      const follower = open();
+      assert.is(kindOf(follower.offer((other.blocks[landing] as BftBlock).raw, nowS)), "wanting");
+      const order = new RelayOrder(["honest", "foreign"]);
+      const seen = new Set<string>();
+      let asks = 0;
+      for (; follower.head.number < 60 && asks < 200; asks += 1) {
+        // The real chain goes on and is announced now and then.
+        if (follower.wanted() === undefined) follower.offer(tipOf(ours).raw, nowS);
+        const ask = follower.wanted();
+        assert.ok(ask !== undefined);
+        const raws = says(ours, ask.from, ask.count);
+        const outcomes = raws.length > 0 ? follower.answer(ask.from, raws, nowS) : [];
+        if (raws.length > 0) order.judge(outcomes);
+        else follower.unanswered();
+        for (const outcome of outcomes) seen.add(kindOf(outcome));
+        assert.is(order.next, "honest");
+      }
+      assert.is(headOf(follower), hexOf(tipOf(ours).hash), `after ${asks} asks`);
+      assert.ok(asks < 40, `${asks} asks`);
+      assert.is(seen.has("link-absent"), landing === 50);
     }
-    assert.is(headOf(follower), hexOf(tipOf(ours).hash), `after ${asks} asks`);
-    assert.ok(asks < 40, `${asks} asks`);
   });
 
   test(`${name}: whoever leads all the way down to another block than the head is refused (skip-unlinked), and the walk goes on`, () => {
@@ -269,6 +276,27 @@ test("foreign landings one after the other halve the pace of a walk and no more,
     if (alone.wanted() !== undefined) alone.unanswered();
   }
   assert.ok(recoveries() - before <= 120, `${recoveries() - before} checks`);
+});
+
+test("the signatures of landings that led nowhere count as fruitless, however many seals each has", () => {
+  const { sealer, engine, recoveries } = notary(nobleEngine);
+  const made = (timeS: number): Network => {
+    const chain = new BftChain({ kind: "qbft", validators: accounts(10), sealer, timeS });
+    return { chain, blocks: [chain.genesis, ...chain.grow(chain.genesis, 600)] };
+  };
+  const [ours, other] = [made(1_700_000_000), made(1_700_000_001)];
+  const nowS = tipOf(other).timeS + 1;
+  const clock = { ticksMs: () => 0 };
+  const follower = new Follower({ consensus: openBftChain(ours.chain, { engine }), engine, store: new MemoryStore(), clock });
+  let landings = 0;
+  for (let asks = 0; follower.head.number < 580 && asks < 1000; asks += 1) {
+    const before = recoveries();
+    follower.offer((other.blocks[600 - (asks % 16)] as BftBlock).raw, nowS);
+    landings += recoveries() - before;
+    turn(follower, ours, nowS);
+  }
+  assert.ok(follower.head.number >= 580, `block ${follower.head.number}`);
+  assert.ok(landings > 60 && landings <= 120, `${landings} checks within a minute`);
 });
 
 test("whatever relays and announcements bring, the head stays on the chain, and no landing is followed for ever", () => {
