@@ -238,7 +238,7 @@ export class Mote {
     this.#readiness.headerSeen();
     const { log } = this.#options.device;
     if (outcome.kind === "reorg") log.write("reorg", { number: outcome.number, depth: outcome.depth });
-    if (outcome.kind === "jumped") log.write("jump", { number: outcome.number, blocks: outcome.blocks });
+    if (outcome.kind === "jumped") log.write("jump", { number: outcome.number, blocks: outcome.blocks, linked: outcome.linked });
     if (movesHead(outcome)) this.#verifiedHeaders += 1;
   }
 

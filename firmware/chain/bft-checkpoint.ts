@@ -8,7 +8,7 @@
 import { fromHex, toHex } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { assert, Rejection } from "../rejection.js";
-import { Bft, gasOf } from "./bft.js";
+import { Bft, gasOf, LINK_BLOCKS_MAX } from "./bft.js";
 import { VALIDATORS_MAX } from "./bft-extra.js";
 import type { BftDialect } from "./bft-header.js";
 import type { BftRules, BftTransition } from "./bft-rules.js";
@@ -52,6 +52,8 @@ export interface BftRulesJson {
   periodS: number;
   epoch: number;
   trustingPeriodS: number;
+  /** Jumps over at most so many blocks are linked by hash; `LINK_BLOCKS_MAX` where absent. */
+  linkBlocks?: number;
   londonBlock?: number;
   /** IBFT 1 only; 0 where absent. */
   ceil2Nby3Block?: number;
@@ -166,6 +168,7 @@ function rulesOf(dialect: BftDialect, fields: Fields): BftRules {
     periodS: uint(fields, "periodS", 0, PERIOD_S_MAX),
     epoch: uint(fields, "epoch", 1, HEIGHT_MAX),
     trustingPeriodS: uint(fields, "trustingPeriodS", 1, HEIGHT_MAX),
+    linkBlocks: fields.linkBlocks === undefined ? LINK_BLOCKS_MAX : uint(fields, "linkBlocks", LINK_BLOCKS_MAX, HEIGHT_MAX),
     londonBlock: optional("londonBlock"),
     quorumBlock: optional("ceil2Nby3Block") ?? 0,
     contract: selectsByContract(dialect, fields.validatorSelection, "validatorSelection") ?? false,

@@ -33,6 +33,8 @@ export interface BftRules {
   readonly londonBlock: number | undefined;
   /** For how long a trusted block vouches for others, in seconds. */
   readonly trustingPeriodS: number;
+  /** A jump over at most so many blocks is linked by hash. No fact of the chain: it voids nothing that is persisted. */
+  readonly linkBlocks: number;
   /** IBFT 1: from here on a block needs ⌈2n/3⌉ seals. */
   readonly quorumBlock: number;
   readonly contract: boolean;
@@ -66,6 +68,26 @@ export function periodAt(rules: BftRules, number: number): number {
   let { periodS } = rules;
   for (const change of rules.transitions) if (change.block <= number) periodS = change.periodS ?? periodS;
   return periodS;
+}
+
+/** More blocks a second than any network makes; bounds how far a jump may reach where the period does not. */
+const BLOCKS_PER_SECOND_MAX = 20;
+
+/** The least time, in seconds, from block `after` to block `number`, as whole seconds in headers show it. */
+export function leastSpanS(rules: BftRules, after: number, number: number): number {
+  let spanS = 0;
+  let quickBlocks = 0;
+  let from = after;
+  const count = (to: number): void => {
+    const periodS = periodAt(rules, to);
+    if (periodS === 0) quickBlocks += to - from;
+    spanS += periodS * (to - from);
+    from = to;
+  };
+  for (const { block } of rules.transitions) if (block > from + 1 && block <= number) count(block - 1);
+  count(number);
+  // Cut down to whole seconds, two times may lie one second closer than they are.
+  return spanS + Math.max(0, Math.floor(quickBlocks / BLOCKS_PER_SECOND_MAX) - 1);
 }
 
 export function contractAt(rules: BftRules, number: number): boolean {

@@ -1,9 +1,10 @@
 // Follows one chain from headers that anyone may deliver: what the mote believes is its head.
 //
-// Promises: the head moves only to a block whose every ancestor since the checkpoint was verified here; of two branches the
-// heavier wins, of equals the one seen first; a branch is left at most `REORG_DEPTH_MAX` blocks back; what is believed
-// survives a restart. Memory does not grow with the chain: one state below the window, one at the head, one at the tip of
-// at most one side branch, and steps of some tens of bytes for the blocks between.
+// Promises: the head moves only to a block whose every ancestor since the checkpoint was verified here, or by a jump to one that
+// those who are trusted sealed and that is linked to the head by hash as far as a mote can bear it; of two branches the heavier
+// wins, of equals the one seen first; a branch is left at most `REORG_DEPTH_MAX` blocks back; what is believed survives a
+// restart. Memory does not grow with the chain: one state below the window, one at the head, one at the tip of at most one side
+// branch or at a landing that is not linked yet, and steps of some tens of bytes for the blocks between.
 //
 // Never trusts a relay: a header that fails is refused with its reason; cheap checks come before signatures, and signature
 // checks that lead nowhere are capped per minute, apart for what was asked for and for what was not, so that a flood of the
@@ -13,11 +14,12 @@ import { equal } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import type { Clock, KeyValueDomain } from "../ports.js";
 import { Rejection } from "../rejection.js";
-import { type Ask, Asking } from "./asking.js";
+import { ASK_HEADERS_MAX, type Ask, Asking } from "./asking.js";
 import { MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Trusted } from "./consensus.js";
 import { configurationDigest, decodeState, encodeState, replayAll } from "./follower-state.js";
 import { type Fork, ForkEvidence } from "./fork-evidence.js";
+import { Linking } from "./linking.js";
 import { ADVANCED, frozen, KNOWN, type Outcome, stale, tooLong, WANTING } from "./outcome.js";
 import { costOf, decodeAll, Skipping } from "./skipping.js";
 import { type Place, REORG_DEPTH_MAX, Window } from "./window.js";
@@ -52,6 +54,8 @@ export class Follower {
   /** Fruitless checks of headers that were asked for, and of those that were not. */
   readonly #asked: MinuteBudget;
   readonly #unasked: MinuteBudget;
+  /** A landing that is not linked yet, or that led nowhere while a walk has its share of asks; no other is tried meanwhile. */
+  #linking: Linking | undefined;
   #window: Window;
   #head: Trusted;
   #timeFloorS: number;
@@ -122,8 +126,9 @@ export class Follower {
     const header = this.#consensus.decode(raw);
     if (header instanceof Rejection) return header;
     const { number } = header;
-    const landed = this.fork === undefined ? this.#skipping.offered(this.#head, header, nowS, this.#unasked) : undefined;
-    if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn(header, landed);
+    const jumps = this.fork === undefined && this.#linking === undefined;
+    const landed = jumps ? this.#skipping.offered(this.#head, header, nowS, this.#unasked) : undefined;
+    if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn([header], landed, this.#unasked);
     const outcome = this.take(header, nowS, this.#unasked);
     const head = this.#head.number;
     if (outcome instanceof Rejection) {
@@ -138,7 +143,8 @@ export class Follower {
   /** What to ask a relay for next; the same until something changes it. */
   wanted(): Ask | undefined {
     if (this.fork !== undefined) return this.#evidence.wanted();
-    return this.#skipping.next(this.#head) ?? this.#asking.next(this.#head.number, this.#window.base.number);
+    const head = this.#head;
+    return this.#linking?.next(head) ?? this.#skipping.next(head) ?? this.#asking.next(head.number, this.#window.base.number);
   }
 
   /**
@@ -149,11 +155,10 @@ export class Follower {
   answer(from: number, raws: readonly Uint8Array[], nowS: number | undefined): readonly (Outcome | Rejection)[] {
     const ask = this.wanted();
     if (ask === undefined || ask.from !== from) return [new Rejection("answer-unasked", `nobody asked from ${from}`)];
-    if (this.fork !== undefined) {
-      const state = this.#window.stateAt(Math.max(0, from - 1 - this.#window.base.number));
-      return [this.#evidence.complete(raws, state, nowS) ?? KNOWN];
-    }
+    if (this.fork !== undefined) return [this.#evidence.complete(raws, this.#window, nowS) ?? KNOWN];
+    if (this.#linking?.next(this.#head) !== undefined) return [this.linkAsked(this.#linking, raws)];
     if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
+    this.#linking = this.#linking?.walked();
     const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
     let reached = from - 1 + outcomes.length;
     let news = outcomes.length > 0;
@@ -179,8 +184,12 @@ export class Follower {
 
   /** The relay did not answer in time. */
   unanswered(): void {
-    if (this.#skipping.next(this.#head) === undefined) this.#asking.unanswered();
-    else this.#skipping.failed();
+    if (this.#linking?.next(this.#head) !== undefined) this.linkAsked(this.#linking, []);
+    else if (this.#skipping.next(this.#head) !== undefined) this.#skipping.failed();
+    else {
+      this.#linking = this.#linking?.walked();
+      this.#asking.unanswered();
+    }
   }
 
   /** Writes what is believed, unless it is written already. Throws what the store throws; nothing is lost then. */
@@ -208,8 +217,12 @@ export class Follower {
     if (number !== undefined && number > Math.max(this.#head.number, side?.tip.number ?? 0) + 1) return WANTING;
     if (number !== undefined && number < base.number) return stale(number, base.number);
     if (this.#window.isKnown(header.hash)) return KNOWN;
-    if (this.#consensus.isFinal === true && number !== undefined && number <= this.#head.number)
-      return this.contradiction(header, number - base.number, nowS, budget);
+    if (this.#consensus.isFinal === true && number !== undefined && number <= this.#head.number) {
+      const judged = this.#evidence.judge(header, number, this.#window, nowS, budget);
+      // Whoever wakes up with evidence needs the blocks that it is about.
+      if (this.fork !== undefined) this.persist();
+      return judged;
+    }
     if (number === base.number) return stale(number, base.number);
     const parent = this.#window.find(header.parentHash);
     return parent === undefined ? WANTING : this.branch(parent, header, nowS, budget);
@@ -240,11 +253,20 @@ export class Follower {
     this.moveHead(head);
   }
 
-  /** The head is now the block of `header`, far above what it was. */
-  private landOn(header: Header, head: Trusted): Outcome {
+  /** The head is to be the block of the last of `headers`, far above what it was, once it is known to descend from that. */
+  private landOn(headers: readonly Header[], landing: Trusted, budget: MinuteBudget): Outcome {
+    this.#evidence.headIs(headers[headers.length - 1] as Header);
+    if (landing.number - this.#head.number > (this.#consensus.linkBlocksMax ?? 0)) return this.jump(landing, false);
+    this.#linking = new Linking(this.#consensus, headers, landing, budget);
+    return WANTING;
+  }
+
+  private jump(head: Trusted, linked: boolean): Outcome {
     const blocks = head.number - this.#head.number;
-    this.follow(header, head);
-    return { kind: "jumped", number: head.number, blocks };
+    this.#linking = undefined;
+    this.#window.restart(head);
+    this.moveHead(head);
+    return { kind: "jumped", number: head.number, blocks, linked };
   }
 
   private jumpAsked(ask: Ask, raws: readonly Uint8Array[], nowS: number | undefined): Outcome | Rejection {
@@ -255,16 +277,20 @@ export class Follower {
     }
     const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked);
     if (landed instanceof Rejection) return landed;
-    return landed === undefined ? WANTING : this.landOn(headers[headers.length - 1] as Header, landed);
+    return landed === undefined ? WANTING : this.landOn(headers, landed, this.#asked);
   }
 
-  /** A header `height` above the base, where another block stands: of a final chain, either nothing or proof that it forked. */
-  private contradiction(header: Header, height: number, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
-    const tooMuch = budget.charge(costOf(this.#consensus, header));
-    if (tooMuch !== undefined) return tooMuch;
-    const state = this.#window.stateAt(Math.max(0, height - 1));
-    const judged = this.#evidence.judge(header, state, this.#window.hashAt(height), nowS);
-    return judged instanceof Rejection ? judged : { kind: "fork", number: this.#window.base.number + height };
+  /** @param raws empty where no answer came */
+  private linkAsked(linking: Linking, raws: readonly Uint8Array[]): Outcome | Rejection {
+    const { landing } = linking;
+    const outcome = linking.answered(this.#consensus, this.#head, raws);
+    if (outcome === true) return this.jump(landing as Trusted, true);
+    // A landing that led nowhere says nothing about how far there is to walk either.
+    if (linking.landing === undefined) {
+      this.#skipping.drop();
+      this.#asking.announced(this.#head.number + ASK_HEADERS_MAX, undefined, this.#head.number);
+    }
+    return outcome;
   }
 
   /** Takes a child of `parent`, off the main branch. */
@@ -297,6 +323,7 @@ export class Follower {
     this.#window.trim();
     this.#timeFloorS = Math.max(this.#timeFloorS, this.floorOf(head));
     this.#asking.headIs(head.number);
+    this.#linking = this.#linking?.headIs(head);
     if (head.number - (this.#persisted ?? this.#consensus.checkpoint).number >= PERSIST_BLOCKS) this.persist();
   }
 

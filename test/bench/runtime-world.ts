@@ -4,7 +4,7 @@
 // Promises: every record that arrives is verified (form, signature, payload, seq, hash chain) and answered by a PUBACK and
 // a signed receipt; after each one the next header of a third party's chain (runtime-chains.ts) is announced, but for those that
 // the mote then has to ask for; whatever the mote refuses, reports as an error or loses is a fault of the run, and so is a
-// jump that was not due or one that was and did not come.
+// jump that was not due, one that was and did not come, or one that was not linked by hash.
 
 import { instantiateSecp256k1 } from "@bitauth/libauth/build/lib/crypto/secp256k1.js";
 import { concat, toHex } from "../../firmware/bytes.js";
@@ -119,6 +119,7 @@ export class RuntimeWorld {
     if (said.records !== undefined) this.samples.push(said as unknown as RuntimeSample);
     if (said.event === "head") this.headers += Number(said.verified);
     if (said.event === "jump") this.jumps += 1;
+    if (said.event === "jump" && said.linked !== true) this.#fault(text);
     if (EVENTS_OF_FAULT.has(String(said.event)) || ALARMS_OF_FAULT.has(String(said.alarm))) this.#fault(text);
   }
 

@@ -23,7 +23,7 @@ verify: every rule of the chain for every header after the checkpoint, with the 
 first that does not hold. FILE is raw headers one after another, or a line of hexadecimal for each; URL is a node's JSON-RPC.
 
 checkpoint: the JSON that a mote's configuration starts from, out of a running node. It is only as true as the node: compare its
-hash with another source.
+hash with another source. IBFT, QBFT: the validators' keys must seal no other chain, such as a test network.
 
   --checkpoint FILE  the checkpoint to start from (JSON)
   --chain NAME       the consensus; must be the checkpoint's
@@ -119,6 +119,7 @@ async function checkpoint(options: Words, output: Output): Promise<number> {
   const url = options.url("rpc", ["http", "https"]);
   if (url === undefined) throw new UsageError("--rpc URL is missing");
   const made = await chain.export(new JsonRpc(url), options.number("number", 0, HEIGHT_MAX), options);
+  if (chain.warning !== undefined) output.error(chain.warning);
   const text = JSON.stringify(made, null, 2);
   const path = options.text("out");
   if (path === undefined) output.line(text);

@@ -15,6 +15,8 @@ export interface HeaderChain {
   readonly measure: Measure;
   /** @param words the options of the command line, from which it takes what the node cannot tell */
   export(rpc: JsonRpc, number: number | undefined, words: Words): Promise<object>;
+  /** What nobody but the owner of the chain can see to, and a mote relies on. */
+  readonly warning?: string;
 }
 
 const HEIGHT_MAX = 2 ** 48 - 1;
@@ -23,10 +25,16 @@ const PERIOD_S_MAX = 86_400;
 /** Ten years; `docs/header-rules.md` says how to choose one. */
 const TRUSTING_PERIOD_S_MAX = 315_360_000;
 
+const ONE_CHAIN =
+  "The validators' keys must seal this chain alone. Its headers do not say which chain they belong to: a mote that was away for " +
+  "longer than linkBlocks periods cannot tell a block of another chain by the same keys (a test network, the net before a " +
+  "relaunch) from one of its own.";
+
 /** IBFT and QBFT: what a node does not tell is in the genesis file that it was made from. */
 function bft(name: BftConsensusName): HeaderChain {
   return {
     measure: measureRlp,
+    warning: ONE_CHAIN,
     export(rpc, number, words) {
       const genesis = words.text("genesis");
       const trustingPeriodS = words.number("trusting-period", 1, TRUSTING_PERIOD_S_MAX);

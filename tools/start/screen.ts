@@ -108,7 +108,10 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
       case "stored":
         return { word: "stored", text: `seq ${number("seq")}, its receipt holds`, style: "green" };
       case "jump":
-        return amiss("jump", `to #${number("number")}, ${number("blocks")} blocks on`);
+        return amiss(
+          "jump",
+          `to #${number("number")}, ${number("blocks")} blocks on${event.linked === true ? "" : ", not linked by hash"}`,
+        );
       case "alarm":
         return amiss("alarm", `${text("alarm")} at #${number("head")}`);
       case "reorg":

@@ -123,6 +123,7 @@ test("chainmote headers: a checkpoint of a QBFT chain, and every header after it
     const given = ["--rpc", url, "--genesis", genesis, "--trusting-period", String(TRUSTING_PERIOD_S)];
     const made = await headers("checkpoint", "--chain", "qbft", "--out", checkpoint, ...given);
     assert.is(made.code, 0, made.errors.join());
+    assert.match(made.errors.join(), /keys must seal this chain alone/, "what only the owner can see to");
     const { number, hash } = JSON.parse(readFileSync(checkpoint, "utf8")) as { number: number; hash: string };
     assert.is(number, 40);
     assert.is(hash, hexOf((blocks[39] as BftBlock).hash));
