@@ -13,11 +13,12 @@ import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
 import type { BftVote } from "./bft-extra.js";
 import { type BftDialect, BftHeader, checkCommonFields } from "./bft-header.js";
-import { type BftRules, contractAt, periodAt, pinnedBetween, rulesBytes, setAfter } from "./bft-rules.js";
+import { isOrdered, setOf } from "./bft-list.js";
+import { type BftRules, contractAt, periodAt, pinnedBetween, quorumAt, rulesBytes, setAfter } from "./bft-rules.js";
 import { checkSealCount, honestOf, overlapOf, sealer, whoSealed } from "./bft-seals.js";
 import { BftTrusted, deserializeBft, serializeBft } from "./bft-state.js";
 import type { ValidatorSet } from "./bft-votes.js";
-import { ADDRESS_BYTES, findAddress, HASH_BYTES, isAscending, putUint64 } from "./clique-state.js";
+import { ADDRESS_BYTES, findAddress, HASH_BYTES, putUint64 } from "./clique-state.js";
 import type { Consensus, Landing } from "./consensus.js";
 import { checkGas, checkGasAlone, type Gas } from "./gas.js";
 import { decodeHeader, type EthereumHeader } from "./header.js";
@@ -49,16 +50,17 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   readonly #dialect: BftDialect;
   readonly #rules: BftRules;
 
-  constructor(engine: CryptoEngine, dialect: BftDialect, rules: BftRules, checkpoint: BftTrusted) {
+  /** @param idlePeriodS the greatest distance of two blocks while all is well, in seconds */
+  constructor(engine: CryptoEngine, dialect: BftDialect, rules: BftRules, checkpoint: BftTrusted, idlePeriodS: number) {
     this.#engine = engine;
     this.#dialect = dialect;
     this.#rules = rules;
     this.name = dialect.name;
     this.chain = rules.chain;
     this.checkpoint = checkpoint;
-    this.rules = rulesBytes(dialect.name, rules);
+    this.rules = rulesBytes(dialect, rules);
     this.trustingPeriodS = rules.trustingPeriodS;
-    this.staleAfterS = Math.max(STALE_AFTER_S_MIN, STALE_AFTER_PERIODS * rules.periodS);
+    this.staleAfterS = Math.max(STALE_AFTER_S_MIN, STALE_AFTER_PERIODS * idlePeriodS);
   }
 
   decode(raw: Uint8Array): BftHeader | Rejection {
@@ -88,7 +90,6 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (gas !== undefined) return gas;
     const list = this.listOf(header, trusted.validators);
     if (!equal(list, trusted.validators)) {
-      if (!isAscending(list)) return new Rejection("validators-unordered", `the list of block ${number} is not ascending`);
       if (trusted.votes !== undefined) return new Rejection("validators-wrong", `the list of block ${number} is not the tally's`);
       if (nowS === undefined) return new Rejection("clock-unknown", "a list that no tally explains, and no clock to judge it by");
       const vouched = checkOverlap(overlapOf(list, trusted.validators), trusted.validatorCount);
@@ -181,7 +182,6 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     // A set that the configuration pins in between is as good as the one that was verified.
     const known = pinnedBetween(this.#rules, trusted.number + 1, header.number) ?? trusted.validators;
     const list = this.listOf(header, known);
-    if (!isAscending(list)) return new Rejection("validators-unordered", `the list of block ${header.number} is not ascending`);
     const refused = checkOverlap(overlapOf(list, known), known.length / ADDRESS_BYTES) ?? this.checkList(header, list);
     if (refused !== undefined) return refused;
     const proposer = this.authenticateSeals(header, list, known);
@@ -213,6 +213,8 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (contract && (extra.validators.length > 0 || extra.vote !== undefined))
       return new Rejection("validators-unexpected", "a contract names the validators, and this header names or votes on some");
     if (!contract && extra.validators.length === 0) return new Rejection("validators-empty", "the header lists nobody");
+    if (!isOrdered(this.#engine, extra.validators, this.#dialect.client === "goquorum"))
+      return new Rejection("validators-unordered", `the list of block ${header.number} is in no order that its clients write`);
     return checkGasAlone(gasOf(eth));
   }
 
@@ -233,9 +235,9 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     return undefined;
   }
 
-  /** Those whose seals count: the header's own list, in contract mode the set that is pinned. */
+  /** Those whose seals count, ascending by bytes: the header's own list, in contract mode the set that is pinned. */
   private listOf(header: BftHeader, known: Uint8Array): Uint8Array {
-    return contractAt(this.#rules, header.number) ? known : header.extra.validators;
+    return contractAt(this.#rules, header.number) ? known : setOf(header.extra.validators);
   }
 
   /** Coinbase and number of seals against the list: validators-empty, coinbase-stranger, seals-too-few, seals-too-many. */
@@ -245,7 +247,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (!proposerSeals && findAddress(list, header.eth.coinbase) < 0)
       return new Rejection("coinbase-stranger", `the proposer of block ${header.number} is none of the validators`);
     const count = list.length / ADDRESS_BYTES;
-    const needed = this.#dialect.quorum(count, header.number, this.#rules.quorumBlock);
+    const needed = quorumAt(this.#rules, header.number, count);
     return checkSealCount(header.extra.seals.length, needed, count);
   }
 

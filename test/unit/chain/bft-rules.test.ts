@@ -6,17 +6,18 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { BftCheckpoint } from "../../../firmware/chain/bft-checkpoint.js";
 import { VALIDATORS_MAX } from "../../../firmware/chain/bft-extra.js";
+import type { BftTrusted } from "../../../firmware/chain/bft-state.js";
 import { type BftDraft, encodeExtra, encodeHeader } from "../../chains/bft-encoding.js";
-import { judgeBft, openBftChain, TRUSTING_PERIOD_S, walkBft } from "../../chains/bft-fixture.js";
-import { type BftBlock, BftChain, type BftChainOptions, type BftChildOptions } from "../../chains/bft-generator.js";
-import type { BftKind } from "../../chains/bft-model.js";
+import { judgeBft, jumpBft, openBftChain, TRUSTING_PERIOD_S, validatorsOf, walkBft } from "../../chains/bft-fixture.js";
+import { type BftBlock, BftChain, type BftChainOptions, type BftChildOptions, checksumText } from "../../chains/bft-generator.js";
+import { BFT_KINDS, type BftKind, isGoQuorum } from "../../chains/bft-model.js";
 import { codeOf } from "../../chains/clique-fixture.js";
-import { account, accounts } from "../../chains/clique-generator.js";
+import { type Account, account, accounts } from "../../chains/clique-generator.js";
 
 const N = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 const validators = accounts(7);
 const outsider = account("outsider");
-const KINDS: readonly BftKind[] = ["ibft", "ibft2", "qbft"];
+const KINDS = BFT_KINDS;
 
 interface World {
   readonly chain: BftChain;
@@ -65,6 +66,7 @@ for (const kind of KINDS) {
   const { chain, tip } = plain;
   const set = chain.validatorsAfter(tip);
   const quorum = set.slice(0, 5);
+  const isQbft = kind === "qbft" || kind === "goquorum-qbft";
 
   test(`${kind}: what nothing is wrong with is accepted`, () => {
     assert.is(plain.judge({}), "accepted");
@@ -126,11 +128,11 @@ for (const kind of KINDS) {
     const counted = (draft: BftDraft): void => {
       draft.nonce = Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 1]);
     };
-    assert.is(bend(counted), kind === "qbft" ? "accepted" : "nonce-wrong");
+    assert.is(bend(counted), isQbft ? "accepted" : "nonce-wrong");
     const mixed = (draft: BftDraft): void => {
       draft.nonce = Uint8Array.from([255, 255, 255, 255, 255, 255, 255, 0]);
     };
-    assert.is(bend(mixed), kind === "qbft" ? "accepted" : "nonce-wrong");
+    assert.is(bend(mixed), isQbft ? "accepted" : "nonce-wrong");
   });
 
   test(`${kind}: extra data has one form`, () => {
@@ -217,11 +219,11 @@ for (const kind of KINDS) {
     assert.is(plain.judgeExtra(item(2, [outsider.address, Uint8Array.of(255), Uint8Array.of(1)])), "vote-malformed");
     assert.is(plain.judgeExtra(item(2, [outsider.address, Uint8Array.of(255, 255)])), "vote-malformed");
     // The two family members' own ways are refused in each other's headers.
-    const empty = kind === "qbft" ? new Uint8Array(0) : [];
-    const drop = kind === "qbft" ? Uint8Array.of(0) : new Uint8Array(0);
+    const empty = isQbft ? new Uint8Array(0) : [];
+    const drop = isQbft ? Uint8Array.of(0) : new Uint8Array(0);
     assert.is(plain.judgeExtra(item(2, empty)), "vote-malformed");
     assert.is(plain.judgeExtra(item(2, [outsider.address, drop])), "vote-malformed");
-    const round = kind === "qbft" ? Uint8Array.of(0, 0, 0, 0) : new Uint8Array(0);
+    const round = isQbft ? Uint8Array.of(0, 0, 0, 0) : new Uint8Array(0);
     assert.is(plain.judgeExtra(item(3, round)), "round-malformed");
     assert.is(plain.judgeExtra(item(3, [])), "round-malformed");
     assert.is(plain.judgeExtra(item(3, new Uint8Array(5).fill(1))), "round-malformed");
@@ -246,7 +248,7 @@ for (const kind of KINDS) {
     assert.is(plain.judge({ afterS: 100 }, tip.timeS + 85), "accepted");
     assert.is(plain.judge({}, tip.timeS + TRUSTING_PERIOD_S), "accepted");
     assert.is(plain.judge({}, tip.timeS + TRUSTING_PERIOD_S + 1), "checkpoint-expired");
-    const bound = kind !== "ibft";
+    const bound = !isGoQuorum(kind);
     const limit = tip.draft.gasLimit;
     assert.is(
       bend((draft) => {
@@ -359,15 +361,65 @@ for (const kind of KINDS) {
   });
 }
 
-test("ibft: before ceil2Nby3Block a block needs 2F + 1 seals, from it two thirds", () => {
-  const six = accounts(6, "six");
-  const old = world("ibft", { validators: six }, { ceil2Nby3Block: 11 });
-  const late = world("ibft", { validators: six }, { ceil2Nby3Block: 10 });
-  const set = old.chain.validatorsAfter(old.tip);
-  assert.is(old.judge({ sealers: set.slice(0, 3) }), "accepted");
-  assert.is(old.judge({ sealers: set.slice(0, 2) }), "seals-too-few");
-  assert.is(late.judge({ sealers: set.slice(0, 3) }), "seals-too-few");
-  assert.is(late.judge({ sealers: set.slice(0, 4) }), "accepted");
+test("ibft, GoQuorum's qbft: before ceil2Nby3Block a block needs 2F + 1 seals, from it two thirds", () => {
+  for (const kind of ["ibft", "goquorum-qbft"] as const) {
+    const six = accounts(6, "six");
+    const seals = (count: number, more: Partial<BftCheckpoint>): string => {
+      const { chain, tip, judge } = world(kind, { validators: six }, more);
+      return judge({ sealers: chain.validatorsAfter(tip).slice(0, count) });
+    };
+    const said = (block: number, twoFPlusOne: boolean) => ({ transitions: [{ block, twoFPlusOne }] });
+    for (const few of [{ ceil2Nby3Block: 11 }, { ceil2Nby3Block: "never" }, said(10, true)] as const) {
+      assert.is(seals(3, few), "accepted");
+      assert.is(seals(2, few), "seals-too-few");
+    }
+    for (const many of [{ ceil2Nby3Block: 10 }, {}, said(11, true), said(9, false)]) {
+      assert.is(seals(3, many), "seals-too-few");
+      assert.is(seals(4, many), "accepted");
+    }
+  }
+});
+
+test("a list stands in the order of its bytes, and on GoQuorum's chains in that of its EIP-55 text, too", () => {
+  const texts = validators.map(({ hex }) => checksumText(hex));
+  assert.is.not(texts.join(), [...texts].sort().join(), "addresses whose two orders differ");
+  for (const kind of KINDS) {
+    const byBytes = world(kind, { order: "bytes" });
+    const byText = new BftChain({ kind, validators, order: "text" }).listOf(byBytes.chain.validatorsAfter(byBytes.tip));
+    const listed = (list: readonly { address: Uint8Array }[]): string =>
+      byBytes.judge({ bend: (draft) => (draft.validators = list.map(({ address }) => address)) });
+    assert.is(listed(byText), isGoQuorum(kind) ? "accepted" : "validators-unordered", kind);
+    // Neither order, an address twice, and another set in the order of its text.
+    const swapped = [byText[1], byText[0], ...byText.slice(2)] as Account[];
+    assert.is(listed(swapped), "validators-unordered");
+    assert.is(listed([...byText].reverse()), "validators-unordered");
+    assert.is(listed([...byText.slice(0, 6), byText[5] as Account]), "validators-unordered");
+    if (isGoQuorum(kind)) assert.is(listed(byText.slice(1)), "validators-wrong");
+  }
+});
+
+test("a chain whose order changes at a switch is followed through it, votes and jumps included", () => {
+  const [newcomer] = accounts(1, "newcomer") as [Account];
+  for (const kind of ["ibft", "goquorum-qbft"] as const) {
+    const chain = new BftChain({ kind, validators, epoch: 30, order: "text" });
+    chain.know(newcomer);
+    // A snapshot that was loaded from disk sorts by text, the node that runs QBFT by bytes.
+    const blocks = chain.grow(chain.genesis, 40, (i) => {
+      chain.order = i % 3 === 0 ? "bytes" : "text";
+      return i >= 10 && i < 14 ? { vote: { account: newcomer.address, authorize: true } } : {};
+    });
+    const bft = openBftChain(chain);
+    const walked = walkBft(bft, bft.checkpoint, blocks);
+    const last = blocks[39] as BftBlock;
+    assert.equal(validatorsOf(walked), last.model.sorted);
+    assert.is(last.model.sorted.length, 8);
+    for (const landing of blocks.slice(20)) {
+      const jumped = jumpBft(bft, bft.checkpoint, landing.raw, last.timeS) as BftTrusted;
+      assert.equal(validatorsOf(jumped), landing.model.sorted, `${kind} ${landing.number}`);
+      assert.equal(validatorsOf(bft.deserialize(bft.serialize(jumped)) as BftTrusted), landing.model.sorted);
+      assert.is(walkBft(bft, jumped, blocks.slice(landing.number)).number, 40);
+    }
+  }
 });
 
 test("qbft: in contract mode headers list nobody, nobody votes, and the pinned set seals", () => {
