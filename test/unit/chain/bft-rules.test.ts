@@ -4,11 +4,23 @@
 import { RLP } from "@ethereumjs/rlp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { BftCheckpoint } from "../../../firmware/chain/bft-checkpoint.js";
+import { type BftCheckpoint, openBft } from "../../../firmware/chain/bft-checkpoint.js";
 import { VALIDATORS_MAX } from "../../../firmware/chain/bft-extra.js";
+import { isOrdered, setOf } from "../../../firmware/chain/bft-list.js";
 import type { BftTrusted } from "../../../firmware/chain/bft-state.js";
+import { ALARM_NONE, ALARM_STALE, Vigil } from "../../../firmware/chain/vigil.js";
+import { Rejection } from "../../../firmware/rejection.js";
+import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { type BftDraft, encodeExtra, encodeHeader } from "../../chains/bft-encoding.js";
-import { judgeBft, jumpBft, openBftChain, TRUSTING_PERIOD_S, validatorsOf, walkBft } from "../../chains/bft-fixture.js";
+import {
+  bftCheckpointAt,
+  judgeBft,
+  jumpBft,
+  openBftChain,
+  TRUSTING_PERIOD_S,
+  validatorsOf,
+  walkBft,
+} from "../../chains/bft-fixture.js";
 import { type BftBlock, BftChain, type BftChainOptions, type BftChildOptions, checksumText } from "../../chains/bft-generator.js";
 import { BFT_KINDS, type BftKind, isGoQuorum } from "../../chains/bft-model.js";
 import { codeOf } from "../../chains/clique-fixture.js";
@@ -396,6 +408,90 @@ test("a list stands in the order of its bytes, and on GoQuorum's chains in that 
     assert.is(listed([...byText.slice(0, 6), byText[5] as Account]), "validators-unordered");
     if (isGoQuorum(kind)) assert.is(listed(byText.slice(1)), "validators-wrong");
   }
+});
+
+test("the list of a real block 39 is in the order of its text", () => {
+  const list = [
+    "4335d75841d8b85187cf651ed130774143927c79",
+    "61d7d88dbc76259fcf1f26bc0b5763aebd67aead",
+    "955425273ef777d6430d910f9a8b10adbe95fff6",
+    "f00d3c728929e42000c8d92d1a7e6a666f12e6ed",
+    "d42d697aa23f7b3e209259002b456c57af26edd6",
+  ];
+  const packed = (items: readonly string[]): Uint8Array => Uint8Array.from(Buffer.from(items.join(""), "hex"));
+  assert.ok(isOrdered(fastEngine, packed(list), true));
+  assert.not.ok(isOrdered(fastEngine, packed(list), false));
+  assert.not.ok(isOrdered(fastEngine, packed([...list.slice(1), list[0] as string]), true));
+  assert.equal(setOf(packed(list)), packed([...list].sort()));
+});
+
+test("a chain that makes no empty blocks is stale only once its empty block is overdue", () => {
+  const chain = new BftChain({ kind: "qbft", validators });
+  const staleAfterS = (more: Partial<BftCheckpoint>, at?: BftBlock): number =>
+    openBftChain(chain, { more, ...(at === undefined ? {} : { block: at }) }).staleAfterS;
+  const tenth = chain.grow(chain.genesis, 10).at(-1) as BftBlock;
+  assert.is(staleAfterS({}), 120);
+  assert.is(staleAfterS({ emptyPeriodS: 600 }), 12_000);
+  assert.is(staleAfterS({ emptyPeriodS: 0 }), 120);
+  // Whatever is in force now or comes into force later; what is over is over.
+  assert.is(staleAfterS({ transitions: [{ block: 5, emptyPeriodS: 60 }] }), 1200);
+  assert.is(staleAfterS({ transitions: [{ block: 5, periodS: 30 }] }), 600);
+  const over = { emptyPeriodS: 600, transitions: [{ block: 11, emptyPeriodS: 0 }] };
+  assert.is(staleAfterS(over), 12_000);
+  assert.is(staleAfterS(over, tenth), 120);
+  // The least distance stays the period, and the alarm waits as long as it was told.
+  const bft = openBftChain(chain, { more: { emptyPeriodS: 600 } });
+  assert.is(codeOf(judgeBft(bft, bft.checkpoint, chain.child(chain.genesis, { afterS: 1 }).raw)), "time-before-period");
+  assert.is(codeOf(judgeBft(bft, bft.checkpoint, chain.child(chain.genesis, { afterS: 2 }).raw)), "accepted");
+  let ticksMs = 0;
+  const vigil = new Vigil({ head: bft.checkpoint, fork: undefined, consensus: bft } as never, { ticksMs: () => ticksMs });
+  const { timeS } = bft.checkpoint;
+  for (const [silentS, alarm] of [
+    [600, ALARM_NONE],
+    [12_000, ALARM_NONE],
+    [12_001, ALARM_STALE],
+  ] as const) {
+    ticksMs = silentS * 1000;
+    assert.is(vigil.look(timeS), alarm, `${silentS} s`);
+  }
+});
+
+test("fields that are of one client alone are refused for the other", () => {
+  const detailOf = (kind: BftKind, more: object): string => {
+    const chain = new BftChain({ kind, validators });
+    const opened = openBft(fastEngine, { ...bftCheckpointAt(chain, chain.genesis), ...more });
+    return opened instanceof Rejection ? `${opened.code} ${opened.detail}` : "accepted";
+  };
+  assert.match(detailOf("qbft", { ceil2Nby3Block: 0 }), /^checkpoint-invalid ceil2Nby3Block/);
+  assert.match(detailOf("ibft2", { client: "goquorum" }), /^checkpoint-invalid client: expected "besu"/);
+  assert.match(detailOf("ibft", { client: "besu" }), /^checkpoint-invalid client: expected "goquorum"/);
+  assert.match(detailOf("qbft", { client: "geth" }), /^checkpoint-invalid client: expected "besu" or "goquorum"/);
+  assert.match(detailOf("qbft", { transitions: [{ block: 1, twoFPlusOne: true }] }), /transitions\[0\].twoFPlusOne/);
+  assert.match(detailOf("ibft", { transitions: [{ block: 1, twoFPlusOne: 1 }] }), /transitions\[0\].twoFPlusOne/);
+  assert.match(detailOf("goquorum-qbft", { epochStart: 4 }), /^checkpoint-invalid epochStart/);
+  assert.match(detailOf("goquorum-qbft", { ceil2Nby3Block: "soon" }), /^checkpoint-invalid ceil2Nby3Block/);
+  assert.match(detailOf("qbft", { emptyPeriodS: -1 }), /^checkpoint-invalid emptyPeriodS/);
+  assert.match(detailOf("qbft", { transitions: [{ block: 1, emptyPeriodS: "1" }] }), /^checkpoint-invalid emptyPeriodS/);
+  assert.is(detailOf("ibft", { client: "goquorum" }), "accepted");
+});
+
+test("epochs are counted from the block that the checkpoint names, and the rules of GoQuorum void what Besu's left", () => {
+  const chain = new BftChain({ kind: "qbft", validators: accounts(2), epoch: 4 });
+  const [newcomer] = accounts(1, "newcomer") as [Account];
+  chain.know(newcomer);
+  const vote = { account: newcomer.address, authorize: true };
+  // Blocks 3 and 4 vote: with epochs at 2, 6, … both count, with epochs at 4, 8, … that of block 4 is ignored.
+  const blocks = chain.grow(chain.genesis, 4, (i) => (i >= 2 ? { vote } : {}));
+  const after = (more: Partial<BftCheckpoint>): boolean => {
+    const bft = openBftChain(chain, { more: { votes: [], ...more } });
+    return validatorsOf(walkBft(bft, bft.checkpoint, blocks)).includes(newcomer.hex);
+  };
+  assert.is(after({}), false);
+  assert.is(after({ epochStart: 2 }), true);
+  assert.is(after({ epochStart: 4 }), false);
+  const digests = [{}, { client: "goquorum" }, { epochStart: 2 }, { client: "goquorum", ceil2Nby3Block: "never" }] as const;
+  const lines = digests.map((more) => Buffer.from(openBftChain(chain, { more }).rules).toString("hex"));
+  assert.is(new Set(lines).size, lines.length);
 });
 
 test("a chain whose order changes at a switch is followed through it, votes and jumps included", () => {
