@@ -228,9 +228,9 @@ function idlePeriodOf(fields: Fields, number: number): number {
 
 function selectsByContract(dialect: BftDialect, value: unknown, path: string): boolean | undefined {
   if (value === undefined) return undefined;
-  if (value === "contract" && dialect === qbft) return true;
+  if (value === "contract" && dialect.name === "qbft") return true;
   if (value === "header") return false;
-  throw invalid(path, dialect === qbft ? '"header" or "contract"' : '"header"');
+  throw invalid(path, dialect.name === "qbft" ? '"header" or "contract"' : '"header"');
 }
 
 function addresses(list: unknown, path: string): Uint8Array {
