@@ -52,7 +52,7 @@ export const HEADER_CHAINS: Readonly<Record<string, HeaderChain>> = {
       const londonBlock = words.number("london", 0, HEIGHT_MAX);
       if (periodS === undefined || epoch === undefined)
         throw new UsageError(
-          "--genesis FILE, or --period S and --epoch N as it has them, are missing: a node does not tell them",
+          "--period S and --epoch N are missing, or the --genesis FILE that has them: a node does not tell them",
         );
       const zero = words.has("zero-base-fee") ? ({ baseFeeRule: "zero" } as const) : {};
       return exportCliqueCheckpoint(

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
+import { type BftCheckpoint, openBft } from "../../../firmware/chain/bft-checkpoint.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { main } from "../../../tools/cli.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
@@ -144,6 +144,18 @@ test("chainmote headers: a checkpoint of a QBFT chain, and every header after it
     assert.is(other.code, 1);
     assert.match(other.errors.join(), /is of a chain with qbft, not ibft2/);
     assert.is((await headers("checkpoint", "--chain", "qbft", "--rpc", url)).code, 2);
+    // GoQuorum's old section with testQBFTBlock is QBFT from that block on, and nothing is passed over in silence.
+    const istanbul = { epoch: 20, policy: 0, testQBFTBlock: 0 };
+    writeFileSync(genesis, JSON.stringify({ config: { chainId: 1337, isQuorum: true, istanbul } }));
+    const old = await headers("checkpoint", "--chain", "qbft", ...given);
+    assert.is(old.code, 0, old.errors.join());
+    const { client, ceil2Nby3Block } = JSON.parse(old.lines.join("\n")) as BftCheckpoint;
+    assert.equal([client, ceil2Nby3Block], ["goquorum", "never"]);
+    assert.match((await headers("checkpoint", "--chain", "ibft", ...given)).errors.join(), /is of a chain with qbft, not ibft/);
+    writeFileSync(genesis, JSON.stringify({ config: { chainId: 1337, qbft: { ...qbft, blockperiodmilliseconds: 500 } } }));
+    const unknown = await headers("checkpoint", "--chain", "qbft", ...given);
+    assert.is(unknown.code, 1);
+    assert.match(unknown.errors.join(), /config\.qbft\.blockperiodmilliseconds .*\(genesis-unsupported\)/);
   } finally {
     server.close();
     rmSync(folder, { recursive: true });

@@ -1,11 +1,21 @@
 // What genesis files of GoQuorum, Besu and geth mean, key by key: read, known to have no bearing, or refused by name.
 
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { BftConsensusName } from "../../../firmware/chain/bft-checkpoint.js";
+import { type CliqueCheckpoint, openClique } from "../../../firmware/chain/clique-checkpoint.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { engine } from "../../../tools/crypto/engine.js";
 import { bftRulesFromGenesis } from "../../../tools/headers/bft.js";
 import { cliqueRulesFromGenesis } from "../../../tools/headers/clique.js";
+import { HEADER_CHAINS } from "../../../tools/headers/table.js";
+import { readWords } from "../../../tools/options.js";
+import { JsonRpc } from "../../../tools/rpc/json-rpc.js";
+import { held, walk } from "../../chains/clique-fixture.js";
+import { accounts, type Block, CliqueChain, hexOf } from "../../chains/clique-generator.js";
 
 const ADDRESS = `0x${"11".repeat(20)}`;
 const CONTRACT = "0x0000000000000000000000000000000000007777";
@@ -265,6 +275,30 @@ test("Clique: geth's keys and Besu's, and what they cannot mean", () => {
   refused(() => clique({ period: 5 }, faster), "config.transitions.clique[0].blockperiodseconds");
   refused(() => clique({ period: 5 }, { transitions: { qbft: [{ block: 9 }] } }), "config.transitions.qbft");
   refused(() => cliqueRulesFromGenesis({ config: { chainId: 5 } }), "config");
+});
+
+test("Clique: a checkpoint takes its rules from the genesis file", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "chainmote-clique-"));
+  const chain = new CliqueChain({ signers: accounts(3), periodS: 5, epoch: 10 });
+  const blocks = [chain.genesis, ...chain.grow(chain.genesis, 12)];
+  const rpc = new JsonRpc("http://127.0.0.1:9");
+  rpc.call = async (method: string, block?: unknown): Promise<unknown> => {
+    if (method === "eth_chainId") return "0x539";
+    const { raw, hash, number } = blocks[block === "latest" ? 12 : Number(block)] as Block;
+    return method === "debug_getRawHeader" ? hexOf(raw) : { hash: hexOf(hash), number: `0x${number.toString(16)}` };
+  };
+  try {
+    const genesis = join(folder, "genesis.json");
+    writeFileSync(genesis, JSON.stringify({ config: { chainId: 1337, clique: { period: 5, epoch: 10 } } }));
+    const words = readWords(["--genesis", genesis], { genesis: { type: "string" } }, 0);
+    const json = await HEADER_CHAINS.clique?.export(rpc, undefined, words);
+    const { number, periodS, epoch } = json as CliqueCheckpoint;
+    assert.equal([number, periodS, epoch], [10, 5, 10]);
+    const clique = held(openClique(engine, json));
+    assert.is(walk(clique, clique.checkpoint, blocks.slice(11)).number, 12);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test.run();
