@@ -61,9 +61,16 @@ export function bftRulesFromGenesis(genesis: unknown, trustingPeriodS: number, n
   if (config.has("clique")) throw config.refused("clique", "stands beside another consensus");
   const last = parts.at(-1) as Part;
   if (name === undefined && parts.length > 1)
-    throw unsupported("config", `is of a chain that goes from ${parts[0]?.consensus} to ${last.consensus}: name one of them`);
+    throw unsupported(switchOf(config), `takes the chain from ${parts[0]?.consensus} to ${last.consensus}: name one of them`);
   const found = parts.find(({ consensus }) => consensus === name) ?? last;
   return { chain: chainOfConfig(config), trustingPeriodS, ...given({ londonBlock: config.number("londonblock") }), ...found };
+}
+
+/** The key that makes a chain change its consensus. */
+function switchOf(config: Section): string {
+  const istanbul = config.section("istanbul");
+  if (istanbul.has("testqbftblock")) return istanbul.pathOf("testqbftblock");
+  return Array.isArray(config.get("transitions")) ? config.pathOf("transitions") : config.section("qbft").pathOf("startblock");
 }
 
 /** The rules that hold from block `number` on: what lies behind is no transition any more. */

@@ -1,6 +1,7 @@
 // How many validators and signers are followed, from the bytes up: the widest honest header of as many passes a reply of the
 // relay, the decoder, the verifier and the store; one more is refused when the checkpoint is opened.
 
+import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
@@ -128,6 +129,15 @@ test(`clique: an epoch block that lists ${SIGNERS_MAX} signers, with every field
   const refused = openClique(fastEngine, { ...JSON.parse(JSON.stringify(json)), signers: many });
   assert.is(codeOf(refused), "checkpoint-invalid");
   assert.ok(String(refused).includes(`signers: expected 1 to ${SIGNERS_MAX} addresses`), String(refused));
+});
+
+test("the documents promise these limits and no others", () => {
+  const document = readFileSync(new URL("../../../docs/header-rules.md", import.meta.url), "utf8");
+  const said = [...document.matchAll(/(?:1 to|at most|more than|^) ?(\d+) (?:addresses|validators|signers)/gm)].map(
+    ([, count]) => count,
+  );
+  assert.ok(said.length >= 6, said.join());
+  assert.equal([...new Set(said)].map(Number).sort(), [VALIDATORS_MAX, SIGNERS_MAX]);
 });
 
 test.run();

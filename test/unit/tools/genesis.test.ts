@@ -101,7 +101,7 @@ test("GoQuorum: from IBFT to QBFT by testQBFTBlock or by an algorithm", () => {
   assert.equal(rules(later, "qbft"), { ...qbft, fromBlock: 90_000 });
   const ibft = { ...BESU, consensus: "ibft", periodS: 1, ceil2Nby3Block: "never", untilBlock: 89_999 };
   assert.equal(rules(later, "ibft"), ibft);
-  refused(() => rules(later), "from ibft to qbft");
+  refused(() => rules(later), "config.istanbul.testQBFTBlock takes the chain from ibft to qbft");
   const migrated = {
     isQuorum: true,
     ibft: { epochLength: 30_000, blockPeriodSeconds: 5, ceil2Nby3Block: 0 },
@@ -222,7 +222,7 @@ test("Besu: from IBFT to QBFT at startblock, with epochs counted from there", ()
     ...{ ...BESU, consensus: "ibft2", periodS: 2, epoch: 100, untilBlock: 50 },
     transitions: [{ block: 30, periodS: 1 }],
   });
-  refused(() => rules(config), "from ibft2 to qbft");
+  refused(() => rules(config), "config.qbft.startblock takes the chain from ibft2 to qbft");
   refused(() => rules({ ibft2: {}, qbft: {} }, "qbft"), "config.qbft.startblock");
   refused(() => rules({ ibft: {}, ibft2: {}, qbft: { startblock: 5 } }, "qbft"), "config.ibft");
 });
