@@ -23,7 +23,7 @@ import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { HeaderSource } from "../ethereum/raw-header.js";
 import type { EthereumRpc } from "../ethereum/rpc.js";
-import { type GenesisRules, rulesFrom } from "./bft-genesis.js";
+import { type GenesisRules, rulesFrom } from "./genesis-rules.js";
 
 export { bftRulesFromGenesis } from "./bft-genesis.js";
 
