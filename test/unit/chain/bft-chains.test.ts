@@ -107,7 +107,7 @@ for (const kind of KINDS)
           assert.equal((told(trusted) as { votes: string[] }).votes, pendingOf(block));
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 45 },
     );
   });
 
@@ -156,7 +156,7 @@ for (const kind of KINDS)
           return undefined;
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 45 },
     );
   });
 
