@@ -13,11 +13,12 @@ import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
 import type { BftVote } from "./bft-extra.js";
 import { type BftDialect, BftHeader, checkCommonFields } from "./bft-header.js";
-import { type BftRules, contractAt, leastSpanS, periodAt, pinnedBetween, rulesBytes, setAfter } from "./bft-rules.js";
+import { isOrdered, setOf } from "./bft-list.js";
+import { type BftRules, contractAt, leastSpanS, periodAt, pinnedBetween, quorumAt, rulesBytes, setAfter } from "./bft-rules.js";
 import { checkSealCount, differsByOne, jumpVouchersOf, overlapOf, sealer, vouchersOf, whoSealed } from "./bft-seals.js";
 import { BftTrusted, deserializeBft, serializeBft } from "./bft-state.js";
 import type { ValidatorSet } from "./bft-votes.js";
-import { ADDRESS_BYTES, findAddress, HASH_BYTES, isAscending, putUint64 } from "./clique-state.js";
+import { ADDRESS_BYTES, findAddress, HASH_BYTES, putUint64 } from "./clique-state.js";
 import type { Consensus, Landing } from "./consensus.js";
 import { checkGas, checkGasAlone, type Gas } from "./gas.js";
 import { decodeHeader, type EthereumHeader } from "./header.js";
@@ -54,16 +55,17 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   readonly #dialect: BftDialect;
   readonly #rules: BftRules;
 
-  constructor(engine: CryptoEngine, dialect: BftDialect, rules: BftRules, checkpoint: BftTrusted) {
+  /** @param idlePeriodS the greatest distance of two blocks while all is well, in seconds */
+  constructor(engine: CryptoEngine, dialect: BftDialect, rules: BftRules, checkpoint: BftTrusted, idlePeriodS: number) {
     this.#engine = engine;
     this.#dialect = dialect;
     this.#rules = rules;
     this.name = dialect.name;
     this.chain = rules.chain;
     this.checkpoint = checkpoint;
-    this.rules = rulesBytes(dialect.name, rules);
+    this.rules = rulesBytes(dialect, rules);
     this.trustingPeriodS = rules.trustingPeriodS;
-    this.staleAfterS = Math.max(STALE_AFTER_S_MIN, STALE_AFTER_PERIODS * rules.periodS);
+    this.staleAfterS = Math.max(STALE_AFTER_S_MIN, STALE_AFTER_PERIODS * idlePeriodS);
   }
 
   get linkBlocksMax(): number {
@@ -97,7 +99,6 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (gas !== undefined) return gas;
     const list = this.listOf(header, trusted.validators);
     if (!equal(list, trusted.validators)) {
-      if (!isAscending(list)) return new Rejection("validators-unordered", `the list of block ${number} is not ascending`);
       if (trusted.votes !== undefined) return new Rejection("validators-wrong", `the list of block ${number} is not the tally's`);
       if (!differsByOne(list, trusted.validators))
         return new Rejection("validators-wrong", `the list of block ${number} differs by more than one vote can`);
@@ -177,7 +178,6 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     // A set that the configuration pins in between is as good as the one that was verified.
     const known = pinnedBetween(this.#rules, trusted.number + 1, number) ?? trusted.validators;
     const list = this.listOf(header, known);
-    if (!isAscending(list)) return new Rejection("validators-unordered", `the list of block ${number} is not ascending`);
     const vouchers = jumpVouchersOf(known.length / ADDRESS_BYTES, this.quorum(known, number));
     const refused = checkOverlap(overlapOf(list, known), vouchers, known) ?? this.checkList(header, list);
     if (refused !== undefined) return refused;
@@ -236,6 +236,8 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (contract && (extra.validators.length > 0 || extra.vote !== undefined))
       return new Rejection("validators-unexpected", "a contract names the validators, and this header names or votes on some");
     if (!contract && extra.validators.length === 0) return new Rejection("validators-empty", "the header lists nobody");
+    if (!isOrdered(this.#engine, extra.validators, this.#dialect.client === "goquorum"))
+      return new Rejection("validators-unordered", `the list of block ${header.number} is in no order that its clients write`);
     return checkGasAlone(gasOf(eth));
   }
 
@@ -259,12 +261,12 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   }
 
   private quorum(list: Uint8Array, number: number): number {
-    return this.#dialect.quorum(list.length / ADDRESS_BYTES, number, this.#rules.quorumBlock);
+    return quorumAt(this.#rules, number, list.length / ADDRESS_BYTES);
   }
 
-  /** Those whose seals count: the header's own list, in contract mode the set that is pinned. */
+  /** Those whose seals count, ascending by bytes: the header's own list, in contract mode the set that is pinned. */
   private listOf(header: BftHeader, known: Uint8Array): Uint8Array {
-    return contractAt(this.#rules, header.number) ? known : header.extra.validators;
+    return contractAt(this.#rules, header.number) ? known : setOf(header.extra.validators);
   }
 
   /** Who sealed the trusted block, whose header is `ours`; undefined where its list is not told and the next set is another. */
@@ -281,7 +283,8 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (!proposerSeals && findAddress(list, header.eth.coinbase) < 0)
       return new Rejection("coinbase-stranger", `the proposer of block ${header.number} is none of the validators`);
     const count = list.length / ADDRESS_BYTES;
-    return checkSealCount(header.extra.seals.length, this.quorum(list, header.number), count);
+    const needed = quorumAt(this.#rules, header.number, count);
+    return checkSealCount(header.extra.seals.length, needed, count);
   }
 
   /** The proposer's index in `list`; of those who sealed, so many `vouchers` have to be among `known`. */

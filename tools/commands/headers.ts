@@ -30,7 +30,8 @@ hash with another source. IBFT, QBFT: the validators' keys must seal no other ch
   --rpc URL          JSON-RPC of the node (Bitcoin Core: http://user:password@host:port)
   --number N         the height to start from, or for Clique the newest epoch block below it (default: near the node's head)
   --out FILE         write it there instead of printing it
-  --period S --epoch N [--london N] [--zero-base-fee]   Clique: what the chain's genesis file says
+  --genesis FILE                                        Clique: the chain's genesis file, or what it says:
+  --period S --epoch N [--london N] [--zero-base-fee]
   --genesis FILE --trusting-period S                    IBFT, QBFT: the genesis file, and how long a trusted block vouches
   --json             one object instead of text`;
 

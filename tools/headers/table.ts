@@ -7,7 +7,7 @@ import type { JsonRpc } from "../rpc/json-rpc.js";
 import { CommandError, UsageError } from "../terminal.js";
 import { bftRulesFromGenesis, exportBftCheckpoint } from "./bft.js";
 import { exportBitcoinCheckpoint } from "./bitcoin.js";
-import { exportCliqueCheckpoint } from "./clique.js";
+import { cliqueRulesFromGenesis, exportCliqueCheckpoint } from "./clique.js";
 import { readJson } from "./json-file.js";
 import { type Measure, measureBitcoin, measureRlp } from "./stream.js";
 
@@ -40,7 +40,7 @@ function bft(name: BftConsensusName): HeaderChain {
       const trustingPeriodS = words.number("trusting-period", 1, TRUSTING_PERIOD_S_MAX);
       if (genesis === undefined || trustingPeriodS === undefined)
         throw new UsageError("--genesis FILE (the chain's genesis file) and --trusting-period S are missing");
-      const rules = bftRulesFromGenesis(readJson(genesis), trustingPeriodS);
+      const rules = bftRulesFromGenesis(readJson(genesis), trustingPeriodS, name);
       if (rules.consensus !== name) throw new CommandError(`${genesis} is of a chain with ${rules.consensus}, not ${name}`);
       return exportBftCheckpoint({ rpc, engine, rules, ...(number === undefined ? {} : { number }) });
     },
@@ -53,11 +53,15 @@ export const HEADER_CHAINS: Readonly<Record<string, HeaderChain>> = {
   clique: {
     measure: measureRlp,
     export(rpc, number, words) {
+      const genesis = words.text("genesis");
+      if (genesis !== undefined) return exportCliqueCheckpoint(rpc, cliqueRulesFromGenesis(readJson(genesis)), number);
       const periodS = words.number("period", 0, PERIOD_S_MAX);
       const epoch = words.number("epoch", 1, HEIGHT_MAX);
       const londonBlock = words.number("london", 0, HEIGHT_MAX);
       if (periodS === undefined || epoch === undefined)
-        throw new UsageError("--period S and --epoch N are missing: a node does not tell them, the chain's genesis file does");
+        throw new UsageError(
+          "--period S and --epoch N are missing, or the --genesis FILE that has them: a node does not tell them",
+        );
       const zero = words.has("zero-base-fee") ? ({ baseFeeRule: "zero" } as const) : {};
       return exportCliqueCheckpoint(
         rpc,
