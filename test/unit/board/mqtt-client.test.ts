@@ -7,9 +7,13 @@ import type { MqttBase, MqttClient, MqttClientClass, MqttOptions } from "../../.
 import { createBoard } from "../../../host-sim/device.js";
 import { mqttClientFor } from "../../../host-sim/modules/mqtt-client.js";
 import { pause, until } from "../../patience.js";
-import { startBroker } from "../ports/broker.js";
+import { sdkMqttClient } from "../../sdk/network.js";
+import { startBroker, type TestBroker } from "../ports/broker.js";
 
-async function board(endpoint?: string) {
+/** Where firmware gets its client from: the mirror, and where MODDABLE names an SDK, the SDK's own file over our sockets. */
+const SOURCES: readonly ("mirror" | "SDK")[] = process.env.MODDABLE ? ["mirror", "SDK"] : ["mirror"];
+
+async function board(endpoint?: string, source: "mirror" | "SDK" = "mirror") {
   const {
     device,
     board: hardware,
@@ -21,11 +25,13 @@ async function board(endpoint?: string) {
   const wifi = new device.network.wifi.io({});
   wifi.connect({ SSID: "lab" });
   await until("an address", () => wifi.address?.includes(".") === true);
-  // The mirror as it is, with the edges of the SDK's client.
-  const base: MqttBase = { ...device.network.mqtt, io: mqttClientFor(() => hardware) as unknown as MqttClientClass };
+  // The mirror as it is, with the edges of the SDK's client, or that itself.
+  const mirror = mqttClientFor(() => hardware) as unknown as MqttClientClass;
+  const io = source === "mirror" ? mirror : ((await sdkMqttClient(() => hardware)) as MqttClientClass);
+  const base: MqttBase = { ...device.network.mqtt, io };
   const Resolver = (base.dns as { io: ResolverClass }).io;
   const Client = closable(base, Resolver, device.timer);
-  return { base, Client, simulated: device.network.mqtt.io, close };
+  return { base, Client, simulated: device.network.mqtt.io, timer: device.timer, close };
 }
 
 function options(base: MqttBase, more: Partial<MqttOptions>): MqttOptions {
@@ -114,6 +120,73 @@ test("closing inside onReadable: the SDK's class lets an error escape, ours and 
   close();
   await broker.close();
 });
+
+/** What a broker may do to a session, and in which state of the client it then ends. */
+const LOSSES: Readonly<Record<string, (broker: TestBroker) => void>> = {
+  "the login is refused": ({ aedes }) => {
+    aedes.authenticate = (_client, _user, _password, done) => done(null, false);
+  },
+  "cut after CONNACK": (broker) => broker.aedes.once("clientReady", () => broker.cut()),
+  "cut at SUBSCRIBE": (broker) => {
+    broker.aedes.authorizeSubscribe = (_client, _subscription, done) => {
+      broker.cut();
+      done(null, null);
+    };
+  },
+  "cut when idle": (broker) => broker.aedes.once("subscribe", () => setTimeout(() => broker.cut(), 20)),
+  "cut in the middle of a message": (broker) =>
+    broker.aedes.once("subscribe", () => {
+      const packet = {
+        cmd: "publish" as const,
+        topic: "in",
+        payload: Buffer.alloc(60_000),
+        qos: 0 as const,
+        retain: false,
+        dup: false,
+      };
+      broker.aedes.publish(packet, () => setTimeout(() => broker.cut(), 5));
+    }),
+};
+
+for (const [name, lose, source] of Object.entries(LOSSES).flatMap((loss) => SOURCES.map((source) => [...loss, source] as const)))
+  test(`a session that is lost lets go of its socket and its timers, once (${name}; ${source})`, async () => {
+    const broker = await startBroker();
+    lose(broker);
+    const { base, timer, close } = await board(broker.endpoint, source);
+    let released = 0;
+    // The SDK's class ends its error path with `this.close()`: what counts is that its own `close` is reached through ours.
+    class Counted extends base.io {
+      override close(): void {
+        released += 1;
+        super.close();
+      }
+    }
+    const counted: MqttBase = { ...base, io: Counted as MqttClientClass };
+    const Client = closable(counted, (base.dns as { io: ResolverClass }).io, timer);
+    let lost = 0;
+    const errorsEscaped = await escaped(0, async () => {
+      const client = new Client(
+        options(counted, {
+          onControl(this: MqttClient, { operation }) {
+            if (operation === base.io.CONNACK)
+              this.write(null, { operation: base.io.SUBSCRIBE, id: 1, items: [{ topic: "in" }] });
+          },
+          onReadable(this: MqttClient, count) {
+            this.read(count);
+          },
+          onError() {
+            lost += 1;
+          },
+        }),
+      );
+      await until("the loss", () => lost > 0);
+      await pause(20);
+      client.close();
+    });
+    assert.equal([errorsEscaped, lost, released], [[], 1, 1]);
+    close();
+    await broker.close();
+  });
 
 test("closing inside onError, after it, and twice", async () => {
   const { Client, base, close } = await board();
