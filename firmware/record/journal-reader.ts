@@ -14,6 +14,8 @@ import { FrameWalk, type JournalSectors, READS_MAX } from "./journal-sectors.js"
 /** What the journal keeps of one record. */
 export interface KeptRecord {
   stream: number;
+  /** The record before it when it was appended, 0 for none, or where it is not told (a record sealed in a later sector). */
+  previous: number;
   /** At most 1,024 bytes. */
   payload: Uint8Array;
   /** 64 bytes; absent until the record has been sealed. */
@@ -62,7 +64,7 @@ export class JournalReader {
         this.#unit = this.#walk.unit;
         this.#seq = seq;
         if (media.loadFrame(this.#sector, this.#walk.unit))
-          kept = { stream: media.stream, payload: media.body(0, media.bodyBytes) };
+          kept = { stream: media.stream, previous: media.previous, payload: media.body(0, media.bodyBytes) };
       } else if (media.type === FRAME.SEAL && kept !== undefined) {
         if (media.loadFrame(this.#sector, this.#walk.unit)) kept.signature = media.body(0, SIGNATURE_BYTES);
         break;
@@ -80,6 +82,7 @@ export class JournalReader {
         const payloadBytes = media.bodyBytes - SIGNATURE_BYTES;
         return {
           stream: media.stream,
+          previous: 0,
           payload: media.body(0, payloadBytes),
           signature: media.body(payloadBytes, SIGNATURE_BYTES),
         };

@@ -11,7 +11,7 @@
 
 import { assert, Rejection } from "../rejection.js";
 import { HEADER, HEADER_FIELDS, HEADER_UNITS, RETIRED_MAX, SECTOR_UNITS, SEQ_MAX, type SectorState } from "./journal-format.js";
-import type { JournalSectors } from "./journal-sectors.js";
+import { type JournalSectors, READS_MAX } from "./journal-sectors.js";
 
 /** How often opening a sector is refused because one that must be live does not read; after that it counts as lost. */
 export const DOUBTS_MAX = 4;
@@ -82,11 +82,16 @@ export class JournalRing {
   /** Whatever has an epoch before `tailEpoch` is dead from now on; finds the oldest sector that is not. */
   declareDead(tailEpoch: number): void {
     this.tailEpoch = tailEpoch;
-    const tail = this.liveAfter(this.active);
-    this.tail = tail < 0 ? this.active : tail;
-    this.tailFloor = this.tail === this.active ? this.opening.lastSeq : this.media.header(HEADER.lastSeq);
-    // A header names the epoch of a sector that was live when it was written, and that nobody has erased since.
-    this.missing = (this.tail === this.active ? this.activeEpoch : this.media.header(HEADER.epoch)) !== tailEpoch;
+    this.missing = true;
+    // A header names the epoch of a sector that was live when it was written, and that nobody has erased since: what is found
+    // at the first look is it, or is looked for again.
+    for (let reads = 1; reads <= READS_MAX && this.missing; reads += 1) {
+      const tail = this.liveAfter(this.active, reads);
+      const alone = tail < 0;
+      this.tail = alone ? this.active : tail;
+      this.tailFloor = alone ? this.opening.lastSeq : this.media.header(HEADER.lastSeq);
+      this.missing = (alone ? this.activeEpoch : this.media.header(HEADER.epoch)) !== tailEpoch;
+    }
   }
 
   /** Looks again for the oldest live sector where it did not read; true if it is there now. */
@@ -97,18 +102,18 @@ export class JournalRing {
   }
 
   /** Loads the header of `sector`; true if it belongs to the journal as it is now. */
-  isLive(sector: number): boolean {
-    if (this.active < 0 || this.media.loadHeader(sector) !== "valid") return false;
+  isLive(sector: number, reads = READS_MAX): boolean {
+    if (this.active < 0 || this.media.loadHeader(sector, reads) !== "valid") return false;
     const epoch = this.media.header(HEADER.epoch);
     return epoch >= this.tailEpoch && epoch <= this.activeEpoch;
   }
 
   /** The next live sector in the order of writing, its header loaded, or −1 where `sector` is the newest. */
-  liveAfter(sector: number): number {
+  liveAfter(sector: number, reads = READS_MAX): number {
     const { sectors } = this.media;
     for (let step = 1; step <= sectors; step += 1) {
       const next = (sector + step) % sectors;
-      if (this.isLive(next)) return next;
+      if (this.isLive(next, reads)) return next;
       if (next === this.active) return -1;
     }
     return -1;

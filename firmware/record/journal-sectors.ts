@@ -64,10 +64,10 @@ export class JournalSectors {
   }
 
   /** Loads the header of a sector and says what it is; `unreadable` where the flash gives an error. */
-  loadHeader(sector: number): "none" | "valid" | "version" | "geometry" | "unreadable" {
+  loadHeader(sector: number, readsMax = READS_MAX): "none" | "valid" | "version" | "geometry" | "unreadable" {
     const bytes = this.#header;
     let kind: ReturnType<JournalSectors["loadHeader"]> = "unreadable";
-    for (let reads = 0; reads < READS_MAX && kind !== "valid"; reads += 1) {
+    for (let reads = 0; reads < readsMax && kind !== "valid"; reads += 1) {
       // What was never begun reads as nothing each time: its first bytes are enough to tell that again.
       if (kind === "none" && !(this.read(bytes.subarray(0, UNIT_BYTES), sector * SECTOR_BYTES) && hasMagic(bytes))) continue;
       const read = this.read(bytes, sector * SECTOR_BYTES);
