@@ -179,15 +179,13 @@ export class Outbox {
    * and `digest` (32 bytes) is its own.
    */
   receipt(seq: number, digest: Uint8Array): boolean {
-    const i = this.awaits(seq, digest);
-    if (i < 0) return false;
-    this.#states[i] = STORED;
-    this.answered();
-    return true;
+    const at = this.awaiting(seq, digest);
+    if (at >= 0) this.store(at);
+    return at >= 0;
   }
 
-  /** The place of a record that a receipt would make stored, or −1: `digest` must be its own. */
-  private awaits(seq: number, digest: Uint8Array): number {
+  /** The place of the record that waits under this `seq` with this `digest` (32 bytes), until anything changes; −1 where none does. */
+  awaiting(seq: number, digest: Uint8Array): number {
     // A receipt of an earlier boot, or connection, may come before the record has been sent again.
     let known = true;
     while (seq > this.#through && known) known = this.extend(Number.NEGATIVE_INFINITY);
@@ -195,6 +193,12 @@ export class Outbox {
     if (i < 0 || this.#states[i] === STORED) return -1;
     const kept = this.#options.journal.read(seq);
     return kept instanceof Rejection || !equal(this.#options.digest(kept.payload), digest) ? -1 : i;
+  }
+
+  /** The collector has stored the record at the place that `awaiting` just answered. */
+  store(at: number): void {
+    this.#states[at] = STORED;
+    this.answered();
   }
 
   /** The message of a record that has been sent and waits for its receipt; undefined of any other. */
