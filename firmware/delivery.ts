@@ -12,8 +12,8 @@ import { Uplink } from "./link/uplink.js";
 import { encodeHealth, encodeWill, type Health, requestTopic, type Topics } from "./link/wire.js";
 import type { Device } from "./ports.js";
 import { decodeSign1, digestOf, encodeSign1, SIGN1_BYTES_MAX, verifySign1 } from "./record/cose.js";
-import type { Journal } from "./record/journal.js";
-import { Outbox } from "./record/outbox.js";
+import type { Journal, KeptRecord } from "./record/journal.js";
+import { Outbox, type OutboxOptions } from "./record/outbox.js";
 import type { Ownership } from "./record/ownership.js";
 import { decodeReceipt, decodeRefusal, isRefusal, reasonName } from "./record/receipt.js";
 import type { RefusalLog } from "./refusal-log.js";
@@ -47,7 +47,8 @@ export interface DeliveryOptions {
   readonly onWake: () => void;
 }
 
-export class Delivery {
+export class Delivery implements OutboxOptions {
+  readonly journal: Journal;
   readonly #options: DeliveryOptions;
   readonly #uplink: Uplink;
   readonly #outbox: Outbox;
@@ -56,16 +57,10 @@ export class Delivery {
   #setAside = 0;
 
   constructor(options: DeliveryOptions) {
-    const { device, engine, mqtt, address, topics, journal, ownership, refusals, onChanged, onWake } = options;
+    const { device, mqtt, address, topics, refusals, onChanged, onWake } = options;
     this.#options = options;
-    this.#outbox = new Outbox({
-      journal,
-      receiptTimeoutMs: RECEIPT_TIMEOUT_MS,
-      encode: (payload, signature) => encodeSign1(address, payload, signature),
-      digest: (payload) => digestOf(engine, address, payload),
-      onLost: (seq, rejection) => this.passedOver(seq, rejection),
-      foreign: (seq, kept) => ownership.foreign(seq, kept),
-    });
+    this.journal = options.journal;
+    this.#outbox = new Outbox(this);
     this.#uplink = new Uplink({
       mqtt: mqttOf(device, mqtt),
       clock: device.clock,
@@ -170,8 +165,24 @@ export class Delivery {
     return undefined;
   }
 
+  get receiptTimeoutMs(): number {
+    return RECEIPT_TIMEOUT_MS;
+  }
+
+  encode(payload: Uint8Array, signature: Uint8Array): Uint8Array {
+    return encodeSign1(this.#options.address, payload, signature);
+  }
+
+  digest(payload: Uint8Array): Uint8Array {
+    return digestOf(this.#options.engine, this.#options.address, payload);
+  }
+
+  foreign(seq: number, kept: KeptRecord): Rejection | undefined {
+    return this.#options.ownership.foreign(seq, kept);
+  }
+
   /** Those that are not ours are counted, and said together. */
-  private passedOver(seq: number, { code, detail }: Rejection): void {
+  onLost(seq: number, { code, detail }: Rejection): void {
     if (code === "fleet-foreign" || code === "key-foreign") this.#setAside += 1;
     else this.#options.device.log.write("error", { what: `record ${seq}`, code, detail });
   }

@@ -190,11 +190,10 @@ export class Mote {
   private identify(key: KeyHandle, address: Uint8Array, created: boolean): Identity {
     const { device, engine, config } = this.#options;
     const { keys, clock, entropy } = device;
-    const { fleet } = config;
     const journal = this.#journal;
-    const sequence = this.#sequence;
-    const ownership = new Ownership({ engine, address, fleet, journal, created, stream: sequence.stream });
-    const author = new Author({ engine, keys, key, address, fleet, journal, sequence, ownership });
+    const own = { engine, keys, key, address, fleet: config.fleet, journal, sequence: this.#sequence };
+    const ownership = new Ownership(own, created);
+    const author = new Author(own, ownership);
     const delivery: Delivery = new Delivery({
       device,
       engine,

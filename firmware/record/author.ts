@@ -28,8 +28,6 @@ export interface AuthorOptions {
   readonly fleet: RecordFields["fleet"];
   readonly journal: Journal;
   readonly sequence: Sequence;
-  /** Tells which of the records that the journal keeps are this mote's; without it all are. */
-  readonly ownership?: Ownership;
 }
 
 /** What a record says besides its place in the stream. */
@@ -62,6 +60,7 @@ export function openSequence(domain: Parameters<typeof Sequence.open>[0], journa
 
 export class Author {
   readonly #options: AuthorOptions;
+  readonly #ownership: Ownership | undefined;
   readonly #writer = new CborWriter(RECORD_PAYLOAD_BYTES_MAX);
   readonly #digest: SigDigest;
   #prev: Uint8Array;
@@ -69,8 +68,10 @@ export class Author {
   #prevSeq = 0;
   #lost = 0;
 
-  constructor(options: AuthorOptions) {
+  /** @param ownership tells which of the records that the journal keeps are this mote's; without it all are */
+  constructor(options: AuthorOptions, ownership?: Ownership) {
     this.#options = options;
+    this.#ownership = ownership;
     this.#digest = new SigDigest(options.engine, options.address);
     this.#prev = this.newestDigest();
   }
@@ -92,7 +93,7 @@ export class Author {
     for (const seq of journal.unsealed()) {
       const kept = journal.read(seq);
       if (kept instanceof Rejection) continue;
-      if (this.#options.ownership?.ourKeys(seq, kept) === false) journal.disown(seq);
+      if (this.#ownership?.ourKeys(seq, kept) === false) journal.disown(seq);
       else if (!((await this.seal(seq, kept.payload)) instanceof Rejection)) signed += 1;
     }
     return signed;
@@ -188,7 +189,7 @@ export class Author {
     const seq = journal.lastSeq;
     if (seq === undefined || journal.stream !== sequence.stream) return none;
     const kept = journal.read(seq);
-    if (kept instanceof Rejection || this.#options.ownership?.foreign(seq, kept) !== undefined) {
+    if (kept instanceof Rejection || this.#ownership?.foreign(seq, kept) !== undefined) {
       sequence.beginStream();
       return none;
     }

@@ -36,20 +36,21 @@ const STORED = 4;
 /** Not stored, and waited for no more. */
 const PASSED = 5;
 
+/** Its functions are called as its methods: what implements it spares a board a closure for each. */
 export interface OutboxOptions {
   readonly journal: Pick<Journal, "after" | "certain" | "read" | "markStored" | "markPassed" | "storedThrough" | "passedThrough">;
   /** The message for a record: COSE_Sign1 over its payload. */
-  readonly encode: (payload: Uint8Array, signature: Uint8Array) => Uint8Array;
+  encode(payload: Uint8Array, signature: Uint8Array): Uint8Array;
   /** The digest that a receipt for this payload must name: 32 bytes. */
-  readonly digest: (payload: Uint8Array) => Uint8Array;
+  digest(payload: Uint8Array): Uint8Array;
   /** Records in flight at once, 1 to AHEAD_MAX. */
   readonly windowMax?: number;
   /** How long a record that was sent waits for its receipt before it is sent again, in milliseconds. */
   readonly receiptTimeoutMs?: number;
   /** A record cannot be read back from the journal, or is not ours: it is passed over, and this is the moment to say so. */
-  readonly onLost: (seq: number, rejection: Rejection) => void;
+  onLost(seq: number, rejection: Rejection): void;
   /** Why a record that the journal keeps must not go out as ours, if that is so. */
-  readonly foreign?: (seq: number, kept: KeptRecord) => Rejection | undefined;
+  foreign?(seq: number, kept: KeptRecord): Rejection | undefined;
 }
 
 export interface Outgoing {
@@ -65,12 +66,12 @@ export class Outbox {
   readonly #windowMax: number;
   readonly #timeoutMs: number;
   /** The records after the stored watermark, in order: a prefix of these tables. */
-  readonly #seqs = new Uint32Array(AHEAD_MAX);
-  readonly #ids = new Uint16Array(AHEAD_MAX);
-  readonly #states = new Uint8Array(AHEAD_MAX);
-  readonly #attempts = new Uint8Array(AHEAD_MAX);
+  readonly #seqs: Uint32Array;
   /** When it was sent or could not be read, in milliseconds modulo 2^32. */
-  readonly #sentMs = new Uint32Array(AHEAD_MAX);
+  readonly #sentMs: Uint32Array;
+  readonly #ids: Uint16Array;
+  readonly #states: Uint8Array;
+  readonly #attempts: Uint8Array;
   #count = 0;
   /** The seq up to which the journal has been looked through. */
   #through: number;
@@ -95,6 +96,12 @@ export class Outbox {
       `a window of 1 to ${AHEAD_MAX}`,
     );
     assert(this.#timeoutMs > 0, "a timeout above 0");
+    const tables = new ArrayBuffer(AHEAD_MAX * 12);
+    this.#seqs = new Uint32Array(tables, 0, AHEAD_MAX);
+    this.#sentMs = new Uint32Array(tables, AHEAD_MAX * 4, AHEAD_MAX);
+    this.#ids = new Uint16Array(tables, AHEAD_MAX * 8, AHEAD_MAX);
+    this.#states = new Uint8Array(tables, AHEAD_MAX * 10, AHEAD_MAX);
+    this.#attempts = new Uint8Array(tables, AHEAD_MAX * 11, AHEAD_MAX);
     this.#through = options.journal.storedThrough;
     this.#retryThrough = options.journal.passedThrough;
   }
@@ -116,7 +123,7 @@ export class Outbox {
    * signature yet. `nowMs` only has to rise.
    */
   next(nowMs: number): Outgoing | undefined {
-    const { journal, encode, foreign, onLost } = this.#options;
+    const options = this.#options;
     const inFlight = this.inFlight;
     let found = 0;
     this.#more = false;
@@ -130,16 +137,16 @@ export class Outbox {
         this.#states[i] = PASSED; // tried, and nobody answered
         continue;
       }
-      const kept = journal.read(seq);
+      const kept = options.journal.read(seq);
       if (kept instanceof Rejection) {
         this.unread(i, kept, nowMs);
         continue;
       }
       if (kept.signature === undefined) break; // in order: nothing after it goes before it
-      const fault = foreign?.(seq, kept);
+      const fault = options.foreign?.(seq, kept);
       if (fault !== undefined) {
         this.#states[i] = PASSED;
-        onLost(seq, fault);
+        options.onLost(seq, fault);
         found += 1;
         if (found < FOREIGN_PER_CALL_MAX) continue;
         this.#more = true;
@@ -150,7 +157,7 @@ export class Outbox {
       this.#states[i] = SENT;
       this.#sentMs[i] = nowMs;
       this.#attempts[i] = state === UNREAD ? 1 : Math.min((this.#attempts[i] as number) + 1, DOUBLINGS_MAX + 1);
-      return { seq, packetId: this.#ids[i] as number, bytes: encode(kept.payload, kept.signature), duplicate };
+      return { seq, packetId: this.#ids[i] as number, bytes: options.encode(kept.payload, kept.signature), duplicate };
     }
     if (this.settle()) this.#more = true;
     return undefined;
@@ -260,7 +267,7 @@ export class Outbox {
 
   /** Takes the next record of the journal into the tables; false where there is none, or no room, or it is not certain. */
   private extend(nowMs: number): boolean {
-    const { journal, onLost } = this.#options;
+    const { journal } = this.#options;
     if (this.#count === AHEAD_MAX || nowMs < this.#heldUntilMs) return false;
     if (this.#retries >= RETRIES_MAX && this.#through < this.#retryThrough) {
       for (let i = 0; i < this.#count; i += 1) if ((this.#states[i] as number) < STORED) return false;
@@ -287,7 +294,8 @@ export class Outbox {
     this.#sentMs[i] = 0;
     this.#count += 1;
     this.#through = seq;
-    if (!certain) onLost(seq, new Rejection("journal-corrupt", `after record ${from} nothing reads up to record ${seq}`));
+    if (!certain)
+      this.#options.onLost(seq, new Rejection("journal-corrupt", `after record ${from} nothing reads up to record ${seq}`));
     return true;
   }
 

@@ -10,6 +10,7 @@ import { Rejection } from "../rejection.js";
 import { encodeSign1, verifySign1 } from "./cose.js";
 import type { Journal, KeptRecord } from "./journal.js";
 import { namesFleet, type RecordFields } from "./record.js";
+import type { Sequence } from "./sequence.js";
 
 export interface OwnershipOptions {
   readonly engine: CryptoEngine;
@@ -17,22 +18,25 @@ export interface OwnershipOptions {
   readonly address: Uint8Array;
   readonly fleet: RecordFields["fleet"];
   readonly journal: Journal;
-  /** The key was made in this boot: nothing that the journal keeps was signed with it. */
-  readonly created: boolean;
-  /** The stream of the counters, which live and die with the key. */
-  readonly stream: number;
+  readonly sequence: Sequence;
 }
 
 export class Ownership {
   readonly #options: OwnershipOptions;
+  readonly #created: boolean;
   /** The newest record that was there before this boot. */
   readonly #inherited: number;
+  /** The stream of the counters at the boot. */
+  readonly #counted: number;
   /** A stream of which a record's signature was this key's. */
   #stream = -1;
 
-  constructor(options: OwnershipOptions) {
+  /** @param created the key was made in this boot: nothing that the journal keeps was signed with it */
+  constructor(options: OwnershipOptions, created: boolean) {
     this.#options = options;
+    this.#created = created;
     this.#inherited = options.journal.lastSeq ?? 0;
+    this.#counted = options.sequence.stream;
   }
 
   /** Why a record that the journal keeps is not ours: `fleet-foreign` or `key-foreign`; undefined where it is. */
@@ -46,13 +50,12 @@ export class Ownership {
 
   /** Whether a record was made with our key, for whatever fleet; a record that nobody has signed yet may be signed then. */
   ourKeys(seq: number, kept: KeptRecord): boolean {
-    const { created, stream } = this.#options;
     if (seq > this.#inherited) return true;
-    if (created) return false;
+    if (this.#created) return false;
     if (kept.stream === this.#stream) return true;
     if (kept.signature !== undefined) return this.holds(kept);
     // Nobody has signed it yet. The counters are lost with the key; then its stream is not theirs.
-    if (kept.stream === stream) return true;
+    if (kept.stream === this.#counted) return true;
     const before = kept.previous === 0 ? undefined : this.#options.journal.read(kept.previous);
     return before !== undefined && !(before instanceof Rejection) && before.signature !== undefined && this.holds(before);
   }
