@@ -38,6 +38,7 @@ export function recover(ring: JournalRing, unsealed: Unsealed): Recovered {
   const media = ring.media;
   const walk = new FrameWalk(media);
   const { opening } = ring;
+  ring.lastSeq = opening.lastSeq;
   const recovered: Recovered = {
     records: opening.records,
     stream: opening.stream,

@@ -105,7 +105,7 @@ export class JournalReader {
     const from = Math.max(seq, ring.tailFloor);
     this.certain = from >= ring.lastSeq;
     if (this.certain) return undefined;
-    if (!this.enter(from + 1)) return ring.lastSeq;
+    if (!this.enter(from + 1)) return this.lastBefore(ring.liveAfter(ring.home(from + 1)), from);
     this.#walk.start(this.#sector, this.#epoch, this.#unit);
     const end = this.end();
     while (this.#walk.advance(end)) {
@@ -118,6 +118,12 @@ export class JournalReader {
       return next;
     }
     return this.#ceiling;
+  }
+
+  /** The last record before a live sector whose header has been loaded, or the newest of all where there is none. */
+  private lastBefore(sector: number, from: number): number {
+    const last = sector < 0 ? 0 : this.#media.header(HEADER.lastSeq);
+    return last > from ? last : this.#ring.lastSeq;
   }
 
   /** How many records up to and including `seq` were appended since the journal began, as far as it is still kept. */

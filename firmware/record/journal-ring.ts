@@ -75,7 +75,6 @@ export class JournalRing {
     // All of it now: while its erase was under way when power went, the header may read otherwise the next time.
     for (const field of HEADER_FIELDS) this.opening[field] = media.header(HEADER[field]);
     this.#retiredCount = media.headerRetired(this.#retired);
-    this.lastSeq = this.opening.lastSeq;
     this.endUnit = SECTOR_UNITS;
   }
 
@@ -174,6 +173,8 @@ export class JournalRing {
   open(state: SectorState, spentThrough: number, again: boolean, declare: (tailEpoch: number) => unknown): Rejection | undefined {
     let target = again && !this.isRetired(this.active) ? this.active : this.usableAfter(this.active);
     if (!this.written && this.overlooked(target)) return new Rejection("journal-found", "the mount had overlooked a sector");
+    if (this.missing && this.tailFloor > spentThrough && this.doubts())
+      return new Rejection("journal-unreadable", `a sector with records up to ${this.tailFloor} does not read`);
     for (let attempt = 0; attempt <= RETIRED_MAX; attempt += 1) {
       const spare = this.usableAfter(target);
       if (this.usable < 3 || spare === this.active)
@@ -184,12 +185,15 @@ export class JournalRing {
       let declared = true;
       for (const sector of [target, spare]) {
         if (sector === this.active) continue;
-        if (!this.isLive(sector)) {
-          if (sector === this.tail && this.doubts()) return unreadable(sector);
-          continue;
-        }
+        const live = this.isLive(sector);
+        if (!live && sector !== this.tail) continue;
         const next = this.liveAfter(sector);
         const last = next < 0 ? this.lastSeq : this.media.header(HEADER.lastSeq);
+        if (!live) {
+          if (last > spentThrough && this.doubts()) return unreadable(sector);
+          tail = next;
+          continue;
+        }
         if (last > spentThrough)
           return new Rejection("journal-full", `records up to ${last} must stay, safe are those up to ${spentThrough}`);
         tail = next;
@@ -202,8 +206,10 @@ export class JournalRing {
       state.tailEpoch = state.epoch;
       let floor = state.lastSeq;
       if (!alone && !this.isLive(tail)) {
-        if (this.doubts()) return unreadable(tail);
-        tail = this.liveAfter(tail);
+        const next = this.liveAfter(tail);
+        const last = next < 0 ? this.lastSeq : this.media.header(HEADER.lastSeq);
+        if (last > spentThrough && this.doubts()) return unreadable(tail);
+        tail = next;
         alone = tail < 0 || tail === target;
       }
       if (!alone) {

@@ -187,7 +187,9 @@ export class Journal {
     const units = frameUnits(payload.length);
     for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt += 1) {
       const refusal = this.makeRoom(units + SEAL_UNITS);
-      if (refusal !== undefined) return refusal;
+      // Once begun, the number is gone, whatever stands in the way of writing it elsewhere.
+      if (refusal !== undefined)
+        return attempt === 0 ? refusal : new Rejection("journal-write", `record ${seq}: ${refusal.detail}`);
       this.#usedSeq = seq;
       this.#media.frame.set(payload, FRAME_HEAD_BYTES);
       if (this.#active.write(FRAME.PAYLOAD, payload.length, seq, this.#ring.lastSeq, stream)) {
@@ -310,6 +312,8 @@ export class Journal {
     this.#active.begin(recovered);
     this.#reader.forget();
     this.#marks.begin(recovered);
+    // What does not read of what nobody waits for, a half-erased sector say, is not looked for.
+    if (this.#ring.tailFloor <= this.#marks.passed) this.#ring.missing = false;
   }
 
   /** Sees to it that `units` can be written to the active sector, by opening another one where need be. */

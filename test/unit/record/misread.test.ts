@@ -225,6 +225,21 @@ test("the header of the oldest sector does not read until the first erase of the
   assert.is(again.firstSeq, 1);
 });
 
+test("and so is a record without a signature", () => {
+  const { flash, flaky } = waiting();
+  kept(mount(flash).append(0, 21, payloadOf(21)), "append 21");
+  const oldest = sectorOf(flash, 1);
+  flaky.wrongAt = (offset) => offset === oldest * SECTOR_BYTES;
+  const journal = mount(flaky);
+  flaky.wrongAt = () => false;
+  assert.equal(journal.unsealed(), [21]);
+  kept(journal.seal(21, signatureOf(21)), "seal 21");
+  assert.is(journal.pendingCount, 21);
+  const again = mount(flash);
+  assert.equal(again.unsealed(), []);
+  assert.is(again.pendingCount, 21);
+});
+
 test("the header of a sector between does not read: its records are asked for again, none is passed over", () => {
   const { flash, flaky } = waiting();
   const middle = sectorOf(flash, 9);
@@ -253,6 +268,20 @@ test("a sector whose header has rotted costs its records, and that is said; noth
   assert.ok(stored > 0 && stored < 9 && sink.got.has(stored), `stored through ${stored}`);
   assert.is(journal.passedThrough, 20);
   assert.is(journal.pendingCount, 0);
+});
+
+test("a sector that does not read for good costs a few refusals, then what it held is counted as overwritten", () => {
+  const { flash, flaky } = waiting();
+  const oldest = sectorOf(flash, 1);
+  const held = range(1, 20).filter((seq) => sectorOf(flash, seq) === oldest).length;
+  flaky.wrongAt = (offset) => offset === oldest * SECTOR_BYTES;
+  const journal = mount(flaky);
+  for (let doubt = 0; doubt < DOUBTS_MAX; doubt += 1)
+    assert.is((journal.append(0, 21, payloadOf(21)) as Rejection).code, "journal-unreadable");
+  assert.is(journal.takeOverwritten(), 0);
+  append(journal, 21);
+  assert.is(journal.takeOverwritten(), held);
+  assert.is(journal.storedThrough, 0);
 });
 
 test("while the oldest sector does not read, opening another is refused a few times; then its records are given up, and counted", () => {
