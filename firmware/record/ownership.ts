@@ -54,10 +54,12 @@ export class Ownership {
     if (this.#created) return false;
     if (kept.stream === this.#stream) return true;
     if (kept.signature !== undefined) return this.holds(kept);
-    // Nobody has signed it yet. The counters are lost with the key; then its stream is not theirs.
-    if (kept.stream === this.#counted) return true;
+    // Nobody has signed it yet: the record before it tells, above all one of its stream. The counters are lost with the key;
+    // then its stream is not theirs.
     const before = kept.previous === 0 ? undefined : this.#options.journal.read(kept.previous);
-    return before !== undefined && !(before instanceof Rejection) && before.signature !== undefined && this.holds(before);
+    const signed = before instanceof Rejection || before?.signature === undefined ? undefined : before;
+    if (signed?.stream !== kept.stream && kept.stream === this.#counted) return true;
+    return signed !== undefined && this.holds(signed);
   }
 
   private holds(kept: KeptRecord): boolean {

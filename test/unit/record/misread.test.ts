@@ -28,7 +28,6 @@ class Flaky implements FlashPartition {
   fault: Fault = "bit";
   /** Whether a read of these bytes goes wrong. */
   wrongAt: (offset: number, length: number) => boolean = () => false;
-  /** Whether an exception was among them. */
   constructor(flash: NorFlash) {
     this.flash = flash;
   }
