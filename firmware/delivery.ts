@@ -1,8 +1,9 @@
 // Everything that travels between the mote and its broker: records out, receipts in, and the topics of relay and health.
 //
 // Promises: records leave in order, at least once, until a receipt has come that is signed by the collector which the
-// configuration pins and that names the record's own digest; messages wait in mailboxes of bounded size until a step
-// looks at them. Never: counts a record as stored on anyone else's word, or checks a signature that cannot matter.
+// configuration pins and that names the record's own digest; that collector's refusal of the very message ends the waiting;
+// what is not this mote's and this fleet's is set aside; messages wait in mailboxes of bounded size until a step looks at
+// them. Never: counts a record as stored on anyone else's word, or checks a signature that cannot matter.
 
 import { equal, toHex } from "./bytes.js";
 import type { MqttConfig } from "./config.js";
@@ -11,9 +12,10 @@ import { Uplink } from "./link/uplink.js";
 import { encodeHealth, encodeWill, type Health, requestTopic, type Topics } from "./link/wire.js";
 import type { Device } from "./ports.js";
 import { decodeSign1, digestOf, encodeSign1, SIGN1_BYTES_MAX, verifySign1 } from "./record/cose.js";
-import type { Journal } from "./record/journal.js";
-import { Outbox } from "./record/outbox.js";
-import { decodeReceipt } from "./record/receipt.js";
+import type { Journal, KeptRecord } from "./record/journal.js";
+import { Outbox, type OutboxOptions } from "./record/outbox.js";
+import type { Ownership } from "./record/ownership.js";
+import { decodeReceipt, decodeRefusal, isRefusal, reasonName } from "./record/receipt.js";
 import type { RefusalLog } from "./refusal-log.js";
 import { Rejection } from "./rejection.js";
 
@@ -33,6 +35,7 @@ export interface DeliveryOptions {
   readonly collector: Uint8Array;
   readonly topics: Topics;
   readonly journal: Journal;
+  readonly ownership: Ownership;
   readonly refusals: RefusalLog;
   /** A raw header was announced. */
   readonly onHead: (raw: Uint8Array) => void;
@@ -44,22 +47,20 @@ export interface DeliveryOptions {
   readonly onWake: () => void;
 }
 
-export class Delivery {
+export class Delivery implements OutboxOptions {
+  readonly journal: Journal;
   readonly #options: DeliveryOptions;
   readonly #uplink: Uplink;
   readonly #outbox: Outbox;
   #receipts: Uint8Array[] = [];
+  /** Records set aside and not said yet. */
+  #setAside = 0;
 
   constructor(options: DeliveryOptions) {
-    const { device, engine, mqtt, address, topics, journal, refusals, onChanged, onWake } = options;
+    const { device, mqtt, address, topics, refusals, onChanged, onWake } = options;
     this.#options = options;
-    this.#outbox = new Outbox({
-      journal,
-      receiptTimeoutMs: RECEIPT_TIMEOUT_MS,
-      encode: (payload, signature) => encodeSign1(address, payload, signature),
-      digest: (payload) => digestOf(engine, address, payload),
-      onLost: (seq, { code, detail }) => device.log.write("error", { what: `record ${seq}`, code, detail }),
-    });
+    this.journal = options.journal;
+    this.#outbox = new Outbox(this);
     this.#uplink = new Uplink({
       mqtt: mqttOf(device, mqtt),
       clock: device.clock,
@@ -136,6 +137,7 @@ export class Delivery {
     if (claimed instanceof Rejection) return claimed;
     if (!equal(claimed.kid, collector))
       return new Rejection("receipt-foreign", `signed by 0x${toHex(claimed.kid)}, which is not the collector`);
+    if (isRefusal(claimed.payload)) return this.lookAtRefusal(message, claimed.payload);
     const receipt = decodeReceipt(claimed.payload);
     if (receipt instanceof Rejection) return receipt;
     if (!equal(receipt.mote, address)) return new Rejection("receipt-foreign", "it is for another mote");
@@ -147,6 +149,51 @@ export class Delivery {
     return undefined;
   }
 
+  /** A refusal counts for a record that has been sent, and only if it names the message byte for byte. */
+  private lookAtRefusal(message: Uint8Array, payload: Uint8Array): Rejection | undefined {
+    const { engine, address, device } = this.#options;
+    const refusal = decodeRefusal(payload);
+    if (refusal instanceof Rejection) return refusal;
+    const { seq, stream, reason } = refusal;
+    if (!equal(refusal.mote, address)) return new Rejection("receipt-foreign", "it is for another mote");
+    const sent = this.#outbox.underWay(seq);
+    if (sent === undefined || !equal(engine.sha256(sent), refusal.message)) return undefined;
+    const verified = verifySign1(engine, message);
+    if (verified instanceof Rejection) return verified;
+    this.#outbox.refuse(seq);
+    device.log.write("not-stored", { seq, stream, reason: reasonName(reason) });
+    return undefined;
+  }
+
+  get receiptTimeoutMs(): number {
+    return RECEIPT_TIMEOUT_MS;
+  }
+
+  encode(payload: Uint8Array, signature: Uint8Array): Uint8Array {
+    return encodeSign1(this.#options.address, payload, signature);
+  }
+
+  digest(payload: Uint8Array): Uint8Array {
+    return digestOf(this.#options.engine, this.#options.address, payload);
+  }
+
+  foreign(seq: number, kept: KeptRecord): Rejection | undefined {
+    return this.#options.ownership.foreign(seq, kept);
+  }
+
+  /** Those that are not ours are counted, and said together. */
+  onLost(seq: number, { code, detail }: Rejection): void {
+    if (code === "fleet-foreign" || code === "key-foreign") this.#setAside += 1;
+    else this.#options.device.log.write("error", { what: `record ${seq}`, code, detail });
+  }
+
+  private saySetAside(): void {
+    const records = this.#setAside;
+    this.#setAside = 0;
+    const { passedThrough } = this.#options.journal;
+    this.#options.device.log.write("set-aside", { records, through: passedThrough, reason: "of another key or another fleet" });
+  }
+
   private send(): number {
     const { clock } = this.#options.device;
     const { topics } = this.#options;
@@ -154,7 +201,8 @@ export class Delivery {
       // The outbox counts as sent what it hands out: asked for only where the longest record would leave whole.
       if (!this.#uplink.hasRoomFor(topics.records, SIGN1_BYTES_MAX)) return Number.POSITIVE_INFINITY;
       const record = this.#outbox.next(clock.ticksMs());
-      if (record === undefined) return RECEIPT_TIMEOUT_MS;
+      if (this.#setAside > 0 && !this.#outbox.more) this.saySetAside();
+      if (record === undefined) return this.#outbox.more ? 0 : RECEIPT_TIMEOUT_MS;
       const { packetId, bytes, duplicate } = record;
       if (!this.#uplink.publish(topics.records, bytes, { QoS: 1, packetId, duplicate })) return RECEIPT_TIMEOUT_MS;
     }

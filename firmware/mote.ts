@@ -22,6 +22,7 @@ import { Readiness } from "./readiness.js";
 import { Author, type Content, openSequence, type Written } from "./record/author.js";
 import { Journal } from "./record/journal.js";
 import { measurementsOf, type TakenSample } from "./record/measurement.js";
+import { Ownership } from "./record/ownership.js";
 import type { Sequence } from "./record/sequence.js";
 import { RefusalLog } from "./refusal-log.js";
 import { Rejection } from "./rejection.js";
@@ -116,8 +117,8 @@ export class Mote {
     const { boot, origin, stream, next } = sequence;
     const head = follower.head;
     const { chain } = consensus;
-    const pending = journal.pendingCount;
-    log.write("boot", { boot, origin, stream, nextSeq: next, pending, chain, head: head.number });
+    const { pendingCount: pending, passedCount: passed } = journal;
+    log.write("boot", { boot, origin, stream, nextSeq: next, pending, passed, chain, head: head.number });
     return new Mote(options, follower, journal, sequence);
   }
 
@@ -183,14 +184,16 @@ export class Mote {
     }
     const address = addressOf(engine, keys.publicKey(key));
     log.write("key", { address: checksumAddress(engine, address), created });
-    return this.identify(key, address);
+    return this.identify(key, address, created);
   }
 
-  private identify(key: KeyHandle, address: Uint8Array): Identity {
+  private identify(key: KeyHandle, address: Uint8Array, created: boolean): Identity {
     const { device, engine, config } = this.#options;
     const { keys, clock, entropy } = device;
     const journal = this.#journal;
-    const author = new Author({ engine, keys, key, address, fleet: config.fleet, journal, sequence: this.#sequence });
+    const own = { engine, keys, key, address, fleet: config.fleet, journal, sequence: this.#sequence };
+    const ownership = new Ownership(own, created);
+    const author = new Author(own, ownership);
     const delivery: Delivery = new Delivery({
       device,
       engine,
@@ -199,6 +202,7 @@ export class Mote {
       collector: config.collector,
       topics: topicsOf(config.mqtt.prefix, address, this.#follower.chain),
       journal,
+      ownership,
       refusals: this.#refusals,
       onHead: (raw) => relay.announced(raw),
       onReply: (message) => relay.replied(message),
@@ -302,6 +306,8 @@ export class Mote {
   }
 
   private recorded(content: Content, samples: readonly TakenSample[], written: Written | Rejection): void {
+    const overwritten = this.#journal.takeOverwritten();
+    if (overwritten > 0) this.#options.device.log.write("overwritten", { records: overwritten });
     if (written instanceof Rejection) {
       this.#refusals.write("record", written);
       return;

@@ -2,7 +2,8 @@
 //
 // Promises: a payload is stored and read back before it is signed, and signed again only with the very same bytes; a seq
 // is reserved before it is used; `prev` is the digest of the record before it in the stream, or a new stream begins;
-// samples that were lost are counted in the next record (`gap`). Never: two payloads under one stream and seq.
+// samples that were lost are counted in the next record (`gap`). Never: two payloads under one stream and seq; a signature
+// on, or a link to, what another key or another fleet has made.
 // docs/record-format.md, docs/design.md "The life of a mote".
 
 import { equal } from "../bytes.js";
@@ -13,6 +14,7 @@ import { Rejection } from "../rejection.js";
 import { DIGEST_BYTES, RECORD_PAYLOAD_BYTES_MAX, SigDigest, verifySign1 } from "./cose.js";
 import type { Journal } from "./journal.js";
 import { SEQ_MAX } from "./journal-format.js";
+import type { Ownership } from "./ownership.js";
 import { decodeRecord, encodeRecord, type RecordFields, type RecordHead } from "./record.js";
 import type { Measurement } from "./senml.js";
 import { Sequence } from "./sequence.js";
@@ -58,6 +60,7 @@ export function openSequence(domain: Parameters<typeof Sequence.open>[0], journa
 
 export class Author {
   readonly #options: AuthorOptions;
+  readonly #ownership: Ownership | undefined;
   readonly #writer = new CborWriter(RECORD_PAYLOAD_BYTES_MAX);
   readonly #digest: SigDigest;
   #prev: Uint8Array;
@@ -65,8 +68,10 @@ export class Author {
   #prevSeq = 0;
   #lost = 0;
 
-  constructor(options: AuthorOptions) {
+  /** @param ownership tells which of the records that the journal keeps are this mote's; without it all are */
+  constructor(options: AuthorOptions, ownership?: Ownership) {
     this.#options = options;
+    this.#ownership = ownership;
     this.#digest = new SigDigest(options.engine, options.address);
     this.#prev = this.newestDigest();
   }
@@ -87,8 +92,9 @@ export class Author {
     let signed = 0;
     for (const seq of journal.unsealed()) {
       const kept = journal.read(seq);
-      if (kept instanceof Rejection || (await this.seal(seq, kept.payload)) instanceof Rejection) continue;
-      signed += 1;
+      if (kept instanceof Rejection) continue;
+      if (this.#ownership?.ourKeys(seq, kept) === false) journal.disown(seq);
+      else if (!((await this.seal(seq, kept.payload)) instanceof Rejection)) signed += 1;
     }
     return signed;
   }
@@ -124,22 +130,14 @@ export class Author {
    * @returns the journal's refusal where there is no room: the samples then count as lost
    */
   async write(content: Content, samples: number): Promise<Written | Rejection> {
-    const { sequence, journal, keys, key, fleet } = this.#options;
-    const { time, timeQuality, head, measurements } = content;
+    const { journal, keys, key } = this.#options;
     const gap = this.#lost;
     // Lost until the journal holds them: whatever is thrown before that loses nothing silently.
     this.#lost += samples;
-    const seq = sequence.reserve();
-    const stream = sequence.stream;
-    const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
-    const payload = encodeRecord(gap > 0 ? { ...fields, gap } : fields, this.#writer);
-    const refusal = journal.append(stream, seq, payload);
-    if (refusal !== undefined) {
-      // The flash may hold a part of it: the number is gone, the link is not, for nothing was signed.
-      if (refusal.code === "journal-write" || refusal.code === "journal-worn") sequence.use(seq);
-      return refusal;
-    }
-    sequence.use(seq);
+    let payload = this.keep(content, gap);
+    if (payload instanceof Rejection && payload.code === "journal-found") payload = this.keep(content, gap);
+    if (payload instanceof Rejection) return payload;
+    const { stream, lastSeq: seq = 0 } = journal;
     this.#lost = 0;
     const digest = this.#digest.of(payload);
     this.#prev = digest;
@@ -151,20 +149,47 @@ export class Author {
     return { seq, stream, digest, payloadBytes: payload.length };
   }
 
+  /** Writes the payload of the next record to the journal, and answers it. */
+  private keep(content: Content, gap: number): Uint8Array | Rejection {
+    const { sequence, journal, fleet } = this.#options;
+    const { time, timeQuality, head, measurements } = content;
+    const seq = sequence.reserve();
+    const stream = sequence.stream;
+    const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
+    const payload = encodeRecord(gap > 0 ? { ...fields, gap } : fields, this.#writer);
+    const refusal = journal.append(stream, seq, payload);
+    if (refusal !== undefined) {
+      // Records that the mount had not seen: the next one follows the newest of them.
+      if (refusal.code === "journal-found") this.goOnAfterNewest();
+      // The flash may hold a part of it: the number is gone, the link is not, for nothing was signed.
+      if (refusal.code === "journal-write" || refusal.code === "journal-worn") sequence.use(seq);
+      return refusal;
+    }
+    sequence.use(seq);
+    return payload;
+  }
+
+  private goOnAfterNewest(): void {
+    const { journal, sequence } = this.#options;
+    const { stream, lastSeq = 0 } = journal;
+    sequence.resumeAbove(stream, lastSeq);
+    if (lastSeq > this.#prevSeq) this.#prev = this.newestDigest();
+  }
+
   private async seal(seq: number, payload: Uint8Array): Promise<Rejection | undefined> {
     const { keys, key, journal } = this.#options;
     const signature = keys.sign(key, this.#digest.of(payload));
     return journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
   }
 
-  /** The link of the next record; where the record before it cannot be read, a new stream begins. */
+  /** The link of the next record; where the record before it cannot be read, or is not ours, a new stream begins. */
   private newestDigest(): Uint8Array {
     const { journal, sequence } = this.#options;
     const none = new Uint8Array(DIGEST_BYTES);
     const seq = journal.lastSeq;
     if (seq === undefined || journal.stream !== sequence.stream) return none;
     const kept = journal.read(seq);
-    if (kept instanceof Rejection) {
+    if (kept instanceof Rejection || this.#ownership?.foreign(seq, kept) !== undefined) {
       sequence.beginStream();
       return none;
     }

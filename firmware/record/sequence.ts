@@ -12,6 +12,7 @@ import { crc32, readUint, writeUint } from "../bytes.js";
 import type { KeyValueDomain } from "../ports.js";
 import { assert, Rejection } from "../rejection.js";
 import { SEQ_MAX } from "./journal-format.js";
+import { READS_MAX } from "./journal-sectors.js";
 
 const KEY = "sequence";
 const VERSION = 1;
@@ -69,13 +70,13 @@ export class Sequence {
     reserved: number = RESERVED_SEQS,
   ): Sequence | Rejection {
     assert(Number.isInteger(reserved) && reserved >= 1, "a block of at least one number");
-    const value = domain.read(KEY);
+    const value = readChecked(domain);
     let boot = 0;
     let stream = 0;
     let mark = 1;
     if (value !== undefined) {
       const bytes = new Uint8Array(value);
-      if (bytes.length !== VALUE_BYTES || bytes[0] !== VERSION || crc32(bytes.subarray(0, 13)) !== readUint(bytes, 13, 4))
+      if (!isState(bytes))
         return new Rejection(
           "sequence-malformed",
           `key ${KEY} holds ${bytes.length} bytes that are no state of version ${VERSION}`,
@@ -176,4 +177,22 @@ export class Sequence {
     writeUint(bytes, crc32(bytes.subarray(0, 13)), 13, 4);
     this.#domain.write(KEY, bytes);
   }
+}
+
+/** What the store holds under our key. A read that goes wrong is no state, and no absence either: it is made again. */
+function readChecked(domain: KeyValueDomain): ArrayBuffer | undefined {
+  let value: ArrayBuffer | undefined;
+  for (let reads = 1; reads <= READS_MAX; reads += 1) {
+    try {
+      value = domain.read(KEY) ?? value;
+    } catch (error) {
+      if (reads === READS_MAX && value === undefined) throw error;
+    }
+    if (value !== undefined && isState(new Uint8Array(value))) break;
+  }
+  return value;
+}
+
+function isState(bytes: Uint8Array): boolean {
+  return bytes.length === VALUE_BYTES && bytes[0] === VERSION && crc32(bytes.subarray(0, 13)) === readUint(bytes, 13, 4);
 }

@@ -19,6 +19,7 @@ import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
 import { headStateAt } from "./heads.js";
 import { addressOfTopic, checkRecord, type Fleet } from "./intake.js";
 import { Newest } from "./newest.js";
+import { Refusals } from "./refusals.js";
 import { HEAD_KNOWN } from "./schema.js";
 import { BATCH_RECORDS_MAX, type CheckedRecord, type Evidence, type Place, type RecordStore } from "./store.js";
 
@@ -71,6 +72,7 @@ export class Collector {
   readonly #stop = new AbortController();
   readonly #queue: CheckedRecord[] = [];
   readonly #newest = new Newest();
+  readonly #refusals: Refusals;
   readonly #headsRunning: Promise<void>;
   /** Calls those who wait for room in the queue. */
   #room: (() => void)[] = [];
@@ -82,6 +84,7 @@ export class Collector {
 
   constructor(options: CollectorOptions) {
     this.#options = options;
+    this.#refusals = new Refusals(options.engine);
     this.#rpc = new JsonRpc(options.rpc);
     const { records } = topicsOf(options.prefix ?? "", new Uint8Array(20), options.chain);
     this.#link = new BrokerLink({
@@ -126,6 +129,7 @@ export class Collector {
         : checkRecord(this.#options.engine, new Uint8Array(message), address, this.#options.fleet);
     if (record instanceof Rejection) {
       this.#emit({ event: "refused", topic, code: record.code, detail: record.detail });
+      if (address !== undefined) this.#answer(address, this.#refusals.answer(address, new Uint8Array(message), record));
       return;
     }
     this.#queue.push(record);
@@ -188,12 +192,17 @@ export class Collector {
   }
 
   #receipt(record: CheckedRecord): void {
-    const { engine, key, prefix, chain } = this.#options;
     const { seq, stream } = record.fields;
-    const payload = encodeReceipt({ seq, stream, digest: record.digest, mote: record.address });
-    const signature = key.sign(digestOf(engine, key.address, payload));
-    const { receipts } = topicsOf(prefix ?? "", record.address, chain);
     // A receipt that gets lost is asked for again: the mote sends its record anew, and a duplicate gets its receipt too.
+    this.#answer(record.address, encodeReceipt({ seq, stream, digest: record.digest, mote: record.address }));
+  }
+
+  /** Signs a receipt or a refusal and sends it to a mote. */
+  #answer(address: Uint8Array, payload: Uint8Array | undefined): void {
+    if (payload === undefined) return;
+    const { engine, key, prefix, chain } = this.#options;
+    const signature = key.sign(digestOf(engine, key.address, payload));
+    const { receipts } = topicsOf(prefix ?? "", address, chain);
     void this.#link.publish(receipts, encodeSign1(key.address, payload, signature), { qos: 1 });
   }
 

@@ -96,6 +96,7 @@ function recordsText({ records, storedThrough, anchoredThrough }: JournalDump): 
 
 function stateOf(record: DumpedRecord): string {
   if (record.signature === undefined) return "not signed";
+  if (record.passed) return "passed over";
   return record.anchored ? "anchored" : record.stored ? "stored" : "kept";
 }
 

@@ -107,6 +107,12 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         return { word: "delivered", text: `seq ${number("seq")}` };
       case "stored":
         return { word: "stored", text: `seq ${number("seq")}, its receipt holds`, style: "green" };
+      case "not-stored":
+        return amiss("not stored", `seq ${number("seq")}, the collector refuses it: ${text("reason")}`);
+      case "set-aside":
+        return amiss("set aside", `${number("records")} records ${text("reason")}`);
+      case "overwritten":
+        return amiss("gone", `up to ${number("records")} records were overwritten that nobody has stored`);
       case "jump":
         return amiss(
           "jump",

@@ -47,6 +47,39 @@ function take(sequence: Sequence): Newest {
   return { seq, stream: sequence.stream, boot: sequence.boot };
 }
 
+test("a read of the store that goes wrong once or twice changes nothing", () => {
+  const whole = new Store();
+  const first = open(whole);
+  for (let i = 0; i < 5; i += 1) take(first);
+  const newest = { seq: 5, stream: 0, boot: 1 };
+  const sound = open(whole.copy(), newest);
+  const faults: readonly ((value: ArrayBuffer | undefined) => ArrayBuffer | undefined)[] = [
+    () => undefined,
+    (value) => {
+      const bytes = new Uint8Array(value as ArrayBuffer);
+      bytes[7] = (bytes[7] as number) ^ 4;
+      return value;
+    },
+    (value) => value?.slice(0, 9),
+    () => {
+      throw new Error("ESP_ERR_NVS_INVALID_STATE");
+    },
+  ];
+  for (const fault of faults)
+    for (const times of [1, 2]) {
+      const store = whole.copy();
+      const read = store.read.bind(store);
+      let reads = 0;
+      store.read = (key) => {
+        reads += 1;
+        const value = read(key);
+        return reads <= times ? fault(value) : value;
+      };
+      const { origin, boot, stream, next } = open(store, newest);
+      assert.equal([origin, boot, stream, next], [sound.origin, sound.boot, sound.stream, sound.next], `${fault}, ${times}`);
+    }
+});
+
 test("begins with seq 1, stream 0, boot 1, and writes to the store once a block", () => {
   const store = new Store();
   const sequence = open(store);
