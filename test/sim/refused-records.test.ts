@@ -11,8 +11,9 @@ import { decodeRecord } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { memoryStorage } from "../../host-sim/hardware/storage.js";
 import { fastEngine } from "../../tools/crypto/engine-fast.js";
+import { until } from "../patience.js";
 import { signed, testKey } from "../unit/record/signing.js";
-import { type Actor, Scene, until } from "./scene.js";
+import { type Actor, Scene } from "./scene.js";
 
 const COLLECTOR = testKey("the collector");
 const OTHER = testKey("somebody else");
@@ -78,7 +79,7 @@ test("a refused record ends its waiting, not that of others; after a boot it com
   try {
     const storage = memoryStorage({ partitions: { journal: 16 * 4096 } });
     const one = scene.mote({ storage, engine: fastEngine });
-    await until("many are stored", () => one.of("stored").length >= 50, WAIT_MS);
+    await until("many are stored", () => one.of("stored").length >= 50);
     assert.equal(
       one.of("not-stored").map(({ seq, reason }) => [seq, reason]),
       [
@@ -93,8 +94,8 @@ test("a refused record ends its waiting, not that of others; after a boot it com
 
     const two = scene.mote({ storage, engine: fastEngine });
     assert.ok(Number(two.of("boot")[0]?.passed) > 2 && Number(two.of("boot")[0]?.pending) < 20);
-    await until("it is refused again", () => two.of("not-stored").length === 2, WAIT_MS);
-    await until("the others go on", () => two.of("stored").length >= 10, WAIT_MS);
+    await until("it is refused again", () => two.of("not-stored").length === 2);
+    await until("the others go on", () => two.of("stored").length >= 10);
     assert.is(records.filter(({ seq }) => seq === 2).length, 2, "once a boot");
     two.mote.close();
     two.board.close();
@@ -102,8 +103,8 @@ test("a refused record ends its waiting, not that of others; after a boot it com
     refusing = false;
     const three = scene.mote({ storage, engine: fastEngine });
     const passed = Number(three.of("boot")[0]?.passed);
-    await until("they are stored now", () => [2, 3].every((seq) => seqsOf(three, "stored").includes(seq)), WAIT_MS);
-    await until("and all behind them", () => three.of("stored").length >= passed + 5, WAIT_MS);
+    await until("they are stored now", () => [2, 3].every((seq) => seqsOf(three, "stored").includes(seq)));
+    await until("and all behind them", () => three.of("stored").length >= passed + 5);
     three.mote.close();
     three.board.close();
     const four = scene.mote({ storage, engine: fastEngine });
@@ -119,7 +120,7 @@ test("a refusal counts only from the collector, for the very message that is und
   const { scene, records, give } = await stage(() => []);
   try {
     const actor = scene.mote({ engine: fastEngine });
-    await until("five records", () => records.length >= 5, WAIT_MS);
+    await until("five records", () => records.length >= 5);
     first = records[0] as Arrived;
     const second = records[1] as Arrived;
     const mote = fromHex(actor.address()) as Uint8Array;
@@ -139,7 +140,7 @@ test("a refusal counts only from the collector, for the very message that is und
     ];
     for (const [, message] of bad) give(mote, message);
     give(mote, signed(COLLECTOR, refusalOf(second, mote)));
-    await until("the one that holds", () => actor.of("not-stored").length >= 1, WAIT_MS);
+    await until("the one that holds", () => actor.of("not-stored").length >= 1);
     assert.equal(seqsOf(actor, "not-stored"), [second.seq]);
     assert.equal(
       actor.of("refused").map(({ code }) => code),
@@ -151,9 +152,9 @@ test("a refusal counts only from the collector, for the very message that is und
     give(mote, signed(COLLECTOR, refusalOf(first, mote)));
     give(mote, receiptOf(second, mote));
     give(mote, signed(COLLECTOR, refusalOf(second, mote)));
-    await until("both are stored", () => actor.of("stored").length === 2, WAIT_MS);
+    await until("both are stored", () => actor.of("stored").length === 2);
     give(mote, signed(COLLECTOR, refusalOf(records[2] as Arrived, mote)));
-    await until("the next is refused", () => actor.of("not-stored").length === 2, WAIT_MS);
+    await until("the next is refused", () => actor.of("not-stored").length === 2);
     assert.equal(seqsOf(actor, "stored"), [first.seq, second.seq]);
     assert.equal(seqsOf(actor, "not-stored"), [second.seq, (records[2] as Arrived).seq]);
   } finally {
@@ -168,14 +169,14 @@ test("a key is lost while the flash lives: the old records are set aside in one 
     const port = scene.port;
     scene.port = 1; // no broker: what is measured waits
     const relayless = scene.mote({ storage, engine: fastEngine });
-    await until("records wait", () => relayless.of("record").length >= 20, WAIT_MS);
+    await until("records wait", () => relayless.of("record").length >= 20);
     relayless.mote.close();
     relayless.board.close();
     scene.port = port;
     const old = relayless.of("record").length;
     const { nvs } = memoryStorage({ partitions: {} });
     const actor = scene.mote({ storage: { ...storage, nvs }, engine: fastEngine });
-    await until("new ones are stored", () => actor.of("stored").length >= 10, WAIT_MS);
+    await until("new ones are stored", () => actor.of("stored").length >= 10);
     assert.equal(
       actor.of("set-aside").map((event) => event.records),
       [old],
