@@ -103,7 +103,7 @@ export async function exportBftCheckpoint(options: BftExportOptions): Promise<Bf
     trusted = held(bft.verify(trusted, held(bft.decode(await raw(height)))));
     options.progress?.(height);
   }
-  return checkpointOf(engine, trusted, {
+  return bftCheckpointAfter(engine, trusted, {
     ...genesis,
     validators: textsOf(trusted.validators),
     ...(await pinned(options, number)),
@@ -119,8 +119,8 @@ async function pinned({ rpc, rules }: BftExportOptions, number: number): Promise
   return { validators: [...list].sort() as string[] };
 }
 
-/** The same rules with another block to start from. */
-function checkpointOf(engine: CryptoEngine, trusted: BftTrusted, genesis: BftCheckpoint): BftCheckpoint {
+/** The same rules with another block to start from; throws a `Rejection` where that is none. */
+export function bftCheckpointAfter(engine: CryptoEngine, trusted: BftTrusted, genesis: BftCheckpoint): BftCheckpoint {
   const { number, hash, timeS, gas, votes } = trusted;
   const voters = textsOf(trusted.validators);
   const hex = (bytes: Uint8Array): string => `0x${Buffer.from(bytes).toString("hex")}`;
