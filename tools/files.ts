@@ -5,7 +5,18 @@
 // two who write one file at once never mix. Never: replaces what `createWhole` was told to make; follows the name of a draft.
 
 import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname, resolve } from "node:path";
 
 /** `owner`: mode 0600. `umask`: as the person who calls has it for files. */
@@ -64,13 +75,39 @@ export function createWhole(path: string, content: string | Uint8Array): boolean
   try {
     linkSync(draft, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return false;
+    if (!["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EMLINK"].includes(code ?? "")) throw error;
+    return createWithoutLink(path, content); // a file system without links
   } finally {
     rmSync(draft, { force: true });
   }
   syncFolder(dirname(path));
   return true;
+}
+
+function createWithoutLink(path: string, content: string | Uint8Array): boolean {
+  let file: number;
+  try {
+    file = openSync(path, "wx", OWNER_MODE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+  fill(file, content);
+  syncFolder(dirname(path));
+  return true;
+}
+
+/** Writes all of a file, sees that it is on disk, and closes it. */
+function fill(file: number, content: string | Uint8Array): void {
+  try {
+    const bytes = typeof content === "string" ? Buffer.from(content) : content;
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Sees that names in a folder are on disk. */
@@ -95,15 +132,11 @@ function writeDraft(path: string, content: string | Uint8Array, mode: number): s
   const draft = draftOf(path);
   const file = openSync(draft, "wx", mode);
   try {
-    chmodSync(draft, mode); // a umask may have taken more away than the caller's does
-    const bytes = typeof content === "string" ? Buffer.from(content) : content;
-    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-    fsyncSync(file);
+    if (mode !== OWNER_MODE) fchmodSync(file, mode); // our umask may have taken more away than the caller's does
+    fill(file, content);
   } catch (error) {
     rmSync(draft, { force: true });
     throw error;
-  } finally {
-    closeSync(file);
   }
   return draft;
 }

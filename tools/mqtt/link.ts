@@ -5,6 +5,7 @@
 // published while there is no connection, or while too much is under way, is refused at once and said so by `false`.
 // Never: queues without a bound, or tells a password.
 
+import { randomBytes } from "node:crypto";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import { Backoff, type BackoffLimits } from "../processes/backoff.js";
 
@@ -18,7 +19,8 @@ const CLOSE_MS = 1500;
 export interface LinkOptions {
   /** mqtt:// or mqtts://, with user and password where the broker wants them. */
   readonly url: string;
-  readonly clientId: string;
+  /** What connects, such as "relay"; the client's identifier is this and a number by chance, so that two never put each other out. */
+  readonly role: string;
   readonly subscriptions: readonly string[];
   readonly onMessage: (topic: string, payload: Uint8Array) => void | Promise<void>;
   readonly onConnected?: () => void;
@@ -29,6 +31,8 @@ export interface LinkOptions {
 export class BrokerLink {
   readonly #options: LinkOptions;
   readonly #backoff = new Backoff(RECONNECT);
+  /** Sessions are clean, so nothing waits for an old name. 23 characters is what every broker takes (MQTT 3.1.1 §3.1.3.1). */
+  readonly #clientId: string;
   #client: MqttClient | undefined;
   #timer: NodeJS.Timeout | undefined;
   #connected = false;
@@ -37,6 +41,7 @@ export class BrokerLink {
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#clientId = `${options.role}-${randomBytes(6).toString("hex")}`;
     this.#connect();
   }
 
@@ -82,7 +87,7 @@ export class BrokerLink {
     const { url, credentials } = addressOf(this.#options.url);
     const options: IClientOptions = {
       ...credentials,
-      clientId: this.#options.clientId,
+      clientId: this.#clientId,
       protocolVersion: 4,
       clean: true,
       reconnectPeriod: 0,

@@ -57,7 +57,6 @@ export interface RelayOptions {
   readonly chain?: string;
   /** By which motes can ask this relay alone; without it only what is asked of all is answered. */
   readonly name?: string;
-  readonly clientId?: string;
   readonly onEvent?: (event: RelayEvent) => void;
 }
 
@@ -126,7 +125,7 @@ export class Relay {
     const { name } = this.#options;
     this.#link = new BrokerLink({
       url: this.#options.mqtt,
-      clientId: this.#options.clientId ?? `chainmote-relay-${process.pid}`,
+      role: "relay",
       subscriptions: [topics.requests, ...(name === undefined ? [] : [requestTopic(topics, name)])],
       onMessage: (_topic, payload) => this.#take(payload),
       onConnected: () => {

@@ -96,7 +96,6 @@ export class System {
       mqtt,
       prefix,
       chain: node.chain,
-      clientId: `chainmote-relay-${toHex(key.address.subarray(0, 4))}`,
       onEvent: (event) => this.#options.onEvent("relay", event),
     });
     await this.#begun(() => relay.close());

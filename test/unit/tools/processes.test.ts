@@ -1,6 +1,6 @@
-// Child processes, locks, logs, keys: what `start` rests on.
+// Child processes, logs, keys: what `start` rests on. Locks: lock.test.ts.
 
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +16,6 @@ import { KeyFile } from "../../../tools/crypto/key-file.js";
 import { rebuildHeader } from "../../../tools/ethereum/raw-header.js";
 import { Backoff } from "../../../tools/processes/backoff.js";
 import { BoundedLog, LOG_BYTES_MAX } from "../../../tools/processes/bounded-log.js";
-import { acquireLock, LockHeld, lockHolder } from "../../../tools/processes/lock.js";
 import { freePort } from "../../../tools/processes/ports.js";
 import { type ChildEnd, runningChild, Supervisor } from "../../../tools/processes/supervisor.js";
 import { eventually } from "./eventually.js";
@@ -33,52 +32,6 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
-
-test("of two that ask for a lock one gets it; the other is told by whom it is held", async () => {
-  const path = join(folder, "a", "lock");
-  const lock = await acquireLock(path);
-  const error = await acquireLock(path, 100).catch((reason: unknown) => reason);
-  assert.instance(error, LockHeld);
-  assert.match((error as Error).message, new RegExp(`is in use by process ${process.pid}$`));
-  assert.is(lockHolder(path), process.pid);
-  lock.release();
-  assert.is(lockHolder(path), undefined);
-  (await acquireLock(path)).release();
-});
-
-test("a lock of a process that is gone, of another one with its number, or torn, is taken over", async () => {
-  const path = join(folder, "stale");
-  const gone = spawnSync(process.execPath, ["-e", "0"]).pid;
-  for (const content of [
-    JSON.stringify({ pid: gone, began: "" }),
-    JSON.stringify({ pid: process.ppid, began: "another boot 1" }),
-    "",
-    "{",
-    "null",
-    "7",
-  ]) {
-    writeFileSync(path, content);
-    const lock = await acquireLock(path);
-    assert.is(lockHolder(path), process.pid, content);
-    lock.release();
-  }
-});
-
-test("many that ask at once: one after the other, never two", async () => {
-  const path = join(folder, "many");
-  writeFileSync(path, "stale");
-  let holders = 0;
-  await Promise.all(
-    Array.from({ length: 8 }, async () => {
-      const lock = await acquireLock(path, 10_000);
-      holders += 1;
-      assert.is(holders, 1);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      holders -= 1;
-      lock.release();
-    }),
-  );
-});
 
 test("a supervised child that dies is started again; one that is stopped is not, even if it ignores SIGTERM", async () => {
   const ends: ChildEnd[] = [];
