@@ -89,6 +89,7 @@ export class Collector {
       role: "collector",
       subscriptions: [records.replace(/0x0{40}/, "+")],
       onMessage: (topic, payload) => this.#take(topic, payload),
+      onFault: (topic, { message }) => this.#emit({ event: "refused", topic, code: "collector-fault", detail: message }),
       onConnected: () => {
         this.#emit({ event: "connected" });
         void this.#retainAll();

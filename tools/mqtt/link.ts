@@ -23,6 +23,8 @@ export interface LinkOptions {
   readonly role: string;
   readonly subscriptions: readonly string[];
   readonly onMessage: (topic: string, payload: Uint8Array) => void | Promise<void>;
+  /** Told of what `onMessage` threw: one message that trips us must neither end the program nor hold up those behind it. */
+  readonly onFault: (topic: string, error: Error) => void;
   readonly onConnected?: () => void;
   /** `retryMs`: how long until the next attempt. */
   readonly onLost?: (reason: string, retryMs: number) => void;
@@ -105,7 +107,10 @@ export class BrokerLink {
         .then(() => this.#options.onMessage(packet.topic, payload))
         .then(
           () => done(),
-          (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+          (error: unknown) => {
+            this.#options.onFault(packet.topic, error instanceof Error ? error : new Error(String(error)));
+            done();
+          },
         );
     };
     client.on("error", (error) => {

@@ -128,6 +128,7 @@ export class Relay {
       role: "relay",
       subscriptions: [topics.requests, ...(name === undefined ? [] : [requestTopic(topics, name)])],
       onMessage: (_topic, payload) => this.#take(payload),
+      onFault: (_topic, { message }) => this.#emit({ event: "refused", code: "relay-fault", detail: message }),
       onConnected: () => {
         this.#published = ""; // a broker that restarted has forgotten what it retained
         this.#emit({ event: "connected", to: "broker" });
@@ -178,10 +179,10 @@ export class Relay {
       try {
         await this.#answer(request);
       } catch (error) {
-        // The node is away or says no; the mote asks again. `#run` tells of a lost node.
-        if (!(error instanceof RpcError) && !(error instanceof Rejection)) throw error;
-        const detail = error instanceof Rejection ? error.detail : error.message;
-        this.#emit({ event: "refused", code: "node-failed", detail });
+        // The node is away or says no; the mote asks again. `#run` tells of a lost node. A mistake of ours is one request's, not all's.
+        const isTheirs = error instanceof RpcError || error instanceof Rejection;
+        const detail = error instanceof Rejection ? error.detail : error instanceof Error ? error.message : String(error);
+        this.#emit({ event: "refused", code: isTheirs ? "node-failed" : "relay-fault", detail });
       }
     }
   }
