@@ -39,6 +39,10 @@ test("a message whose handler throws, at once or later, is told; those behind it
   const server = createServer(aedes.handle);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  let acknowledged = 0;
+  aedes.on("ack", () => {
+    acknowledged += 1;
+  });
   const faults: string[] = [];
   const handled: number[] = [];
   const lost: string[] = [];
@@ -58,6 +62,8 @@ test("a message whose handler throws, at once or later, is told; those behind it
     assert.ok(await link.publish("t", Uint8Array.of(number % 4), { qos: number % 2 === 0 ? 1 : 0 }));
   await eventually("the last", () => handled.length === 20);
   assert.is(faults.length, 20);
+  // What is not acknowledged comes again for ever, or fills the window of those under way.
+  await eventually("every acknowledgement", () => acknowledged === 20);
   assert.equal([...new Set(faults)].sort(), ["t: at once", "t: no error at all"]);
   assert.equal(lost, []);
   await link.close();

@@ -118,6 +118,20 @@ test("many that ask at once: one after the other, never two", async () => {
   );
 });
 
+test("whoever was slow finds that the lock has been taken and set free since, and taken again", async () => {
+  const path = join(folder, "slow", "lock");
+  const lock = await acquireLock(path);
+  const own = readFileSync(`${path}.1`, "utf8");
+  writeFileSync(`${path}.1`, "{}");
+  const slow = acquireLock(path);
+  // It has seen that number 1 is free; before it makes number 2, number 2 has come and gone, and 3 is held.
+  writeFileSync(`${path}.3`, own);
+  rmSync(`${path}.1`);
+  assert.instance(await slow.catch((error: unknown) => error), LockHeld);
+  assert.is(await lockHolder(path), process.pid);
+  lock.release();
+});
+
 test("a path that a socket's address has no room for is locked all the same", async () => {
   const path = join(folder, "d".repeat(80), "e".repeat(80), "lock");
   const holder = contender(path, 0);
