@@ -13,11 +13,16 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
+  statSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 /** `owner`: mode 0600. `umask`: as the person who calls has it for files. */
 export type Audience = "owner" | "umask";
@@ -47,6 +52,15 @@ export function makeOwnFolder(path: string): void {
   chmodSync(path, FOLDER_MODE);
 }
 
+/** Takes what others may do with the files below a folder of ours away: a library that gives its files a mode of their own. */
+export function keepTreeToOwner(path: string): void {
+  for (const entry of readdirSync(path, { recursive: true, withFileTypes: true })) {
+    const name = join(entry.parentPath, entry.name);
+    if (entry.isFile()) chmodSync(name, OWNER_MODE);
+    else if (entry.isDirectory()) chmodSync(name, FOLDER_MODE);
+  }
+}
+
 /** A name beside `path` that nobody else uses. */
 export function draftOf(path: string): string {
   return `${path}.${randomBytes(6).toString("hex")}.new`;
@@ -57,8 +71,14 @@ export function modeFor(audience: Audience): number {
   return audience === "owner" ? OWNER_MODE : 0o666 & ~(callersUmask ?? process.umask());
 }
 
-/** Writes a file, in the place of one that is there. */
-export function writeWhole(path: string, content: string | Uint8Array, audience: Audience): void {
+/** Writes a file, in the place of one that is there; through a link where that is one, into a device or a pipe as they are. */
+export function writeWhole(name: string, content: string | Uint8Array, audience: Audience): void {
+  const found = statSync(name, { throwIfNoEntry: false });
+  const path = found === undefined ? name : realpathSync(name);
+  if (found !== undefined && !found.isFile()) {
+    writeFileSync(path, content);
+    return;
+  }
   const draft = writeDraft(path, content, modeFor(audience));
   try {
     renameSync(draft, path);
@@ -108,6 +128,24 @@ function fill(file: number, content: string | Uint8Array): void {
   } finally {
     closeSync(file);
   }
+}
+
+/**
+ * Takes a file out of the way that holds nothing, or only zeros: a crash may leave one where a file was being made, and it says nothing
+ * that anybody could lose. It is looked at once more under another name, so that nothing which was put there meanwhile is lost.
+ */
+export function removeEmpty(path: string): void {
+  const isEmpty = (file: string): boolean => readFileSync(file).every((byte) => byte === 0);
+  const aside = draftOf(path);
+  try {
+    if (!isEmpty(path)) return;
+    renameSync(path, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw error;
+  }
+  if (!isEmpty(aside)) linkSync(aside, path);
+  rmSync(aside, { force: true });
 }
 
 /** Sees that names in a folder are on disk. */

@@ -1,6 +1,5 @@
 // chainmote collect: verifies and stores records and answers with receipts; or exports the records that are stored.
 
-import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import { Collector, type CollectorEvent } from "../collector/collector.js";
@@ -9,6 +8,7 @@ import { exportRecords } from "../collector/export.js";
 import { RecordStore } from "../collector/store.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
+import { keepToOwner, makeFolder } from "../files.js";
 import { checkUrl, publicUrl, readWords, rpcUrl } from "../options.js";
 import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
@@ -102,7 +102,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
 
 /** Opens the store of a folder, or of DATABASE_URL, for as long as `work` runs. */
 async function withStore<T>(directory: string, work: (store: RecordStore) => Promise<T>): Promise<T> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  keepToOwner();
+  makeFolder(directory);
   const lock = await acquireLock(join(directory, "collector.lock"), LOCK_WAIT_MS).catch((error: unknown) => {
     if (!(error instanceof LockHeld)) throw error;
     throw new CommandError(`${error.message}, which has to end first`);

@@ -1,7 +1,7 @@
 // chainmote verify: checks a file of records without any network, and says for each what holds and what does not.
 
-import { writeFile } from "node:fs/promises";
 import { engine } from "../crypto/engine.js";
+import { writeWhole } from "../files.js";
 import { readWords } from "../options.js";
 import { CommandError, type Output, plainText, plural, shortHex } from "../terminal.js";
 import { evidenceFile, evidenceLines, evidenceObject } from "../verify/evidence.js";
@@ -44,7 +44,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     else for (const line of verdictLines(verdict, output)) output.line(line);
   }
   const { evidence } = judge;
-  if (evidencePath !== undefined && evidence.length > 0) await writeEvidence(evidencePath, evidenceFile(evidence));
+  if (evidencePath !== undefined && evidence.length > 0) writeEvidence(evidencePath, evidenceFile(evidence));
   if (options.has("json"))
     output.line(JSON.stringify({ ...sum, motes: judge.motes, ok: sum.fail === 0, evidence: evidence.map(evidenceObject) }));
   else {
@@ -59,9 +59,9 @@ export async function run(words: readonly string[], output: Output): Promise<num
   return sum.fail === 0 ? 0 : 1;
 }
 
-async function writeEvidence(path: string, bytes: Uint8Array): Promise<void> {
+function writeEvidence(path: string, bytes: Uint8Array): void {
   try {
-    await writeFile(path, bytes);
+    writeWhole(path, bytes, "umask");
   } catch (error) {
     throw new CommandError(`${plainText(path, 200)}: ${plainText((error as Error).message)}`);
   }

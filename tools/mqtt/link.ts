@@ -8,6 +8,7 @@
 import { randomBytes } from "node:crypto";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import { Backoff, type BackoffLimits } from "../processes/backoff.js";
+import { withoutSecretsOf } from "../public-url.js";
 
 const RECONNECT: BackoffLimits = { firstMs: 200, maxMs: 10_000 };
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -116,7 +117,7 @@ export class BrokerLink {
     client.on("error", (error) => {
       // A system's error has a name such as ECONNREFUSED; a broker's refusal has a number, which says less than its words.
       const { code } = error as { code?: unknown };
-      reason = typeof code === "string" ? code : error.message;
+      reason = typeof code === "string" ? code : withoutSecretsOf(this.#options.url, error.message);
     });
     client.on("connect", () => {
       const topics = [...this.#options.subscriptions];

@@ -14,8 +14,8 @@ const RETRY: BackoffLimits = { firstMs: 500, maxMs: 30_000 };
 export const CALLS_AT_ONCE_MAX = 16;
 /** So many answers bring one more call at once back. */
 const ANSWERS_PER_CALL = 64;
-/** Nobody is there: where that is the first that is heard of a node, its name or port is wrong. */
-const NOBODY = /ECONNREFUSED|ENOTFOUND|EAI_|EHOSTUNREACH|ENETUNREACH|CERT|SSL|TLS/;
+/** Somebody is there, and broke off; where anything else is the first that is heard of a node, its URL is wrong. */
+const BROKE_OFF = /ECONNRESET|EPIPE|ETIMEDOUT|UND_ERR|terminated|no answer in time/;
 
 export interface PatientOptions {
   /** Told before each wait. */
@@ -95,7 +95,8 @@ export class PatientRpc implements Pick<JsonRpc, "call"> {
   /** Lets all calls rest; throws where there was patience enough. */
   #putOff(error: RpcError): void {
     if (this.#resting !== undefined) return; // one of those that were under way with the first
-    if (!this.#hasAnswered && NOBODY.test(error.message)) throw error;
+    const isSilent = error.code === undefined && error.http === undefined;
+    if (!this.#hasAnswered && isSilent && !BROKE_OFF.test(error.message)) throw error;
     if (error.http?.status === 429) this.#atOnce = Math.max(1, this.#atOnce >> 1);
     const waitMs = Math.max(this.#backoff.next(), error.http?.retryAfterMs ?? 0);
     if (this.#nowMs() + waitMs - this.#answeredMs > PATIENCE_MS) throw error;

@@ -5,7 +5,6 @@
 // Never: listens beyond 127.0.0.1, or lets a second system into the same folder.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
@@ -13,6 +12,7 @@ import { spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
 import { KeyFile } from "../crypto/key-file.js";
+import { makeFolder } from "../files.js";
 import { LocalBroker } from "../mqtt/broker.js";
 import { BoundedLog, eachLine } from "../processes/bounded-log.js";
 import { type ChildEnd, type Running, runningChild, Supervisor } from "../processes/supervisor.js";
@@ -138,7 +138,7 @@ export class System {
   /** Resolves once the collector is connected to the broker. */
   #startCollector(node: LocalChain, mqtt: string, fleet: Fleet): Promise<void> {
     const { layout, prefix, exportPath, recordsMax } = this.#options;
-    mkdirSync(layout.collector, { recursive: true, mode: 0o700 });
+    makeFolder(layout.collector);
     let lastWords = "";
     const launch = (): Running => {
       const words = [
