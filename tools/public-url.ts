@@ -40,8 +40,12 @@ export function hasSecrets(text: string): boolean {
 function secretsOf(text: string): string[] {
   if (!URL.canParse(text)) return [];
   const url = new URL(text);
-  const parts = [url.username, url.password, ...url.pathname.split("/"), ...[...url.searchParams.values()], url.hash.slice(1)];
-  const all = parts.flatMap((part) => [part, decoded(part)]).filter((part) => part.length >= SECRET_CHARACTERS_MIN);
+  const { username, password } = url;
+  const parts = [username, password, ...url.pathname.split("/"), ...url.search.split(/[?&=]/), url.hash.slice(1)];
+  const header = Buffer.from(`${decoded(username)}:${decoded(password)}`).toString("base64"); // RFC 7617
+  // As the URL has them, as the person wrote them, and as a library may write them anew.
+  const forms = [...parts, header].flatMap((part) => [part, decoded(part), encodeURIComponent(decoded(part))]);
+  const all = forms.filter((part) => part.length >= SECRET_CHARACTERS_MIN);
   return [...new Set(all)].sort((a, b) => b.length - a.length);
 }
 

@@ -14,8 +14,10 @@ import type { Fleet } from "../collector/intake.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { makeFolder } from "../files.js";
 import { LocalBroker } from "../mqtt/broker.js";
+import { BrokerLink } from "../mqtt/link.js";
 import { BoundedLog, eachLine } from "../processes/bounded-log.js";
 import { type ChildEnd, type Running, runningChild, Supervisor } from "../processes/supervisor.js";
+import { publicUrl } from "../public-url.js";
 import { Relay } from "../relay/relay.js";
 import { CommandError } from "../terminal.js";
 import { writeBoardFile } from "./board-file.js";
@@ -129,7 +131,11 @@ export class System {
   }
 
   async #broker(): Promise<string> {
-    if (this.#options.mqtt !== undefined) return this.#options.mqtt;
+    const { mqtt } = this.#options;
+    if (mqtt !== undefined) {
+      await reached(mqtt);
+      return mqtt;
+    }
     const broker = await LocalBroker.start();
     await this.#begun(() => broker.close());
     return broker.url;
@@ -236,6 +242,22 @@ export class System {
     this.#boards.push(supervisor);
     supervisor.start();
   }
+}
+
+/** Throws where a broker that was named cannot be used: nothing else would come up without it. */
+async function reached(url: string): Promise<void> {
+  let end: (reason: string | undefined) => void = () => undefined;
+  const told = new Promise<string | undefined>((resolve) => {
+    end = resolve;
+  });
+  const link = new BrokerLink({
+    ...{ url, role: "start", subscriptions: [], onMessage: () => undefined, onFault: () => undefined },
+    onConnected: () => end(undefined),
+    onLost: (reason) => end(reason),
+  });
+  const reason = await told;
+  await link.close();
+  if (reason !== undefined) throw new CommandError(`the broker ${publicUrl(url)} (MQTT_URL): ${reason}`);
 }
 
 function parseEvent(line: string): SystemEvent | undefined {

@@ -1,7 +1,7 @@
 // Child processes, logs, keys: what `start` rests on. Locks: lock.test.ts.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RLP } from "@ethereumjs/rlp";
@@ -139,11 +139,26 @@ test("a key file is made once, for its owner alone, and tells its secret to nobo
   const digest = engine.sha256(new Uint8Array(3));
   assert.ok(engine.secp256k1.verify(key.sign(digest), digest, key.publicKey));
   assert.not.match(JSON.stringify(key) + String(key) + Object.values(key).map(toHex).join(), new RegExp(secret));
-  for (const content of ["", "zz".repeat(32), "00".repeat(32), "ff".repeat(32), "12"]) {
+  // What a crash leaves where a key was being made never was one.
+  for (const content of ["", "\0".repeat(64)]) {
+    const lost = join(folder, "keys", `lost-${content.length}.key`);
+    writeFileSync(lost, content, { mode: 0o644 });
+    const made = KeyFile.openOrCreate(lost);
+    assert.match(readFileSync(lost, "utf8"), /^[0-9a-f]{64}$/);
+    assert.is(statSync(lost).mode & 0o777, 0o600);
+    assert.is.not(toHex(made.address), toHex(key.address));
+  }
+  // One that was copied with another mode is its owner's alone again.
+  chmodSync(path, 0o644);
+  assert.is(toHex(KeyFile.openOrCreate(path).address), toHex(key.address));
+  assert.is(statSync(path).mode & 0o777, 0o600);
+  assert.equal(readdirSync(join(folder, "keys")).sort(), ["a.key", "lost-0.key", "lost-64.key"], "no drafts are left");
+  for (const content of [" ", "zz".repeat(32), "00".repeat(32), "ff".repeat(32), "12"]) {
     writeFileSync(path, content);
     assert.throws(
       () => KeyFile.openOrCreate(path),
-      (error: Error) => error.message.includes("a.key") && (content === "" || !error.message.includes(content)),
+      (error: Error) =>
+        /a\.key does not hold .* remove this one/.test(error.message) && (content === " " || !error.message.includes(content)),
     );
   }
 });
