@@ -4,6 +4,8 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 import { fromHex } from "../firmware/bytes.js";
 import { plainText, UsageError } from "./terminal.js";
 
+export { publicUrl } from "./public-url.js";
+
 type OptionSpec = NonNullable<ParseArgsConfig["options"]>;
 
 export interface Words {
@@ -17,6 +19,8 @@ export interface Words {
   bytes(name: string, length: number): Uint8Array | undefined;
   readonly others: readonly string[];
 }
+
+const RPC_SCHEMES = ["http", "https"];
 
 /**
  * @param spec as `util.parseArgs` has it
@@ -86,10 +90,10 @@ function isPercentEncoded(text: string): boolean {
   }
 }
 
-/** A URL without what is secret in it. */
-export function publicUrl(url: string): string {
-  const parsed = new URL(url);
-  parsed.password = "";
-  parsed.username = "";
-  return parsed.href.replace(/\/$/, "");
+/** --rpc, or RPC_URL where that is not given: a command line is seen by everyone on the machine, and a URL may hold a key. */
+export function rpcUrl(options: Words): string | undefined {
+  const given = options.url("rpc", RPC_SCHEMES);
+  if (given !== undefined) return given;
+  const { RPC_URL } = process.env;
+  return RPC_URL === undefined || RPC_URL === "" ? undefined : checkUrl("RPC_URL", RPC_URL, RPC_SCHEMES);
 }

@@ -140,7 +140,7 @@ test("the firmware follows it through the relay, and the heads that a record wou
 
 test("a checkpoint out of the node, and what follows it", async () => {
   await waitFor("eight blocks", async () => (await height()) >= 8);
-  const bitcoin = openBitcoin(engine, await exportBitcoinCheckpoint(node.rpc, 5));
+  const bitcoin = openBitcoin(engine, await exportBitcoinCheckpoint(node.rpc, { number: 5 }));
   assert.not.instance(bitcoin, Rejection);
   if (bitcoin instanceof Rejection) return;
   const { trusted } = bitcoin.extend(bitcoin.checkpoint, [await rawOf(6), await rawOf(7)], undefined);

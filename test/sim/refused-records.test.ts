@@ -17,7 +17,6 @@ import { type Actor, Scene } from "./scene.js";
 
 const COLLECTOR = testKey("the collector");
 const OTHER = testKey("somebody else");
-const WAIT_MS = 120_000;
 
 /** A record as it came. */
 interface Arrived {

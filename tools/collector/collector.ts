@@ -89,9 +89,10 @@ export class Collector {
     const { records } = topicsOf(options.prefix ?? "", new Uint8Array(20), options.chain);
     this.#link = new BrokerLink({
       url: options.mqtt,
-      clientId: `chainmote-collector-${toHex(options.key.address.subarray(0, 4))}`,
+      role: "collector",
       subscriptions: [records.replace(/0x0{40}/, "+")],
       onMessage: (topic, payload) => this.#take(topic, payload),
+      onFault: (topic, { message }) => this.#emit({ event: "refused", topic, code: "collector-fault", detail: message }),
       onConnected: () => {
         this.#emit({ event: "connected" });
         void this.#retainAll();

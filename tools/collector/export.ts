@@ -5,15 +5,17 @@
 
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { draftOf, modeFor, syncFolder } from "../files.js";
 import type { RecordStore } from "./store.js";
 
 const WRITE_BYTES = 256 * 1024;
 
 /** @returns how many records the file holds */
 export async function exportRecords(store: RecordStore, path: string): Promise<number> {
-  const draft = `${path}.${process.pid}.new`;
+  const draft = draftOf(path);
   await mkdir(dirname(path), { recursive: true });
-  const file = await open(draft, "w", 0o644);
+  const mode = modeFor("umask");
+  const file = await open(draft, "wx", mode);
   let count = 0;
   try {
     let parts: Uint8Array[] = [];
@@ -28,6 +30,7 @@ export async function exportRecords(store: RecordStore, path: string): Promise<n
       length = 0;
     }
     await file.writeFile(Buffer.concat(parts));
+    await file.chmod(mode);
     await file.sync();
   } catch (error) {
     await file.close();
@@ -36,5 +39,6 @@ export async function exportRecords(store: RecordStore, path: string): Promise<n
   }
   await file.close();
   await rename(draft, path);
+  syncFolder(dirname(path));
   return count;
 }

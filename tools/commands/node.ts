@@ -1,6 +1,7 @@
 // chainmote node: a local node with a chain of its own: Ethereum's Clique, or Bitcoin's regtest.
 
 import { join } from "node:path";
+import { keepToOwner } from "../files.js";
 import { readWords } from "../options.js";
 import { untilTold } from "../processes/end.js";
 import { LOCAL_CHAINS, openLocalChain } from "../start/local-chain.js";
@@ -27,6 +28,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   if (name === undefined) throw new UsageError(`--chain takes ${LOCAL_CHAINS.join(" or ")}`);
   const periodS = options.number("period", 1, 60) ?? 1;
   const own = name === "clique" ? join(".chainmote", "node") : join(".chainmote", name, "node");
+  keepToOwner();
   const node = await openLocalChain(name, {
     directory: options.text("data") ?? own,
     periodS,

@@ -1,6 +1,6 @@
 // chainmote relay: carries raw headers from an Ethereum or a Bitcoin node to motes.
 
-import { checkUrl, publicUrl, readWords } from "../options.js";
+import { checkUrl, publicUrl, readWords, rpcUrl } from "../options.js";
 import { untilTold } from "../processes/end.js";
 import { Relay, type RelayEvent } from "../relay/relay.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
@@ -9,7 +9,7 @@ export const usage = `chainmote relay --rpc URL [--mqtt URL] [--prefix P/] [--ch
 
 Publishes the newest header of an Ethereum or a Bitcoin node, retained, and answers motes that ask for others.
 
-  --rpc URL     JSON-RPC of the node, http(s)://… (Bitcoin Core: http://user:password@host:port)
+  --rpc URL     JSON-RPC of the node, http(s)://… (Bitcoin Core: http://user:password@host:port), or RPC_URL
   --mqtt URL    broker, mqtt(s)://user:password@host:port (or MQTT_URL; default mqtt://127.0.0.1:1883)
   --prefix P/   put before every topic
   --chain ID    CAIP-2; asked of the node where absent
@@ -27,7 +27,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
-  const rpc = options.url("rpc", ["http", "https"]);
+  const rpc = rpcUrl(options);
   if (rpc === undefined) throw new UsageError("--rpc URL is missing");
   const mqtt = options.url("mqtt", MQTT_SCHEMES) ?? mqttFromEnvironment() ?? DEFAULT_MQTT;
   const prefix = checkPrefix(options.text("prefix"));

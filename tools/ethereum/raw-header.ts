@@ -95,10 +95,10 @@ function encodeField(value: unknown, name: string, kind: FieldKind): Uint8Array 
 
 /** Fetches raw headers, and remembers whether the node has debug_getRawHeader. */
 export class HeaderSource {
-  readonly #rpc: EthereumRpc;
+  readonly #rpc: Pick<EthereumRpc, "call">;
   #rawAbsent = false;
 
-  constructor(rpc: EthereumRpc) {
+  constructor(rpc: Pick<EthereumRpc, "call">) {
     this.#rpc = rpc;
   }
 

@@ -84,7 +84,7 @@ export async function exportBftCheckpoint(options: BftExportOptions): Promise<Bf
     options.progress?.(height);
   }
   const named = { ...rulesFrom(start, number), validators: textsOf(trusted.validators), ...(await setAt(number)) };
-  return checkpointOf(engine, trusted, named);
+  return bftCheckpointAfter(engine, trusted, named);
 }
 
 /** The newest block at or before `number` after which all votes are known. */
@@ -133,8 +133,8 @@ async function setAfter({ rpc, rules }: BftExportOptions, number: number): Promi
   return [...list].sort() as string[];
 }
 
-/** The same rules with another block to start from. */
-function checkpointOf(engine: CryptoEngine, trusted: BftTrusted, genesis: BftCheckpoint): BftCheckpoint {
+/** The same rules with another block to start from; throws a `Rejection` where that is none. */
+export function bftCheckpointAfter(engine: CryptoEngine, trusted: BftTrusted, genesis: BftCheckpoint): BftCheckpoint {
   const { number, hash, timeS, gas, votes } = trusted;
   const voters = textsOf(trusted.validators);
   const hex = (bytes: Uint8Array): string => `0x${Buffer.from(bytes).toString("hex")}`;

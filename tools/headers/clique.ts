@@ -76,7 +76,11 @@ function checkTransitions(transitions: Section, periodS: number): void {
  * The checkpoint at the newest epoch block at or below `number`.
  * @throws RpcError where the node cannot be reached; Rejection where what it gives does not hold
  */
-export async function exportCliqueCheckpoint(rpc: JsonRpc, given: CliqueGiven, number?: number): Promise<CliqueCheckpoint> {
+export async function exportCliqueCheckpoint(
+  rpc: Pick<JsonRpc, "call">,
+  given: CliqueGiven,
+  number?: number,
+): Promise<CliqueCheckpoint> {
   const source = new HeaderSource(rpc);
   const chain = await chainOfNode(rpc);
   const head = number ?? (await headerAt(source, "latest")).number;

@@ -4,7 +4,7 @@ import type { BftConsensusName } from "../../firmware/chain/bft-checkpoint.js";
 import { engine } from "../crypto/engine.js";
 import type { Words } from "../options.js";
 import type { JsonRpc } from "../rpc/json-rpc.js";
-import { CommandError, UsageError } from "../terminal.js";
+import { CommandError, plainText, UsageError } from "../terminal.js";
 import { bftRulesFromGenesis, exportBftCheckpoint } from "./bft.js";
 import { exportBitcoinCheckpoint } from "./bitcoin.js";
 import { cliqueRulesFromGenesis, exportCliqueCheckpoint } from "./clique.js";
@@ -14,7 +14,7 @@ import { type Measure, measureBitcoin, measureRlp } from "./stream.js";
 export interface HeaderChain {
   readonly measure: Measure;
   /** @param words the options of the command line, from which it takes what the node cannot tell */
-  export(rpc: JsonRpc, number: number | undefined, words: Words): Promise<object>;
+  export(rpc: Pick<JsonRpc, "call">, number: number | undefined, words: Words, say: (text: string) => void): Promise<object>;
   /** What nobody but the owner of the chain can see to, and a mote relies on. */
   readonly warning?: string;
 }
@@ -49,7 +49,22 @@ function bft(name: BftConsensusName): HeaderChain {
 
 /** By the name of the consensus, as a checkpoint has it. */
 export const HEADER_CHAINS: Readonly<Record<string, HeaderChain>> = {
-  bitcoin: { measure: measureBitcoin, export: (rpc, number) => exportBitcoinCheckpoint(rpc, number) },
+  bitcoin: {
+    measure: measureBitcoin,
+    export(rpc, number, words, say) {
+      const work = words.text("work");
+      if (work !== undefined && !/^(0x)?(?=.*[1-9a-f])[0-9a-f]{1,64}$/i.test(work))
+        throw new UsageError(`--work takes 1 to 64 hexadecimal digits, more than 0, not "${plainText(work, 80)}"`);
+      return exportBitcoinCheckpoint(rpc, {
+        ...(number === undefined ? {} : { number }),
+        ...(work === undefined ? {} : { work: BigInt(`0x${work.replace(/^0x/i, "")}`) }),
+        onRelativeWork: () =>
+          say(
+            "the node tells no chainwork: the checkpoint counts work from its block on, which is enough for a mote (--work HEX gives it)",
+          ),
+      });
+    },
+  },
   clique: {
     measure: measureRlp,
     export(rpc, number, words) {

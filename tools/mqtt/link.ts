@@ -5,8 +5,10 @@
 // published while there is no connection, or while too much is under way, is refused at once and said so by `false`.
 // Never: queues without a bound, or tells a password.
 
+import { randomBytes } from "node:crypto";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import { Backoff, type BackoffLimits } from "../processes/backoff.js";
+import { withoutSecretsOf } from "../public-url.js";
 
 const RECONNECT: BackoffLimits = { firstMs: 200, maxMs: 10_000 };
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -18,9 +20,12 @@ const CLOSE_MS = 1500;
 export interface LinkOptions {
   /** mqtt:// or mqtts://, with user and password where the broker wants them. */
   readonly url: string;
-  readonly clientId: string;
+  /** What connects, such as "relay"; the client's identifier is this and a number by chance, so that two never put each other out. */
+  readonly role: string;
   readonly subscriptions: readonly string[];
   readonly onMessage: (topic: string, payload: Uint8Array) => void | Promise<void>;
+  /** Told of what `onMessage` threw: one message that trips us must neither end the program nor hold up those behind it. */
+  readonly onFault: (topic: string, error: Error) => void;
   readonly onConnected?: () => void;
   /** `retryMs`: how long until the next attempt. */
   readonly onLost?: (reason: string, retryMs: number) => void;
@@ -29,6 +34,8 @@ export interface LinkOptions {
 export class BrokerLink {
   readonly #options: LinkOptions;
   readonly #backoff = new Backoff(RECONNECT);
+  /** Sessions are clean, so nothing waits for an old name. 23 characters is what every broker takes (MQTT 3.1.1 §3.1.3.1). */
+  readonly #clientId: string;
   #client: MqttClient | undefined;
   #timer: NodeJS.Timeout | undefined;
   #connected = false;
@@ -37,6 +44,7 @@ export class BrokerLink {
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#clientId = `${options.role}-${randomBytes(6).toString("hex")}`;
     this.#connect();
   }
 
@@ -82,7 +90,7 @@ export class BrokerLink {
     const { url, credentials } = addressOf(this.#options.url);
     const options: IClientOptions = {
       ...credentials,
-      clientId: this.#options.clientId,
+      clientId: this.#clientId,
       protocolVersion: 4,
       clean: true,
       reconnectPeriod: 0,
@@ -100,13 +108,16 @@ export class BrokerLink {
         .then(() => this.#options.onMessage(packet.topic, payload))
         .then(
           () => done(),
-          (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+          (error: unknown) => {
+            this.#options.onFault(packet.topic, error instanceof Error ? error : new Error(String(error)));
+            done();
+          },
         );
     };
     client.on("error", (error) => {
       // A system's error has a name such as ECONNREFUSED; a broker's refusal has a number, which says less than its words.
       const { code } = error as { code?: unknown };
-      reason = typeof code === "string" ? code : error.message;
+      reason = typeof code === "string" ? code : withoutSecretsOf(this.#options.url, error.message);
     });
     client.on("connect", () => {
       const topics = [...this.#options.subscriptions];

@@ -57,7 +57,6 @@ export interface RelayOptions {
   readonly chain?: string;
   /** By which motes can ask this relay alone; without it only what is asked of all is answered. */
   readonly name?: string;
-  readonly clientId?: string;
   readonly onEvent?: (event: RelayEvent) => void;
 }
 
@@ -126,9 +125,10 @@ export class Relay {
     const { name } = this.#options;
     this.#link = new BrokerLink({
       url: this.#options.mqtt,
-      clientId: this.#options.clientId ?? `chainmote-relay-${process.pid}`,
+      role: "relay",
       subscriptions: [topics.requests, ...(name === undefined ? [] : [requestTopic(topics, name)])],
       onMessage: (_topic, payload) => this.#take(payload),
+      onFault: (_topic, { message }) => this.#emit({ event: "refused", code: "relay-fault", detail: message }),
       onConnected: () => {
         this.#published = ""; // a broker that restarted has forgotten what it retained
         this.#emit({ event: "connected", to: "broker" });
@@ -179,10 +179,10 @@ export class Relay {
       try {
         await this.#answer(request);
       } catch (error) {
-        // The node is away or says no; the mote asks again. `#run` tells of a lost node.
-        if (!(error instanceof RpcError) && !(error instanceof Rejection)) throw error;
-        const detail = error instanceof Rejection ? error.detail : error.message;
-        this.#emit({ event: "refused", code: "node-failed", detail });
+        // The node is away or says no; the mote asks again. `#run` tells of a lost node. A mistake of ours is one request's, not all's.
+        const isTheirs = error instanceof RpcError || error instanceof Rejection;
+        const detail = error instanceof Rejection ? error.detail : error instanceof Error ? error.message : String(error);
+        this.#emit({ event: "refused", code: isTheirs ? "node-failed" : "relay-fault", detail });
       }
     }
   }

@@ -4,17 +4,40 @@
 // password in the URL go into the header that Bitcoin nodes ask for (RFC 7617), never into a message. Never: reads a response
 // beyond `RESPONSE_BYTES_MAX`, nor waits beyond `timeoutMs`. What a node answers is checked by who asks.
 
+import { withoutSecretsOf } from "../public-url.js";
+
 const RESPONSE_BYTES_MAX = 1024 * 1024;
 const TIMEOUT_MS = 10_000;
 /** JSON-RPC 2.0 §5.1. */
 const METHOD_NOT_FOUND = -32601;
+/** "Limit exceeded" of EIP-1474, and what Bitcoin Core says while it starts (RPC_IN_WARMUP). */
+const PASSING_CODES = new Set([-32005, -28, 429]);
+const PASSING_WORDS = /rate.?limit|too many requests/i;
+/** Request timeout, too early, too many requests (RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4); what a server calls its own trouble. */
+const PASSING_STATUS = new Set([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
+
+/** What HTTP said besides. */
+export interface HttpWord {
+  readonly status: number;
+  /** `Retry-After` (RFC 9110 §10.2.3) in milliseconds from now. */
+  readonly retryAfterMs?: number;
+}
 
 export class RpcError extends Error {
   /** The node's own error code, or undefined where no node answered. */
   readonly code: number | undefined;
-  constructor(message: string, code?: number) {
+  readonly http: HttpWord | undefined;
+  constructor(message: string, code?: number, http?: HttpWord) {
     super(message);
     this.code = code;
+    this.http = http;
+  }
+  /** Whether the same call may well be answered later: no answer came at all, the node starts, or it was asked too often. */
+  get passing(): boolean {
+    if (this.code !== undefined && (PASSING_CODES.has(this.code) || PASSING_WORDS.test(this.message))) return true;
+    if (this.http !== undefined && PASSING_STATUS.has(this.http.status))
+      return this.code === undefined || this.http.status === 429;
+    return this.code === undefined && (this.http === undefined || this.http.status < 400);
   }
   get unreachable(): boolean {
     return this.code === undefined;
@@ -38,22 +61,23 @@ export class JsonRpc {
   async call(method: string, ...params: readonly unknown[]): Promise<unknown> {
     this.#id += 1;
     const body = JSON.stringify({ jsonrpc: "2.0", id: this.#id, method, params });
+    const given = this.#url();
     let text: string;
-    let status: number;
+    let http: HttpWord;
     try {
-      const { url, authorization } = withoutPassword(this.#url());
+      const { url, authorization } = withoutPassword(given);
       const response = await fetch(url, {
         method: "POST",
         headers: { "content-type": "application/json", ...(authorization === undefined ? {} : { authorization }) },
         body,
         signal: AbortSignal.timeout(this.#timeoutMs),
       });
-      status = response.status;
+      http = httpWordOf(response);
       text = await boundedText(response);
     } catch (error) {
-      throw new RpcError(`${method}: ${reasonOf(error)}`);
+      throw new RpcError(`${method}: ${withoutSecretsOf(given, reasonOf(error))}`);
     }
-    return resultOf(method, status, text);
+    return resultOf(method, http, text, (words) => withoutSecretsOf(given, words));
   }
 }
 
@@ -68,19 +92,26 @@ function withoutPassword(text: string): { url: string; authorization: string | u
   return { url: url.href, authorization: `Basic ${pair.toString("base64")}` };
 }
 
-function resultOf(method: string, status: number, text: string): unknown {
+function httpWordOf({ status, headers }: Response): HttpWord {
+  const said = headers.get("retry-after")?.trim();
+  if (said === undefined || said === "") return { status };
+  const ms = /^\d{1,9}$/.test(said) ? Number(said) * 1000 : Date.parse(said) - Date.now();
+  return Number.isNaN(ms) ? { status } : { status, retryAfterMs: Math.max(0, ms) };
+}
+
+function resultOf(method: string, http: HttpWord, text: string, shown: (words: string) => string): unknown {
   let answer: { result?: unknown; error?: { code?: unknown; message?: unknown } };
   try {
     answer = JSON.parse(text) as typeof answer;
   } catch {
-    throw new RpcError(`${method}: no JSON in the answer (HTTP ${status})`);
+    throw new RpcError(`${method}: no JSON in the answer (HTTP ${http.status})`, undefined, http);
   }
-  if (typeof answer !== "object" || answer === null) throw new RpcError(`${method}: no JSON-RPC in the answer`);
+  if (typeof answer !== "object" || answer === null) throw new RpcError(`${method}: no JSON-RPC in the answer`, undefined, http);
   if (answer.error !== undefined && answer.error !== null) {
     const { code, message } = answer.error;
-    throw new RpcError(`${method}: ${String(message).slice(0, 200)}`, typeof code === "number" ? code : 0);
+    throw new RpcError(`${method}: ${shown(String(message)).slice(0, 200)}`, typeof code === "number" ? code : 0, http);
   }
-  if (!("result" in answer)) throw new RpcError(`${method}: neither result nor error in the answer`);
+  if (!("result" in answer)) throw new RpcError(`${method}: neither result nor error in the answer`, undefined, http);
   return answer.result;
 }
 

@@ -1,7 +1,7 @@
 // The checkpoint exporter for BFT chains, against a node made of generated blocks: what it says is what the model knows, and a
 // mote that starts from it goes on.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -141,6 +141,16 @@ test("chainmote headers: a checkpoint of a QBFT chain, and every header after it
       assert.is(code, 0, errors.join());
       assert.ok(lines.join("\n").includes(`head #57 ${last}, settled #57`), lines.join());
     }
+    // A block that vouches for nothing any more is no place to start from.
+    const late = join(folder, "late.json");
+    const expired = ["--rpc", url, "--genesis", genesis, "--trusting-period", "60", "--out", late];
+    const refused = await headers("checkpoint", "--chain", "qbft", ...expired);
+    assert.is(refused.code, 1);
+    assert.match(
+      refused.errors.join(),
+      /^chainmote headers: block #40 is of .*trusting period of 60 s was over .*a later --number/,
+    );
+    assert.not.ok(existsSync(late));
     const other = await headers("checkpoint", "--chain", "ibft2", ...given);
     assert.is(other.code, 1);
     assert.match(other.errors.join(), /is of a chain with qbft, not ibft2/);

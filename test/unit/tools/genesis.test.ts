@@ -291,7 +291,7 @@ test("Clique: a checkpoint takes its rules from the genesis file", async () => {
     const genesis = join(folder, "genesis.json");
     writeFileSync(genesis, JSON.stringify({ config: { chainId: 1337, clique: { period: 5, epoch: 10 } } }));
     const words = readWords(["--genesis", genesis], { genesis: { type: "string" } }, 0);
-    const json = await HEADER_CHAINS.clique?.export(rpc, undefined, words);
+    const json = await HEADER_CHAINS.clique?.export(rpc, undefined, words, () => undefined);
     const { number, periodS, epoch } = json as CliqueCheckpoint;
     assert.equal([number, periodS, epoch], [10, 5, 10]);
     const clique = held(openClique(engine, json));
