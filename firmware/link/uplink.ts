@@ -21,6 +21,18 @@ const SUBSCRIBE_PACKET_ID = 1;
 const TOPIC_SHOWN_MAX = 80;
 const SUBACK_FAILURE = 0x80;
 
+/** Whoever is told what happens on the connection. */
+export interface UplinkListener {
+  /** `message` is the receiver's to keep. */
+  received(topic: string, message: Uint8Array): void;
+  /** A message was read past and dropped. */
+  refused(rejection: Rejection): void;
+  /** PUBACK. */
+  acknowledged(packetId: number): void;
+  /** The state changed: connected and subscribed, or lost. */
+  linkChanged(up: boolean): void;
+}
+
 export interface UplinkOptions {
   readonly mqtt: MqttBase;
   readonly clock: Clock;
@@ -31,14 +43,7 @@ export interface UplinkOptions {
   readonly will: { readonly topic: string; readonly message: Uint8Array };
   /** Topics, all subscribed with QoS 1. */
   readonly subscriptions: readonly string[];
-  /** `message` is the receiver's to keep. */
-  readonly onMessage: (topic: string, message: Uint8Array) => void;
-  /** A message was read past and dropped. */
-  readonly onRefused: (rejection: Rejection) => void;
-  /** PUBACK. */
-  readonly onAcknowledged: (packetId: number) => void;
-  /** The state changed: connected and subscribed, or lost. */
-  readonly onChanged: (up: boolean) => void;
+  readonly listener: UplinkListener;
   /** There is room to write again, or something else to look at. */
   readonly onWake: () => void;
 }
@@ -183,9 +188,9 @@ export class Uplink {
       this.#up = true;
       this.#backoffMs = BACKOFF_FIRST_MS;
       this.#options.log.write("link", { state: "up" });
-      this.#options.onChanged(true);
+      this.#options.listener.linkChanged(true);
     } else if (message.operation === mqtt.io.PUBACK && message.id !== undefined) {
-      this.#options.onAcknowledged(message.id);
+      this.#options.listener.acknowledged(message.id);
     }
   }
 
@@ -197,7 +202,9 @@ export class Uplink {
       this.#message = length <= MESSAGE_BYTES_MAX ? new Uint8Array(length) : undefined;
       this.#received = 0;
       if (this.#message === undefined)
-        this.#options.onRefused(new Rejection("message-too-long", `${length} bytes on ${this.#topic.slice(0, TOPIC_SHOWN_MAX)}`));
+        this.#options.listener.refused(
+          new Rejection("message-too-long", `${length} bytes on ${this.#topic.slice(0, TOPIC_SHOWN_MAX)}`),
+        );
     }
     const message = this.#message;
     if (message === undefined) return;
@@ -206,7 +213,7 @@ export class Uplink {
     this.#received += part.length;
     if (options.more) return;
     this.#message = undefined;
-    this.#options.onMessage(this.#topic, message);
+    this.#options.listener.received(this.#topic, message);
   }
 
   private lost(why: string): void {
@@ -216,7 +223,7 @@ export class Uplink {
     client?.close();
     this.backOff();
     this.#options.log.write("link", { state: "down", reason: why, retryMs: this.#nextAttemptMs - this.#options.clock.ticksMs() });
-    if (wasUp) this.#options.onChanged(false);
+    if (wasUp) this.#options.listener.linkChanged(false);
     this.#options.onWake();
   }
 

@@ -134,18 +134,28 @@ export class Outbox {
    * and `digest` (32 bytes) is its own.
    */
   receipt(seq: number, digest: Uint8Array): boolean {
+    const at = this.awaiting(seq, digest);
+    if (at >= 0) this.store(at);
+    return at >= 0;
+  }
+
+  /** The place of the record that waits under this `seq` with this `digest` (32 bytes), until anything changes; −1 where none does. */
+  awaiting(seq: number, digest: Uint8Array): number {
     // A receipt of an earlier boot, or connection, may come before the record has been sent again.
     let known = true;
     while (seq > this.#through && known) known = this.extend();
     let i = 0;
     while (i < this.#count && this.#seqs[i] !== seq) i += 1;
-    if (i === this.#count || this.#states[i] === STORED || this.#states[i] === LOST) return false;
+    if (i === this.#count || this.#states[i] === STORED || this.#states[i] === LOST) return -1;
     const kept = this.#options.journal.read(seq);
-    if (kept instanceof Rejection || !equal(this.#options.digest(kept.payload), digest)) return false;
-    this.#states[i] = STORED;
+    return kept instanceof Rejection || !equal(this.#options.digest(kept.payload), digest) ? -1 : i;
+  }
+
+  /** The collector has stored the record at the place that `awaiting` just answered. */
+  store(at: number): void {
+    this.#states[at] = STORED;
     for (let k = 0; k < this.#count; k += 1) this.#attempts[k] = Math.min(this.#attempts[k] as number, 1); // a collector is there
     this.settle();
-    return true;
   }
 
   /** The connection is new: what was in flight goes again under its packet id, what has no receipt under a new one. */

@@ -33,10 +33,12 @@ async function make(broker: TestBroker, { segments = "even" as Segments, config 
     id: "mote-1",
     will: { topic: "health", message: Uint8Array.of(0xa1, 0, 0) },
     subscriptions: ["to/me", "to/all"],
-    onMessage: (topic, message) => heard.messages.push({ topic, message }),
-    onRefused: ({ code }) => heard.refused.push(code),
-    onAcknowledged: (packetId) => heard.acks.push(packetId),
-    onChanged: () => undefined,
+    listener: {
+      received: (topic, message) => void heard.messages.push({ topic, message }),
+      refused: ({ code }) => void heard.refused.push(code),
+      acknowledged: (packetId) => void heard.acks.push(packetId),
+      linkChanged: () => undefined,
+    },
     onWake: () => {
       dueMs = 0;
     },

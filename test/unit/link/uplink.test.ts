@@ -27,10 +27,12 @@ function make(config: Partial<MqttConfig> = {}, id = "mote-1") {
     id,
     will: { topic: "health", message: Uint8Array.of(1, 2) },
     subscriptions: ["a", "b"],
-    onMessage: (topic, message) => heard.messages.push([topic, message]),
-    onRefused: (rejection) => heard.refused.push(String(rejection)),
-    onAcknowledged: (packetId) => heard.acks.push(packetId),
-    onChanged: (up) => heard.up.push(up),
+    listener: {
+      received: (topic, message) => void heard.messages.push([topic, message]),
+      refused: (rejection) => void heard.refused.push(String(rejection)),
+      acknowledged: (packetId) => void heard.acks.push(packetId),
+      linkChanged: (up) => void heard.up.push(up),
+    },
     onWake: () => undefined,
   });
   const client = () => Scripted.made[Scripted.made.length - 1] as Scripted;
