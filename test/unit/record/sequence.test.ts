@@ -179,6 +179,18 @@ test("a store that cannot be written gives no number, and costs nothing that a l
   assert.ok(after.next > 41);
 });
 
+test("a stream that could not be written is written before the next number, though numbers are reserved", () => {
+  const store = new Store();
+  const sequence = open(store);
+  take(sequence);
+  store.failing = true;
+  assert.ok(sequence.resumeAbove(5, 0));
+  assert.instance(sequence.reserve(), Rejection);
+  store.failing = false;
+  assert.equal(take(sequence), { seq: 2, stream: 5, boot: 1 });
+  assert.is(open(store, { seq: 2, stream: 5, boot: 1 }).stream, 5);
+});
+
 test("refuses a store that holds something else under its key", () => {
   const store = new Store();
   open(store);
