@@ -12,6 +12,7 @@
 
 import { equal } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
+import { type Persistent, SAVE_DUE, SAVED, UNSAVED } from "../persistence.js";
 import type { Clock, KeyValueDomain } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { ASK_HEADERS_MAX, type Ask, Asking } from "./asking.js";
@@ -28,7 +29,7 @@ export { FRUITLESS_CHECKS_PER_MINUTE_MAX } from "./budget.js";
 export type { Outcome } from "./outcome.js";
 export { REORG_DEPTH_MAX } from "./window.js";
 
-/** The state is written after so many blocks, and when `persist` is called: flash wears. */
+/** After so many blocks the state is due to be written. */
 export const PERSIST_BLOCKS = 64;
 const STATE_KEY = "trusted";
 
@@ -40,7 +41,7 @@ export interface FollowerOptions {
   readonly clock: Pick<Clock, "ticksMs">;
 }
 
-export class Follower {
+export class Follower implements Persistent {
   /** Why the persisted state was not taken up, or undefined where it was, or where there was none. */
   readonly refusedState: Rejection | undefined;
   /** Whether the head comes from the persisted state. */
@@ -192,8 +193,28 @@ export class Follower {
     }
   }
 
+  get written(): string {
+    return "trusted state";
+  }
+
+  /** Its owner writes: what the store makes of that must not reach whoever handed over a header. */
+  unsaved(): typeof SAVED | typeof UNSAVED | typeof SAVE_DUE {
+    const persisted = this.#persisted ?? this.#consensus.checkpoint;
+    if (this.#evidence.unsaved || this.#head.number - persisted.number >= PERSIST_BLOCKS) return SAVE_DUE;
+    return persisted === this.#head ? SAVED : UNSAVED;
+  }
+
   /** Writes what is believed, unless it is written already. Throws what the store throws; nothing is lost then. */
   persist(): void {
+    try {
+      this.persistState();
+    } finally {
+      // Whoever wakes up with evidence needs the blocks that it is about, so these go first.
+      this.#evidence.persist();
+    }
+  }
+
+  private persistState(): void {
     if (this.#persisted === this.#head) return;
     const state = { timeFloorS: this.#timeFloorS, base: this.#window.base, steps: this.#window.steps };
     this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, state));
@@ -218,10 +239,7 @@ export class Follower {
     if (number !== undefined && number < base.number) return stale(number, base.number);
     if (this.#window.isKnown(header.hash)) return KNOWN;
     if (this.#consensus.isFinal === true && number !== undefined && number <= this.#head.number) {
-      const judged = this.#evidence.judge(header, number, this.#window, nowS, budget);
-      // Whoever wakes up with evidence needs the blocks that it is about.
-      if (this.fork !== undefined) this.persist();
-      return judged;
+      return this.#evidence.judge(header, number, this.#window, nowS, budget);
     }
     if (number === base.number) return stale(number, base.number);
     const parent = this.#window.find(header.parentHash);
@@ -324,7 +342,6 @@ export class Follower {
     this.#timeFloorS = Math.max(this.#timeFloorS, this.floorOf(head));
     this.#asking.headIs(head.number);
     this.#linking = this.#linking?.headIs(head);
-    if (head.number - (this.#persisted ?? this.#consensus.checkpoint).number >= PERSIST_BLOCKS) this.persist();
   }
 
   private floorOf(trusted: Trusted): number {

@@ -44,6 +44,7 @@ export class ForkEvidence {
   readonly #store: KeyValueDomain;
   readonly #digest: Uint8Array;
   #fork: Fork | undefined;
+  #unsaved = false;
   #tries = 0;
   /** Raw header and hash of the block that moved the head last: the one that a contradiction will mostly be about. */
   #newestRaw: Uint8Array | undefined;
@@ -126,8 +127,20 @@ export class ForkEvidence {
     return newest !== undefined && equal(newest, hash) ? this.#newestRaw : undefined;
   }
 
+  /** Evidence counts at once; a store that refuses it delays what the next boot knows, and no more. */
   private keep(fork: Fork): void {
     this.#fork = fork;
+    this.#unsaved = true;
+  }
+
+  get unsaved(): boolean {
+    return this.#unsaved;
+  }
+
+  /** Writes the evidence, unless it is written already. Throws what the store throws; nothing is lost then. */
+  persist(): void {
+    const fork = this.#fork;
+    if (fork === undefined || !this.#unsaved) return;
     const { theirs, ours = new Uint8Array(0) } = fork;
     const head = new Uint8Array(FIXED_BYTES);
     head[0] = VERSION;
@@ -141,6 +154,7 @@ export class ForkEvidence {
     const check = new Uint8Array(CRC_BYTES);
     writeUint(check, crc32(body), 0, CRC_BYTES);
     this.#store.write(KEY, concat(body, check));
+    this.#unsaved = false;
   }
 
   /** Undefined where it is not whole, of another version, or about another configuration. */

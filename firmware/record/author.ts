@@ -11,7 +11,7 @@ import { CborWriter } from "../codec/cbor.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import type { KeyHandle, Keys } from "../ports.js";
 import { Rejection } from "../rejection.js";
-import { DIGEST_BYTES, RECORD_PAYLOAD_BYTES_MAX, SigDigest, verifySign1 } from "./cose.js";
+import { DIGEST_BYTES, decodeSign1, RECORD_PAYLOAD_BYTES_MAX, SigDigest, verifySign1 } from "./cose.js";
 import type { Journal } from "./journal.js";
 import { SEQ_MAX } from "./journal-format.js";
 import type { Ownership } from "./ownership.js";
@@ -101,23 +101,25 @@ export class Author {
 
   /**
    * Takes the mote's own newest record as someone else kept it: goes on above it where the journal is behind, and links to
-   * it where the journal has lost it.
+   * it where the journal has lost it. The signature is looked at last, and only where it would change anything.
    * @returns whether that changed anything; a `Rejection` where the record is not this mote's, or does not hold
    */
   adopt(message: Uint8Array): boolean | Rejection {
-    const { engine, address, fleet, sequence } = this.#options;
-    const signed = verifySign1(engine, message);
-    if (signed instanceof Rejection) return signed;
-    if (!equal(signed.kid, address)) return new Rejection("latest-foreign", "the record is another mote's");
-    const record = decodeRecord(signed.payload);
+    const { engine, keys, key, address, fleet, sequence } = this.#options;
+    const claimed = decodeSign1(message);
+    if (claimed instanceof Rejection) return claimed;
+    if (!equal(claimed.kid, address)) return new Rejection("latest-foreign", "the record is another mote's");
+    const record = decodeRecord(claimed.payload);
     if (record instanceof Rejection) return record;
     if (!equal(record.fleet.registry, fleet.registry) || record.fleet.chain !== fleet.chain)
       return new Rejection("latest-foreign", "the record belongs to another fleet");
     // Only this key's owner can make such a record; a copy of the key, for one.
     if (record.seq >= SEQ_MAX || record.stream >= SEQ_MAX || record.boot >= SEQ_MAX)
       return new Rejection("latest-range", "numbers that no mote reaches");
-    const moved = sequence.resumeAbove(record.stream, record.seq);
-    if (!moved && (record.stream !== sequence.stream || record.seq <= this.#prevSeq)) return false;
+    if (record.stream < sequence.stream || (record.stream === sequence.stream && record.seq <= this.#prevSeq)) return false;
+    const signed = verifySign1(engine, message, keys.publicKey(key));
+    if (signed instanceof Rejection) return signed;
+    sequence.resumeAbove(record.stream, record.seq);
     sequence.countBootAfter(record.boot);
     this.#prev = signed.digest;
     this.#prevSeq = record.seq;
@@ -127,7 +129,8 @@ export class Author {
   /**
    * Makes one record and keeps it, signed.
    * @param samples how many samples it holds: what is lost where it cannot be kept
-   * @returns the journal's refusal where there is no room: the samples then count as lost
+   * @returns the journal's refusal where there is no room, or `sequence-write`: the samples then count as lost;
+   *   `signature-failed`: the record is kept, and `recover` signs it
    */
   async write(content: Content, samples: number): Promise<Written | Rejection> {
     const { journal, keys, key } = this.#options;
@@ -143,9 +146,13 @@ export class Author {
     this.#prev = digest;
     this.#prevSeq = seq;
     // Here and not in a function of its own: each one that waits costs the stack of a board 60 slots more.
-    const signature = keys.sign(key, digest);
-    const sealed = journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
-    if (sealed instanceof Rejection) return sealed;
+    try {
+      const signature = keys.sign(key, digest);
+      const sealed = journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
+      if (sealed instanceof Rejection) return sealed;
+    } catch (error) {
+      return unsigned(error);
+    }
     return { seq, stream, digest, payloadBytes: payload.length };
   }
 
@@ -154,6 +161,7 @@ export class Author {
     const { sequence, journal, fleet } = this.#options;
     const { time, timeQuality, head, measurements } = content;
     const seq = sequence.reserve();
+    if (seq instanceof Rejection) return seq;
     const stream = sequence.stream;
     const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
     const payload = encodeRecord(gap > 0 ? { ...fields, gap } : fields, this.#writer);
@@ -178,8 +186,12 @@ export class Author {
 
   private async seal(seq: number, payload: Uint8Array): Promise<Rejection | undefined> {
     const { keys, key, journal } = this.#options;
-    const signature = keys.sign(key, this.#digest.of(payload));
-    return journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
+    try {
+      const signature = keys.sign(key, this.#digest.of(payload));
+      return journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
+    } catch (error) {
+      return unsigned(error);
+    }
   }
 
   /** The link of the next record; where the record before it cannot be read, or is not ours, a new stream begins. */
@@ -196,4 +208,9 @@ export class Author {
     this.#prevSeq = seq;
     return this.#digest.of(kept.payload);
   }
+}
+
+/** What signs may be a part of its own that fails: the payload is kept, and is signed later. */
+function unsigned(error: unknown): Rejection {
+  return new Rejection("signature-failed", String(error));
 }

@@ -49,6 +49,8 @@ export interface SceneOptions {
   readonly full?: "stop" | "thin";
   readonly sampleIntervalMs?: number;
   readonly collector?: string;
+  /** More of the configuration's `mqtt`: credentials, a certificate authority. */
+  readonly mqtt?: Readonly<Record<string, unknown>>;
 }
 
 const open = new Set<Scene>();
@@ -133,7 +135,7 @@ export class Scene {
     const config = parseConfig({
       wifi: { ssid: "stage" },
       ntp: { servers: ["time.stage"] },
-      mqtt: { host: "broker.stage", port: 1883, keepAliveMs: 2000 },
+      mqtt: { host: "broker.stage", port: 1883, keepAliveMs: 2000, ...this.options.mqtt },
       checkpoint,
       fleet: { registry: `0x${"f1".repeat(20)}`, chain: CHAIN },
       collector: this.options.collector ?? `0x${"c0".repeat(20)}`,

@@ -5,6 +5,7 @@ import { runInNewContext } from "node:vm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Follower, type Outcome, PERSIST_BLOCKS, REORG_DEPTH_MAX } from "../../../firmware/chain/follower.js";
+import { SAVE_DUE } from "../../../firmware/persistence.js";
 import type { Rejection } from "../../../firmware/rejection.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { chainOf, LOWERED, openChainOf, PERIOD } from "../../chains/bitcoin-fixture.js";
@@ -198,6 +199,7 @@ test("100,000 headers leave the heap where it was after the first 10,000", () =>
     const ask = follower.wanted();
     if (ask !== undefined) follower.answer(ask.from, pending, undefined);
     pending = [];
+    if (follower.unsaved() === SAVE_DUE) follower.persist();
     if (number === 10_000) before = heapBytes();
   }
   assert.is(follower.head.number, 100_000);

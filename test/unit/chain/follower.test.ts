@@ -11,6 +11,7 @@ import {
   PERSIST_BLOCKS,
   REORG_DEPTH_MAX,
 } from "../../../firmware/chain/follower.js";
+import { SAVE_DUE, SAVED, UNSAVED } from "../../../firmware/persistence.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { checkpointAt, codeOf, held } from "../../chains/clique-fixture.js";
 import { account, accounts, type Block, type CliqueChain, hexOf } from "../../chains/clique-generator.js";
@@ -304,21 +305,24 @@ test("what is believed survives a restart at any block, with its window", () => 
   assert.is(store.writes, 50, "nothing new, nothing written");
 });
 
-test("without a call it is written every so many blocks; a store that fails loses nothing", () => {
+test("it says when it is due to be written, and writes only when told to; a store that fails loses nothing", () => {
   const made = world();
   const { chain, store, follower } = made;
-  const blocks = chain.grow(chain.genesis, 3 * PERSIST_BLOCKS + 5);
+  const blocks = chain.grow(chain.genesis, PERSIST_BLOCKS + 5);
+  assert.is(follower.unsaved(), SAVED);
   offerAll(follower, blocks.slice(0, PERSIST_BLOCKS - 1));
-  assert.is(store.writes, 0);
-  offerAll(follower, blocks.slice(PERSIST_BLOCKS - 1, 3 * PERSIST_BLOCKS));
-  assert.is(store.writes, 3);
+  assert.is(follower.unsaved(), UNSAVED);
   store.failing = true;
-  offerAll(follower, blocks.slice(3 * PERSIST_BLOCKS));
+  offerAll(follower, blocks.slice(PERSIST_BLOCKS - 1));
+  assert.is(follower.unsaved(), SAVE_DUE);
+  assert.is(store.writes, 0);
   assert.throws(() => follower.persist(), /full/);
-  assert.is(follower.head.number, 3 * PERSIST_BLOCKS + 5);
+  assert.is(follower.unsaved(), SAVE_DUE);
+  assert.is(follower.head.number, PERSIST_BLOCKS + 5);
   store.failing = false;
   follower.persist();
-  assert.is(made.restart().head.number, 3 * PERSIST_BLOCKS + 5);
+  assert.is(follower.unsaved(), SAVED);
+  assert.is(made.restart().head.number, PERSIST_BLOCKS + 5);
 });
 
 test("a persisted state that is damaged, foreign or of another version falls back to the checkpoint and says so", () => {
