@@ -22,11 +22,12 @@ function reasonOf({ code, message }: NodeJS.ErrnoException, port: number): strin
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(words, { port: { type: "string" }, json: { type: "boolean" } });
   const port = options.number("port", 0, 65_535) ?? DEFAULT_PORT;
+  const told = untilTold(); // whoever reads that it listens may end it at once
   const broker = await LocalBroker.start(port).catch((error: NodeJS.ErrnoException) => {
     throw new CommandError(reasonOf(error, port));
   });
   output.line(options.has("json") ? JSON.stringify({ event: "listening", url: broker.url }) : `broker: ${broker.url}`);
-  await untilTold();
+  await told;
   await broker.close();
   return 0;
 }

@@ -29,16 +29,18 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const periodS = options.number("period", 1, 60) ?? 1;
   const own = name === "clique" ? join(".chainmote", "node") : join(".chainmote", name, "node");
   keepToOwner();
+  const told = untilTold(); // whoever reads that it listens may end it at once
   const node = await openLocalChain(name, {
     directory: options.text("data") ?? own,
     periodS,
     onEnd: (end) => output.error(`chainmote node: it ended (${end.signal ?? end.code}), starts again in ${end.restartMs} ms`),
   });
   try {
-    await node.ready();
+    const ready = await Promise.race([node.ready().then(() => true), told.then(() => false)]);
+    if (!ready) return 0;
     const { url: rpc, chain } = node;
     output.line(options.has("json") ? JSON.stringify({ event: "listening", rpc, chain }) : `node: ${rpc}, chain ${chain}`);
-    await untilTold();
+    await told;
   } finally {
     await node.stop();
   }

@@ -41,8 +41,9 @@ export async function run(words: readonly string[], output: Output): Promise<num
   };
   if (!options.has("json")) output.line(`relay: ${publicUrl(rpc)} to ${publicUrl(mqtt)}`);
   const named = { ...(chain === undefined ? {} : { chain }), ...(name === undefined ? {} : { name }) };
+  const told = untilTold();
   const relay = new Relay({ rpc, mqtt, prefix, ...named, onEvent: show });
-  await untilTold();
+  await told;
   await relay.close();
   return 0;
 }

@@ -86,6 +86,10 @@ test("verify prints what holds and nothing else; inspect prints all, and says wh
   assert.is(inspected.code, 1);
   JSON.parse(inspected.out);
   assert.match(inspected.err.join("\n"), /record 3/);
+  // One whose signature holds, and that contradicts another: whoever signed both can be believed in neither's place.
+  const twin = mote.make({ seq: 0, prev: good.fields.prev, time: 1_900_000_000 });
+  const torn = await run("verify", file(good, twin), "--senml");
+  assert.equal([torn.code, (JSON.parse(torn.out) as unknown[]).length], [1, 2]);
   const only = await run("verify", file(bent), "--senml");
   assert.equal([only.code, only.out], [1, "[]"]);
 });
