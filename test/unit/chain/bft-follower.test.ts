@@ -213,6 +213,7 @@ for (const kind of KINDS) {
       }
       assert.is(jumped.fork, undefined);
       assert.is(kindOf(jumped.offer(rival(ours.chain, parent).raw, nowS)), "fork");
+      jumped.persist();
       assert.is(open().fork?.number, 60);
       assert.equal(open().fork?.ours, (ours.blocks[60] as BftBlock).raw);
     }
@@ -268,6 +269,7 @@ test("what an older firmware took for evidence freezes nobody after an update", 
   offerAll(follower, blocks);
   const nowS = (blocks[19] as BftBlock).timeS;
   assert.is(kindOf(follower.offer(rival(chain, blocks[18] as BftBlock).raw, nowS)), "fork");
+  follower.persist();
   assert.is(open().fork?.number, 20);
   const kept = store.values.get("fork") as Uint8Array;
   const older = kept.slice();
