@@ -1,9 +1,10 @@
 // Follows one chain from headers that anyone may deliver: what the mote believes is its head.
 //
-// Promises: the head moves only to a block whose every ancestor since the checkpoint was verified here; of two branches the
-// heavier wins, of equals the one seen first; a branch is left at most `REORG_DEPTH_MAX` blocks back; what is believed
-// survives a restart. Memory does not grow with the chain: one state below the window, one at the head, one at the tip of
-// at most one side branch, and steps of some tens of bytes for the blocks between.
+// Promises: the head moves only to a block whose every ancestor since the checkpoint was verified here, or vouched for by a jump; of
+// two branches the heavier wins, of equals the one seen first; a branch is left within the window, or further back once a rival
+// (rival.ts) has shown that it is heavier; what is believed survives a restart. Memory does not grow with the chain: one
+// state below the window, one at the head, one at the tip of at most one side branch, and steps of some tens of bytes for the
+// blocks between; the same once more for a rival while there is one.
 //
 // Never trusts a relay: a header that fails is refused with its reason; cheap checks come before signatures, and signature
 // checks that lead nowhere are capped per minute, apart for what was asked for and for what was not, so that a flood of the
@@ -13,18 +14,20 @@ import { equal } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import type { Clock, KeyValueDomain } from "../ports.js";
 import { Rejection } from "../rejection.js";
+import { anchorBelow, keepAnchors } from "./anchors.js";
 import { type Ask, Asking } from "./asking.js";
 import { MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Trusted } from "./consensus.js";
 import { configurationDigest, decodeState, encodeState, replayAll } from "./follower-state.js";
 import { type Fork, ForkEvidence } from "./fork-evidence.js";
 import { ADVANCED, frozen, KNOWN, type Outcome, stale, tooLong, WANTING } from "./outcome.js";
+import { RIVAL_DEPTH_MAX, RIVAL_PAUSE_MS, Rival, tooDeep } from "./rival.js";
 import { costOf, decodeAll, Skipping } from "./skipping.js";
-import { type Place, REORG_DEPTH_MAX, Window } from "./window.js";
+import { type Place, REORG_DEPTH, WINDOW_STEPS_MAX, Window } from "./window.js";
 
 export { FRUITLESS_CHECKS_PER_MINUTE_MAX } from "./budget.js";
 export type { Outcome } from "./outcome.js";
-export { REORG_DEPTH_MAX } from "./window.js";
+export { REORG_DEPTH } from "./window.js";
 
 /** The state is written after so many blocks, and when `persist` is called: flash wears. */
 export const PERSIST_BLOCKS = 64;
@@ -44,6 +47,7 @@ export class Follower {
   /** Whether the head comes from the persisted state. */
   readonly restored: boolean;
   readonly #consensus: Consensus;
+  readonly #clock: Pick<Clock, "ticksMs">;
   readonly #store: KeyValueDomain;
   readonly #digest: Uint8Array;
   readonly #asking: Asking;
@@ -55,11 +59,19 @@ export class Follower {
   #window: Window;
   #head: Trusted;
   #timeFloorS: number;
-  #persisted: Trusted | undefined;
+  /** By how many blocks the head moved since it was written. */
+  #unwritten = 0;
+  /** Height of the window's base when anchors were last looked after. */
+  #anchored: number;
+  #rival: Rival | undefined;
+  /** When the next rival may begin. */
+  #rivalDueMs = 0;
+  #revokedAt: number | undefined;
 
   constructor(options: FollowerOptions) {
     const { consensus, clock } = options;
     this.#consensus = consensus;
+    this.#clock = clock;
     this.#store = options.store;
     this.#asking = new Asking(new MinuteBudget(clock));
     this.#asked = new MinuteBudget(clock);
@@ -73,6 +85,7 @@ export class Follower {
     const restored = this.restore();
     this.refusedState = restored instanceof Rejection ? restored : undefined;
     this.restored = restored === true;
+    this.#anchored = this.#window.base.number;
   }
 
   /** CAIP-2. */
@@ -85,9 +98,14 @@ export class Follower {
     return this.#head;
   }
 
-  /** Height of the newest block that counts as settled. */
+  /** Height of the newest block that counts as settled. Goes back where the chain left such a block: see `revokedAt`. */
   get settled(): number {
     return this.#head.settled;
+  }
+
+  /** Height of the head when the newest reorganisation left blocks that had counted as settled; undefined where none did. */
+  get revokedAt(): number | undefined {
+    return this.#revokedAt;
   }
 
   /** What proves that the chain has forked; the head is frozen then. */
@@ -107,7 +125,8 @@ export class Follower {
 
   /**
    * It is at least so late, in seconds since the Unix epoch: the newest settled block's time less the drift that the chain
-   * allows. Never goes back. Taken from the settled block, since one dishonest signer can date the head as it likes.
+   * allows. Never goes back, not even where settled blocks were left: whoever sealed them saw that time. Taken from the settled
+   * block, since one dishonest signer can date the head as it likes.
    */
   get timeFloorS(): number {
     return this.#timeFloorS;
@@ -123,22 +142,36 @@ export class Follower {
     if (header instanceof Rejection) return header;
     const { number } = header;
     const landed = this.fork === undefined ? this.#skipping.offered(this.#head, header, nowS, this.#unasked) : undefined;
-    if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn(header, landed);
+    if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn(header, landed, []);
     const outcome = this.take(header, nowS, this.#unasked);
     const head = this.#head.number;
     if (outcome instanceof Rejection) {
       // Its parent is known: what nobody asked for may be too much by now, what is asked for has a budget of its own.
       if (outcome.code === "work-limit") this.#asking.announced(number, number, head);
-    } else if (outcome.kind === "wanting")
+    } else if (outcome.kind === "wanting") {
+      const rivals = this.offerToRival(header, nowS);
+      if (rivals !== undefined) return rivals;
       // At or below the head it belongs to another branch, whose blocks before it are missing.
       this.#asking.announced(number, number === undefined || number > head + 1 ? undefined : number - 1, head);
+    }
     return outcome;
   }
 
   /** What to ask a relay for next; the same until something changes it. */
   wanted(): Ask | undefined {
     if (this.fork !== undefined) return this.#evidence.wanted();
+    return this.rivalsAsk() ?? this.ownAsk();
+  }
+
+  private ownAsk(): Ask | undefined {
     return this.#skipping.next(this.#head) ?? this.#asking.next(this.#head.number, this.#window.base.number);
+  }
+
+  /** What the rival asks for where it is its turn: it takes turns with our own branch. */
+  private rivalsAsk(): Ask | undefined {
+    const rival = this.#rival;
+    const ask = rival?.next();
+    return ask === undefined || rival?.isNext === true || this.ownAsk() === undefined ? ask : undefined;
   }
 
   /**
@@ -153,6 +186,8 @@ export class Follower {
       const state = this.#window.stateAt(Math.max(0, from - 1 - this.#window.base.number));
       return [this.#evidence.complete(raws, state, nowS) ?? KNOWN];
     }
+    if (this.rivalsAsk() !== undefined) return this.rivalAnswered(raws, nowS);
+    if (this.#rival !== undefined) this.#rival.isNext = true;
     if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
     const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
     let reached = from - 1 + outcomes.length;
@@ -163,9 +198,8 @@ export class Follower {
       if (outcome instanceof Rejection) break;
       if (outcome.kind === "wanting") {
         if (i > 0) outcomes.push(new Rejection("answer-order", `header ${from + i} is no child of the one before`));
-        else if (!this.#asking.stepBack(this.#head.number, this.#window.base.number))
-          outcomes.push(new Rejection("reorg-too-deep", `the relay's chain leaves ours before block ${from}`));
-        else return outcomes;
+        else if (this.#asking.stepBack(this.#head.number, this.#window.base.number)) return outcomes;
+        else if (!this.beginDeepRival(nowS)) outcomes.push(tooDeep(this.#window.base.number, false));
         break;
       }
       reached = from + i;
@@ -179,16 +213,27 @@ export class Follower {
 
   /** The relay did not answer in time. */
   unanswered(): void {
+    const rival = this.#rival;
+    if (rival !== undefined && this.rivalsAsk() !== undefined) {
+      rival.isNext = false;
+      rival.unanswered();
+      this.endRivalIfOver();
+      return;
+    }
+    if (rival !== undefined) rival.isNext = true;
     if (this.#skipping.next(this.#head) === undefined) this.#asking.unanswered();
     else this.#skipping.failed();
   }
 
   /** Writes what is believed, unless it is written already. Throws what the store throws; nothing is lost then. */
   persist(): void {
-    if (this.#persisted === this.#head) return;
-    const state = { timeFloorS: this.#timeFloorS, base: this.#window.base, steps: this.#window.steps };
-    this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, state));
-    this.#persisted = this.#head;
+    if (this.#unwritten === 0) return;
+    const { base, steps } = this.#window;
+    this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, { timeFloorS: this.#timeFloorS, base, steps }));
+    this.#unwritten = 0;
+    if (this.#consensus.isFinal === true) return;
+    keepAnchors(this.#consensus, this.#store, this.#digest, base, this.#anchored);
+    this.#anchored = base.number;
   }
 
   private takeAsked(raw: Uint8Array, number: number, nowS: number | undefined): Outcome | Rejection {
@@ -228,22 +273,19 @@ export class Follower {
     const next = this.authenticate(this.#head, header, nowS, budget);
     if (next instanceof Rejection) return next;
     budget.refund(costOf(this.#consensus, header));
-    this.follow(header, next);
+    this.#window.push(next.step);
+    this.#evidence.headIs(header);
+    this.moveHead(next);
     return ADVANCED;
   }
 
-  /** The head is now the block of `header`. Where no step leads there, everything begins anew from it. */
-  private follow(header: Header, head: Trusted): void {
-    if (head.step.length > 0) this.#window.push(head.step);
-    else this.#window.restart(head);
+  /** The head is now the block of `header`, far above what it was: `steps` after `base`, from which everything begins anew. */
+  private landOn(header: Header, base: Trusted, steps: readonly Uint8Array[]): Outcome {
+    this.#window.restart(base, steps);
+    const head = this.#window.stateAt(steps.length);
+    const blocks = head.number - this.#head.number;
     this.#evidence.headIs(header);
     this.moveHead(head);
-  }
-
-  /** The head is now the block of `header`, far above what it was. */
-  private landOn(header: Header, head: Trusted): Outcome {
-    const blocks = head.number - this.#head.number;
-    this.follow(header, head);
     return { kind: "jumped", number: head.number, blocks };
   }
 
@@ -253,9 +295,10 @@ export class Follower {
       this.#skipping.failed();
       return headers;
     }
-    const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked);
+    const steps: Uint8Array[] = [];
+    const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked, steps);
     if (landed instanceof Rejection) return landed;
-    return landed === undefined ? WANTING : this.landOn(headers[headers.length - 1] as Header, landed);
+    return landed === undefined ? WANTING : this.landOn(headers[headers.length - 1] as Header, landed, steps);
   }
 
   /** A header `height` above the base, where another block stands: of a final chain, either nothing or proof that it forked. */
@@ -270,8 +313,7 @@ export class Follower {
   /** Takes a child of `parent`, off the main branch. */
   private branch(parent: Place, header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
     const { at, state } = parent;
-    if (parent.steps.length > REORG_DEPTH_MAX)
-      return new Rejection("side-too-long", `a branch of ${parent.steps.length} blocks that is not heavier`);
+    if (parent.steps.length > REORG_DEPTH) return this.outgrown(parent, header, nowS);
     const tip = this.authenticate(state, header, nowS, budget);
     if (tip instanceof Rejection) return tip;
     const steps = [...parent.steps, tip.step];
@@ -281,9 +323,95 @@ export class Follower {
       return { kind: "side", number: tip.number };
     }
     budget.refund(steps.length);
-    const depth = this.#window.turn(at, steps, this.#head);
+    const fork = this.#window.base.number + at;
+    this.#window.turn(at, steps, this.#head);
+    return this.reorganised(fork, tip);
+  }
+
+  /** The head moves to `tip`, and all blocks of our branch above `fork` are left. */
+  private reorganised(fork: number, tip: Trusted): Outcome {
+    const { number, settled } = this.#head;
+    if (settled > fork) this.#revokedAt = tip.number;
     this.moveHead(tip);
-    return { kind: "reorg", number: tip.number, depth };
+    return { kind: "reorg", number: tip.number, depth: number - fork, revoked: Math.max(0, settled - fork) };
+  }
+
+  /** Takes a header of a side branch that is too long for one: from here on it is a rival. */
+  private outgrown(parent: Place, header: Header, nowS: number | undefined): Outcome | Rejection {
+    const tooLongToKeep = new Rejection("side-too-long", `a branch of ${parent.steps.length} blocks that is not heavier`);
+    if (!this.mayBeginRival()) return tooLongToKeep;
+    const { base, steps } = this.#window;
+    const window = new Window(this.#consensus, base, [...steps.slice(0, parent.at), ...parent.steps]);
+    window.trim(parent.state.settled);
+    this.#window.side = undefined;
+    this.beginRival(window, parent.state, base.number + parent.at, nowS);
+    return this.offerToRival(header, nowS) ?? tooLongToKeep;
+  }
+
+  private mayBeginRival(): boolean {
+    this.endRivalIfOver();
+    return this.#consensus.isFinal !== true && this.#rival === undefined && this.#clock.ticksMs() >= this.#rivalDueMs;
+  }
+
+  /** Another branch leaves ours below the window. False where there is nothing to walk it from, or not so soon. */
+  private beginDeepRival(nowS: number | undefined): boolean {
+    if (!this.mayBeginRival()) return this.#rival !== undefined;
+    const start = this.older(this.#window.base.number, nowS);
+    if (start !== undefined) this.beginRival(start.window, start.tip, undefined, nowS);
+    return start !== undefined;
+  }
+
+  private beginRival(window: Window, tip: Trusted, fork: number | undefined, nowS: number | undefined): void {
+    const older = (number: number): { window: Window; tip: Trusted } | undefined => this.older(number, nowS);
+    this.#rival = new Rival({ consensus: this.#consensus, clock: this.#clock, ours: this.#window, fork, window, tip, older });
+  }
+
+  /** The newest state below block `number` that was kept, and that may still vouch for what comes after it. */
+  private older(number: number, nowS: number | undefined): { window: Window; tip: Trusted } | undefined {
+    const tip = anchorBelow(this.#consensus, this.#store, this.#digest, number);
+    if (tip === undefined || this.#head.number - tip.number > RIVAL_DEPTH_MAX) return undefined;
+    // Where no clock tells, the head's time does: signers that left long ago are not to be heard.
+    if (this.#consensus.vouches?.(tip, Math.max(nowS ?? 0, this.#head.timeS)) === false) return undefined;
+    return { window: new Window(this.#consensus, tip), tip };
+  }
+
+  /** Takes a header that joins our branch nowhere: what came of it, or undefined where it is no child of the rival's tip. */
+  private offerToRival(header: Header, nowS: number | undefined): Outcome | Rejection | undefined {
+    const rival = this.#rival;
+    rival?.announced(header.number);
+    const outcome = rival?.offered(header, nowS);
+    return outcome === undefined ? undefined : (this.turnToRival() ?? outcome);
+  }
+
+  private rivalAnswered(raws: readonly Uint8Array[], nowS: number | undefined): readonly (Outcome | Rejection)[] {
+    const rival = this.#rival as Rival;
+    rival.isNext = false;
+    const outcomes = rival.answered(raws, nowS);
+    const turned = this.turnToRival();
+    if (turned !== undefined) outcomes.push(turned);
+    return outcomes;
+  }
+
+  /** Leaves our branch for the rival where that is heavier. */
+  private turnToRival(): Outcome | undefined {
+    const rival = this.#rival;
+    this.endRivalIfOver();
+    if (rival === undefined || this.#rival === undefined) return undefined;
+    if (rival.tip.totalDifficulty <= this.#head.totalDifficulty) return undefined;
+    const fork = rival.fork ?? this.#window.base.number - 1;
+    this.#rival = undefined;
+    this.#window = rival.window;
+    this.#skipping.drop();
+    this.#asking.drop();
+    const outcome = this.reorganised(fork, rival.tip);
+    if (rival.target > rival.tip.number) this.#asking.announced(rival.target, undefined, rival.tip.number);
+    return outcome;
+  }
+
+  private endRivalIfOver(): void {
+    if (this.#rival?.isOver !== true) return;
+    this.#rival = undefined;
+    this.#rivalDueMs = this.#clock.ticksMs() + RIVAL_PAUSE_MS;
   }
 
   private authenticate(parent: Trusted, header: Header, nowS: number | undefined, budget: MinuteBudget): Trusted | Rejection {
@@ -293,11 +421,12 @@ export class Follower {
   }
 
   private moveHead(head: Trusted): void {
+    this.#unwritten += Math.max(1, Math.abs(head.number - this.#head.number));
     this.#head = head;
-    this.#window.trim();
+    this.#window.trim(head.settled);
     this.#timeFloorS = Math.max(this.#timeFloorS, this.floorOf(head));
     this.#asking.headIs(head.number);
-    if (head.number - (this.#persisted ?? this.#consensus.checkpoint).number >= PERSIST_BLOCKS) this.persist();
+    if (this.#unwritten >= PERSIST_BLOCKS) this.persist();
   }
 
   private floorOf(trusted: Trusted): number {
@@ -307,13 +436,12 @@ export class Follower {
   private restore(): boolean | Rejection {
     const value = this.#store.read(STATE_KEY);
     if (value === undefined) return false;
-    const state = decodeState(this.#consensus, this.#digest, new Uint8Array(value), REORG_DEPTH_MAX);
+    const state = decodeState(this.#consensus, this.#digest, new Uint8Array(value), WINDOW_STEPS_MAX);
     if (state instanceof Rejection) return state;
     const head = replayAll(this.#consensus, state.base, state.steps);
     if (head instanceof Rejection) return head;
     this.#window = new Window(this.#consensus, state.base, state.steps);
     this.#head = head;
-    this.#persisted = head;
     this.#timeFloorS = Math.max(this.#timeFloorS, state.timeFloorS);
     return true;
   }

@@ -10,8 +10,11 @@ export type Outcome =
   | { readonly kind: "advanced" }
   /** The head is a block further up, now `number`; the blocks between were not seen. */
   | { readonly kind: "jumped"; readonly number: number; readonly blocks: number }
-  /** The head moved to another branch, to its block `number`; `depth` blocks were left. */
-  | { readonly kind: "reorg"; readonly number: number; readonly depth: number }
+  /**
+   * The head moved to another branch, to its block `number`; `depth` blocks were left, at least, of which `revoked` had counted as
+   * settled.
+   */
+  | { readonly kind: "reorg"; readonly number: number; readonly depth: number; readonly revoked: number }
   /** Verified, on a branch that is not heavier. */
   | { readonly kind: "side"; readonly number: number }
   /** A second block with a quorum at one height: the chain has forked, and the head is frozen. */

@@ -4,7 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Follower, type Outcome, PERSIST_BLOCKS, REORG_DEPTH_MAX } from "../../../firmware/chain/follower.js";
+import { Follower, type Outcome, PERSIST_BLOCKS, REORG_DEPTH } from "../../../firmware/chain/follower.js";
 import type { Rejection } from "../../../firmware/rejection.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { chainOf, LOWERED, openChainOf, PERIOD } from "../../chains/bitcoin-fixture.js";
@@ -69,7 +69,7 @@ test("headers in order move the head; six blocks later they are settled, and two
     assert.is(follower.settled, settled);
     assert.is(follower.timeFloorS, chain.genesis.timeS + 600 * settled - 7200);
   }
-  assert.is(follower.baseNumber, 40 - REORG_DEPTH_MAX);
+  assert.is(follower.baseNumber, 40 - REORG_DEPTH);
   assert.equal(offerAll(follower, blocks.slice(-17)), Array(17).fill("known"));
 });
 
@@ -120,7 +120,7 @@ test("of two branches the one with more work wins, also where it is shorter; of 
 });
 
 test("a branch is found by stepping back, down to the stated depth and no further", () => {
-  for (const depth of [1, 2, 5, REORG_DEPTH_MAX, REORG_DEPTH_MAX + 1]) {
+  for (const depth of [1, 2, 5, REORG_DEPTH, REORG_DEPTH + 1]) {
     const { chain, follower } = world();
     const common = chain.grow(chain.genesis, 30);
     const fork = common[29] as Block;
@@ -129,7 +129,7 @@ test("a branch is found by stepping back, down to the stated depth and no furthe
     offerAll(follower, [...common, ...ours]);
     assert.is(kindOf(follower.offer(theirs[depth]?.raw as Uint8Array, undefined)), depth === 0 ? "advanced" : "wanting");
     const kinds = drive(follower, [...common, ...theirs]);
-    if (depth <= REORG_DEPTH_MAX) {
+    if (depth <= REORG_DEPTH) {
       assert.is(headOf(follower), shown(theirs[depth]), `depth ${depth}: ${kinds}`);
       assert.ok(kinds.includes("reorg"));
     } else {

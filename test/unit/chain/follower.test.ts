@@ -9,7 +9,7 @@ import {
   FRUITLESS_CHECKS_PER_MINUTE_MAX,
   type Outcome,
   PERSIST_BLOCKS,
-  REORG_DEPTH_MAX,
+  REORG_DEPTH,
 } from "../../../firmware/chain/follower.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { checkpointAt, codeOf, held } from "../../chains/clique-fixture.js";
@@ -43,7 +43,7 @@ test("headers in order move the head, at one signature each; doubles and old one
     assert.is(follower.head.totalDifficulty, block.totalDifficulty);
   }
   assert.is(recoveries(), 40);
-  assert.is(follower.baseNumber, 40 - REORG_DEPTH_MAX);
+  assert.is(follower.baseNumber, 40 - REORG_DEPTH);
   assert.equal(offerAll(follower, blocks.slice(-17)), Array(17).fill("known"));
   assert.equal(offerAll(follower, [chain.genesis, ...blocks.slice(0, 23)]), Array(24).fill("stale"));
   assert.is(recoveries(), 40);
@@ -79,7 +79,7 @@ test("of two branches the heavier wins, of equals the first seen", () => {
 });
 
 test("a branch is left as deep as the window reaches, and no deeper", () => {
-  for (const depth of [1, 2, 7, REORG_DEPTH_MAX]) {
+  for (const depth of [1, 2, 7, REORG_DEPTH]) {
     const { chain, follower } = world();
     const trunk = chain.grow(chain.genesis, 10);
     const old = light(chain, trunk[9] as Block, depth);
@@ -91,10 +91,10 @@ test("a branch is left as deep as the window reaches, and no deeper", () => {
   }
   const { chain, follower } = world();
   const trunk = chain.grow(chain.genesis, 10);
-  const old = light(chain, trunk[9] as Block, REORG_DEPTH_MAX + 1);
+  const old = light(chain, trunk[9] as Block, REORG_DEPTH + 1);
   offerAll(follower, [...trunk, ...old]);
   const head = headOf(follower);
-  const heavier = chain.grow(trunk[9] as Block, REORG_DEPTH_MAX + 8);
+  const heavier = chain.grow(trunk[9] as Block, REORG_DEPTH + 8);
   for (const block of heavier) assert.ok(["stale", "wanting"].includes(kindOf(follower.offer(block.raw, undefined))));
   assert.is(headOf(follower), head);
   const outcomes = drive(follower, new Relay([...trunk, ...heavier]));
