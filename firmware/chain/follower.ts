@@ -190,6 +190,7 @@ export class Follower {
     if (this.#rival !== undefined) this.#rival.isNext = true;
     if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
     const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
+    const { target } = this.#asking;
     let reached = from - 1 + outcomes.length;
     let news = outcomes.length > 0;
     for (let i = outcomes.length; i < raws.length; i += 1) {
@@ -199,7 +200,7 @@ export class Follower {
       if (outcome.kind === "wanting") {
         if (i > 0) outcomes.push(new Rejection("answer-order", `header ${from + i} is no child of the one before`));
         else if (this.#asking.stepBack(this.#head.number, this.#window.base.number)) return outcomes;
-        else if (!this.beginDeepRival(nowS)) outcomes.push(tooDeep(this.#window.base.number, false));
+        else if (!this.beginDeepRival(target, nowS)) outcomes.push(tooDeep(this.#window.base.number, false));
         break;
       }
       reached = from + i;
@@ -273,7 +274,9 @@ export class Follower {
     const next = this.authenticate(this.#head, header, nowS, budget);
     if (next instanceof Rejection) return next;
     budget.refund(costOf(this.#consensus, header));
-    this.#window.push(next.step);
+    // Where no step leads there, everything begins anew from it.
+    if (next.step.length > 0) this.#window.push(next.step);
+    else this.#window.restart(next);
     this.#evidence.headIs(header);
     this.moveHead(next);
     return ADVANCED;
@@ -344,7 +347,7 @@ export class Follower {
     const window = new Window(this.#consensus, base, [...steps.slice(0, parent.at), ...parent.steps]);
     window.trim(parent.state.settled);
     this.#window.side = undefined;
-    this.beginRival(window, parent.state, base.number + parent.at, nowS);
+    this.beginRival(window, parent.state, base.number + parent.at, header.number, nowS);
     return this.offerToRival(header, nowS) ?? tooLongToKeep;
   }
 
@@ -354,16 +357,23 @@ export class Follower {
   }
 
   /** Another branch leaves ours below the window. False where there is nothing to walk it from, or not so soon. */
-  private beginDeepRival(nowS: number | undefined): boolean {
+  private beginDeepRival(target: number | undefined, nowS: number | undefined): boolean {
     if (!this.mayBeginRival()) return this.#rival !== undefined;
     const start = this.older(this.#window.base.number, nowS);
-    if (start !== undefined) this.beginRival(start.window, start.tip, undefined, nowS);
+    if (start !== undefined) this.beginRival(start.window, start.tip, undefined, target, nowS);
     return start !== undefined;
   }
 
-  private beginRival(window: Window, tip: Trusted, fork: number | undefined, nowS: number | undefined): void {
+  private beginRival(
+    window: Window,
+    tip: Trusted,
+    fork: number | undefined,
+    target: number | undefined,
+    nowS: number | undefined,
+  ): void {
+    const [consensus, clock, ours] = [this.#consensus, this.#clock, this.#window];
     const older = (number: number): { window: Window; tip: Trusted } | undefined => this.older(number, nowS);
-    this.#rival = new Rival({ consensus: this.#consensus, clock: this.#clock, ours: this.#window, fork, window, tip, older });
+    this.#rival = new Rival({ consensus, clock, ours, fork, window, tip, target, older });
   }
 
   /** The newest state below block `number` that was kept, and that may still vouch for what comes after it. */

@@ -35,6 +35,8 @@ export interface RivalOptions {
   /** The branch as far as it is known, and its tip. */
   readonly window: Window;
   readonly tip: Trusted;
+  /** The highest block that was announced of it; undefined where nothing is known of that. */
+  readonly target: number | undefined;
   /** The next older state to begin at than block `number`; undefined where there is none. */
   readonly older: (number: number) => { window: Window; tip: Trusted } | undefined;
 }
@@ -47,7 +49,7 @@ export class Rival {
   #window: Window;
   #tip: Trusted;
   /** The highest block that was announced of it. */
-  #target = Number.POSITIVE_INFINITY;
+  #target: number;
   /** How many blocks below the next to ask from, where answers did not join. */
   #back = 0;
   /** The highest block that it had, and when that came. */
@@ -61,6 +63,7 @@ export class Rival {
     this.#budget = new MinuteBudget(options.clock);
     this.#window = options.window;
     this.#tip = options.tip;
+    this.#target = options.target ?? Number.POSITIVE_INFINITY;
     this.#highest = options.tip.number;
     this.#movedMs = options.clock.ticksMs();
   }
