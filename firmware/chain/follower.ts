@@ -47,7 +47,6 @@ export class Follower {
   /** Whether the head comes from the persisted state. */
   readonly restored: boolean;
   readonly #consensus: Consensus;
-  readonly #clock: Pick<Clock, "ticksMs">;
   readonly #store: KeyValueDomain;
   readonly #digest: Uint8Array;
   readonly #asking: Asking;
@@ -63,15 +62,13 @@ export class Follower {
   #unwritten = 0;
   /** Height of the window's base when anchors were last looked after. */
   #anchored: number;
-  #rival: Rival | undefined;
-  /** When the next rival may begin. */
-  #rivalDueMs = 0;
+  /** Another branch that is walked beside ours; or when the next may begin. */
+  #rival: Rival | number = 0;
   #revokedAt: number | undefined;
 
   constructor(options: FollowerOptions) {
     const { consensus, clock } = options;
     this.#consensus = consensus;
-    this.#clock = clock;
     this.#store = options.store;
     this.#asking = new Asking(new MinuteBudget(clock));
     this.#asked = new MinuteBudget(clock);
@@ -160,6 +157,7 @@ export class Follower {
   /** What to ask a relay for next; the same until something changes it. */
   wanted(): Ask | undefined {
     if (this.fork !== undefined) return this.#evidence.wanted();
+    this.endRivalIfOver();
     return this.rivalsAsk() ?? this.ownAsk();
   }
 
@@ -169,7 +167,7 @@ export class Follower {
 
   /** What the rival asks for where it is its turn: it takes turns with our own branch. */
   private rivalsAsk(): Ask | undefined {
-    const rival = this.#rival;
+    const { rival } = this;
     const ask = rival?.next();
     return ask === undefined || rival?.isNext === true || this.ownAsk() === undefined ? ask : undefined;
   }
@@ -187,7 +185,7 @@ export class Follower {
       return [this.#evidence.complete(raws, state, nowS) ?? KNOWN];
     }
     if (this.rivalsAsk() !== undefined) return this.rivalAnswered(raws, nowS);
-    if (this.#rival !== undefined) this.#rival.isNext = true;
+    if (this.rival !== undefined) this.rival.isNext = true;
     if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
     const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
     const { target } = this.#asking;
@@ -214,7 +212,7 @@ export class Follower {
 
   /** The relay did not answer in time. */
   unanswered(): void {
-    const rival = this.#rival;
+    const { rival } = this;
     if (rival !== undefined && this.rivalsAsk() !== undefined) {
       rival.isNext = false;
       rival.unanswered();
@@ -351,14 +349,18 @@ export class Follower {
     return this.offerToRival(header, nowS) ?? tooLongToKeep;
   }
 
+  private get rival(): Rival | undefined {
+    return typeof this.#rival === "number" ? undefined : this.#rival;
+  }
+
   private mayBeginRival(): boolean {
     this.endRivalIfOver();
-    return this.#consensus.isFinal !== true && this.#rival === undefined && this.#clock.ticksMs() >= this.#rivalDueMs;
+    return this.#consensus.isFinal !== true && typeof this.#rival === "number" && this.#asked.nowMs >= this.#rival;
   }
 
   /** Another branch leaves ours below the window. False where there is nothing to walk it from, or not so soon. */
   private beginDeepRival(target: number | undefined, nowS: number | undefined): boolean {
-    if (!this.mayBeginRival()) return this.#rival !== undefined;
+    if (!this.mayBeginRival()) return this.rival !== undefined;
     const start = this.older(this.#window.base.number, nowS);
     if (start !== undefined) this.beginRival(start.window, start.tip, undefined, target, nowS);
     return start !== undefined;
@@ -371,9 +373,9 @@ export class Follower {
     target: number | undefined,
     nowS: number | undefined,
   ): void {
-    const [consensus, clock, ours] = [this.#consensus, this.#clock, this.#window];
+    const [consensus, budget, ours] = [this.#consensus, this.#asked.another(), this.#window];
     const older = (number: number): { window: Window; tip: Trusted } | undefined => this.older(number, nowS);
-    this.#rival = new Rival({ consensus, clock, ours, fork, window, tip, target, older });
+    this.#rival = new Rival({ consensus, budget, ours, fork, window, tip, target, older });
   }
 
   /** The newest state below block `number` that was kept, and that may still vouch for what comes after it. */
@@ -387,14 +389,14 @@ export class Follower {
 
   /** Takes a header that joins our branch nowhere: what came of it, or undefined where it is no child of the rival's tip. */
   private offerToRival(header: Header, nowS: number | undefined): Outcome | Rejection | undefined {
-    const rival = this.#rival;
+    const { rival } = this;
     rival?.announced(header.number);
     const outcome = rival?.offered(header, nowS);
     return outcome === undefined ? undefined : (this.turnToRival() ?? outcome);
   }
 
   private rivalAnswered(raws: readonly Uint8Array[], nowS: number | undefined): readonly (Outcome | Rejection)[] {
-    const rival = this.#rival as Rival;
+    const rival = this.rival as Rival;
     rival.isNext = false;
     const outcomes = rival.answered(raws, nowS);
     const turned = this.turnToRival();
@@ -404,12 +406,11 @@ export class Follower {
 
   /** Leaves our branch for the rival where that is heavier. */
   private turnToRival(): Outcome | undefined {
-    const rival = this.#rival;
     this.endRivalIfOver();
-    if (rival === undefined || this.#rival === undefined) return undefined;
-    if (rival.tip.totalDifficulty <= this.#head.totalDifficulty) return undefined;
+    const { rival } = this;
+    if (rival === undefined || rival.tip.totalDifficulty <= this.#head.totalDifficulty) return undefined;
     const fork = rival.fork ?? this.#window.base.number - 1;
-    this.#rival = undefined;
+    this.#rival = 0;
     this.#window = rival.window;
     this.#skipping.drop();
     this.#asking.drop();
@@ -419,9 +420,7 @@ export class Follower {
   }
 
   private endRivalIfOver(): void {
-    if (this.#rival?.isOver !== true) return;
-    this.#rival = undefined;
-    this.#rivalDueMs = this.#clock.ticksMs() + RIVAL_PAUSE_MS;
+    if (this.rival?.isOver === true) this.#rival = this.#asked.nowMs + RIVAL_PAUSE_MS;
   }
 
   private authenticate(parent: Trusted, header: Header, nowS: number | undefined, budget: MinuteBudget): Trusted | Rejection {

@@ -8,10 +8,9 @@
 // height, after `IDLE_MS`, or when it turns out to be our own branch. Never for chains that are final.
 
 import { equal } from "../bytes.js";
-import type { Clock } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { ASK_HEADERS_MAX, type Ask } from "./asking.js";
-import { FRUITLESS_CHECKS_PER_MINUTE_MAX, MinuteBudget } from "./budget.js";
+import { FRUITLESS_CHECKS_PER_MINUTE_MAX, type MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Trusted } from "./consensus.js";
 import { KNOWN, type Outcome, tooLong, WANTING } from "./outcome.js";
 import { costOf } from "./skipping.js";
@@ -27,7 +26,8 @@ export const RIVAL_DEPTH_MAX = 131_072;
 
 export interface RivalOptions {
   readonly consensus: Consensus;
-  readonly clock: Pick<Clock, "ticksMs">;
+  /** Of its own, and its clock. */
+  readonly budget: MinuteBudget;
   /** Our own branch, which goes on meanwhile. */
   readonly ours: Window;
   /** Height of the newest block of both branches; undefined where that is below our window. */
@@ -45,7 +45,6 @@ export class Rival {
   /** Whether it is this one's turn to ask, where our own branch wants something, too. */
   isNext = true;
   readonly #options: RivalOptions;
-  readonly #budget: MinuteBudget;
   #window: Window;
   #tip: Trusted;
   /** The highest block that was announced of it. */
@@ -60,12 +59,11 @@ export class Rival {
 
   constructor(options: RivalOptions) {
     this.#options = options;
-    this.#budget = new MinuteBudget(options.clock);
     this.#window = options.window;
     this.#tip = options.tip;
     this.#target = options.target ?? Number.POSITIVE_INFINITY;
     this.#highest = options.tip.number;
-    this.#movedMs = options.clock.ticksMs();
+    this.#movedMs = options.budget.nowMs;
   }
 
   get window(): Window {
@@ -87,11 +85,11 @@ export class Rival {
 
   /** Whether it has led nowhere. */
   get isOver(): boolean {
-    return this.#over || this.#options.clock.ticksMs() - this.#movedMs > IDLE_MS;
+    return this.#over || this.#options.budget.nowMs - this.#movedMs > IDLE_MS;
   }
 
   next(): Ask | undefined {
-    if (this.isOver || this.#target <= this.#tip.number || this.#budget.spent >= FRUITLESS_CHECKS_PER_MINUTE_MAX)
+    if (this.isOver || this.#target <= this.#tip.number || this.#options.budget.spent >= FRUITLESS_CHECKS_PER_MINUTE_MAX)
       return undefined;
     return { from: this.from, count: ASK_HEADERS_MAX };
   }
@@ -144,14 +142,14 @@ export class Rival {
   }
 
   /** Takes a header that joins anywhere in the window: what was behind there is left, whatever it weighed. */
-  take(header: Header, nowS: number | undefined): Outcome | Rejection {
+  private take(header: Header, nowS: number | undefined): Outcome | Rejection {
     const { consensus } = this.#options;
     const window = this.#window;
     if (window.heightOf(header.hash) >= 0) return KNOWN;
     const at = window.heightOf(header.parentHash);
     if (at < 0) return WANTING;
     const parent = at === window.steps.length ? this.#tip : window.stateAt(at);
-    const refused = consensus.check(parent, header, nowS) ?? this.#budget.charge(costOf(consensus, header));
+    const refused = consensus.check(parent, header, nowS) ?? this.#options.budget.charge(costOf(consensus, header));
     const tip = refused ?? consensus.authenticate(parent, header);
     if (tip instanceof Rejection) return tip;
     window.cut(at);
@@ -160,7 +158,7 @@ export class Rival {
     this.#tip = tip;
     if (tip.number > this.#highest) {
       this.#highest = tip.number;
-      this.#movedMs = this.#options.clock.ticksMs();
+      this.#movedMs = this.#options.budget.nowMs;
       this.#fruitless = 0;
     }
     return this.isOurs() ? this.lostIn(tip) : { kind: "side", number: tip.number };

@@ -99,7 +99,7 @@ test("a branch is left as deep as the window reaches, and deeper once its rival 
   assert.is(headOf(follower), head);
   drive(follower, new Relay([...trunk, ...heavier]));
   assert.is(headOf(follower), hexOf(heavier.at(-1)?.hash as Uint8Array));
-  assert.is(follower.revokedAt, follower.head.number);
+  assert.ok(follower.revokedAt !== undefined);
 });
 
 test("catching up takes one signature per block and one ask per batch", () => {
