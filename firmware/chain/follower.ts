@@ -340,12 +340,15 @@ export class Follower {
   /** Takes a header of a side branch that is too long for one: from here on it is a rival. */
   private outgrown(parent: Place, header: Header, nowS: number | undefined): Outcome | Rejection {
     const tooLongToKeep = new Rejection("side-too-long", `a branch of ${parent.steps.length} blocks that is not heavier`);
+    // Whatever more there is of it is the rival's to ask for.
+    const target = Math.max(header.number ?? Number.POSITIVE_INFINITY, this.#asking.target ?? 0);
+    this.#asking.drop();
     if (!this.mayBeginRival()) return tooLongToKeep;
     const { base, steps } = this.#window;
     const window = new Window(this.#consensus, base, [...steps.slice(0, parent.at), ...parent.steps]);
     window.trim(parent.state.settled);
     this.#window.side = undefined;
-    this.beginRival(window, parent.state, base.number + parent.at, header.number, nowS);
+    this.beginRival(window, parent.state, base.number + parent.at, target, nowS);
     return this.offerToRival(header, nowS) ?? tooLongToKeep;
   }
 

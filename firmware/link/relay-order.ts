@@ -13,6 +13,7 @@ const INNOCENT: readonly string[] = Object.freeze([
   "time-in-future",
   "head-frozen",
   "stale",
+  "side-too-long",
 ]);
 
 interface Relay {
