@@ -140,14 +140,14 @@ export class Follower {
     const { number } = header;
     const landed = this.fork === undefined ? this.#skipping.offered(this.#head, header, nowS, this.#unasked) : undefined;
     if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn(header, landed, []);
-    const outcome = this.take(header, nowS, this.#unasked);
+    const outcome = this.offerToRival(header, nowS) ?? this.take(header, nowS, this.#unasked);
     const head = this.#head.number;
     if (outcome instanceof Rejection) {
       // Its parent is known: what nobody asked for may be too much by now, what is asked for has a budget of its own.
       if (outcome.code === "work-limit") this.#asking.announced(number, number, head);
+      if (outcome.code === "stale") this.rival?.announced(number);
     } else if (outcome.kind === "wanting") {
-      const rivals = this.offerToRival(header, nowS);
-      if (rivals !== undefined) return rivals;
+      this.rival?.announced(number);
       // At or below the head it belongs to another branch, whose blocks before it are missing.
       this.#asking.announced(number, number === undefined || number > head + 1 ? undefined : number - 1, head);
     }
@@ -390,11 +390,10 @@ export class Follower {
     return { window: new Window(this.#consensus, tip), tip };
   }
 
-  /** Takes a header that joins our branch nowhere: what came of it, or undefined where it is no child of the rival's tip. */
+  /** Takes a header for the rival: what came of it, or undefined where it is no child of the rival's tip. */
   private offerToRival(header: Header, nowS: number | undefined): Outcome | Rejection | undefined {
-    const { rival } = this;
-    rival?.announced(header.number);
-    const outcome = rival?.offered(header, nowS);
+    this.endRivalIfOver();
+    const outcome = this.rival?.offered(header, nowS);
     return outcome === undefined ? undefined : (this.turnToRival() ?? outcome);
   }
 
@@ -418,6 +417,7 @@ export class Follower {
     this.#skipping.drop();
     this.#asking.drop();
     const outcome = this.reorganised(fork, rival.tip);
+    // What was announced of it goes on being asked for.
     if (rival.target > rival.tip.number) this.#asking.announced(rival.target, undefined, rival.tip.number);
     return outcome;
   }

@@ -3,13 +3,16 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { MinuteBudget } from "../../../firmware/chain/budget.js";
+import { CliqueTrusted } from "../../../firmware/chain/clique-state.js";
 import { Follower, type Outcome, PERSIST_BLOCKS, REORG_DEPTH } from "../../../firmware/chain/follower.js";
-import { RIVAL_PAUSE_MS } from "../../../firmware/chain/rival.js";
+import { configurationDigest, encodeState } from "../../../firmware/chain/follower-state.js";
+import { RIVAL_DEPTH_MAX, RIVAL_PAUSE_MS, Rival } from "../../../firmware/chain/rival.js";
 import { ALARM_NONE, ALARM_REVOKED, REVOKED_BLOCKS, Vigil } from "../../../firmware/chain/vigil.js";
-import { WINDOW_STEPS_MAX } from "../../../firmware/chain/window.js";
+import { WINDOW_STEPS_MAX, Window } from "../../../firmware/chain/window.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../../firmware/rejection.js";
-import { openGenerated } from "../../chains/clique-fixture.js";
+import { held, openGenerated, walk } from "../../chains/clique-fixture.js";
 import { type Account, accounts, type Block, CliqueChain, type Draft, hexOf, notary } from "../../chains/clique-generator.js";
 import { headOf, kindOf, MemoryStore } from "../../chains/follower-fixture.js";
 
@@ -157,7 +160,7 @@ for (const [trunkLength, depth] of [
 test("while a rival is walked our own chain goes on, and its headers are asked for", () => {
   const { made, trunk, ours, theirs, chain, members } = partition(200, 120);
   const { follower } = made;
-  const honest = [...ours, ...branch(chain, ours.at(-1) as Block, 40, members.ours)];
+  const honest = [...ours, ...branch(chain, ours.at(-1) as Block, 120, members.ours)];
   follower.offer((theirs.at(-1) as Block).raw, undefined);
   const [blocks, ourBlocks] = [byNumber(trunk, theirs), byNumber(trunk, honest)];
   let moved = 0;
@@ -182,7 +185,7 @@ test("while a rival is walked our own chain goes on, and its headers are asked f
 });
 
 test("what leads back to our own chain ends, at a bounded cost a minute, and the next is not begun so soon", () => {
-  const { made, chain, trunk, ours, recoveries, clock } = partition(300, 200);
+  const { made, chain, trunk, ours, recoveries, clock } = partition(300, 275);
   const { follower } = made;
   const head = headOf(follower);
   const noise = chain.child(ours.at(-1) as Block, undefined, {
@@ -275,6 +278,95 @@ test("a rival whose own branch changes near its tip follows", () => {
   follower.offer((second.at(-1) as Block).raw, undefined);
   drive(made, byNumber(trunk, first.slice(0, 45), second), 3);
   assert.is(headOf(follower), hexOf((second.at(-1) as Block).hash));
+  follower.persist();
+  const { head, settled } = made.restart();
+  assert.equal([hexOf(head.hash), head.number, settled], [headOf(follower), follower.head.number, follower.settled]);
+});
+
+test("a rival to which nothing comes is asked for a few times, and forgotten", () => {
+  const { made, chain, trunk, ours, theirs, clock } = partition(100, 80);
+  const { follower } = made;
+  const light = theirs.slice(0, 70);
+  const tip = light.at(-1) as Block;
+  follower.offer(noiseAt(chain, ours, tip.number + 1), undefined);
+  drive(made, byNumber(trunk, light), 1);
+  assert.is(follower.wanted(), undefined);
+  const [child, grandchild] = theirs.slice(70, 72) as [Block, Block];
+  assert.is(kindOf(follower.offer(child.raw, undefined)), "side", "it is at its tip");
+  clock.now += RIVAL_PAUSE_MS + 1;
+  assert.is(kindOf(follower.offer(grandchild.raw, undefined)), "wanting", "after long silence it is not");
+
+  const other = partition(100, 80);
+  other.follower.offer(noiseAt(other.chain, other.ours, 10 ** 6), undefined);
+  drive(other.made, byNumber(other.trunk, other.theirs.slice(0, 60)), 0);
+  let asks = 0;
+  for (let minute = 0; minute < 9; minute += 1) {
+    other.follower.offer(noiseAt(other.chain, other.ours, 10 ** 6 + minute), undefined);
+    for (let ask = other.follower.wanted(); ask !== undefined; ask = other.follower.wanted()) {
+      if (ask.from <= other.follower.baseNumber) asks += 1;
+      other.follower.answer(ask.from, [noiseAt(other.chain, other.ours, ask.from)], undefined);
+    }
+    other.clock.now += MINUTE_MS;
+  }
+  assert.ok(asks > 0 && asks <= 8, `${asks} asks for the rival`);
+});
+
+test("what is kept of a rival is bounded while it is walked", () => {
+  const { sealer, engine } = notary(nobleEngine);
+  const chain = new CliqueChain({ signers: accounts(3), sealer });
+  const clique = openGenerated(chain, engine);
+  const blocks = chain.grow(chain.genesis, 120);
+  const rival = new Rival({
+    consensus: clique,
+    budget: new MinuteBudget({ ticksMs: () => 0 }),
+    ours: new Window(
+      clique,
+      held(clique.deserialize(clique.serialize(walk(clique, clique.checkpoint, chain.grow(chain.genesis, 1))))),
+    ),
+    ...{ fork: undefined, window: new Window(clique, clique.checkpoint), tip: clique.checkpoint, target: undefined },
+    older: () => undefined,
+  });
+  // Its first block is ours: that ends it.
+  assert.equal(rival.answered([(blocks[0] as Block).raw], undefined).map(kindOf), ["rival-ours"]);
+  const far = new Window(
+    clique,
+    walk(clique, clique.checkpoint, branch(chain, chain.genesis, 2, chain.sealersOf(chain.genesis))),
+  );
+  const free = new Rival({
+    consensus: clique,
+    budget: new MinuteBudget({ ticksMs: () => 0 }),
+    ...{ ours: far, fork: undefined, window: new Window(clique, clique.checkpoint), tip: clique.checkpoint, target: undefined },
+    older: () => undefined,
+  });
+  for (let at = 0; at < 114; at += BATCH) {
+    free.answered(
+      blocks.slice(at, at + BATCH).map(({ raw }) => raw),
+      undefined,
+    );
+    assert.is(free.tip.number, at + BATCH);
+    assert.is(free.window.base.number + free.window.steps.length, free.tip.number);
+    assert.ok(free.window.steps.length <= REORG_DEPTH);
+  }
+});
+
+test("nothing is walked from further back than the stated depth", () => {
+  const { sealer, engine } = notary(nobleEngine);
+  const chain = new CliqueChain({ signers: accounts(3), sealer });
+  const clique = openGenerated(chain, engine);
+  for (const [number, code] of [
+    [RIVAL_DEPTH_MAX, "wanting"],
+    [RIVAL_DEPTH_MAX + 1, "reorg-too-deep"],
+  ] as const) {
+    const store = new MemoryStore();
+    const base = new CliqueTrusted({ ...clique.checkpoint, number, settled: number });
+    store.write("trusted", encodeState(clique, configurationDigest(engine, clique), { timeFloorS: 0, base, steps: [] }));
+    const follower = new Follower({ consensus: clique, engine, store, clock: { ticksMs: () => 0 } });
+    assert.is(follower.head.number, number);
+    follower.offer(noiseAt(chain, [chain.genesis], number + 5), undefined);
+    const ask = follower.wanted() as { from: number };
+    const outcomes = follower.answer(ask.from, [noiseAt(chain, [chain.genesis], ask.from)], undefined);
+    assert.is(kindOf(outcomes.at(-1) as Rejection), code);
+  }
 });
 
 test("a restart in between loses the way, not the end", () => {
