@@ -297,12 +297,12 @@ test("a rival to which nothing comes is asked for a few times, and forgotten", (
   assert.is(kindOf(follower.offer(grandchild.raw, undefined)), "wanting", "after long silence it is not");
 
   const other = partition(100, 80);
-  other.follower.offer(noiseAt(other.chain, other.ours, 10 ** 6), undefined);
-  drive(other.made, byNumber(other.trunk, other.theirs.slice(0, 60)), 0);
+  other.follower.offer(noiseAt(other.chain, other.ours, tip.number + 1), undefined);
+  drive(other.made, byNumber(other.trunk, other.theirs.slice(0, 70)), 1);
   let asks = 0;
   for (let minute = 0; minute < 9; minute += 1) {
     other.follower.offer(noiseAt(other.chain, other.ours, 10 ** 6 + minute), undefined);
-    for (let ask = other.follower.wanted(); ask !== undefined; ask = other.follower.wanted()) {
+    for (let ask = other.follower.wanted(); ask !== undefined && asks < 50; ask = other.follower.wanted()) {
       if (ask.from <= other.follower.baseNumber) asks += 1;
       other.follower.answer(ask.from, [noiseAt(other.chain, other.ours, ask.from)], undefined);
     }
@@ -347,6 +347,17 @@ test("what is kept of a rival is bounded while it is walked", () => {
     assert.is(free.window.base.number + free.window.steps.length, free.tip.number);
     assert.ok(free.window.steps.length <= REORG_DEPTH);
   }
+  // A branch of its own, that ends elsewhere.
+  const other = chain.child(blocks[110] as Block, chain.sealersOf(blocks[110] as Block).at(-1));
+  free.answered([], undefined);
+  free.announced(200);
+  for (let ask = free.next(), asks = 0; ask !== undefined && free.tip.number > 112 && asks < 8; ask = free.next(), asks += 1) {
+    const raws = [...blocks.slice(ask.from - 1, 111), other].map(({ raw }) => raw);
+    free.answered(ask.from <= 112 ? raws : [noiseAt(chain, blocks, ask.from)], undefined);
+  }
+  assert.is(hexOf(free.tip.hash), hexOf(other.hash));
+  assert.is(free.window.base.number + free.window.steps.length, free.tip.number);
+  assert.is(hexOf(free.window.stateAt(free.window.steps.length).hash), hexOf(free.tip.hash));
 });
 
 test("nothing is walked from further back than the stated depth", () => {
