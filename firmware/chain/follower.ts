@@ -21,7 +21,7 @@ import type { Consensus, Header, Trusted } from "./consensus.js";
 import { configurationDigest, decodeState, encodeState, replayAll } from "./follower-state.js";
 import { type Fork, ForkEvidence } from "./fork-evidence.js";
 import { ADVANCED, frozen, KNOWN, type Outcome, stale, tooLong, WANTING } from "./outcome.js";
-import { RIVAL_DEPTH_MAX, RIVAL_PAUSE_MS, Rival, tooDeep } from "./rival.js";
+import { RIVAL_DEPTH_MAX, RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_STEPS_MAX, Rival, tooDeep } from "./rival.js";
 import { costOf, decodeAll, Skipping } from "./skipping.js";
 import { type Place, REORG_DEPTH, WINDOW_STEPS_MAX, Window } from "./window.js";
 
@@ -115,6 +115,19 @@ export class Follower {
     return this.#consensus;
   }
 
+  /** The blocks that can still be left. */
+  get window(): Window {
+    return this.#window;
+  }
+
+  /** The newest state below block `number` that was kept, and that may still vouch for what comes after it. */
+  older(number: number, nowS: number | undefined): Trusted | undefined {
+    const state = anchorBelow(this.#consensus, this.#store, this.#digest, number);
+    if (state === undefined || this.#head.number - state.number > RIVAL_DEPTH_MAX) return undefined;
+    // Where no clock tells, the head's time does: signers that left long ago are not to be heard.
+    return this.#consensus.vouches?.(state, Math.max(nowS ?? 0, this.#head.timeS)) === false ? undefined : state;
+  }
+
   /** Height of the oldest block that a branch may begin after. */
   get baseNumber(): number {
     return this.#window.base.number;
@@ -162,7 +175,10 @@ export class Follower {
   }
 
   private ownAsk(): Ask | undefined {
-    return this.#skipping.next(this.#head) ?? this.#asking.next(this.#head.number, this.#window.base.number);
+    const jump = this.#skipping.next(this.#head);
+    const ask = jump ?? this.#asking.next(this.#head.number, this.#window.base.number);
+    if (ask === undefined || jump !== undefined || this.rival === undefined) return ask;
+    return { from: ask.from, count: Math.min(ask.count, RIVAL_HEADERS_MAX) };
   }
 
   /** What the rival asks for where it is its turn: it takes turns with our own branch. */
@@ -346,9 +362,8 @@ export class Follower {
     if (!this.mayBeginRival()) return tooLongToKeep;
     const { base, steps } = this.#window;
     const window = new Window(this.#consensus, base, [...steps.slice(0, parent.at), ...parent.steps]);
-    window.trim(parent.state.settled);
-    this.#window.side = undefined;
-    this.beginRival(window, parent.state, base.number + parent.at, target, nowS);
+    window.trim(parent.state.number, RIVAL_STEPS_MAX);
+    this.beginRival(window, parent.state, base.number + parent.at, target);
     return this.offerToRival(header, nowS) ?? tooLongToKeep;
   }
 
@@ -365,29 +380,14 @@ export class Follower {
   private beginDeepRival(target: number | undefined, nowS: number | undefined): boolean {
     if (!this.mayBeginRival()) return this.rival !== undefined;
     const start = this.older(this.#window.base.number, nowS);
-    if (start !== undefined) this.beginRival(start.window, start.tip, undefined, target, nowS);
+    if (start !== undefined) this.beginRival(new Window(this.#consensus, start), start, undefined, target);
     return start !== undefined;
   }
 
-  private beginRival(
-    window: Window,
-    tip: Trusted,
-    fork: number | undefined,
-    target: number | undefined,
-    nowS: number | undefined,
-  ): void {
-    const [consensus, budget, ours] = [this.#consensus, this.#asked.another(), this.#window];
-    const older = (number: number): { window: Window; tip: Trusted } | undefined => this.older(number, nowS);
-    this.#rival = new Rival({ consensus, budget, ours, fork, window, tip, target, older });
-  }
-
-  /** The newest state below block `number` that was kept, and that may still vouch for what comes after it. */
-  private older(number: number, nowS: number | undefined): { window: Window; tip: Trusted } | undefined {
-    const tip = anchorBelow(this.#consensus, this.#store, this.#digest, number);
-    if (tip === undefined || this.#head.number - tip.number > RIVAL_DEPTH_MAX) return undefined;
-    // Where no clock tells, the head's time does: signers that left long ago are not to be heard.
-    if (this.#consensus.vouches?.(tip, Math.max(nowS ?? 0, this.#head.timeS)) === false) return undefined;
-    return { window: new Window(this.#consensus, tip), tip };
+  private beginRival(window: Window, tip: Trusted, fork: number | undefined, target = Number.POSITIVE_INFINITY): void {
+    // For memory's sake there is one other branch at the most.
+    this.#window.side = undefined;
+    this.#rival = new Rival(this, this.#asked.another(), window, tip, fork, target);
   }
 
   /** Takes a header for the rival: what came of it, or undefined where it is no child of the rival's tip. */

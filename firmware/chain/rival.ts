@@ -9,13 +9,17 @@
 
 import { equal } from "../bytes.js";
 import { Rejection } from "../rejection.js";
-import { ASK_HEADERS_MAX, type Ask } from "./asking.js";
+import type { Ask } from "./asking.js";
 import { FRUITLESS_CHECKS_PER_MINUTE_MAX, type MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Trusted } from "./consensus.js";
 import { KNOWN, type Outcome, tooLong, WANTING } from "./outcome.js";
 import { costOf } from "./skipping.js";
-import type { Window } from "./window.js";
+import { Window } from "./window.js";
 
+/** How far its own branch may change near the tip while it is walked, in blocks: each takes some 190 bytes of the heap. */
+export const RIVAL_STEPS_MAX = 4;
+/** So many headers are asked for at once: half an answer, since there are two branches in memory. */
+export const RIVAL_HEADERS_MAX = 3;
 const FRUITLESS_MAX = 8;
 /** Without a new height for so long it is given up. */
 const IDLE_MS = 600_000;
@@ -24,30 +28,24 @@ export const RIVAL_PAUSE_MS = 600_000;
 /** It begins at most so many blocks below our head: twice the longest stride of `anchors.ts`. */
 export const RIVAL_DEPTH_MAX = 131_072;
 
-export interface RivalOptions {
+/** Whose branch it is a rival of. */
+export interface RivalOwner {
   readonly consensus: Consensus;
-  /** Of its own, and its clock. */
-  readonly budget: MinuteBudget;
-  /** Our own branch, which goes on meanwhile. */
-  readonly ours: Window;
-  /** Height of the newest block of both branches; undefined where that is below our window. */
-  readonly fork: number | undefined;
-  /** The branch as far as it is known, and its tip. */
+  /** The owner's branch, which goes on meanwhile. */
   readonly window: Window;
-  readonly tip: Trusted;
-  /** The highest block that was announced of it; undefined where nothing is known of that. */
-  readonly target: number | undefined;
-  /** The next older state to begin at than block `number`; undefined where there is none. */
-  readonly older: (number: number) => { window: Window; tip: Trusted } | undefined;
+  /** The newest state to begin at that is below block `number`; undefined where there is none. */
+  older(number: number, nowS: number | undefined): Trusted | undefined;
 }
 
 export class Rival {
   /** Whether it is this one's turn to ask, where our own branch wants something, too. */
   isNext = true;
-  readonly #options: RivalOptions;
+  /** Height of the newest block of both branches; undefined where that is below our window. */
+  readonly fork: number | undefined;
+  readonly #owner: RivalOwner;
+  readonly #budget: MinuteBudget;
   #window: Window;
   #tip: Trusted;
-  /** The highest block that was announced of it. */
   #target: number;
   /** How many blocks below the next to ask from, where answers did not join. */
   #back = 0;
@@ -55,15 +53,21 @@ export class Rival {
   #highest: number;
   #movedMs: number;
   #fruitless = 0;
-  #over = false;
 
-  constructor(options: RivalOptions) {
-    this.#options = options;
-    this.#window = options.window;
-    this.#tip = options.tip;
-    this.#target = options.target ?? Number.POSITIVE_INFINITY;
-    this.#highest = options.tip.number;
-    this.#movedMs = options.budget.nowMs;
+  /**
+   * @param budget of its own
+   * @param window the branch as far as it is known, and `tip` its newest block
+   * @param target the highest block that was announced of it; infinite where nothing is known of that
+   */
+  constructor(owner: RivalOwner, budget: MinuteBudget, window: Window, tip: Trusted, fork: number | undefined, target: number) {
+    this.fork = fork;
+    this.#owner = owner;
+    this.#budget = budget;
+    this.#window = window;
+    this.#tip = tip;
+    this.#target = target;
+    this.#highest = tip.number;
+    this.#movedMs = budget.nowMs;
   }
 
   get window(): Window {
@@ -74,10 +78,6 @@ export class Rival {
     return this.#tip;
   }
 
-  get fork(): number | undefined {
-    return this.#options.fork;
-  }
-
   /** The highest block that was announced; infinite where nothing is known of it. */
   get target(): number {
     return this.#target;
@@ -85,13 +85,13 @@ export class Rival {
 
   /** Whether it has led nowhere. */
   get isOver(): boolean {
-    return this.#over || this.#options.budget.nowMs - this.#movedMs > IDLE_MS;
+    return this.#fruitless >= FRUITLESS_MAX || this.#budget.nowMs - this.#movedMs > IDLE_MS;
   }
 
   next(): Ask | undefined {
-    if (this.isOver || this.#target <= this.#tip.number || this.#options.budget.spent >= FRUITLESS_CHECKS_PER_MINUTE_MAX)
+    if (this.isOver || this.#target <= this.#tip.number || this.#budget.spent >= FRUITLESS_CHECKS_PER_MINUTE_MAX)
       return undefined;
-    return { from: this.from, count: ASK_HEADERS_MAX };
+    return { from: this.from, count: RIVAL_HEADERS_MAX };
   }
 
   /** There is a block of this height, which does not join ours; undefined where it does not say. */
@@ -110,23 +110,23 @@ export class Rival {
     const outcomes: (Outcome | Rejection)[] = [];
     const { from } = this;
     const highest = this.#highest;
-    for (let i = 0; i < raws.length && !this.#over; i += 1) {
-      const outcome = i < ASK_HEADERS_MAX ? this.takeAsked(raws[i] as Uint8Array, from + i, nowS) : tooLong(raws.length, i);
+    for (let i = 0; i < raws.length && this.#fruitless < FRUITLESS_MAX; i += 1) {
+      const outcome = i < RIVAL_HEADERS_MAX ? this.takeAsked(raws[i] as Uint8Array, from + i, nowS) : tooLong(raws.length, i);
       outcomes.push(outcome);
       if (outcome instanceof Rejection) break;
       if (outcome.kind !== "wanting") this.#back = 0;
       else if (i > 0) outcomes.push(new Rejection("answer-order", `header ${from + i} is no child of the one before`));
-      else this.stepBack(outcomes);
+      else this.stepBack(outcomes, nowS);
       if (outcome.kind === "wanting") break;
     }
-    if (this.#highest === highest) this.fruitless();
+    if (this.#highest === highest) this.#fruitless += 1;
     return outcomes;
   }
 
   /** No answer came, or an empty one: until more is announced that was all. */
   unanswered(): void {
     this.#target = this.#tip.number;
-    this.fruitless();
+    this.#fruitless += 1;
   }
 
   private get from(): number {
@@ -134,7 +134,7 @@ export class Rival {
   }
 
   private takeAsked(raw: Uint8Array, number: number, nowS: number | undefined): Outcome | Rejection {
-    const header = this.#options.consensus.decode(raw);
+    const header = this.#owner.consensus.decode(raw);
     if (header instanceof Rejection) return header;
     if (header.number !== undefined && header.number !== number)
       return new Rejection("answer-order", `header ${header.number} in the place of ${number}`);
@@ -143,59 +143,54 @@ export class Rival {
 
   /** Takes a header that joins anywhere in the window: what was behind there is left, whatever it weighed. */
   private take(header: Header, nowS: number | undefined): Outcome | Rejection {
-    const { consensus } = this.#options;
+    const { consensus } = this.#owner;
     const window = this.#window;
     if (window.heightOf(header.hash) >= 0) return KNOWN;
     const at = window.heightOf(header.parentHash);
     if (at < 0) return WANTING;
     const parent = at === window.steps.length ? this.#tip : window.stateAt(at);
-    const refused = consensus.check(parent, header, nowS) ?? this.#options.budget.charge(costOf(consensus, header));
+    const refused = consensus.check(parent, header, nowS) ?? this.#budget.charge(costOf(consensus, header));
     const tip = refused ?? consensus.authenticate(parent, header);
     if (tip instanceof Rejection) return tip;
     window.cut(at);
     window.push(tip.step);
-    window.trim(tip.settled);
+    window.trim(tip.number, RIVAL_STEPS_MAX);
     this.#tip = tip;
     if (tip.number > this.#highest) {
       this.#highest = tip.number;
-      this.#movedMs = this.#options.budget.nowMs;
+      this.#movedMs = this.#budget.nowMs;
       this.#fruitless = 0;
     }
     return this.isOurs() ? this.lostIn(tip) : { kind: "side", number: tip.number };
   }
 
   private isOurs(): boolean {
-    const { ours } = this.#options;
+    const ours = this.#owner.window;
     const at = this.#tip.number - ours.base.number;
     return at >= 0 && at <= ours.steps.length && equal(ours.hashAt(at), this.#tip.hash);
   }
 
   private lostIn(tip: Trusted): Rejection {
-    this.#over = true;
+    this.#fruitless = FRUITLESS_MAX;
     return new Rejection("rival-ours", `what was to be another branch is ours at block ${tip.number}`);
   }
 
   /** The answer did not join: from further back, at last from an older state, where nothing has joined this one yet. */
-  private stepBack(outcomes: (Outcome | Rejection)[]): void {
+  private stepBack(outcomes: (Outcome | Rejection)[], nowS: number | undefined): void {
     const { base, steps } = this.#window;
     if (this.from > base.number + 1) this.#back = this.#back === 0 ? 1 : 2 * this.#back;
     else if (steps.length > 0) this.#back = 0;
     else {
-      const older = this.#options.older(base.number);
+      const older = this.#owner.older(base.number, nowS);
       if (older === undefined) {
-        this.#over = true;
+        this.#fruitless = FRUITLESS_MAX;
         outcomes.push(tooDeep(base.number, true));
         return;
       }
-      this.#window = older.window;
-      this.#tip = older.tip;
-      this.#highest = older.tip.number;
+      this.#window = new Window(this.#owner.consensus, older);
+      this.#tip = older;
+      this.#highest = older.number;
     }
-  }
-
-  private fruitless(): void {
-    this.#fruitless += 1;
-    if (this.#fruitless >= FRUITLESS_MAX) this.#over = true;
   }
 }
 

@@ -77,9 +77,9 @@ export class Window {
     return left.length;
   }
 
-  /** Moves the base up until no more steps are left than a branch can go back, at most to the block `settled`. */
-  trim(settled: number): void {
-    while (this.#steps.length > REORG_DEPTH && (this.#base.number < settled || this.#steps.length > WINDOW_STEPS_MAX)) {
+  /** Moves the base up until no more than `depth` steps are left, at most to the block `settled`. */
+  trim(settled: number, depth = REORG_DEPTH): void {
+    while (this.#steps.length > depth && (this.#base.number < settled || this.#steps.length > WINDOW_STEPS_MAX)) {
       this.#base = this.replay([this.#steps.shift() as Uint8Array]);
       if (this.side !== undefined) this.side.at -= 1;
       if (this.side !== undefined && this.side.at < 0) this.side = undefined;

@@ -7,12 +7,12 @@ import { MinuteBudget } from "../../../firmware/chain/budget.js";
 import { CliqueTrusted } from "../../../firmware/chain/clique-state.js";
 import { Follower, type Outcome, PERSIST_BLOCKS, REORG_DEPTH } from "../../../firmware/chain/follower.js";
 import { configurationDigest, encodeState } from "../../../firmware/chain/follower-state.js";
-import { RIVAL_DEPTH_MAX, RIVAL_PAUSE_MS, Rival } from "../../../firmware/chain/rival.js";
+import { RIVAL_DEPTH_MAX, RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_STEPS_MAX, Rival } from "../../../firmware/chain/rival.js";
 import { ALARM_NONE, ALARM_REVOKED, REVOKED_BLOCKS, Vigil } from "../../../firmware/chain/vigil.js";
 import { WINDOW_STEPS_MAX, Window } from "../../../firmware/chain/window.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../../firmware/rejection.js";
-import { held, openGenerated, walk } from "../../chains/clique-fixture.js";
+import { openGenerated, walk } from "../../chains/clique-fixture.js";
 import { type Account, accounts, type Block, CliqueChain, type Draft, hexOf, notary } from "../../chains/clique-generator.js";
 import { headOf, kindOf, MemoryStore } from "../../chains/follower-fixture.js";
 
@@ -150,8 +150,7 @@ for (const [trunkLength, depth] of [
     follower.persist();
     assert.is(hexOf(made.restart().head.hash), hexOf(tip.hash), "after a restart, too");
     made.follower = follower;
-    // The blocks of the new chain can be left as those of the old.
-    assert.ok(follower.head.number - follower.baseNumber >= Math.min(REORG_DEPTH, depth));
+    assert.ok(follower.head.number - follower.baseNumber >= RIVAL_STEPS_MAX, "the newest blocks of the new chain can be left");
     assert.is(new Vigil(follower, clock).look(undefined), ALARM_REVOKED);
     offerAll(made, branch(chain, tip, REVOKED_BLOCKS, members.theirs));
     assert.is(new Vigil(follower, clock).look(undefined), ALARM_NONE, "it ends some blocks later");
@@ -303,7 +302,8 @@ test("a rival to which nothing comes is asked for a few times, and forgotten", (
   for (let minute = 0; minute < 9; minute += 1) {
     other.follower.offer(noiseAt(other.chain, other.ours, 10 ** 6 + minute), undefined);
     for (let ask = other.follower.wanted(); ask !== undefined && asks < 50; ask = other.follower.wanted()) {
-      if (ask.from <= other.follower.baseNumber) asks += 1;
+      // Ours is asked for from its own head back: 181, 180, 179, 177, 173, 165.
+      if (ask.from > 165 && ask.from <= tip.number + 1) asks += 1;
       other.follower.answer(ask.from, [noiseAt(other.chain, other.ours, ask.from)], undefined);
     }
     other.clock.now += MINUTE_MS;
@@ -313,39 +313,28 @@ test("a rival to which nothing comes is asked for a few times, and forgotten", (
 
 test("what is kept of a rival is bounded while it is walked", () => {
   const { sealer, engine } = notary(nobleEngine);
-  const chain = new CliqueChain({ signers: accounts(3), sealer });
+  const signers = accounts(3);
+  const chain = new CliqueChain({ signers, sealer });
   const clique = openGenerated(chain, engine);
   const blocks = chain.grow(chain.genesis, 120);
-  const rival = new Rival({
-    consensus: clique,
-    budget: new MinuteBudget({ ticksMs: () => 0 }),
-    ours: new Window(
-      clique,
-      held(clique.deserialize(clique.serialize(walk(clique, clique.checkpoint, chain.grow(chain.genesis, 1))))),
-    ),
-    ...{ fork: undefined, window: new Window(clique, clique.checkpoint), tip: clique.checkpoint, target: undefined },
-    older: () => undefined,
-  });
+  const rivalOf = (window: Window): Rival => {
+    const owner = { consensus: clique, window, older: () => undefined };
+    const [budget, start] = [new MinuteBudget({ ticksMs: () => 0 }), clique.checkpoint];
+    return new Rival(owner, budget, new Window(clique, start), start, undefined, Number.POSITIVE_INFINITY);
+  };
   // Its first block is ours: that ends it.
-  assert.equal(rival.answered([(blocks[0] as Block).raw], undefined).map(kindOf), ["rival-ours"]);
-  const far = new Window(
-    clique,
-    walk(clique, clique.checkpoint, branch(chain, chain.genesis, 2, chain.sealersOf(chain.genesis))),
-  );
-  const free = new Rival({
-    consensus: clique,
-    budget: new MinuteBudget({ ticksMs: () => 0 }),
-    ...{ ours: far, fork: undefined, window: new Window(clique, clique.checkpoint), tip: clique.checkpoint, target: undefined },
-    older: () => undefined,
-  });
-  for (let at = 0; at < 114; at += BATCH) {
+  const lost = rivalOf(new Window(clique, walk(clique, clique.checkpoint, blocks.slice(0, 1))));
+  assert.equal(lost.answered([(blocks[0] as Block).raw], undefined).map(kindOf), ["rival-ours"]);
+  assert.ok(lost.isOver);
+  const free = rivalOf(new Window(clique, walk(clique, clique.checkpoint, branch(chain, chain.genesis, 2, signers))));
+  for (let at = 0; at < 114; at += RIVAL_HEADERS_MAX) {
     free.answered(
-      blocks.slice(at, at + BATCH).map(({ raw }) => raw),
+      blocks.slice(at, at + RIVAL_HEADERS_MAX).map(({ raw }) => raw),
       undefined,
     );
-    assert.is(free.tip.number, at + BATCH);
+    assert.is(free.tip.number, at + RIVAL_HEADERS_MAX);
     assert.is(free.window.base.number + free.window.steps.length, free.tip.number);
-    assert.ok(free.window.steps.length <= REORG_DEPTH);
+    assert.ok(free.window.steps.length <= RIVAL_STEPS_MAX);
   }
   // A branch of its own, that ends elsewhere.
   const other = chain.child(blocks[110] as Block, chain.sealersOf(blocks[110] as Block).at(-1));
