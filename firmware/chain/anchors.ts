@@ -14,6 +14,8 @@ import { decodeState, encodeState } from "./follower-state.js";
 
 /** In blocks; where a state is so large that they do not all fit, the first ones are kept. */
 const STRIDES: readonly number[] = Object.freeze([1_024, 8_192, 128, 65_536]);
+/** No rival begins further below our head, in blocks: twice the longest stride. */
+export const RIVAL_DEPTH_MAX = 131_072;
 const ANCHOR_BYTES_MAX = 4_096;
 const PER_STRIDE = 2;
 
@@ -39,13 +41,26 @@ export function keepAnchors(
   });
 }
 
-/** The newest state that was kept of a block below `number`, or the checkpoint; undefined where that is not below. */
-export function anchorBelow(
+/**
+ * The newest state that was kept of a block below `number`, or the checkpoint; undefined where that is not below, too far below
+ * `head`, or too old to vouch for what comes after it.
+ * @param nowS the clock, or undefined where it is not known: then the head's time is what is known of it
+ */
+export function anchorFor(
   consensus: Consensus,
   store: KeyValueDomain,
   digest: Uint8Array,
   number: number,
+  head: Trusted,
+  nowS: number | undefined,
 ): Trusted | undefined {
+  const state = anchorBelow(consensus, store, digest, number);
+  if (state === undefined || head.number - state.number > RIVAL_DEPTH_MAX) return undefined;
+  // Signers that left long ago are not to be heard.
+  return consensus.vouches?.(state, Math.max(nowS ?? 0, head.timeS)) === false ? undefined : state;
+}
+
+function anchorBelow(consensus: Consensus, store: KeyValueDomain, digest: Uint8Array, number: number): Trusted | undefined {
   let newest = consensus.checkpoint.number < number ? consensus.checkpoint : undefined;
   for (let key = 0; key < PER_STRIDE * STRIDES.length; key += 1) {
     const value = store.read(keyOf(Math.floor(key / PER_STRIDE), key % PER_STRIDE));

@@ -14,16 +14,17 @@ import { equal } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import type { Clock, KeyValueDomain } from "../ports.js";
 import { Rejection } from "../rejection.js";
-import { anchorBelow, keepAnchors } from "./anchors.js";
+import { anchorFor, keepAnchors } from "./anchors.js";
 import { type Ask, Asking } from "./asking.js";
+import { Branching } from "./branching.js";
 import { MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Trusted } from "./consensus.js";
 import { configurationDigest, decodeState, encodeState, replayAll } from "./follower-state.js";
 import { type Fork, ForkEvidence } from "./fork-evidence.js";
 import { ADVANCED, frozen, KNOWN, type Outcome, stale, tooLong, WANTING } from "./outcome.js";
-import { RIVAL_DEPTH_MAX, RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_STEPS_MAX, Rival, tooDeep } from "./rival.js";
+import { type Rival, tooDeep } from "./rival.js";
 import { costOf, decodeAll, Skipping } from "./skipping.js";
-import { type Place, REORG_DEPTH, WINDOW_STEPS_MAX, Window } from "./window.js";
+import { WINDOW_STEPS_MAX, Window } from "./window.js";
 
 export { FRUITLESS_CHECKS_PER_MINUTE_MAX } from "./budget.js";
 export type { Outcome } from "./outcome.js";
@@ -41,7 +42,7 @@ export interface FollowerOptions {
   readonly clock: Pick<Clock, "ticksMs">;
 }
 
-export class Follower {
+export class Follower extends Branching {
   /** Why the persisted state was not taken up, or undefined where it was, or where there was none. */
   readonly refusedState: Rejection | undefined;
   /** Whether the head comes from the persisted state. */
@@ -62,11 +63,9 @@ export class Follower {
   #unwritten = 0;
   /** Height of the window's base when anchors were last looked after. */
   #anchored: number;
-  /** Another branch that is walked beside ours; or when the next may begin. */
-  #rival: Rival | number = 0;
-  #revokedAt: number | undefined;
 
   constructor(options: FollowerOptions) {
+    super();
     const { consensus, clock } = options;
     this.#consensus = consensus;
     this.#store = options.store;
@@ -100,11 +99,6 @@ export class Follower {
     return this.#head.settled;
   }
 
-  /** Height of the head when the newest reorganisation left blocks that had counted as settled; undefined where none did. */
-  get revokedAt(): number | undefined {
-    return this.#revokedAt;
-  }
-
   /** What proves that the chain has forked; the head is frozen then. */
   get fork(): Fork | undefined {
     return this.#evidence.fork;
@@ -120,12 +114,12 @@ export class Follower {
     return this.#window;
   }
 
-  /** The newest state below block `number` that was kept, and that may still vouch for what comes after it. */
   older(number: number, nowS: number | undefined): Trusted | undefined {
-    const state = anchorBelow(this.#consensus, this.#store, this.#digest, number);
-    if (state === undefined || this.#head.number - state.number > RIVAL_DEPTH_MAX) return undefined;
-    // Where no clock tells, the head's time does: signers that left long ago are not to be heard.
-    return this.#consensus.vouches?.(state, Math.max(nowS ?? 0, this.#head.timeS)) === false ? undefined : state;
+    return anchorFor(this.#consensus, this.#store, this.#digest, number, this.#head, nowS);
+  }
+
+  protected get budget(): MinuteBudget {
+    return this.#asked;
   }
 
   /** Height of the oldest block that a branch may begin after. */
@@ -174,18 +168,8 @@ export class Follower {
     return this.rivalsAsk() ?? this.ownAsk();
   }
 
-  private ownAsk(): Ask | undefined {
-    const jump = this.#skipping.next(this.#head);
-    const ask = jump ?? this.#asking.next(this.#head.number, this.#window.base.number);
-    if (ask === undefined || jump !== undefined || this.rival === undefined) return ask;
-    return { from: ask.from, count: Math.min(ask.count, RIVAL_HEADERS_MAX) };
-  }
-
-  /** What the rival asks for where it is its turn: it takes turns with our own branch. */
-  private rivalsAsk(): Ask | undefined {
-    const { rival } = this;
-    const ask = rival?.next();
-    return ask === undefined || rival?.isNext === true || this.ownAsk() === undefined ? ask : undefined;
+  protected ownAsk(): Ask | undefined {
+    return this.#skipping.next(this.#head) ?? this.shortened(this.#asking.next(this.#head.number, this.#window.base.number));
   }
 
   /**
@@ -201,7 +185,7 @@ export class Follower {
       return [this.#evidence.complete(raws, state, nowS) ?? KNOWN];
     }
     if (this.rivalsAsk() !== undefined) return this.rivalAnswered(raws, nowS);
-    if (this.rival !== undefined) this.rival.isNext = true;
+    this.rivalIsNext();
     if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
     const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
     const { target } = this.#asking;
@@ -228,14 +212,7 @@ export class Follower {
 
   /** The relay did not answer in time. */
   unanswered(): void {
-    const { rival } = this;
-    if (rival !== undefined && this.rivalsAsk() !== undefined) {
-      rival.isNext = false;
-      rival.unanswered();
-      this.endRivalIfOver();
-      return;
-    }
-    if (rival !== undefined) rival.isNext = true;
+    if (this.rivalUnanswered()) return;
     if (this.#skipping.next(this.#head) === undefined) this.#asking.unanswered();
     else this.#skipping.failed();
   }
@@ -327,112 +304,24 @@ export class Follower {
     return judged instanceof Rejection ? judged : { kind: "fork", number: this.#window.base.number + height };
   }
 
-  /** Takes a child of `parent`, off the main branch. */
-  private branch(parent: Place, header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
-    const { at, state } = parent;
-    if (parent.steps.length > REORG_DEPTH) return this.outgrown(parent, header, nowS);
-    const tip = this.authenticate(state, header, nowS, budget);
-    if (tip instanceof Rejection) return tip;
-    const steps = [...parent.steps, tip.step];
-    if (tip.totalDifficulty <= this.#head.totalDifficulty) {
-      // The newest branch takes the place of an older one: a branch that is to win is delivered in one go.
-      this.#window.side = { at, steps, tip };
-      return { kind: "side", number: tip.number };
-    }
-    budget.refund(steps.length);
-    const fork = this.#window.base.number + at;
-    this.#window.turn(at, steps, this.#head);
-    return this.reorganised(fork, tip);
-  }
-
-  /** The head moves to `tip`, and all blocks of our branch above `fork` are left. */
-  private reorganised(fork: number, tip: Trusted): Outcome {
-    const { number, settled } = this.#head;
-    if (settled > fork) this.#revokedAt = tip.number;
-    this.moveHead(tip);
-    return { kind: "reorg", number: tip.number, depth: number - fork, revoked: Math.max(0, settled - fork) };
-  }
-
-  /** Takes a header of a side branch that is too long for one: from here on it is a rival. */
-  private outgrown(parent: Place, header: Header, nowS: number | undefined): Outcome | Rejection {
-    const tooLongToKeep = new Rejection("side-too-long", `a branch of ${parent.steps.length} blocks that is not heavier`);
-    // Whatever more there is of it is the rival's to ask for.
-    const target = Math.max(header.number ?? Number.POSITIVE_INFINITY, this.#asking.target ?? 0);
+  protected askedUpTo(): number {
+    const { target = 0 } = this.#asking;
     this.#asking.drop();
-    if (!this.mayBeginRival()) return tooLongToKeep;
-    const { base, steps } = this.#window;
-    const window = new Window(this.#consensus, base, [...steps.slice(0, parent.at), ...parent.steps]);
-    window.trim(parent.state.number, RIVAL_STEPS_MAX);
-    this.beginRival(window, parent.state, base.number + parent.at, target);
-    return this.offerToRival(header, nowS) ?? tooLongToKeep;
+    return target;
   }
 
-  private get rival(): Rival | undefined {
-    return typeof this.#rival === "number" ? undefined : this.#rival;
-  }
-
-  private mayBeginRival(): boolean {
-    this.endRivalIfOver();
-    return this.#consensus.isFinal !== true && typeof this.#rival === "number" && this.#asked.nowMs >= this.#rival;
-  }
-
-  /** Another branch leaves ours below the window. False where there is nothing to walk it from, or not so soon. */
-  private beginDeepRival(target: number | undefined, nowS: number | undefined): boolean {
-    if (!this.mayBeginRival()) return this.rival !== undefined;
-    const start = this.older(this.#window.base.number, nowS);
-    if (start !== undefined) this.beginRival(new Window(this.#consensus, start), start, undefined, target);
-    return start !== undefined;
-  }
-
-  private beginRival(window: Window, tip: Trusted, fork: number | undefined, target = Number.POSITIVE_INFINITY): void {
-    // For memory's sake there is one other branch at the most.
-    this.#window.side = undefined;
-    this.#rival = new Rival(this, this.#asked.another(), window, tip, fork, target);
-  }
-
-  /** Takes a header for the rival: what came of it, or undefined where it is no child of the rival's tip. */
-  private offerToRival(header: Header, nowS: number | undefined): Outcome | Rejection | undefined {
-    this.endRivalIfOver();
-    const outcome = this.rival?.offered(header, nowS);
-    return outcome === undefined ? undefined : (this.turnToRival() ?? outcome);
-  }
-
-  private rivalAnswered(raws: readonly Uint8Array[], nowS: number | undefined): readonly (Outcome | Rejection)[] {
-    const rival = this.rival as Rival;
-    rival.isNext = false;
-    const outcomes = rival.answered(raws, nowS);
-    const turned = this.turnToRival();
-    if (turned !== undefined) outcomes.push(turned);
-    return outcomes;
-  }
-
-  /** Leaves our branch for the rival where that is heavier. */
-  private turnToRival(): Outcome | undefined {
-    this.endRivalIfOver();
-    const { rival } = this;
-    if (rival === undefined || rival.tip.totalDifficulty <= this.#head.totalDifficulty) return undefined;
-    const fork = rival.fork ?? this.#window.base.number - 1;
-    this.#rival = 0;
-    this.#window = rival.window;
+  protected leaveFor(rival: Rival, fork: number): Outcome {
+    const { tip, target, window } = rival;
+    this.#window = window;
     this.#skipping.drop();
     this.#asking.drop();
-    const outcome = this.reorganised(fork, rival.tip);
+    const outcome = this.reorganised(fork, tip);
     // What was announced of it goes on being asked for.
-    if (rival.target > rival.tip.number) this.#asking.announced(rival.target, undefined, rival.tip.number);
+    if (target > tip.number) this.#asking.announced(target, undefined, tip.number);
     return outcome;
   }
 
-  private endRivalIfOver(): void {
-    if (this.rival?.isOver === true) this.#rival = this.#asked.nowMs + RIVAL_PAUSE_MS;
-  }
-
-  private authenticate(parent: Trusted, header: Header, nowS: number | undefined, budget: MinuteBudget): Trusted | Rejection {
-    const cheap = this.#consensus.check(parent, header, nowS);
-    if (cheap !== undefined) return cheap;
-    return budget.charge(costOf(this.#consensus, header)) ?? this.#consensus.authenticate(parent, header);
-  }
-
-  private moveHead(head: Trusted): void {
+  protected moveHead(head: Trusted): void {
     this.#unwritten += Math.max(1, Math.abs(head.number - this.#head.number));
     this.#head = head;
     this.#window.trim(head.settled);

@@ -25,8 +25,6 @@ const FRUITLESS_MAX = 8;
 const IDLE_MS = 600_000;
 /** After one that led nowhere the next is begun so much later. */
 export const RIVAL_PAUSE_MS = 600_000;
-/** It begins at most so many blocks below our head: twice the longest stride of `anchors.ts`. */
-export const RIVAL_DEPTH_MAX = 131_072;
 
 /** Whose branch it is a rival of. */
 export interface RivalOwner {

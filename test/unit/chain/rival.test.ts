@@ -3,11 +3,12 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { RIVAL_DEPTH_MAX } from "../../../firmware/chain/anchors.js";
 import { MinuteBudget } from "../../../firmware/chain/budget.js";
 import { CliqueTrusted } from "../../../firmware/chain/clique-state.js";
 import { Follower, type Outcome, PERSIST_BLOCKS, REORG_DEPTH } from "../../../firmware/chain/follower.js";
 import { configurationDigest, encodeState } from "../../../firmware/chain/follower-state.js";
-import { RIVAL_DEPTH_MAX, RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_STEPS_MAX, Rival } from "../../../firmware/chain/rival.js";
+import { RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_STEPS_MAX, Rival } from "../../../firmware/chain/rival.js";
 import { ALARM_NONE, ALARM_REVOKED, REVOKED_BLOCKS, Vigil } from "../../../firmware/chain/vigil.js";
 import { WINDOW_STEPS_MAX, Window } from "../../../firmware/chain/window.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
