@@ -249,7 +249,10 @@ export class Mote {
     }
     this.#readiness.headerSeen();
     const { log } = this.#options.device;
-    if (outcome.kind === "reorg") log.write("reorg", { number: outcome.number, depth: outcome.depth });
+    if (outcome.kind === "reorg") {
+      const { number, depth, revoked } = outcome;
+      log.write("reorg", revoked === 0 ? { number, depth } : { number, depth, revoked });
+    }
     if (outcome.kind === "jumped") log.write("jump", { number: outcome.number, blocks: outcome.blocks, linked: outcome.linked });
     if (movesHead(outcome)) this.#verifiedHeaders += 1;
   }

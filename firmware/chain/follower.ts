@@ -1,10 +1,11 @@
 // Follows one chain from headers that anyone may deliver: what the mote believes is its head.
 //
 // Promises: the head moves only to a block whose every ancestor since the checkpoint was verified here, or by a jump to one that
-// those who are trusted sealed and that is linked to the head by hash as far as a mote can bear it; of two branches the heavier
-// wins, of equals the one seen first; a branch is left at most `REORG_DEPTH_MAX` blocks back; what is believed survives a
-// restart. Memory does not grow with the chain: one state below the window, one at the head, one at the tip of at most one side
-// branch or at a landing that is not linked yet, and steps of some tens of bytes for the blocks between.
+// those who are trusted sealed and that is linked to the head by hash as far as a mote can bear it; of
+// two branches the heavier wins, of equals the one seen first; a branch is left within the window, or further back once a rival
+// (rival.ts) has shown that it is heavier; what is believed survives a restart. Memory does not grow with the chain: one
+// state below the window, one at the head, one at the tip of at most one side branch or at a landing that is not linked yet,
+// and steps of some tens of bytes for the blocks between; the same once more for a rival while there is one.
 //
 // Never trusts a relay: a header that fails is refused with its reason; cheap checks come before signatures, and signature
 // checks that lead nowhere are capped per minute, apart for what was asked for and for what was not, so that a flood of the
@@ -15,19 +16,22 @@ import type { CryptoEngine } from "../crypto/engine.js";
 import { type Persistent, SAVE_DUE, SAVED, UNSAVED } from "../persistence.js";
 import type { Clock, KeyValueDomain } from "../ports.js";
 import { Rejection } from "../rejection.js";
+import { anchorFor, keepAnchors } from "./anchors.js";
 import { ASK_HEADERS_MAX, type Ask, Asking } from "./asking.js";
+import { Branching } from "./branching.js";
 import { MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Trusted } from "./consensus.js";
 import { configurationDigest, decodeState, encodeState, replayAll } from "./follower-state.js";
 import { type Fork, ForkEvidence } from "./fork-evidence.js";
 import { Linking } from "./linking.js";
 import { ADVANCED, frozen, KNOWN, type Outcome, stale, tooLong, WANTING } from "./outcome.js";
+import { type Rival, tooDeep } from "./rival.js";
 import { costOf, decodeAll, Skipping } from "./skipping.js";
-import { type Place, REORG_DEPTH_MAX, Window } from "./window.js";
+import { WINDOW_STEPS_MAX, Window } from "./window.js";
 
 export { FRUITLESS_CHECKS_PER_MINUTE_MAX } from "./budget.js";
 export type { Outcome } from "./outcome.js";
-export { REORG_DEPTH_MAX } from "./window.js";
+export { REORG_DEPTH } from "./window.js";
 
 /** After so many blocks the state is due to be written. */
 export const PERSIST_BLOCKS = 64;
@@ -41,7 +45,7 @@ export interface FollowerOptions {
   readonly clock: Pick<Clock, "ticksMs">;
 }
 
-export class Follower implements Persistent {
+export class Follower extends Branching implements Persistent {
   /** Why the persisted state was not taken up, or undefined where it was, or where there was none. */
   readonly refusedState: Rejection | undefined;
   /** Whether the head comes from the persisted state. */
@@ -60,9 +64,13 @@ export class Follower implements Persistent {
   #window: Window;
   #head: Trusted;
   #timeFloorS: number;
-  #persisted: Trusted | undefined;
+  /** By how many blocks the head moved since it was written. */
+  #unwritten = 0;
+  /** Height of the window's base when anchors were last looked after. */
+  #anchored: number;
 
   constructor(options: FollowerOptions) {
+    super();
     const { consensus, clock } = options;
     this.#consensus = consensus;
     this.#store = options.store;
@@ -78,6 +86,7 @@ export class Follower implements Persistent {
     const restored = this.restore();
     this.refusedState = restored instanceof Rejection ? restored : undefined;
     this.restored = restored === true;
+    this.#anchored = this.#window.base.number;
   }
 
   /** CAIP-2. */
@@ -90,7 +99,7 @@ export class Follower implements Persistent {
     return this.#head;
   }
 
-  /** Height of the newest block that counts as settled. */
+  /** Height of the newest block that counts as settled. Goes back where the chain left such a block: see `revokedAt`. */
   get settled(): number {
     return this.#head.settled;
   }
@@ -105,6 +114,19 @@ export class Follower implements Persistent {
     return this.#consensus;
   }
 
+  /** The blocks that can still be left. */
+  get window(): Window {
+    return this.#window;
+  }
+
+  older(number: number, nowS: number | undefined): Trusted | undefined {
+    return anchorFor(this.#consensus, this.#store, this.#digest, number, this.#head, nowS);
+  }
+
+  protected get budget(): MinuteBudget {
+    return this.#asked;
+  }
+
   /** Height of the oldest block that a branch may begin after. */
   get baseNumber(): number {
     return this.#window.base.number;
@@ -112,7 +134,8 @@ export class Follower implements Persistent {
 
   /**
    * It is at least so late, in seconds since the Unix epoch: the newest settled block's time less the drift that the chain
-   * allows. Never goes back. Taken from the settled block, since one dishonest signer can date the head as it likes.
+   * allows. Never goes back, not even where settled blocks were left: whoever sealed them saw that time. Taken from the settled
+   * block, since one dishonest signer can date the head as it likes.
    */
   get timeFloorS(): number {
     return this.#timeFloorS;
@@ -129,23 +152,32 @@ export class Follower implements Persistent {
     const { number } = header;
     const jumps = this.fork === undefined && this.#linking === undefined;
     const landed = jumps ? this.#skipping.offered(this.#head, header, nowS, this.#unasked) : undefined;
-    if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn([header], landed, this.#unasked);
-    const outcome = this.take(header, nowS, this.#unasked);
+    if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn([header], landed, [], this.#unasked);
+    const outcome = this.offerToRival(header, nowS) ?? this.take(header, nowS, this.#unasked);
     const head = this.#head.number;
     if (outcome instanceof Rejection) {
       // Its parent is known: what nobody asked for may be too much by now, what is asked for has a budget of its own.
       if (outcome.code === "work-limit") this.#asking.announced(number, number, head);
-    } else if (outcome.kind === "wanting")
+      if (outcome.code === "stale") this.rival?.announced(number);
+    } else if (outcome.kind === "wanting") {
+      this.rival?.announced(number);
       // At or below the head it belongs to another branch, whose blocks before it are missing.
       this.#asking.announced(number, number === undefined || number > head + 1 ? undefined : number - 1, head);
+    }
     return outcome;
   }
 
   /** What to ask a relay for next; the same until something changes it. */
   wanted(): Ask | undefined {
     if (this.fork !== undefined) return this.#evidence.wanted();
+    this.endRivalIfOver();
+    return this.rivalsAsk() ?? this.ownAsk();
+  }
+
+  protected ownAsk(): Ask | undefined {
     const head = this.#head;
-    return this.#linking?.next(head) ?? this.#skipping.next(head) ?? this.#asking.next(head.number, this.#window.base.number);
+    const jump = this.#linking?.next(head) ?? this.#skipping.next(head);
+    return jump ?? this.shortened(this.#asking.next(head.number, this.#window.base.number));
   }
 
   /**
@@ -157,10 +189,13 @@ export class Follower implements Persistent {
     const ask = this.wanted();
     if (ask === undefined || ask.from !== from) return [new Rejection("answer-unasked", `nobody asked from ${from}`)];
     if (this.fork !== undefined) return [this.#evidence.complete(raws, this.#window, nowS) ?? KNOWN];
+    if (this.rivalsAsk() !== undefined) return this.rivalAnswered(raws, nowS);
+    this.rivalIsNext();
     if (this.#linking?.next(this.#head) !== undefined) return [this.linkAsked(this.#linking, raws)];
     if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
     this.#linking = this.#linking?.walked();
     const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
+    const { target } = this.#asking;
     let reached = from - 1 + outcomes.length;
     let news = outcomes.length > 0;
     for (let i = outcomes.length; i < raws.length; i += 1) {
@@ -169,9 +204,8 @@ export class Follower implements Persistent {
       if (outcome instanceof Rejection) break;
       if (outcome.kind === "wanting") {
         if (i > 0) outcomes.push(new Rejection("answer-order", `header ${from + i} is no child of the one before`));
-        else if (!this.#asking.stepBack(this.#head.number, this.#window.base.number))
-          outcomes.push(new Rejection("reorg-too-deep", `the relay's chain leaves ours before block ${from}`));
-        else return outcomes;
+        else if (this.#asking.stepBack(this.#head.number, this.#window.base.number)) return outcomes;
+        else if (!this.beginDeepRival(target, nowS)) outcomes.push(tooDeep(this.#window.base.number, false));
         break;
       }
       reached = from + i;
@@ -185,6 +219,7 @@ export class Follower implements Persistent {
 
   /** The relay did not answer in time. */
   unanswered(): void {
+    if (this.rivalUnanswered()) return;
     if (this.#linking?.next(this.#head) !== undefined) this.linkAsked(this.#linking, []);
     else if (this.#skipping.next(this.#head) !== undefined) this.#skipping.failed();
     else {
@@ -199,9 +234,8 @@ export class Follower implements Persistent {
 
   /** Its owner writes: what the store makes of that must not reach whoever handed over a header. */
   unsaved(): typeof SAVED | typeof UNSAVED | typeof SAVE_DUE {
-    const persisted = this.#persisted ?? this.#consensus.checkpoint;
-    if (this.#evidence.unsaved || this.#head.number - persisted.number >= PERSIST_BLOCKS) return SAVE_DUE;
-    return persisted === this.#head ? SAVED : UNSAVED;
+    if (this.#evidence.unsaved || this.#unwritten >= PERSIST_BLOCKS) return SAVE_DUE;
+    return this.#unwritten === 0 ? SAVED : UNSAVED;
   }
 
   /** Writes what is believed, unless it is written already. Throws what the store throws; nothing is lost then. */
@@ -215,10 +249,13 @@ export class Follower implements Persistent {
   }
 
   private persistState(): void {
-    if (this.#persisted === this.#head) return;
-    const state = { timeFloorS: this.#timeFloorS, base: this.#window.base, steps: this.#window.steps };
-    this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, state));
-    this.#persisted = this.#head;
+    if (this.#unwritten === 0) return;
+    const { base, steps } = this.#window;
+    this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, { timeFloorS: this.#timeFloorS, base, steps }));
+    this.#unwritten = 0;
+    if (this.#consensus.isFinal === true) return;
+    keepAnchors(this.#consensus, this.#store, this.#digest, base, this.#anchored);
+    this.#anchored = base.number;
   }
 
   private takeAsked(raw: Uint8Array, number: number, nowS: number | undefined): Outcome | Rejection {
@@ -238,9 +275,8 @@ export class Follower implements Persistent {
     if (number !== undefined && number > Math.max(this.#head.number, side?.tip.number ?? 0) + 1) return WANTING;
     if (number !== undefined && number < base.number) return stale(number, base.number);
     if (this.#window.isKnown(header.hash)) return KNOWN;
-    if (this.#consensus.isFinal === true && number !== undefined && number <= this.#head.number) {
+    if (this.#consensus.isFinal === true && number !== undefined && number <= this.#head.number)
       return this.#evidence.judge(header, number, this.#window, nowS, budget);
-    }
     if (number === base.number) return stale(number, base.number);
     const parent = this.#window.find(header.parentHash);
     return parent === undefined ? WANTING : this.branch(parent, header, nowS, budget);
@@ -259,30 +295,30 @@ export class Follower implements Persistent {
     const next = this.authenticate(this.#head, header, nowS, budget);
     if (next instanceof Rejection) return next;
     budget.refund(costOf(this.#consensus, header));
-    this.follow(header, next);
+    // Where no step leads there, everything begins anew from it.
+    if (next.step.length > 0) this.#window.push(next.step);
+    else this.#window.restart(next);
+    this.#evidence.headIs(header);
+    this.moveHead(next);
     return ADVANCED;
   }
 
-  /** The head is now the block of `header`. Where no step leads there, everything begins anew from it. */
-  private follow(header: Header, head: Trusted): void {
-    if (head.step.length > 0) this.#window.push(head.step);
-    else this.#window.restart(head);
-    this.#evidence.headIs(header);
-    this.moveHead(head);
-  }
-
-  /** The head is to be the block of the last of `headers`, far above what it was, once it is known to descend from that. */
-  private landOn(headers: readonly Header[], landing: Trusted, budget: MinuteBudget): Outcome {
+  /**
+   * The head is to be the block of the last of `headers`, `steps` after `base` and far above what it was, once `base` is known to
+   * descend from that.
+   */
+  private landOn(headers: readonly Header[], base: Trusted, steps: readonly Uint8Array[], budget: MinuteBudget): Outcome {
     this.#evidence.headIs(headers[headers.length - 1] as Header);
-    if (landing.number - this.#head.number > (this.#consensus.linkBlocksMax ?? 0)) return this.jump(landing, false);
-    this.#linking = new Linking(this.#consensus, headers, landing, budget);
+    if (base.number - this.#head.number > (this.#consensus.linkBlocksMax ?? 0)) return this.jump(base, steps, false);
+    this.#linking = new Linking(this.#consensus, headers, base, budget);
     return WANTING;
   }
 
-  private jump(head: Trusted, linked: boolean): Outcome {
-    const blocks = head.number - this.#head.number;
+  private jump(base: Trusted, steps: readonly Uint8Array[], linked: boolean): Outcome {
     this.#linking = undefined;
-    this.#window.restart(head);
+    this.#window.restart(base, steps);
+    const head = this.#window.stateAt(steps.length);
+    const blocks = head.number - this.#head.number;
     this.moveHead(head);
     return { kind: "jumped", number: head.number, blocks, linked };
   }
@@ -293,16 +329,17 @@ export class Follower implements Persistent {
       this.#skipping.failed();
       return headers;
     }
-    const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked);
+    const steps: Uint8Array[] = [];
+    const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked, steps);
     if (landed instanceof Rejection) return landed;
-    return landed === undefined ? WANTING : this.landOn(headers, landed, this.#asked);
+    return landed === undefined ? WANTING : this.landOn(headers, landed, steps, this.#asked);
   }
 
   /** @param raws empty where no answer came */
   private linkAsked(linking: Linking, raws: readonly Uint8Array[]): Outcome | Rejection {
     const { landing } = linking;
     const outcome = linking.answered(this.#consensus, this.#head, raws);
-    if (outcome === true) return this.jump(landing as Trusted, true);
+    if (outcome === true) return this.jump(landing as Trusted, [], true);
     // A landing that led nowhere says nothing about how far there is to walk either.
     if (linking.landing === undefined) {
       this.#skipping.drop();
@@ -311,34 +348,27 @@ export class Follower implements Persistent {
     return outcome;
   }
 
-  /** Takes a child of `parent`, off the main branch. */
-  private branch(parent: Place, header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
-    const { at, state } = parent;
-    if (parent.steps.length > REORG_DEPTH_MAX)
-      return new Rejection("side-too-long", `a branch of ${parent.steps.length} blocks that is not heavier`);
-    const tip = this.authenticate(state, header, nowS, budget);
-    if (tip instanceof Rejection) return tip;
-    const steps = [...parent.steps, tip.step];
-    if (tip.totalDifficulty <= this.#head.totalDifficulty) {
-      // The newest branch takes the place of an older one: a branch that is to win is delivered in one go.
-      this.#window.side = { at, steps, tip };
-      return { kind: "side", number: tip.number };
-    }
-    budget.refund(steps.length);
-    const depth = this.#window.turn(at, steps, this.#head);
-    this.moveHead(tip);
-    return { kind: "reorg", number: tip.number, depth };
+  protected askedUpTo(): number {
+    const { target = 0 } = this.#asking;
+    this.#asking.drop();
+    return target;
   }
 
-  private authenticate(parent: Trusted, header: Header, nowS: number | undefined, budget: MinuteBudget): Trusted | Rejection {
-    const cheap = this.#consensus.check(parent, header, nowS);
-    if (cheap !== undefined) return cheap;
-    return budget.charge(costOf(this.#consensus, header)) ?? this.#consensus.authenticate(parent, header);
+  protected leaveFor(rival: Rival, fork: number): Outcome {
+    const { tip, target, window } = rival;
+    this.#window = window;
+    this.#skipping.drop();
+    this.#asking.drop();
+    const outcome = this.reorganised(fork, tip);
+    // What was announced of it goes on being asked for.
+    if (target > tip.number) this.#asking.announced(target, undefined, tip.number);
+    return outcome;
   }
 
-  private moveHead(head: Trusted): void {
+  protected moveHead(head: Trusted): void {
+    this.#unwritten += Math.max(1, Math.abs(head.number - this.#head.number));
     this.#head = head;
-    this.#window.trim();
+    this.#window.trim(head.settled);
     this.#timeFloorS = Math.max(this.#timeFloorS, this.floorOf(head));
     this.#asking.headIs(head.number);
     this.#linking = this.#linking?.headIs(head);
@@ -351,13 +381,12 @@ export class Follower implements Persistent {
   private restore(): boolean | Rejection {
     const value = this.#store.read(STATE_KEY);
     if (value === undefined) return false;
-    const state = decodeState(this.#consensus, this.#digest, new Uint8Array(value), REORG_DEPTH_MAX);
+    const state = decodeState(this.#consensus, this.#digest, new Uint8Array(value), WINDOW_STEPS_MAX);
     if (state instanceof Rejection) return state;
     const head = replayAll(this.#consensus, state.base, state.steps);
     if (head instanceof Rejection) return head;
     this.#window = new Window(this.#consensus, state.base, state.steps);
     this.#head = head;
-    this.#persisted = head;
     this.#timeFloorS = Math.max(this.#timeFloorS, state.timeFloorS);
     return true;
   }

@@ -15,8 +15,11 @@ export type Outcome =
   | { readonly kind: "jumped"; readonly number: number; readonly blocks: number; readonly linked: boolean }
   /** Headers below a block that may become the head belong to it; they do not reach down to the head yet. */
   | { readonly kind: "linking" }
-  /** The head moved to another branch, to its block `number`; `depth` blocks were left. */
-  | { readonly kind: "reorg"; readonly number: number; readonly depth: number }
+  /**
+   * The head moved to another branch, to its block `number`; `depth` blocks were left, at least, of which `revoked` had counted as
+   * settled.
+   */
+  | { readonly kind: "reorg"; readonly number: number; readonly depth: number; readonly revoked: number }
   /** Verified, on a branch that is not heavier. */
   | { readonly kind: "side"; readonly number: number }
   /** A second block with a quorum at one height: the chain has forked, and the head is frozen. */

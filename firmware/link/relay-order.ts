@@ -14,6 +14,7 @@ const INNOCENT: readonly string[] = Object.freeze([
   "head-frozen",
   "stale",
   "link-absent",
+  "side-too-long",
 ]);
 
 interface Relay {

@@ -121,7 +121,10 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
       case "alarm":
         return amiss("alarm", `${text("alarm")} at #${number("head")}`);
       case "reorg":
-        return amiss("reorg", `to #${number("number")}, ${number("depth")} deep`);
+        return amiss(
+          "reorg",
+          `to #${number("number")}, ${number("depth")} deep${event.revoked === undefined ? "" : `, ${number("revoked")} had counted as settled`}`,
+        );
       case "gap":
         return amiss("gap", event.samples === undefined ? text("reason") : `${number("samples")} lost: ${text("reason")}`);
       case "refused":

@@ -1,6 +1,5 @@
-// Jumps over QBFT, IBFT 2.0, IBFT 1 and Clique chains: how far they reach, and that nobody who may not can lead them to a lie.
+// Jumps over QBFT, IBFT 2.0 and IBFT 1 chains: how far they reach, and that nobody who may not can lead them to a lie.
 
-import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { LINK_BLOCKS_MAX } from "../../../firmware/chain/bft.js";
@@ -13,8 +12,8 @@ import { judgeBft, jumpBft, openBftChain, TRUSTING_PERIOD_S, validatorsOf, walkB
 import { type BftBlock, BftChain, fastSealer } from "../../chains/bft-generator.js";
 import { type Era, LongChain } from "../../chains/bft-long.js";
 import type { BftKind } from "../../chains/bft-model.js";
-import { codeOf, held, openGenerated, walk } from "../../chains/clique-fixture.js";
-import { type Account, accounts, CliqueChain, hexOf, notary } from "../../chains/clique-generator.js";
+import { codeOf, held } from "../../chains/clique-fixture.js";
+import { type Account, accounts, hexOf, notary } from "../../chains/clique-generator.js";
 import { kindOf, MemoryStore } from "../../chains/follower-fixture.js";
 
 const KINDS: readonly BftKind[] = ["ibft", "ibft2", "qbft"];
@@ -306,98 +305,6 @@ test("contract mode: a jump holds while the pinned set is the one that seals", (
   const other = new BftChain({ kind: "qbft", validators: accounts(4, "other"), contract: true });
   const lie = other.grow(other.genesis, 30).at(-1) as BftBlock;
   assert.is(codeOf(jumpBft(bft, bft.checkpoint, lie.raw, tip.timeS)), "coinbase-stranger");
-});
-
-test("clique: a jump lands on an epoch block that more than half of the trusted signers went on from", () => {
-  const signers = accounts(5);
-  const chain = new CliqueChain({ signers, epoch: 50 });
-  const [newcomer] = accounts(1, "newcomer") as [Account];
-  chain.know(newcomer);
-  const blocks = chain.grow(chain.genesis, 110, (i) =>
-    i >= 60 && i < 70 ? { vote: { account: newcomer.address, authorize: true } } : {},
-  );
-  const clique = openGenerated(chain, fastEngine, { trustingPeriodS: 86_400 });
-  const nowS = (blocks.at(-1) as { timeS: number }).timeS;
-  const start = clique.checkpoint;
-  assert.equal(clique.landing(start, 110), { from: 100, count: 6 });
-  assert.equal(clique.landing(start, 104), { from: 50, count: 6 });
-  assert.is(clique.landing(start, 54), undefined);
-  const jump = (from: number, count: number, at = nowS) => {
-    const headers = blocks.slice(from - 1, from - 1 + count).map(({ raw }) => held(clique.decode(raw)));
-    return clique.skip(start, headers, at);
-  };
-  const landed = held(jump(100, 6));
-  assert.is(landed.number, 105);
-  assert.is(landed.signerCount, 6);
-  const walked = walk(clique, start, blocks);
-  const went = walk(clique, landed, blocks.slice(105));
-  assert.is(hexOf(went.hash), hexOf(walked.hash));
-  assert.is(hexOf(went.signers), hexOf(walked.signers));
-  assert.is(went.settled, walked.settled);
-  assert.is(codeOf(jump(100, 4)), "skip-overlap");
-  assert.is(codeOf(jump(99, 6)), "skip-landing");
-  assert.is(codeOf(jump(100, 6, start.timeS + 86_401)), "checkpoint-expired");
-  assert.is(
-    codeOf(clique.skip(start, [held(clique.decode((blocks[99] as { raw: Uint8Array }).raw))], undefined)),
-    "clock-unknown",
-  );
-  // Two of five, with as many strangers as they like, lead nowhere.
-  const lie = new CliqueChain({ signers: [...signers.slice(0, 2), ...accounts(3, "stranger")], epoch: 50 });
-  const forged = lie
-    .grow(lie.genesis, 60)
-    .slice(49, 55)
-    .map(({ raw }) => held(clique.decode(raw)));
-  assert.is(codeOf(clique.skip(start, forged, nowS)), "skip-overlap");
-  // By the follower: one ask for the landing, the rest is walked.
-  const follower = followerOf(clique);
-  assert.is(kindOf(follower.offer((blocks[109] as { raw: Uint8Array }).raw, nowS)), "wanting");
-  let asked = 0;
-  for (let ask = follower.wanted(); ask !== undefined; ask = follower.wanted()) {
-    const raws = blocks.slice(ask.from - 1, ask.from - 1 + ask.count).map(({ raw }) => raw);
-    asked += raws.length;
-    for (const outcome of follower.answer(ask.from, raws, nowS)) assert.not.instance(outcome, Rejection);
-  }
-  assert.is(hexOf(follower.head.hash), hexOf(walked.hash));
-  assert.is(asked, 11);
-});
-
-test("clique: a walk and a jump from any trusted state agree", () => {
-  fc.assert(
-    fc.property(
-      fc.integer({ min: 1, max: 9 }),
-      fc.array(fc.nat(0xffff), { minLength: 50, maxLength: 90 }),
-      fc.nat(),
-      (size, script, from) => {
-        const { sealer, engine } = notary(fastEngine);
-        const signers = accounts(size);
-        const chain = new CliqueChain({ signers, epoch: 20, sealer });
-        const voted = [...signers, ...accounts(2, "newcomer")].map((each) => chain.know(each));
-        const blocks = chain.grow(chain.genesis, script.length, (i, parent) => {
-          const number = script[i] as number;
-          const { address } = voted[(number >> 2) % voted.length] as Account;
-          const authorize = (number & 2) !== 0 || parent.model.signers.size <= 1;
-          return (number & 1) === 0 ? {} : { vote: { account: address, authorize } };
-        });
-        const clique = openGenerated(chain, engine, { trustingPeriodS: 86_400 });
-        const start = from % 20;
-        const reached = walk(clique, clique.checkpoint, blocks.slice(0, start));
-        const landing = clique.landing(reached, blocks.length);
-        if (landing === undefined) return assert.ok(reached.signerCount > 9, `${reached.signerCount} signers`);
-        const headers = blocks
-          .slice(landing.from - 1, landing.from - 1 + landing.count)
-          .map(({ raw }) => held(clique.decode(raw)));
-        const jumped = clique.skip(reached, headers, (blocks.at(-1) as { timeS: number }).timeS);
-        if (jumped instanceof Rejection) return assert.is(jumped.code, "skip-overlap");
-        const walked = walk(clique, reached, blocks.slice(start));
-        const went = walk(clique, jumped, blocks.slice(jumped.number));
-        for (const name of ["hash", "signers", "votes", "forgotten"] as const)
-          assert.is(hexOf(went[name]), hexOf(walked[name]), name);
-        assert.equal([went.number, went.timeS, went.gas], [walked.number, walked.timeS, walked.gas]);
-        return undefined;
-      },
-    ),
-    { numRuns: 60 },
-  );
 });
 
 test.run();

@@ -12,7 +12,7 @@ import { SIGNERS_MAX } from "../../../firmware/chain/clique-state.js";
 import type { Trusted } from "../../../firmware/chain/consensus.js";
 import { BASE_BYTES_MAX, encodeState } from "../../../firmware/chain/follower-state.js";
 import { HEADER_BYTES_MAX } from "../../../firmware/chain/header.js";
-import { REORG_DEPTH_MAX } from "../../../firmware/chain/window.js";
+import { WINDOW_STEPS_MAX } from "../../../firmware/chain/window.js";
 import { decodeReply, encodeReply, MESSAGE_BYTES_MAX } from "../../../firmware/link/wire.js";
 import { KeyValuePartition, MemoryNvs } from "../../../host-sim/hardware/key-value.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
@@ -37,7 +37,7 @@ function overTheWire(raw: Uint8Array, number: number): Uint8Array {
 /** What a follower persists: the widest state, and as many of the widest steps as its window holds. */
 function persists(consensus: Parameters<typeof encodeState>[0], base: Trusted, step: Uint8Array): void {
   assert.ok(consensus.serialize(base).length <= BASE_BYTES_MAX);
-  const steps = Array<Uint8Array>(REORG_DEPTH_MAX).fill(step);
+  const steps = Array<Uint8Array>(WINDOW_STEPS_MAX).fill(step);
   const value = encodeState(consensus, new Uint8Array(32), { timeFloorS: FAR, base, steps });
   const partition = new KeyValuePartition(new MemoryNvs());
   // The two headers of a fork lie beside it, and flash holds a value that is written anew beside the one it replaces.
