@@ -17,6 +17,8 @@ const SOMEWHERE = Number.POSITIVE_INFINITY;
 export interface Ask {
   readonly from: number;
   readonly count: number;
+  /** Of no use but all in one answer. */
+  readonly whole?: boolean;
 }
 
 export class Asking {

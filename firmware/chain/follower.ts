@@ -138,7 +138,9 @@ export class Follower {
   /** What to ask a relay for next; the same until something changes it. */
   wanted(): Ask | undefined {
     if (this.fork !== undefined) return this.#evidence.wanted();
-    return this.#skipping.next(this.#head) ?? this.#asking.next(this.#head.number, this.#window.base.number);
+    const landing = this.#skipping.next(this.#head);
+    if (landing === undefined) return this.#asking.next(this.#head.number, this.#window.base.number);
+    return { from: landing.from, count: landing.count, whole: true };
   }
 
   /**

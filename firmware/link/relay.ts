@@ -10,7 +10,15 @@ import { movesHead } from "../chain/outcome.js";
 import type { Clock } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { RelayOrder } from "./relay-order.js";
-import { decodeReply, encodeRequest, HEADERS_PER_REQUEST_MAX, type HeaderReply, MESSAGE_BYTES_MAX } from "./wire.js";
+import {
+  decodeReply,
+  encodeRequest,
+  HEADERS_PER_REQUEST_MAX,
+  type HeaderReply,
+  MESSAGE_BYTES_MAX,
+  REPLY_OVERHEAD_BYTES,
+  RUN_BYTES_MAX,
+} from "./wire.js";
 
 /** How long one request waits for its answer. */
 const REPLY_TIMEOUT_MS = 5_000;
@@ -42,6 +50,8 @@ interface Request {
   readonly id: number;
   readonly from: number;
   readonly count: number;
+  /** Room for less than the longest header: an empty answer may mean that the next one does not fit. */
+  readonly narrow: boolean;
   readonly sentMs: number;
   /** Asked for because nothing had come for long, not because the follower wanted it. */
   readonly poll: boolean;
@@ -54,6 +64,8 @@ export class RelayClient {
   #request: Request | undefined;
   /** The answer to `#request`, until a step looks at it. */
   #answer: HeaderReply | undefined;
+  /** The next request is for one header, however long it is. */
+  #alone = false;
   #backoffMs = BACKOFF_FIRST_MS;
   #nextRequestMs = 0;
   /** When to ask unprompted. */
@@ -85,6 +97,7 @@ export class RelayClient {
   reset(): void {
     this.#request = undefined;
     this.#answer = undefined;
+    this.#alone = false;
     this.#nextRequestMs = 0;
     this.#backoffMs = BACKOFF_FIRST_MS;
   }
@@ -97,6 +110,7 @@ export class RelayClient {
     if (request !== undefined) {
       const leftMs = request.sentMs + REPLY_TIMEOUT_MS - nowMs;
       if (leftMs > 0) return leftMs;
+      this.#alone = false;
       this.silent(request);
     }
     return up ? this.ask(nowMs) : Number.POSITIVE_INFINITY;
@@ -110,8 +124,12 @@ export class RelayClient {
     if (request !== undefined && answer !== undefined) {
       this.#answer = undefined;
       this.#request = undefined;
-      if (answer.headers.length === 0) this.silent(request);
-      else if (request.poll) this.polled(answer.headers[0] as Uint8Array);
+      const [first] = answer.headers;
+      // After one that does not fit the next will hardly either.
+      this.#alone = first === undefined ? request.narrow : first.length > RUN_BYTES_MAX - REPLY_OVERHEAD_BYTES;
+      if (first === undefined && request.narrow) this.#nextRequestMs = 0;
+      else if (first === undefined) this.silent(request);
+      else if (request.poll) this.polled(first);
       else {
         const outcomes = follower.answer(answer.from, answer.headers, nowS());
         this.#order.judge(outcomes);
@@ -154,13 +172,16 @@ export class RelayClient {
     if (wanted === undefined && pollInMs > 0) return pollInMs;
     if (nowMs < this.#nextRequestMs) return this.#nextRequestMs - nowMs;
     const from = wanted?.from ?? follower.head.number + 1;
-    const count = Math.min(wanted?.count ?? 1, HEADERS_PER_REQUEST_MAX);
+    const whole = wanted?.whole === true;
+    const count = this.#alone && !whole ? 1 : Math.min(wanted?.count ?? 1, HEADERS_PER_REQUEST_MAX);
+    const narrow = count > 1 && !whole;
     const id = requestId();
-    if (!send(encodeRequest({ id, to: address, from, count, bytesMax: MESSAGE_BYTES_MAX }), this.#order.next)) {
+    const bytesMax = narrow ? RUN_BYTES_MAX : MESSAGE_BYTES_MAX;
+    if (!send(encodeRequest({ id, to: address, from, count, bytesMax }), this.#order.next)) {
       this.#nextRequestMs = nowMs + BACKOFF_FIRST_MS;
       return BACKOFF_FIRST_MS;
     }
-    this.#request = { id, from, count, sentMs: nowMs, poll: wanted === undefined };
+    this.#request = { id, from, count, narrow, sentMs: nowMs, poll: wanted === undefined };
     // An answer that brings no progress must not be asked for again at once; progress sets this back to 0.
     this.#nextRequestMs = nowMs + this.#backoffMs;
     return REPLY_TIMEOUT_MS;

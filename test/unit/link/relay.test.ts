@@ -4,7 +4,13 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Ask } from "../../../firmware/chain/asking.js";
 import type { Outcome } from "../../../firmware/chain/follower.js";
-import { encodeReply, HEADERS_PER_REQUEST_MAX, type HeaderRequest, MESSAGE_BYTES_MAX } from "../../../firmware/link/wire.js";
+import {
+  encodeReply,
+  HEADERS_PER_REQUEST_MAX,
+  type HeaderRequest,
+  MESSAGE_BYTES_MAX,
+  RUN_BYTES_MAX,
+} from "../../../firmware/link/wire.js";
 import { type Followed, MOTE, relayOver } from "./relay-bench.js";
 
 /** A follower that wants what the test says, takes what comes for progress or not, and notes all of it. */
@@ -40,10 +46,35 @@ test("asks for what the follower wants, within the bounds of the wire, and only 
   assert.is(relay.step(false), Number.POSITIVE_INFINITY);
   assert.is(sent.length, 0);
   assert.is(relay.step(true), 5000);
-  assert.equal(last(), { id: 101, to: MOTE, from: 7, count: HEADERS_PER_REQUEST_MAX, bytesMax: MESSAGE_BYTES_MAX });
+  assert.equal(last(), { id: 101, to: MOTE, from: 7, count: HEADERS_PER_REQUEST_MAX, bytesMax: RUN_BYTES_MAX });
   state.wants = { from: 9, count: 1 };
   relay.step(true);
   assert.is(sent.length, 1, "one request at a time, whatever is wanted meanwhile");
+});
+
+test("room is asked for as little as will do: a run in half a message, and a header alone, or a landing, in a whole one", () => {
+  const { follower, state, heard } = scripted({ from: 7, count: 5 });
+  const { relay, sent, last, reply } = relayOver(follower);
+  const asked = () => [last().from, last().count, last().bytesMax];
+  relay.step(true);
+  assert.equal(asked(), [7, 5, RUN_BYTES_MAX]);
+  reply([]);
+  relay.step(true);
+  assert.equal(asked(), [7, 1, MESSAGE_BYTES_MAX], "at once: the next may be too long for so little room");
+  assert.is(heard.unanswered, 0, "and nobody is blamed");
+  reply([HEADER]);
+  state.wants = { from: 8, count: 4 };
+  relay.step(true);
+  assert.equal(asked(), [8, 4, RUN_BYTES_MAX]);
+  reply([]);
+  relay.step(true);
+  reply([]);
+  assert.is(relay.step(true), 500, "an empty answer with all the room there is says that there is none");
+  assert.equal([heard.unanswered, sent.length], [1, 4]);
+  state.wants = { from: 20, count: 6, whole: true };
+  relay.reset();
+  relay.step(true);
+  assert.equal(asked(), [20, 6, MESSAGE_BYTES_MAX]);
 });
 
 test("an answer goes to the follower at the next step, and the next request leaves at once", () => {
@@ -119,7 +150,7 @@ test("silence is given up after 5 seconds, told to the follower, and met with wa
 });
 
 test("an empty answer is as good as none; one without progress is not asked for again at once", () => {
-  const { follower, heard, state } = scripted({ from: 7, count: 2 });
+  const { follower, heard, state } = scripted({ from: 7, count: 1 });
   const { clock, relay, sent, reply } = relayOver(follower);
   relay.step(true);
   reply([]);
