@@ -29,6 +29,8 @@ export { REORG_DEPTH_MAX } from "./window.js";
 /** The state is written after so many blocks, and when `persist` is called: flash wears. */
 export const PERSIST_BLOCKS = 64;
 const STATE_KEY = "trusted";
+/** So many blocks a second there can be where the period binds nothing. */
+const BLOCKS_PER_SECOND_MAX = 64;
 
 export interface FollowerOptions {
   readonly consensus: Consensus;
@@ -65,7 +67,7 @@ export class Follower {
     this.#asked = new MinuteBudget(clock);
     this.#unasked = new MinuteBudget(clock);
     this.#digest = configurationDigest(options.engine, consensus);
-    this.#skipping = new Skipping(consensus);
+    this.#skipping = new Skipping(consensus, new MinuteBudget(clock));
     this.#evidence = new ForkEvidence(consensus, options.store, this.#digest);
     this.#window = new Window(consensus, consensus.checkpoint);
     this.#head = consensus.checkpoint;
@@ -121,8 +123,8 @@ export class Follower {
   offer(raw: Uint8Array, nowS: number | undefined): Outcome | Rejection {
     const header = this.#consensus.decode(raw);
     if (header instanceof Rejection) return header;
-    const { number } = header;
-    const landed = this.fork === undefined ? this.#skipping.offered(this.#head, header, nowS, this.#unasked) : undefined;
+    const number = this.heightOf(header, nowS);
+    const landed = this.fork === undefined ? this.#skipping.offered(this.#head, header, number, nowS, this.#unasked) : undefined;
     if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn(header, landed);
     const outcome = this.take(header, nowS, this.#unasked);
     const head = this.#head.number;
@@ -138,9 +140,10 @@ export class Follower {
   /** What to ask a relay for next; the same until something changes it. */
   wanted(): Ask | undefined {
     if (this.fork !== undefined) return this.#evidence.wanted();
+    const walk = this.#asking.next(this.#head.number, this.#window.base.number);
+    if (walk === undefined) this.#skipping.walked();
     const landing = this.#skipping.next(this.#head);
-    if (landing === undefined) return this.#asking.next(this.#head.number, this.#window.base.number);
-    return { from: landing.from, count: landing.count, whole: true };
+    return landing === undefined ? walk : { from: landing.from, count: landing.count, whole: true };
   }
 
   /**
@@ -156,6 +159,7 @@ export class Follower {
       return [this.#evidence.complete(raws, state, nowS) ?? KNOWN];
     }
     if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
+    this.#skipping.walked();
     const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
     let reached = from - 1 + outcomes.length;
     let news = outcomes.length > 0;
@@ -179,10 +183,35 @@ export class Follower {
     return outcomes;
   }
 
-  /** The relay did not answer in time. */
-  unanswered(): void {
-    if (this.#skipping.next(this.#head) === undefined) this.#asking.unanswered();
+  /**
+   * The relay did not answer `wanted()` in time.
+   * @param absent whether it did, with no header at all
+   */
+  unanswered(absent = false): void {
+    if (this.#skipping.next(this.#head) === undefined) {
+      this.#skipping.walked();
+      this.#asking.unanswered();
+    } else if (absent) this.#skipping.absent(this.#head);
     else this.#skipping.failed();
+  }
+
+  /**
+   * Takes headers with rising heights from `from`, which a relay was asked for though no announcement led there: what comes
+   * after the head, or what the head has overtaken by now. Stops at the first that brings nothing.
+   */
+  polled(from: number, raws: readonly Uint8Array[], nowS: number | undefined): readonly (Outcome | Rejection)[] {
+    const outcomes: (Outcome | Rejection)[] = this.fork === undefined ? this.takeTogether(from, raws, nowS) : [];
+    for (let i = outcomes.length; i < raws.length; i += 1) {
+      const outcome = this.takeAsked(raws[i] as Uint8Array, from + i, nowS);
+      outcomes.push(outcome);
+      if (outcome instanceof Rejection) break;
+      if (outcome.kind !== "wanting") continue;
+      // The relay's chain leaves ours further back.
+      const head = this.#head.number;
+      if (from <= head + 1) this.#asking.announced(from, from - 1, head);
+      break;
+    }
+    return outcomes;
   }
 
   /** Writes what is believed, unless it is written already. Throws what the store throws; nothing is lost then. */
@@ -191,6 +220,15 @@ export class Follower {
     const state = { timeFloorS: this.#timeFloorS, base: this.#window.base, steps: this.#window.steps };
     this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, state));
     this.#persisted = this.#head;
+  }
+
+  /** The height that a header claims, as far as there can be one by now; undefined where its format has none. */
+  private heightOf({ number }: Header, nowS: number | undefined): number | undefined {
+    const { leastPeriodS, clockDriftS } = this.#consensus;
+    if (number === undefined || nowS === undefined || leastPeriodS === undefined) return number;
+    const passedS = Math.max(0, nowS + clockDriftS - this.#head.timeS);
+    const blocks = leastPeriodS > 0 ? passedS / leastPeriodS : passedS * BLOCKS_PER_SECOND_MAX;
+    return Math.min(number, this.#head.number + Math.ceil(blocks));
   }
 
   private takeAsked(raw: Uint8Array, number: number, nowS: number | undefined): Outcome | Rejection {
@@ -250,6 +288,10 @@ export class Follower {
   }
 
   private jumpAsked(ask: Ask, raws: readonly Uint8Array[], nowS: number | undefined): Outcome | Rejection {
+    if (raws.length < ask.count) {
+      this.#skipping.absent(this.#head);
+      return WANTING;
+    }
     const headers = decodeAll(this.#consensus, ask, raws);
     if (headers instanceof Rejection) {
       this.#skipping.failed();

@@ -1,9 +1,12 @@
 // Asks relays for headers and hands what they say to the follower. A relay is trusted in nothing: it can be silent,
 // late, wrong or flooding, and costs the mote a bounded amount of memory, traffic and work (docs/threat-model.md).
 //
-// Promises: at most one request under way and one announcement kept (the newest); an answer counts only for the
-// request it names; silence is met with backoff, and where several relays are named another is asked (relay-order.ts); with no announcement at all the mote still asks, so that a flood that
-// drowns the honest head delays it and no more: as long as that brings news, it goes on asking. Never believes a number, a hash or a length: the follower decides.
+// Promises: at most one request under way and one announcement kept (the newest); an answer counts only for the request it names;
+// silence is met with longer waits, and where several relays are named another is asked (relay-order.ts). What the follower wants
+// and what is asked for unprompted have waits of their own: whatever is announced, the mote asks every `POLL_MS` what comes after
+// its head, and goes on asking as long as that brings news, so that a flood that drowns the honest head delays it by that and no
+// more; where nothing is announced and nothing comes it asks less often, until the next announcement. Never believes a number, a
+// hash or a length: the follower decides.
 
 import type { Follower, Outcome } from "../chain/follower.js";
 import { movesHead } from "../chain/outcome.js";
@@ -17,21 +20,26 @@ import {
   type HeaderReply,
   MESSAGE_BYTES_MAX,
   REPLY_OVERHEAD_BYTES,
+  REPLY_OVERHEAD_PER_HEADER_BYTES,
   RUN_BYTES_MAX,
 } from "./wire.js";
 
 /** How long one request waits for its answer. */
 const REPLY_TIMEOUT_MS = 5_000;
-const BACKOFF_FIRST_MS = 500;
-const BACKOFF_MAX_MS = 60_000;
-/** After so long without progress the mote asks for the next header of its own accord. */
+/** A relay that takes so long has no more than a little to give. */
+const REPLY_LATE_MS = 2_500;
+const WAIT_FIRST_MS = 500;
+const WAIT_MAX_MS = 8_000;
+/** After so long without progress the mote asks of its own accord for what comes after its head. */
 const POLL_MS = 10_000;
+/** And after so long at the most, where neither that nor an announcement brings anything. */
+const POLL_MAX_MS = 60_000;
 
 export interface RelayOptions {
   readonly clock: Clock;
   /** The mote's address, 20 bytes: where answers go. */
   readonly address: Uint8Array;
-  readonly follower: Pick<Follower, "head" | "offer" | "wanted" | "answer" | "unanswered">;
+  readonly follower: Pick<Follower, "head" | "offer" | "wanted" | "answer" | "polled" | "unanswered">;
   /** Seconds since the Unix epoch where a clock from outside the chain knows them. */
   readonly nowS: () => number | undefined;
   /** Names of those who may be asked, each judged by its answers; whoever listens on the common topic where absent. */
@@ -66,10 +74,12 @@ export class RelayClient {
   #answer: HeaderReply | undefined;
   /** The next request is for one header, however long it is. */
   #alone = false;
-  #backoffMs = BACKOFF_FIRST_MS;
+  /** How long to wait after the next silence before the follower's next wish is asked for, and until when it waits now. */
+  #waitMs = WAIT_FIRST_MS;
   #nextRequestMs = 0;
-  /** When to ask unprompted. */
+  /** When to ask unprompted, and how long to wait after that. */
   #pollMs: number;
+  #pollWaitMs = POLL_MS;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -99,7 +109,8 @@ export class RelayClient {
     this.#answer = undefined;
     this.#alone = false;
     this.#nextRequestMs = 0;
-    this.#backoffMs = BACKOFF_FIRST_MS;
+    this.#waitMs = WAIT_FIRST_MS;
+    this.#pollWaitMs = POLL_MS;
   }
 
   /** Does what is due. Answers the milliseconds until it wants to be called again. */
@@ -111,14 +122,13 @@ export class RelayClient {
       const leftMs = request.sentMs + REPLY_TIMEOUT_MS - nowMs;
       if (leftMs > 0) return leftMs;
       this.#alone = false;
-      this.silent(request);
+      this.silent(request, false);
     }
     return up ? this.ask(nowMs) : Number.POSITIVE_INFINITY;
   }
 
   /** Looks at one answer and one announcement at the most: a sample must not wait for a talkative relay. */
   private look(): void {
-    const { follower, nowS } = this.#options;
     const request = this.#request;
     const answer = this.#answer;
     if (request !== undefined && answer !== undefined) {
@@ -127,27 +137,40 @@ export class RelayClient {
       const [first] = answer.headers;
       // After one that does not fit the next will hardly either.
       this.#alone = first === undefined ? request.narrow : first.length > RUN_BYTES_MAX - REPLY_OVERHEAD_BYTES;
-      if (first === undefined && request.narrow) this.#nextRequestMs = 0;
-      else if (first === undefined) this.silent(request);
-      else if (request.poll) this.polled(first);
-      else {
-        const outcomes = follower.answer(answer.from, answer.headers, nowS());
-        this.#order.judge(outcomes);
-        this.progress(outcomes);
-      }
+      this.#waitMs = WAIT_FIRST_MS;
+      if (first !== undefined) this.answered(request, answer);
+      else if (!request.narrow) this.silent(request, true);
+      // Asked for alone at once.
+      else if (request.poll) this.#pollMs = 0;
+      else this.#nextRequestMs = 0;
     }
     const announced = this.#announced;
     this.#announced = undefined;
-    if (announced !== undefined) this.progress([follower.offer(announced, nowS())]);
+    if (announced !== undefined) this.heard(announced);
   }
 
-  /** A poll that moved the head is followed by another at once; one that did not, after the usual time. */
-  private polled(raw: Uint8Array): void {
-    const nowMs = this.#options.clock.ticksMs();
-    this.#pollMs = nowMs + POLL_MS;
-    const outcome = this.#options.follower.offer(raw, this.#options.nowS());
-    this.#order.judge([outcome]);
-    if (this.progress([outcome])) this.#pollMs = nowMs;
+  private heard(announced: Uint8Array): void {
+    const { follower, nowS, clock } = this.#options;
+    const outcome = follower.offer(announced, nowS());
+    this.progress([outcome]);
+    if (!(outcome instanceof Rejection) && outcome.kind === "known") return;
+    // Somebody has something to say, or hides what others have: time to look more often again.
+    this.#pollWaitMs = POLL_MS;
+    this.#pollMs = Math.min(this.#pollMs, clock.ticksMs() + POLL_MS);
+  }
+
+  private answered(request: Request, { from, headers }: HeaderReply): void {
+    const { follower, nowS, clock } = this.#options;
+    const nowMs = clock.ticksMs();
+    // An announcement may have brought what was asked for in the meantime: then the answer is one more poll's.
+    const asked = !request.poll && follower.wanted()?.from === from;
+    const outcomes = asked ? follower.answer(from, headers, nowS()) : follower.polled(from, headers, nowS());
+    this.#order.judge(outcomes, nowMs - request.sentMs >= REPLY_LATE_MS || isShort(request, headers));
+    const moved = this.progress(outcomes);
+    if (!request.poll) return;
+    if (!moved) this.pollLater(nowMs);
+    // More at once, unless there is something to ask for that may lead further.
+    else if (follower.wanted() === undefined) this.#pollMs = nowMs;
   }
 
   /** Whether any of them moved the head. */
@@ -158,8 +181,9 @@ export class RelayClient {
       this.#options.onOutcome(outcome);
     }
     if (moved) {
+      this.#pollWaitMs = POLL_MS;
       this.#pollMs = this.#options.clock.ticksMs() + POLL_MS;
-      this.#backoffMs = BACKOFF_FIRST_MS;
+      this.#waitMs = WAIT_FIRST_MS;
       this.#nextRequestMs = 0;
     }
     return moved;
@@ -167,37 +191,56 @@ export class RelayClient {
 
   private ask(nowMs: number): number {
     const { follower, send, requestId, address } = this.#options;
-    const pollInMs = this.#pollMs - nowMs;
-    const wanted = follower.wanted();
-    if (wanted === undefined && pollInMs > 0) return pollInMs;
-    if (nowMs < this.#nextRequestMs) return this.#nextRequestMs - nowMs;
+    const poll = nowMs >= this.#pollMs;
+    const wanted = poll ? undefined : follower.wanted();
+    if (!poll && wanted === undefined) return this.#pollMs - nowMs;
+    if (!poll && nowMs < this.#nextRequestMs) return Math.min(this.#nextRequestMs, this.#pollMs) - nowMs;
     const from = wanted?.from ?? follower.head.number + 1;
     const whole = wanted?.whole === true;
-    const count = this.#alone && !whole ? 1 : Math.min(wanted?.count ?? 1, HEADERS_PER_REQUEST_MAX);
+    const count = this.#alone && !whole ? 1 : Math.min(wanted?.count ?? HEADERS_PER_REQUEST_MAX, HEADERS_PER_REQUEST_MAX);
     const narrow = count > 1 && !whole;
-    const id = requestId();
     const bytesMax = narrow ? RUN_BYTES_MAX : MESSAGE_BYTES_MAX;
+    const id = requestId();
     if (!send(encodeRequest({ id, to: address, from, count, bytesMax }), this.#order.next)) {
-      this.#nextRequestMs = nowMs + BACKOFF_FIRST_MS;
-      return BACKOFF_FIRST_MS;
+      this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
+      this.#pollMs = Math.max(this.#pollMs, this.#nextRequestMs);
+      return WAIT_FIRST_MS;
     }
-    this.#request = { id, from, count, narrow, sentMs: nowMs, poll: wanted === undefined };
+    this.#request = { id, from, count, narrow, sentMs: nowMs, poll };
     // An answer that brings no progress must not be asked for again at once; progress sets this back to 0.
-    this.#nextRequestMs = nowMs + this.#backoffMs;
+    this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
     return REPLY_TIMEOUT_MS;
   }
 
   /** No answer, or an empty one. */
-  private silent(request: Request): void {
+  private silent(request: Request, absent: boolean): void {
     const nowMs = this.#options.clock.ticksMs();
     this.#request = undefined;
-    this.#pollMs = nowMs + POLL_MS;
     // One that says nothing to a poll has nothing new, as a rule; nobody can tell it from one that keeps it to itself.
     this.#order.silent();
-    if (!request.poll) this.#options.follower.unanswered();
-    this.#nextRequestMs = nowMs + this.#backoffMs;
-    this.#backoffMs = Math.min(this.#backoffMs * 2, BACKOFF_MAX_MS);
+    if (request.poll) this.pollLater(nowMs);
+    else this.#options.follower.unanswered(absent);
+    if (absent) return;
+    this.#nextRequestMs = nowMs + this.#waitMs;
+    this.#waitMs = Math.min(this.#waitMs * 2, WAIT_MAX_MS);
   }
+
+  private pollLater(nowMs: number): void {
+    this.#pollMs = nowMs + this.#pollWaitMs;
+    this.#pollWaitMs = Math.min(this.#pollWaitMs * 2, POLL_MAX_MS);
+  }
+}
+
+/** Whether there was room for another header at least as long as those that came. */
+function isShort({ count, narrow }: Request, headers: readonly Uint8Array[]): boolean {
+  if (headers.length >= count) return false;
+  let longest = 0;
+  let room = (narrow ? RUN_BYTES_MAX : MESSAGE_BYTES_MAX) - REPLY_OVERHEAD_BYTES;
+  for (const { length } of headers) {
+    longest = Math.max(longest, length);
+    room -= length + REPLY_OVERHEAD_PER_HEADER_BYTES;
+  }
+  return room >= longest + REPLY_OVERHEAD_PER_HEADER_BYTES;
 }
 
 function mismatch(request: Request, reply: HeaderReply): Rejection | undefined {

@@ -2,6 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { Outcome } from "../../../firmware/chain/follower.js";
 import { RelayClient } from "../../../firmware/link/relay.js";
 import { RelayOrder } from "../../../firmware/link/relay-order.js";
 import { decodeRequest, encodeReply, type HeaderRequest } from "../../../firmware/link/wire.js";
@@ -10,8 +11,8 @@ import type { Block } from "../../chains/clique-generator.js";
 import { Relay as ChainRelay, world } from "../../chains/follower-fixture.js";
 import { HandClock } from "../hand-clock.js";
 
-const good = [{ kind: "advanced" }];
-const bad = [{ kind: "advanced" }, new Rejection("seal-stranger", "")];
+const good: Outcome[] = [{ kind: "advanced" }];
+const bad: (Outcome | Rejection)[] = [{ kind: "advanced" }, new Rejection("seal-stranger", "")];
 
 test("whoever helped is asked again", () => {
   const order = new RelayOrder(["a", "b", "c"]);

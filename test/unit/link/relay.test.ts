@@ -15,7 +15,7 @@ import { type Followed, MOTE, relayOver } from "./relay-bench.js";
 
 /** A follower that wants what the test says, takes what comes for progress or not, and notes all of it. */
 function scripted(wants?: Ask) {
-  const heard = { offered: [] as Uint8Array[], answered: [] as number[], unanswered: 0, nowS: [] as unknown[] };
+  const heard = { offered: [] as Uint8Array[], answered: [] as number[], polled: [] as number[][], unanswered: 0, nowS: [] as unknown[] };
   const state = { wants, moves: true };
   const outcome = (): Outcome => (state.moves ? { kind: "advanced" } : { kind: "known" });
   const follower: Followed = {
@@ -29,6 +29,10 @@ function scripted(wants?: Ask) {
     answer(from, raws, nowS) {
       heard.answered.push(from);
       heard.nowS.push(nowS);
+      return raws.map(outcome);
+    },
+    polled(from, raws) {
+      heard.polled.push([from, raws.length]);
       return raws.map(outcome);
     },
     unanswered() {
