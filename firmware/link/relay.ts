@@ -208,7 +208,7 @@ export class RelayClient {
     }
     this.#request = { id, from, count, narrow, sentMs: nowMs, poll };
     // An answer that brings no progress must not be asked for again at once; progress sets this back to 0.
-    this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
+    if (!poll) this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
     return REPLY_TIMEOUT_MS;
   }
 
@@ -218,8 +218,11 @@ export class RelayClient {
     this.#request = undefined;
     // One that says nothing to a poll has nothing new, as a rule; nobody can tell it from one that keeps it to itself.
     this.#order.silent();
-    if (request.poll) this.pollLater(nowMs);
-    else this.#options.follower.unanswered(absent);
+    if (request.poll) {
+      this.pollLater(nowMs);
+      return;
+    }
+    this.#options.follower.unanswered(absent);
     if (absent) return;
     this.#nextRequestMs = nowMs + this.#waitMs;
     this.#waitMs = Math.min(this.#waitMs * 2, WAIT_MAX_MS);
