@@ -64,7 +64,8 @@ export class Asking {
   next(head: number, base: number): Ask | undefined {
     if (this.#target === undefined || this.#budget.left(FRUITLESS_PER_MINUTE_MAX) < 1) return undefined;
     const from = Math.max(base + 1, this.#from ?? head + 1);
-    return { from, count: Math.min(ASK_HEADERS_MAX, Math.max(1, this.#target - from + 1)) };
+    // As many as there are: whoever announces less than that is not to hold the rest back.
+    return { from, count: ASK_HEADERS_MAX };
   }
 
   /** The answer to an ask joined what is known and reached up to `number`; `news` where it held something new. */

@@ -39,8 +39,11 @@ export class Skipping {
 
   /** There may be a block of this height. */
   private announced(number: number, head: Trusted): void {
-    if (this.#pivots.length === 0) this.#tries = 0;
-    this.#pivots[0] = Math.max(number, this.#pivots[0] ?? head.number);
+    const [far, ...nearer] = this.#pivots;
+    // A search that is under way goes on as it is: whoever always announces more would never let it end.
+    if (nearer.length > 0 || (far !== undefined && far - head.number > SKIP_BLOCKS_MIN)) return;
+    this.#pivots = [number];
+    this.#tries = 0;
   }
 
   /** The headers to ask for, or undefined where it is time to walk. */

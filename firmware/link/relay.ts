@@ -72,8 +72,8 @@ export class RelayClient {
   #request: Request | undefined;
   /** The answer to `#request`, until a step looks at it. */
   #answer: HeaderReply | undefined;
-  /** The next request is for one header, however long it is. */
-  #alone = false;
+  /** How many headers a run holds that are as long as the last; of one alone, which may be longer, all is asked for. */
+  #fit = HEADERS_PER_REQUEST_MAX;
   /** How long to wait after the next silence before the follower's next wish is asked for, and until when it waits now. */
   #waitMs = WAIT_FIRST_MS;
   #nextRequestMs = 0;
@@ -107,7 +107,6 @@ export class RelayClient {
   reset(): void {
     this.#request = undefined;
     this.#answer = undefined;
-    this.#alone = false;
     this.#nextRequestMs = 0;
     this.#waitMs = WAIT_FIRST_MS;
     this.#pollWaitMs = POLL_MS;
@@ -121,7 +120,6 @@ export class RelayClient {
     if (request !== undefined) {
       const leftMs = request.sentMs + REPLY_TIMEOUT_MS - nowMs;
       if (leftMs > 0) return leftMs;
-      this.#alone = false;
       this.silent(request, false);
     }
     return up ? this.ask(nowMs) : Number.POSITIVE_INFINITY;
@@ -134,13 +132,11 @@ export class RelayClient {
     if (request !== undefined && answer !== undefined) {
       this.#answer = undefined;
       this.#request = undefined;
-      const [first] = answer.headers;
-      // After one that does not fit the next will hardly either.
-      this.#alone = first === undefined ? request.narrow : first.length > RUN_BYTES_MAX - REPLY_OVERHEAD_BYTES;
       this.#waitMs = WAIT_FIRST_MS;
-      if (first !== undefined) this.answered(request, answer);
+      this.#fit = fitOf(answer.headers);
+      if (answer.headers.length > 0) this.answered(request, answer);
       else if (!request.narrow) this.silent(request, true);
-      // Asked for alone at once.
+      // It may be that the first does not fit: it is asked for alone at once.
       else if (request.poll) this.#pollMs = 0;
       else this.#nextRequestMs = 0;
     }
@@ -165,12 +161,12 @@ export class RelayClient {
     // An announcement may have brought what was asked for in the meantime: then the answer is one more poll's.
     const asked = !request.poll && follower.wanted()?.from === from;
     const outcomes = asked ? follower.answer(from, headers, nowS()) : follower.polled(from, headers, nowS());
-    this.#order.judge(outcomes, nowMs - request.sentMs >= REPLY_LATE_MS || isShort(request, headers));
+    const short = headers.length < Math.min(request.count, this.#fit);
+    this.#order.judge(outcomes, short || nowMs - request.sentMs >= REPLY_LATE_MS);
     const moved = this.progress(outcomes);
-    if (!request.poll) return;
-    if (!moved) this.pollLater(nowMs);
-    // More at once, unless there is something to ask for that may lead further.
-    else if (follower.wanted() === undefined) this.#pollMs = nowMs;
+    if (!moved && request.poll) this.pollLater(nowMs);
+    // More at once, unless there was no more or there is something to ask for that may lead further.
+    if (moved && !short && follower.wanted() === undefined) this.#pollMs = nowMs;
   }
 
   /** Whether any of them moved the head. */
@@ -197,7 +193,8 @@ export class RelayClient {
     if (!poll && nowMs < this.#nextRequestMs) return Math.min(this.#nextRequestMs, this.#pollMs) - nowMs;
     const from = wanted?.from ?? follower.head.number + 1;
     const whole = wanted?.whole === true;
-    const count = this.#alone && !whole ? 1 : Math.min(wanted?.count ?? HEADERS_PER_REQUEST_MAX, HEADERS_PER_REQUEST_MAX);
+    const most = wanted?.count ?? HEADERS_PER_REQUEST_MAX;
+    const count = Math.min(most, whole ? HEADERS_PER_REQUEST_MAX : this.#fit);
     const narrow = count > 1 && !whole;
     const bytesMax = narrow ? RUN_BYTES_MAX : MESSAGE_BYTES_MAX;
     const id = requestId();
@@ -234,16 +231,12 @@ export class RelayClient {
   }
 }
 
-/** Whether there was room for another header at least as long as those that came. */
-function isShort({ count, narrow }: Request, headers: readonly Uint8Array[]): boolean {
-  if (headers.length >= count) return false;
-  let longest = 0;
-  let room = (narrow ? RUN_BYTES_MAX : MESSAGE_BYTES_MAX) - REPLY_OVERHEAD_BYTES;
-  for (const { length } of headers) {
-    longest = Math.max(longest, length);
-    room -= length + REPLY_OVERHEAD_PER_HEADER_BYTES;
-  }
-  return room >= longest + REPLY_OVERHEAD_PER_HEADER_BYTES;
+/** How many headers as long as the longest of these fit a run, one at least; one where there are none. */
+function fitOf(headers: readonly Uint8Array[]): number {
+  let longest = headers.length === 0 ? RUN_BYTES_MAX : 1;
+  for (const { length } of headers) longest = Math.max(longest, length);
+  const fit = Math.floor((RUN_BYTES_MAX - REPLY_OVERHEAD_BYTES) / (longest + REPLY_OVERHEAD_PER_HEADER_BYTES));
+  return Math.min(HEADERS_PER_REQUEST_MAX, Math.max(1, fit));
 }
 
 function mismatch(request: Request, reply: HeaderReply): Rejection | undefined {

@@ -29,8 +29,7 @@ export function honestAnswer(request: HeaderRequest, blocks: readonly { readonly
 }
 
 /** A client over `follower`, and the requests that left it. */
-export function relayOver(follower: Followed, nowS?: number) {
-  const clock = new HandClock(1000);
+export function relayOver(follower: Followed, nowS?: number | (() => number), clock = new HandClock(1000)) {
   const sent: HeaderRequest[] = [];
   const outcomes: (Outcome | Rejection)[] = [];
   const refused: string[] = [];
@@ -40,7 +39,7 @@ export function relayOver(follower: Followed, nowS?: number) {
     clock,
     address: MOTE,
     follower,
-    nowS: () => nowS,
+    nowS: () => (typeof nowS === "function" ? nowS() : nowS),
     send(bytes) {
       if (state.full) return false;
       const request = decodeRequest(bytes);
