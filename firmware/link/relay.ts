@@ -133,7 +133,7 @@ export class RelayClient {
       this.#answer = undefined;
       this.#request = undefined;
       this.#waitMs = WAIT_FIRST_MS;
-      this.#fit = fitOf(answer.headers);
+      this.#fit = 1;
       if (answer.headers.length > 0) this.answered(request, answer);
       else if (!request.narrow) this.silent(request, true);
       // It may be that the first does not fit: it is asked for alone at once.
@@ -161,6 +161,8 @@ export class RelayClient {
     // An announcement may have brought what was asked for in the meantime: then the answer is one more poll's.
     const asked = !request.poll && follower.wanted()?.from === from;
     const outcomes = asked ? follower.answer(from, headers, nowS()) : follower.polled(from, headers, nowS());
+    // From whoever lies no more than one is asked for.
+    if (!(outcomes[0] instanceof Rejection)) this.#fit = fitOf(headers);
     const short = headers.length < Math.min(request.count, this.#fit);
     this.#order.judge(outcomes, short || nowMs - request.sentMs >= REPLY_LATE_MS);
     const moved = this.progress(outcomes);
@@ -231,9 +233,9 @@ export class RelayClient {
   }
 }
 
-/** How many headers as long as the longest of these fit a run, one at least; one where there are none. */
+/** How many headers as long as the longest of these fit a run, one at least. */
 function fitOf(headers: readonly Uint8Array[]): number {
-  let longest = headers.length === 0 ? RUN_BYTES_MAX : 1;
+  let longest = 1;
   for (const { length } of headers) longest = Math.max(longest, length);
   const fit = Math.floor((RUN_BYTES_MAX - REPLY_OVERHEAD_BYTES) / (longest + REPLY_OVERHEAD_PER_HEADER_BYTES));
   return Math.min(HEADERS_PER_REQUEST_MAX, Math.max(1, fit));
