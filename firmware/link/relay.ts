@@ -58,6 +58,8 @@ interface Request {
   readonly id: number;
   readonly from: number;
   readonly count: number;
+  /** As many were of use. */
+  readonly most: number;
   /** Room for less than the longest header: an empty answer may mean that the next one does not fit. */
   readonly narrow: boolean;
   readonly sentMs: number;
@@ -163,8 +165,10 @@ export class RelayClient {
     const outcomes = asked ? follower.answer(from, headers, nowS()) : follower.polled(from, headers, nowS());
     // From whoever lies no more than one is asked for.
     if (!(outcomes[0] instanceof Rejection)) this.#fit = fitOf(headers);
+    // Where one was asked for since nothing fitted, or what came was a lie, the rest is not yet shown to be there.
+    const little = headers.length < Math.min(request.most, this.#fit);
     const short = headers.length < Math.min(request.count, this.#fit);
-    this.#order.judge(outcomes, short || nowMs - request.sentMs >= REPLY_LATE_MS);
+    this.#order.judge(outcomes, little || nowMs - request.sentMs >= REPLY_LATE_MS);
     const moved = this.progress(outcomes);
     if (!moved && request.poll) this.pollLater(nowMs);
     // More at once, unless there was no more or there is something to ask for that may lead further.
@@ -205,7 +209,7 @@ export class RelayClient {
       this.#pollMs = Math.max(this.#pollMs, this.#nextRequestMs);
       return WAIT_FIRST_MS;
     }
-    this.#request = { id, from, count, narrow, sentMs: nowMs, poll };
+    this.#request = { id, from, count, most, narrow, sentMs: nowMs, poll };
     // An answer that brings no progress must not be asked for again at once; progress sets this back to 0.
     if (!poll) this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
     return REPLY_TIMEOUT_MS;
