@@ -181,7 +181,7 @@ export class Delivery implements OutboxOptions, UplinkListener {
   private checkSignature(message: Uint8Array): Rejection | undefined {
     const known = this.#collectorKey;
     const cost = known === undefined ? 2 : 1;
-    if (this.#failedChecks.spent + cost > FAILED_CHECKS_PER_MINUTE_MAX)
+    if (this.#failedChecks.left(FAILED_CHECKS_PER_MINUTE_MAX) < cost)
       return new Rejection(
         "work-limit",
         `${FAILED_CHECKS_PER_MINUTE_MAX} signature checks of receipts within a minute led nowhere`,

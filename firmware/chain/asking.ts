@@ -2,7 +2,8 @@
 //
 // Promises: asks forward from the head; where an answer does not join what is known, from 1, 2, 4 … blocks further back,
 // down to the oldest block that can still be left; gives up after `TRIES_MAX` fruitless asks in a row, and after
-// `FRUITLESS_PER_MINUTE_MAX` for the rest of a minute, so that nobody who announces absurd heights keeps it busy.
+// `FRUITLESS_PER_MINUTE_MAX` within a minute until some of them are forgotten, so that nobody who announces absurd heights
+// keeps it busy.
 // Never believes an announcement: it only bounds where to ask.
 
 import type { MinuteBudget } from "./budget.js";
@@ -17,6 +18,8 @@ const SOMEWHERE = Number.POSITIVE_INFINITY;
 export interface Ask {
   readonly from: number;
   readonly count: number;
+  /** Of no use but all in one answer. */
+  readonly whole?: boolean;
 }
 
 export class Asking {
@@ -64,9 +67,10 @@ export class Asking {
   }
 
   next(head: number, base: number): Ask | undefined {
-    if (this.#target === undefined || this.#budget.spent >= FRUITLESS_PER_MINUTE_MAX) return undefined;
+    if (this.#target === undefined || this.#budget.left(FRUITLESS_PER_MINUTE_MAX) < 1) return undefined;
     const from = Math.max(base + 1, this.#from ?? head + 1);
-    return { from, count: Math.min(ASK_HEADERS_MAX, Math.max(1, this.#target - from + 1)) };
+    // As many as there are: whoever announces less than that is not to hold the rest back.
+    return { from, count: ASK_HEADERS_MAX };
   }
 
   /** The answer to an ask joined what is known and reached up to `number`; `news` where it held something new. */

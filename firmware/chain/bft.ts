@@ -49,6 +49,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   readonly clockDriftS = CLOCK_DRIFT_S;
   readonly isFinal = true;
   readonly staleAfterS: number;
+  readonly leastPeriodS: number;
   readonly trustingPeriodS: number;
   readonly checkpoint: BftTrusted;
   readonly #engine: CryptoEngine;
@@ -65,6 +66,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     this.checkpoint = checkpoint;
     this.rules = rulesBytes(dialect, rules);
     this.trustingPeriodS = rules.trustingPeriodS;
+    this.leastPeriodS = rules.transitions.reduce((least, { periodS = least }) => Math.min(least, periodS), rules.periodS);
     this.staleAfterS = Math.max(STALE_AFTER_S_MIN, STALE_AFTER_PERIODS * idlePeriodS);
   }
 

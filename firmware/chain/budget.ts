@@ -1,6 +1,7 @@
 // A count per minute, for work that others can cause.
 //
-// Promises: what was spent is forgotten a minute after the first of it. Never blocks and never waits: its owner decides.
+// Promises: what was spent comes back bit by bit, all of it within a minute: whoever keeps spending all there is leaves the
+// next cause a moment to wait, never the rest of a minute. Never blocks and never waits: its owner decides.
 
 import { assert, Rejection } from "../rejection.js";
 
@@ -28,24 +29,22 @@ export class MinuteBudget {
     return new MinuteBudget(this.#clock);
   }
 
-  get spent(): number {
+  /** How much of `max` a minute is left. */
+  left(max: number): number {
     const now = this.#clock.ticksMs();
-    if (now - this.#since >= MINUTE_MS) {
-      this.#since = now;
-      this.#spent = 0;
-    }
-    return this.#spent;
+    this.#spent = Math.max(0, this.#spent - (max * (now - this.#since)) / MINUTE_MS);
+    this.#since = now;
+    return max - this.#spent;
   }
 
   spend(count = 1): void {
-    if (this.spent === 0) this.#since = this.#clock.ticksMs();
     this.#spent += count;
   }
 
   /** Spends `count` signature checks where a minute allows them, or says why not (work-limit). */
   charge(count: number): Rejection | undefined {
     const max = FRUITLESS_CHECKS_PER_MINUTE_MAX;
-    if (this.spent + count > max) return new Rejection("work-limit", `${max} signature checks within a minute led nowhere`);
+    if (this.left(max) < count) return new Rejection("work-limit", `${max} signature checks within a minute led nowhere`);
     this.spend(count);
     return undefined;
   }

@@ -74,6 +74,7 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
   readonly rules: Uint8Array;
   readonly clockDriftS = CLOCK_DRIFT_S;
   readonly staleAfterS: number;
+  readonly leastPeriodS: number;
   readonly checkpoint: CliqueTrusted;
   readonly #engine: CryptoEngine;
   readonly #rules: CliqueRules;
@@ -84,6 +85,7 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
     this.chain = rules.chain;
     this.checkpoint = checkpoint;
     const { chain, periodS, epoch, londonBlock, baseFeeRule, trustingPeriodS } = rules;
+    this.leastPeriodS = periodS;
     this.staleAfterS = Math.max(STALE_AFTER_S_MIN, STALE_AFTER_PERIODS * periodS);
     const text = fromText(`clique ${chain} ${periodS} ${epoch} ${londonBlock ?? "?"} ${baseFeeRule} ${trustingPeriodS ?? "?"} `);
     this.rules = new Uint8Array(text.length + HASH_BYTES);

@@ -90,6 +90,11 @@ export interface Consensus<H extends Header = Header, T extends Trusted = Truste
   readonly isFinal?: boolean;
   /** With no new block for so long, in seconds, something is wrong; undefined where the consensus cannot tell. */
   readonly staleAfterS?: number;
+  /**
+   * A block is dated at least so long after its parent, in seconds: the least of what applies anywhere on the chain; 0 where there
+   * are several a second. Undefined where a header does not say its height.
+   */
+  readonly leastPeriodS?: number;
   /** For how long a trusted block vouches for others, in seconds; undefined where that has no end. */
   readonly trustingPeriodS?: number | undefined;
   /** Whether `trusted` may still vouch, at `nowS`, for another branch than the one that was believed since; always where absent. */

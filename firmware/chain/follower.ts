@@ -36,6 +36,8 @@ export { REORG_DEPTH } from "./window.js";
 /** After so many blocks the state is due to be written. */
 export const PERSIST_BLOCKS = 64;
 const STATE_KEY = "trusted";
+/** So many blocks a second there can be where the period binds nothing. */
+const BLOCKS_PER_SECOND_MAX = 64;
 
 export interface FollowerOptions {
   readonly consensus: Consensus;
@@ -78,7 +80,7 @@ export class Follower extends Branching implements Persistent {
     this.#asked = new MinuteBudget(clock);
     this.#unasked = new MinuteBudget(clock);
     this.#digest = configurationDigest(options.engine, consensus);
-    this.#skipping = new Skipping(consensus);
+    this.#skipping = new Skipping(consensus, new MinuteBudget(clock));
     this.#evidence = new ForkEvidence(consensus, options.store, this.#digest);
     this.#window = new Window(consensus, consensus.checkpoint);
     this.#head = consensus.checkpoint;
@@ -149,9 +151,9 @@ export class Follower extends Branching implements Persistent {
   offer(raw: Uint8Array, nowS: number | undefined): Outcome | Rejection {
     const header = this.#consensus.decode(raw);
     if (header instanceof Rejection) return header;
-    const { number } = header;
+    const number = this.heightOf(header, nowS);
     const jumps = this.fork === undefined && this.#linking === undefined;
-    const landed = jumps ? this.#skipping.offered(this.#head, header, nowS, this.#unasked) : undefined;
+    const landed = jumps ? this.#skipping.offered(this.#head, header, number, nowS, this.#unasked) : undefined;
     if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn([header], landed, [], this.#unasked);
     const outcome = this.offerToRival(header, nowS) ?? this.take(header, nowS, this.#unasked);
     const head = this.#head.number;
@@ -176,8 +178,12 @@ export class Follower extends Branching implements Persistent {
 
   protected ownAsk(): Ask | undefined {
     const head = this.#head;
-    const jump = this.#linking?.next(head) ?? this.#skipping.next(head);
-    return jump ?? this.shortened(this.#asking.next(head.number, this.#window.base.number));
+    const link = this.#linking?.next(head);
+    if (link !== undefined) return link;
+    const walk = this.shortened(this.#asking.next(head.number, this.#window.base.number));
+    if (walk === undefined) this.#skipping.walked();
+    const landing = this.#skipping.next(head);
+    return landing === undefined ? walk : { from: landing.from, count: landing.count, whole: true };
   }
 
   /**
@@ -193,6 +199,7 @@ export class Follower extends Branching implements Persistent {
     this.rivalIsNext();
     if (this.#linking?.next(this.#head) !== undefined) return [this.linkAsked(this.#linking, raws)];
     if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
+    this.#skipping.walked();
     this.#linking = this.#linking?.walked();
     const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
     const { target } = this.#asking;
@@ -217,15 +224,19 @@ export class Follower extends Branching implements Persistent {
     return outcomes;
   }
 
-  /** The relay did not answer in time. */
-  unanswered(): void {
+  /**
+   * The relay did not answer `wanted()` in time.
+   * @param absent whether it did, with no header at all
+   */
+  unanswered(absent = false): void {
     if (this.rivalUnanswered()) return;
     if (this.#linking?.next(this.#head) !== undefined) this.linkAsked(this.#linking, []);
-    else if (this.#skipping.next(this.#head) !== undefined) this.#skipping.failed();
-    else {
+    else if (this.#skipping.next(this.#head) === undefined) {
+      this.#skipping.walked();
       this.#linking = this.#linking?.walked();
       this.#asking.unanswered();
-    }
+    } else if (absent) this.#skipping.absent(this.#head);
+    else this.#skipping.failed();
   }
 
   get written(): string {
@@ -236,6 +247,25 @@ export class Follower extends Branching implements Persistent {
   unsaved(): typeof SAVED | typeof UNSAVED | typeof SAVE_DUE {
     if (this.#evidence.unsaved || this.#unwritten >= PERSIST_BLOCKS) return SAVE_DUE;
     return this.#unwritten === 0 ? SAVED : UNSAVED;
+  }
+
+  /**
+   * Takes headers with rising heights from `from`, which a relay was asked for though no announcement led there: what comes
+   * after the head, or what the head has overtaken by now. Stops at the first that brings nothing.
+   */
+  polled(from: number, raws: readonly Uint8Array[], nowS: number | undefined): readonly (Outcome | Rejection)[] {
+    const outcomes: (Outcome | Rejection)[] = this.fork === undefined ? this.takeTogether(from, raws, nowS) : [];
+    for (let i = outcomes.length; i < raws.length; i += 1) {
+      const outcome = this.takeAsked(raws[i] as Uint8Array, from + i, nowS);
+      outcomes.push(outcome);
+      if (outcome instanceof Rejection) break;
+      if (outcome.kind !== "wanting") continue;
+      // The relay's chain leaves ours further back.
+      const head = this.#head.number;
+      if (from <= head + 1) this.#asking.announced(from, from - 1, head);
+      break;
+    }
+    return outcomes;
   }
 
   /** Writes what is believed, unless it is written already. Throws what the store throws; nothing is lost then. */
@@ -256,6 +286,15 @@ export class Follower extends Branching implements Persistent {
     if (this.#consensus.isFinal === true) return;
     keepAnchors(this.#consensus, this.#store, this.#digest, base, this.#anchored);
     this.#anchored = base.number;
+  }
+
+  /** The height that a header claims, as far as there can be one by now; undefined where its format has none. */
+  private heightOf({ number }: Header, nowS: number | undefined): number | undefined {
+    const { leastPeriodS, clockDriftS } = this.#consensus;
+    if (number === undefined || nowS === undefined || leastPeriodS === undefined) return number;
+    const passedS = Math.max(0, nowS + clockDriftS - this.#head.timeS);
+    const blocks = leastPeriodS > 0 ? passedS / leastPeriodS : passedS * BLOCKS_PER_SECOND_MAX;
+    return Math.min(number, this.#head.number + Math.ceil(blocks));
   }
 
   private takeAsked(raw: Uint8Array, number: number, nowS: number | undefined): Outcome | Rejection {
@@ -324,6 +363,10 @@ export class Follower extends Branching implements Persistent {
   }
 
   private jumpAsked(ask: Ask, raws: readonly Uint8Array[], nowS: number | undefined): Outcome | Rejection {
+    if (raws.length < ask.count) {
+      this.#skipping.absent(this.#head);
+      return WANTING;
+    }
     const headers = decodeAll(this.#consensus, ask, raws);
     if (headers instanceof Rejection) {
       this.#skipping.failed();

@@ -74,7 +74,7 @@ export class Linking {
   next(head: Trusted): Ask | undefined {
     if (this.#landing === undefined) return undefined;
     const from = Math.max(head.number + 1, this.#number - this.#fit + 1);
-    return { from, count: this.#number - from + 1 };
+    return { from, count: this.#number - from + 1, whole: true };
   }
 
   /**

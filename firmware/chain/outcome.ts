@@ -22,6 +22,8 @@ export type Outcome =
   | { readonly kind: "reorg"; readonly number: number; readonly depth: number; readonly revoked: number }
   /** Verified, on a branch that is not heavier. */
   | { readonly kind: "side"; readonly number: number }
+  /** Verified, on a branch that leaves ours below the window, or is long, and is not heavier yet. */
+  | { readonly kind: "rival"; readonly number: number }
   /** A second block with a quorum at one height: the chain has forked, and the head is frozen. */
   | { readonly kind: "fork"; readonly number: number }
   /** Verified earlier; of a chain that is final, another round or other seals of the same block count as the same. */
@@ -40,7 +42,7 @@ export function movesHead(outcome: Outcome): boolean {
 
 /** Whether whoever sent it brought the mote on: no reason to wait before asking again. */
 export function bringsOn(outcome: Outcome): boolean {
-  return movesHead(outcome) || outcome.kind === "linking";
+  return movesHead(outcome) || outcome.kind === "linking" || outcome.kind === "rival";
 }
 
 export function stale(number: number, base: number): Rejection {

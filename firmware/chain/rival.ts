@@ -87,7 +87,7 @@ export class Rival {
   }
 
   next(): Ask | undefined {
-    if (this.isOver || this.#target <= this.#tip.number || this.#budget.spent >= FRUITLESS_CHECKS_PER_MINUTE_MAX)
+    if (this.isOver || this.#target <= this.#tip.number || this.#budget.left(FRUITLESS_CHECKS_PER_MINUTE_MAX) < 1)
       return undefined;
     return { from: this.from, count: RIVAL_HEADERS_MAX };
   }
@@ -159,7 +159,7 @@ export class Rival {
       this.#movedMs = this.#budget.nowMs;
       this.#fruitless = 0;
     }
-    return this.isOurs() ? this.lostIn(tip) : { kind: "side", number: tip.number };
+    return this.isOurs() ? this.lostIn(tip) : { kind: "rival", number: tip.number };
   }
 
   private isOurs(): boolean {

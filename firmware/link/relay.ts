@@ -1,29 +1,45 @@
 // Asks relays for headers and hands what they say to the follower. A relay is trusted in nothing: it can be silent,
 // late, wrong or flooding, and costs the mote a bounded amount of memory, traffic and work (docs/threat-model.md).
 //
-// Promises: at most one request under way and one announcement kept (the newest); an answer counts only for the
-// request it names; silence is met with backoff, and where several relays are named another is asked (relay-order.ts); with no announcement at all the mote still asks, so that a flood that
-// drowns the honest head delays it and no more: as long as that brings news, it goes on asking. Never believes a number, a hash or a length: the follower decides.
+// Promises: at most one request under way and one announcement kept (the newest); an answer counts only for the request it names;
+// silence is met with longer waits, and where several relays are named another is asked (relay-order.ts). What the follower wants
+// and what is asked for unprompted have waits of their own: whatever is announced, the mote asks every `POLL_MS` what comes after
+// its head, and goes on asking as long as that brings news, so that a flood that drowns the honest head delays it by that and no
+// more; where nothing is announced and nothing comes it asks less often, until the next announcement. Never believes a number, a
+// hash or a length: the follower decides.
 
 import type { Follower, Outcome } from "../chain/follower.js";
 import { bringsOn } from "../chain/outcome.js";
 import type { Clock } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { RelayOrder } from "./relay-order.js";
-import { decodeReply, encodeRequest, HEADERS_PER_REQUEST_MAX, type HeaderReply, MESSAGE_BYTES_MAX } from "./wire.js";
+import {
+  decodeReply,
+  encodeRequest,
+  HEADERS_PER_REQUEST_MAX,
+  type HeaderReply,
+  MESSAGE_BYTES_MAX,
+  REPLY_OVERHEAD_BYTES,
+  REPLY_OVERHEAD_PER_HEADER_BYTES,
+  RUN_BYTES_MAX,
+} from "./wire.js";
 
 /** How long one request waits for its answer. */
 const REPLY_TIMEOUT_MS = 5_000;
-const BACKOFF_FIRST_MS = 500;
-const BACKOFF_MAX_MS = 60_000;
-/** After so long without progress the mote asks for the next header of its own accord. */
+/** A relay that takes so long has no more than a little to give. */
+const REPLY_LATE_MS = 2_500;
+const WAIT_FIRST_MS = 500;
+const WAIT_MAX_MS = 8_000;
+/** After so long without progress the mote asks of its own accord for what comes after its head. */
 const POLL_MS = 10_000;
+/** And after so long at the most, where neither that nor an announcement brings anything. */
+const POLL_MAX_MS = 60_000;
 
 export interface RelayOptions {
   readonly clock: Clock;
   /** The mote's address, 20 bytes: where answers go. */
   readonly address: Uint8Array;
-  readonly follower: Pick<Follower, "head" | "offer" | "wanted" | "answer" | "unanswered">;
+  readonly follower: Pick<Follower, "head" | "offer" | "wanted" | "answer" | "polled" | "unanswered">;
   /** Seconds since the Unix epoch where a clock from outside the chain knows them. */
   readonly nowS: () => number | undefined;
   /** Names of those who may be asked, each judged by its answers; whoever listens on the common topic where absent. */
@@ -42,6 +58,10 @@ interface Request {
   readonly id: number;
   readonly from: number;
   readonly count: number;
+  /** As many were of use. */
+  readonly most: number;
+  /** Room for less than the longest header: an empty answer may mean that the next one does not fit. */
+  readonly narrow: boolean;
   readonly sentMs: number;
   /** Asked for because nothing had come for long, not because the follower wanted it. */
   readonly poll: boolean;
@@ -54,10 +74,14 @@ export class RelayClient {
   #request: Request | undefined;
   /** The answer to `#request`, until a step looks at it. */
   #answer: HeaderReply | undefined;
-  #backoffMs = BACKOFF_FIRST_MS;
+  /** How many headers a run holds that are as long as the last; of one alone, which may be longer, all is asked for. */
+  #fit = HEADERS_PER_REQUEST_MAX;
+  /** How long to wait after the next silence before the follower's next wish is asked for, and until when it waits now. */
+  #waitMs = WAIT_FIRST_MS;
   #nextRequestMs = 0;
-  /** When to ask unprompted. */
+  /** When to ask unprompted, and how long to wait after that. */
   #pollMs: number;
+  #pollWaitMs = POLL_MS;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -86,7 +110,8 @@ export class RelayClient {
     this.#request = undefined;
     this.#answer = undefined;
     this.#nextRequestMs = 0;
-    this.#backoffMs = BACKOFF_FIRST_MS;
+    this.#waitMs = WAIT_FIRST_MS;
+    this.#pollWaitMs = POLL_MS;
   }
 
   /** Does what is due. Answers the milliseconds until it wants to be called again. */
@@ -97,39 +122,57 @@ export class RelayClient {
     if (request !== undefined) {
       const leftMs = request.sentMs + REPLY_TIMEOUT_MS - nowMs;
       if (leftMs > 0) return leftMs;
-      this.silent(request);
+      this.silent(request, false);
     }
     return up ? this.ask(nowMs) : Number.POSITIVE_INFINITY;
   }
 
   /** Looks at one answer and one announcement at the most: a sample must not wait for a talkative relay. */
   private look(): void {
-    const { follower, nowS } = this.#options;
     const request = this.#request;
     const answer = this.#answer;
     if (request !== undefined && answer !== undefined) {
       this.#answer = undefined;
       this.#request = undefined;
-      if (answer.headers.length === 0) this.silent(request);
-      else if (request.poll) this.polled(answer.headers[0] as Uint8Array);
-      else {
-        const outcomes = follower.answer(answer.from, answer.headers, nowS());
-        this.#order.judge(outcomes);
-        this.progress(outcomes);
-      }
+      this.#waitMs = WAIT_FIRST_MS;
+      this.#fit = 1;
+      if (answer.headers.length > 0) this.answered(request, answer);
+      else if (!request.narrow) this.silent(request, true);
+      // It may be that the first does not fit: it is asked for alone at once.
+      else if (request.poll) this.#pollMs = 0;
+      else this.#nextRequestMs = 0;
     }
     const announced = this.#announced;
     this.#announced = undefined;
-    if (announced !== undefined) this.progress([follower.offer(announced, nowS())]);
+    if (announced !== undefined) this.heard(announced);
   }
 
-  /** A poll that moved the head is followed by another at once; one that did not, after the usual time. */
-  private polled(raw: Uint8Array): void {
-    const nowMs = this.#options.clock.ticksMs();
-    this.#pollMs = nowMs + POLL_MS;
-    const outcome = this.#options.follower.offer(raw, this.#options.nowS());
-    this.#order.judge([outcome]);
-    if (this.progress([outcome])) this.#pollMs = nowMs;
+  private heard(announced: Uint8Array): void {
+    const { follower, nowS, clock } = this.#options;
+    const outcome = follower.offer(announced, nowS());
+    this.progress([outcome]);
+    if (!(outcome instanceof Rejection) && outcome.kind === "known") return;
+    // Somebody has something to say, or hides what others have: time to look more often again.
+    this.#pollWaitMs = POLL_MS;
+    this.#pollMs = Math.min(this.#pollMs, clock.ticksMs() + POLL_MS);
+  }
+
+  private answered(request: Request, { from, headers }: HeaderReply): void {
+    const { follower, nowS, clock } = this.#options;
+    const nowMs = clock.ticksMs();
+    // An announcement may have brought what was asked for in the meantime: then the answer is one more poll's.
+    const asked = !request.poll && follower.wanted()?.from === from;
+    const outcomes = asked ? follower.answer(from, headers, nowS()) : follower.polled(from, headers, nowS());
+    // From whoever lies no more than one is asked for.
+    if (!(outcomes[0] instanceof Rejection)) this.#fit = fitOf(headers);
+    // Where one was asked for since nothing fitted, or what came was a lie, the rest is not yet shown to be there.
+    const little = headers.length < Math.min(request.most, this.#fit);
+    const short = headers.length < Math.min(request.count, this.#fit);
+    this.#order.judge(outcomes, little || nowMs - request.sentMs >= REPLY_LATE_MS);
+    const moved = this.progress(outcomes);
+    if (!moved && request.poll) this.pollLater(nowMs);
+    // More at once, unless there was no more or there is something to ask for that may lead further.
+    if (moved && !short && follower.wanted() === undefined) this.#pollMs = nowMs;
   }
 
   /** Whether any of them brought the mote on. */
@@ -140,8 +183,9 @@ export class RelayClient {
       this.#options.onOutcome(outcome);
     }
     if (moved) {
+      this.#pollWaitMs = POLL_MS;
       this.#pollMs = this.#options.clock.ticksMs() + POLL_MS;
-      this.#backoffMs = BACKOFF_FIRST_MS;
+      this.#waitMs = WAIT_FIRST_MS;
       this.#nextRequestMs = 0;
     }
     return moved;
@@ -149,34 +193,56 @@ export class RelayClient {
 
   private ask(nowMs: number): number {
     const { follower, send, requestId, address } = this.#options;
-    const pollInMs = this.#pollMs - nowMs;
-    const wanted = follower.wanted();
-    if (wanted === undefined && pollInMs > 0) return pollInMs;
-    if (nowMs < this.#nextRequestMs) return this.#nextRequestMs - nowMs;
+    const poll = nowMs >= this.#pollMs;
+    const wanted = poll ? undefined : follower.wanted();
+    if (!poll && wanted === undefined) return this.#pollMs - nowMs;
+    if (!poll && nowMs < this.#nextRequestMs) return Math.min(this.#nextRequestMs, this.#pollMs) - nowMs;
     const from = wanted?.from ?? follower.head.number + 1;
-    const count = Math.min(wanted?.count ?? 1, HEADERS_PER_REQUEST_MAX);
+    const whole = wanted?.whole === true;
+    const most = wanted?.count ?? HEADERS_PER_REQUEST_MAX;
+    const count = Math.min(most, whole ? HEADERS_PER_REQUEST_MAX : this.#fit);
+    const narrow = count > 1 && !whole;
+    const bytesMax = narrow ? RUN_BYTES_MAX : MESSAGE_BYTES_MAX;
     const id = requestId();
-    if (!send(encodeRequest({ id, to: address, from, count, bytesMax: MESSAGE_BYTES_MAX }), this.#order.next)) {
-      this.#nextRequestMs = nowMs + BACKOFF_FIRST_MS;
-      return BACKOFF_FIRST_MS;
+    if (!send(encodeRequest({ id, to: address, from, count, bytesMax }), this.#order.next)) {
+      this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
+      this.#pollMs = Math.max(this.#pollMs, this.#nextRequestMs);
+      return WAIT_FIRST_MS;
     }
-    this.#request = { id, from, count, sentMs: nowMs, poll: wanted === undefined };
+    this.#request = { id, from, count, most, narrow, sentMs: nowMs, poll };
     // An answer that brings no progress must not be asked for again at once; progress sets this back to 0.
-    this.#nextRequestMs = nowMs + this.#backoffMs;
+    if (!poll) this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
     return REPLY_TIMEOUT_MS;
   }
 
   /** No answer, or an empty one. */
-  private silent(request: Request): void {
+  private silent(request: Request, absent: boolean): void {
     const nowMs = this.#options.clock.ticksMs();
     this.#request = undefined;
-    this.#pollMs = nowMs + POLL_MS;
     // One that says nothing to a poll has nothing new, as a rule; nobody can tell it from one that keeps it to itself.
     this.#order.silent();
-    if (!request.poll) this.#options.follower.unanswered();
-    this.#nextRequestMs = nowMs + this.#backoffMs;
-    this.#backoffMs = Math.min(this.#backoffMs * 2, BACKOFF_MAX_MS);
+    if (request.poll) {
+      this.pollLater(nowMs);
+      return;
+    }
+    this.#options.follower.unanswered(absent);
+    if (absent) return;
+    this.#nextRequestMs = nowMs + this.#waitMs;
+    this.#waitMs = Math.min(this.#waitMs * 2, WAIT_MAX_MS);
   }
+
+  private pollLater(nowMs: number): void {
+    this.#pollMs = nowMs + this.#pollWaitMs;
+    this.#pollWaitMs = Math.min(this.#pollWaitMs * 2, POLL_MAX_MS);
+  }
+}
+
+/** How many headers as long as the longest of these fit a run, one at least. */
+function fitOf(headers: readonly Uint8Array[]): number {
+  let longest = 1;
+  for (const { length } of headers) longest = Math.max(longest, length);
+  const fit = Math.floor((RUN_BYTES_MAX - REPLY_OVERHEAD_BYTES) / (longest + REPLY_OVERHEAD_PER_HEADER_BYTES));
+  return Math.min(HEADERS_PER_REQUEST_MAX, Math.max(1, fit));
 }
 
 function mismatch(request: Request, reply: HeaderReply): Rejection | undefined {

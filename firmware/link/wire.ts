@@ -10,6 +10,8 @@ import { Rejection } from "../rejection.js";
 
 /** The longest message that a mote takes in, in bytes; whatever is longer is read past and dropped. */
 export const MESSAGE_BYTES_MAX = 4096;
+/** A run of headers is asked for in so many bytes, since it stays on the heap while they are verified; one alone may take more. */
+export const RUN_BYTES_MAX = 2048;
 /** The most headers that one request may ask for. */
 export const HEADERS_PER_REQUEST_MAX = 16;
 

@@ -5,7 +5,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { LINK_BLOCKS_MAX } from "../../../firmware/chain/bft.js";
 import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
-import { Follower } from "../../../firmware/chain/follower.js";
+import { Follower, type Outcome } from "../../../firmware/chain/follower.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { RelayOrder } from "../../../firmware/link/relay-order.js";
 import { Rejection } from "../../../firmware/rejection.js";
@@ -140,7 +140,7 @@ for (const { name, options } of KINDS) {
     const follower = open();
     follower.offer(tipOf(other).raw, nowS);
     let asks = 0;
-    let last: readonly (object | Rejection)[] = [];
+    let last: readonly (Outcome | Rejection)[] = [];
     for (; asks < 100 && !(last[0] instanceof Rejection); asks += 1) {
       const ask = follower.wanted();
       assert.ok(ask !== undefined);

@@ -177,7 +177,7 @@ test("while a rival is walked our own chain goes on, and its headers are asked f
     for (let n = ask.from; n < ask.from + Math.min(BATCH, ask.count); n += 1)
       raws.push(((isOurs ? ourBlocks : blocks).get(n) as Block).raw);
     const kinds = follower.answer(ask.from, raws, undefined).map(kindOf);
-    if (kinds.includes("side")) walked += 1;
+    if (kinds.includes("rival")) walked += 1;
     if (follower.head.number > head) moved += 1;
   }
   assert.ok(walked >= 10 && moved >= 10, `walked ${walked} times, moved ${moved} times`);
@@ -261,7 +261,7 @@ test("a lighter branch never wins, however deep it leaves ours, and is taken up 
   // It is at its tip: what is announced joins there, and nothing needs to be asked for.
   const more = heavier(chain, tip, ours.at(-1) as Block, members.theirs);
   const kinds = more.map((block) => kindOf(follower.offer(block.raw, undefined)));
-  assert.equal(kinds, [...Array(more.length - 1).fill("side"), "reorg"]);
+  assert.equal(kinds, [...Array(more.length - 1).fill("rival"), "reorg"]);
   assert.is(headOf(follower), hexOf((more.at(-1) as Block).hash));
 });
 
@@ -292,7 +292,7 @@ test("a rival to which nothing comes is asked for a few times, and forgotten", (
   drive(made, byNumber(trunk, light), 1);
   assert.is(follower.wanted(), undefined);
   const [child, grandchild] = theirs.slice(70, 72) as [Block, Block];
-  assert.is(kindOf(follower.offer(child.raw, undefined)), "side", "it is at its tip");
+  assert.is(kindOf(follower.offer(child.raw, undefined)), "rival", "it is at its tip");
   clock.now += RIVAL_PAUSE_MS + 1;
   assert.is(kindOf(follower.offer(grandchild.raw, undefined)), "wanting", "after long silence it is not");
 

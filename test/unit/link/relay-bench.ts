@@ -2,16 +2,34 @@
 
 import type { Outcome } from "../../../firmware/chain/follower.js";
 import { RelayClient, type RelayOptions } from "../../../firmware/link/relay.js";
-import { decodeRequest, encodeReply, type HeaderRequest } from "../../../firmware/link/wire.js";
+import {
+  decodeRequest,
+  encodeReply,
+  type HeaderRequest,
+  REPLY_OVERHEAD_BYTES,
+  REPLY_OVERHEAD_PER_HEADER_BYTES,
+} from "../../../firmware/link/wire.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { HandClock } from "../hand-clock.js";
 
 export const MOTE = new Uint8Array(20).fill(0xab);
 export type Followed = RelayOptions["follower"];
 
+/** What an honest relay answers: as many of `blocks`, by height, as there are and as fit. */
+export function honestAnswer(request: HeaderRequest, blocks: readonly { readonly raw: Uint8Array }[]): Uint8Array[] {
+  const { from, count, bytesMax } = request;
+  const headers: Uint8Array[] = [];
+  let room = bytesMax - REPLY_OVERHEAD_BYTES;
+  for (const { raw } of blocks.slice(from, from + count)) {
+    room -= raw.length + REPLY_OVERHEAD_PER_HEADER_BYTES;
+    if (room < 0) break;
+    headers.push(raw);
+  }
+  return headers;
+}
+
 /** A client over `follower`, and the requests that left it. */
-export function relayOver(follower: Followed, nowS?: number) {
-  const clock = new HandClock(1000);
+export function relayOver(follower: Followed, nowS?: number | (() => number), clock = new HandClock(1000)) {
   const sent: HeaderRequest[] = [];
   const outcomes: (Outcome | Rejection)[] = [];
   const refused: string[] = [];
@@ -21,7 +39,7 @@ export function relayOver(follower: Followed, nowS?: number) {
     clock,
     address: MOTE,
     follower,
-    nowS: () => nowS,
+    nowS: () => (typeof nowS === "function" ? nowS() : nowS),
     send(bytes) {
       if (state.full) return false;
       const request = decodeRequest(bytes);

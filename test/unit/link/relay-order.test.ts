@@ -2,6 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { Outcome } from "../../../firmware/chain/follower.js";
 import { RelayClient } from "../../../firmware/link/relay.js";
 import { RelayOrder } from "../../../firmware/link/relay-order.js";
 import { decodeRequest, encodeReply, type HeaderRequest } from "../../../firmware/link/wire.js";
@@ -10,8 +11,8 @@ import type { Block } from "../../chains/clique-generator.js";
 import { Relay as ChainRelay, world } from "../../chains/follower-fixture.js";
 import { HandClock } from "../hand-clock.js";
 
-const good = [{ kind: "advanced" }];
-const bad = [{ kind: "advanced" }, new Rejection("seal-stranger", "")];
+const good: Outcome[] = [{ kind: "advanced" }];
+const bad: (Outcome | Rejection)[] = [{ kind: "advanced" }, new Rejection("seal-stranger", "")];
 
 test("whoever helped is asked again", () => {
   const order = new RelayOrder(["a", "b", "c"]);
@@ -47,11 +48,73 @@ test("a liar stands behind the silent ones until it helps", () => {
   assert.is(order.next, "c");
 });
 
+const INNOCENT = ["work-limit", "clock-unknown", "checkpoint-expired", "time-in-future", "head-frozen", "stale"];
+
 test("our own limits and our own clock are nobody's lie", () => {
-  const order = new RelayOrder(["a", "b"]);
-  for (const code of ["work-limit", "clock-unknown", "checkpoint-expired", "time-in-future", "head-frozen", "stale"]) {
+  for (const code of INNOCENT) {
+    const order = new RelayOrder(["a", "b", "c"]);
     order.judge([new Rejection(code, "")]);
     assert.is(order.next, "a", code);
+    // Had it lied it would stand behind all others.
+    order.silent();
+    order.silent();
+    order.silent();
+    assert.is(order.next, "a", code);
+  }
+});
+
+const nothing: Record<string, (Outcome | Rejection)[]> = {
+  ...Object.fromEntries(INNOCENT.map((code) => [code, [new Rejection(code, "")]])),
+  known: [{ kind: "known" }],
+  wanting: [{ kind: "wanting" }],
+};
+for (const [name, outcomes] of Object.entries(nothing))
+  test(`three answers that bring nothing on (${name}) pass the question on, without blame`, () => {
+    const order = new RelayOrder(["a", "b"]);
+    const asked: string[] = [];
+    for (let i = 0; i < 12; i += 1) {
+      asked.push(order.next);
+      order.judge(outcomes);
+    }
+    assert.equal(asked.join(""), "aaabbbaaabbb");
+  });
+
+test("one that brings a little each time, or much late, is borne four times; what fills an answer is borne for ever", () => {
+  const order = new RelayOrder(["a", "b"]);
+  const asked: string[] = [];
+  for (let i = 0; i < 8; i += 1) {
+    asked.push(order.next);
+    order.judge(good, true);
+  }
+  for (let i = 0; i < 20; i += 1) {
+    asked.push(order.next);
+    order.judge(good);
+  }
+  assert.equal(asked.join(""), `aaaabbbb${"a".repeat(20)}`);
+});
+
+test("little and nothing in turn add up; one header before what is of no use is little, however full the answer", () => {
+  const order = new RelayOrder(["a", "b"]);
+  let answers = 0;
+  for (; order.next === "a"; answers += 1) order.judge(answers % 2 === 0 ? good : ([{ kind: "known" }] as Outcome[]), true);
+  assert.is(answers, 4);
+  answers = 0;
+  for (; order.next === "b"; answers += 1) order.judge([...good, new Rejection("time-in-future", "")]);
+  assert.is(answers, 4);
+});
+
+test("a branch that never wins is heard for as long as a branch can be, and then others are", () => {
+  const order = new RelayOrder(["a", "b"]);
+  let answers = 0;
+  for (; order.next === "a"; answers += 1) order.judge([{ kind: "side", number: answers }]);
+  assert.is(answers, 12);
+});
+
+test("the only relay is asked whatever it says", () => {
+  const order = new RelayOrder(["a"]);
+  for (let i = 0; i < 20; i += 1) {
+    order.judge(i % 3 === 0 ? bad : [{ kind: "known" }]);
+    assert.is(order.next, "a");
   }
 });
 
