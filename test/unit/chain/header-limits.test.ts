@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ANCHOR_BYTES_MAX } from "../../../firmware/chain/anchors.js";
 import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
 import { VALIDATORS_MAX } from "../../../firmware/chain/bft-extra.js";
 import { VOTES_MAX } from "../../../firmware/chain/bft-votes.js";
@@ -12,7 +13,7 @@ import { SIGNERS_MAX } from "../../../firmware/chain/clique-state.js";
 import type { Trusted } from "../../../firmware/chain/consensus.js";
 import { BASE_BYTES_MAX, encodeState } from "../../../firmware/chain/follower-state.js";
 import { HEADER_BYTES_MAX } from "../../../firmware/chain/header.js";
-import { WINDOW_STEPS_MAX } from "../../../firmware/chain/window.js";
+import { REORG_DEPTH, WINDOW_STEPS_MAX } from "../../../firmware/chain/window.js";
 import { decodeReply, encodeReply, MESSAGE_BYTES_MAX } from "../../../firmware/link/wire.js";
 import { KeyValuePartition, MemoryNvs } from "../../../host-sim/hardware/key-value.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
@@ -35,13 +36,13 @@ function overTheWire(raw: Uint8Array, number: number): Uint8Array {
 }
 
 /** What a follower persists: the widest state, and as many of the widest steps as its window holds. */
-function persists(consensus: Parameters<typeof encodeState>[0], base: Trusted, step: Uint8Array): void {
+function persists(consensus: Parameters<typeof encodeState>[0], base: Trusted, step: Uint8Array, stepsMax = REORG_DEPTH): void {
   assert.ok(consensus.serialize(base).length <= BASE_BYTES_MAX);
-  const steps = Array<Uint8Array>(WINDOW_STEPS_MAX).fill(step);
+  const steps = Array<Uint8Array>(stepsMax).fill(step);
   const value = encodeState(consensus, new Uint8Array(32), { timeFloorS: FAR, base, steps });
   const partition = new KeyValuePartition(new MemoryNvs());
-  // The two headers of a fork lie beside it, and flash holds a value that is written anew beside the one it replaces.
-  partition.write("chain", "fork", new Uint8Array(2 * HEADER_BYTES_MAX + 128));
+  // The two headers of a fork, or older states, lie beside it, and flash holds a value that is written anew beside the one it replaces.
+  partition.write("chain", "fork", new Uint8Array(consensus.isFinal === true ? 2 * HEADER_BYTES_MAX + 128 : ANCHOR_BYTES_MAX));
   partition.write("chain", "state", value);
   partition.write("chain", "written-anew", value);
 }
@@ -124,7 +125,7 @@ test(`clique: an epoch block that lists ${SIGNERS_MAX} signers, with every field
   assert.ok(block.raw.length > 1900 && block.raw.length <= HEADER_BYTES_MAX, `${block.raw.length} bytes`);
   const trusted = held(judge(clique, clique.checkpoint, overTheWire(block.raw, number)));
   assert.is(trusted.signerCount, SIGNERS_MAX);
-  persists(clique, clique.checkpoint, trusted.step);
+  persists(clique, clique.checkpoint, trusted.step, WINDOW_STEPS_MAX);
   const many = [...signers, ...accounts(1, "newcomer")].map(({ hex }) => hex);
   const refused = openClique(fastEngine, { ...JSON.parse(JSON.stringify(json)), signers: many });
   assert.is(codeOf(refused), "checkpoint-invalid");

@@ -12,6 +12,7 @@ import { RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_STEPS_MAX, Rival } from "../..
 import { ALARM_NONE, ALARM_REVOKED, REVOKED_BLOCKS, Vigil } from "../../../firmware/chain/vigil.js";
 import { WINDOW_STEPS_MAX, Window } from "../../../firmware/chain/window.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
+import { SAVE_DUE } from "../../../firmware/persistence.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { openGenerated, walk } from "../../chains/clique-fixture.js";
 import { type Account, accounts, type Block, CliqueChain, type Draft, hexOf, notary } from "../../chains/clique-generator.js";
@@ -108,7 +109,10 @@ function kindsOf(outcomes: readonly (Outcome | Rejection)[]): Record<string, num
 }
 
 function offerAll(made: Made, blocks: readonly Block[]): void {
-  for (const block of blocks) made.follower.offer(block.raw, undefined);
+  for (const block of blocks) {
+    made.follower.offer(block.raw, undefined);
+    if (made.follower.unsaved() === SAVE_DUE) made.follower.persist();
+  }
 }
 
 /** Three signers, one of them cloned: both halves of the network go on for ever. */
@@ -174,8 +178,9 @@ test("while a rival is walked our own chain goes on, and its headers are asked f
     if (ask === undefined) break;
     const isOurs = walked > 0 && ask.from === head + 1;
     const raws: Uint8Array[] = [];
-    for (let n = ask.from; n < ask.from + Math.min(BATCH, ask.count); n += 1)
-      raws.push(((isOurs ? ourBlocks : blocks).get(n) as Block).raw);
+    const from = isOurs ? ourBlocks : blocks;
+    for (let n = ask.from; n < ask.from + Math.min(BATCH, ask.count) && from.has(n); n += 1)
+      raws.push((from.get(n) as Block).raw);
     const kinds = follower.answer(ask.from, raws, undefined).map(kindOf);
     if (kinds.includes("rival")) walked += 1;
     if (follower.head.number > head) moved += 1;
@@ -257,7 +262,7 @@ test("a lighter branch never wins, however deep it leaves ours, and is taken up 
   follower.offer(noiseAt(chain, ours, tip.number + 30), undefined);
   const outcomes = drive(made, blocks, 1);
   assert.is(headOf(follower), hexOf((ours.at(-1) as Block).hash));
-  assert.ok((kindsOf(outcomes).side ?? 0) >= light.length, JSON.stringify(kindsOf(outcomes)));
+  assert.ok((kindsOf(outcomes).rival ?? 0) >= light.length, JSON.stringify(kindsOf(outcomes)));
   // It is at its tip: what is announced joins there, and nothing needs to be asked for.
   const more = heavier(chain, tip, ours.at(-1) as Block, members.theirs);
   const kinds = more.map((block) => kindOf(follower.offer(block.raw, undefined)));
@@ -425,6 +430,7 @@ test("what is kept of older states is bounded, and is written once for each stri
   for (let i = 0; i < 2_600; i += 1) {
     tip = chain.child(tip);
     made.follower.offer(tip.raw, undefined);
+    if (made.follower.unsaved() === SAVE_DUE) made.follower.persist();
   }
   const keys = [...store.values.keys()].filter((key) => key.startsWith("anchor"));
   const bytes = keys.reduce((sum, key) => sum + (store.values.get(key) as Uint8Array).length, 0);
@@ -438,6 +444,7 @@ test("what is kept of older states is bounded, and is written once for each stri
   for (let i = 0; i < 1_200; i += 1) {
     far = large.chain.child(far);
     large.follower.offer(far.raw, undefined);
+    if (large.follower.unsaved() === SAVE_DUE) large.follower.persist();
   }
   const kept = [...large.store.values.keys()].filter((key) => key.startsWith("anchor"));
   assert.equal(kept, ["anchor01"], "of large states the first stride alone");
