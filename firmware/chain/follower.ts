@@ -19,7 +19,7 @@ import type { Consensus, Header, Trusted } from "./consensus.js";
 import { configurationDigest, decodeState, encodeState, replayAll } from "./follower-state.js";
 import { type Fork, ForkEvidence } from "./fork-evidence.js";
 import { ADVANCED, frozen, KNOWN, type Outcome, stale, tooLong, WANTING } from "./outcome.js";
-import { costOf, decodeAll, Skipping } from "./skipping.js";
+import { costOf, decodeAll, heightOf, Skipping } from "./skipping.js";
 import { type Place, REORG_DEPTH_MAX, Window } from "./window.js";
 
 export { FRUITLESS_CHECKS_PER_MINUTE_MAX } from "./budget.js";
@@ -29,8 +29,6 @@ export { REORG_DEPTH_MAX } from "./window.js";
 /** The state is written after so many blocks, and when `persist` is called: flash wears. */
 export const PERSIST_BLOCKS = 64;
 const STATE_KEY = "trusted";
-/** So many blocks a second there can be where the period binds nothing. */
-const BLOCKS_PER_SECOND_MAX = 64;
 
 export interface FollowerOptions {
   readonly consensus: Consensus;
@@ -123,7 +121,7 @@ export class Follower {
   offer(raw: Uint8Array, nowS: number | undefined): Outcome | Rejection {
     const header = this.#consensus.decode(raw);
     if (header instanceof Rejection) return header;
-    const number = this.heightOf(header, nowS);
+    const number = heightOf(this.#consensus, header, this.#head, nowS);
     const landed = this.fork === undefined ? this.#skipping.offered(this.#head, header, number, nowS, this.#unasked) : undefined;
     if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn(header, landed);
     const outcome = this.take(header, nowS, this.#unasked);
@@ -220,15 +218,6 @@ export class Follower {
     const state = { timeFloorS: this.#timeFloorS, base: this.#window.base, steps: this.#window.steps };
     this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, state));
     this.#persisted = this.#head;
-  }
-
-  /** The height that a header claims, as far as there can be one by now; undefined where its format has none. */
-  private heightOf({ number }: Header, nowS: number | undefined): number | undefined {
-    const { leastPeriodS, clockDriftS } = this.#consensus;
-    if (number === undefined || nowS === undefined || leastPeriodS === undefined) return number;
-    const passedS = Math.max(0, nowS + clockDriftS - this.#head.timeS);
-    const blocks = leastPeriodS > 0 ? passedS / leastPeriodS : passedS * BLOCKS_PER_SECOND_MAX;
-    return Math.min(number, this.#head.number + Math.ceil(blocks));
   }
 
   private takeAsked(raw: Uint8Array, number: number, nowS: number | undefined): Outcome | Rejection {

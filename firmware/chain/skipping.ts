@@ -17,6 +17,8 @@ import { tooLong } from "./outcome.js";
 export const SKIP_BLOCKS_MIN = ASK_HEADERS_MAX;
 const TRIES_MAX = 4;
 const FRUITLESS_PER_MINUTE_MAX = 16;
+/** So many blocks a second there can be where the period binds nothing. */
+const BLOCKS_PER_SECOND_MAX = 64;
 /** Halvings from 2^48 down to one. */
 const PIVOTS_MAX = 48;
 
@@ -163,6 +165,19 @@ export class Skipping {
     this.#budget.spend();
     this.#spent += 1;
   }
+}
+
+/** The height that `header` claims, as far as there can be one by now; undefined where its format has none. */
+export function heightOf(
+  { leastPeriodS, clockDriftS }: Consensus,
+  { number }: Header,
+  head: Trusted,
+  nowS: number | undefined,
+): number | undefined {
+  if (number === undefined || nowS === undefined || leastPeriodS === undefined) return number;
+  const passedS = Math.max(0, nowS + clockDriftS - head.timeS);
+  const blocks = leastPeriodS > 0 ? passedS / leastPeriodS : passedS * BLOCKS_PER_SECOND_MAX;
+  return Math.min(number, head.number + Math.ceil(blocks));
 }
 
 /** How many signatures there are to check. */
