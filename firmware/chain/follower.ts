@@ -202,12 +202,10 @@ export class Follower {
     for (let i = outcomes.length; i < raws.length; i += 1) {
       const outcome = this.takeAsked(raws[i] as Uint8Array, from + i, nowS);
       outcomes.push(outcome);
-      if (outcome instanceof Rejection) break;
-      if (outcome.kind !== "wanting") continue;
+      const wanting = !(outcome instanceof Rejection) && outcome.kind === "wanting";
       // The relay's chain leaves ours further back.
-      const head = this.#head.number;
-      if (from <= head + 1) this.#asking.announced(from, from - 1, head);
-      break;
+      if (wanting && from <= this.#head.number + 1) this.#asking.announced(from, from - 1, this.#head.number);
+      if (wanting || outcome instanceof Rejection) break;
     }
     return outcomes;
   }
@@ -277,10 +275,7 @@ export class Follower {
   }
 
   private jumpAsked(ask: Ask, raws: readonly Uint8Array[], nowS: number | undefined): Outcome | Rejection {
-    if (raws.length < ask.count) {
-      this.#skipping.absent(this.#head);
-      return WANTING;
-    }
+    if (raws.length < ask.count) return this.#skipping.absent(this.#head);
     const headers = decodeAll(this.#consensus, ask, raws);
     if (headers instanceof Rejection) {
       this.#skipping.failed();

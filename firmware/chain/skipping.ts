@@ -11,7 +11,7 @@ import { Rejection } from "../rejection.js";
 import { ASK_HEADERS_MAX } from "./asking.js";
 import type { MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Landing, Trusted } from "./consensus.js";
-import { tooLong } from "./outcome.js";
+import { type Outcome, tooLong, WANTING } from "./outcome.js";
 
 /** What is nearer is walked: one answer brings it. */
 export const SKIP_BLOCKS_MIN = ASK_HEADERS_MAX;
@@ -136,11 +136,12 @@ export class Skipping {
   }
 
   /** Whoever was asked has no such block: it may be that nobody has. */
-  absent(head: Trusted): void {
+  absent(head: Trusted): Outcome {
     const target = this.#pivots.pop();
     if (target !== undefined) this.#pivots.push(head.number + Math.floor((target - head.number) / 2));
     this.fruitless();
     this.#yields = true;
+    return WANTING;
   }
 
   /** No answer came, or one without use. */
