@@ -26,7 +26,7 @@ import { type Fork, ForkEvidence } from "./fork-evidence.js";
 import { Linking } from "./linking.js";
 import { ADVANCED, frozen, KNOWN, type Outcome, stale, tooLong, WANTING } from "./outcome.js";
 import { type Rival, tooDeep } from "./rival.js";
-import { costOf, decodeAll, Skipping } from "./skipping.js";
+import { costOf, decodeAll, heightOf, Skipping } from "./skipping.js";
 import { WINDOW_STEPS_MAX, Window } from "./window.js";
 
 export { FRUITLESS_CHECKS_PER_MINUTE_MAX } from "./budget.js";
@@ -36,8 +36,6 @@ export { REORG_DEPTH } from "./window.js";
 /** After so many blocks the state is due to be written. */
 export const PERSIST_BLOCKS = 64;
 const STATE_KEY = "trusted";
-/** So many blocks a second there can be where the period binds nothing. */
-const BLOCKS_PER_SECOND_MAX = 64;
 
 export interface FollowerOptions {
   readonly consensus: Consensus;
@@ -151,7 +149,7 @@ export class Follower extends Branching implements Persistent {
   offer(raw: Uint8Array, nowS: number | undefined): Outcome | Rejection {
     const header = this.#consensus.decode(raw);
     if (header instanceof Rejection) return header;
-    const number = this.heightOf(header, nowS);
+    const number = heightOf(this.#consensus, header, this.#head, nowS);
     const jumps = this.fork === undefined && this.#linking === undefined;
     const landed = jumps ? this.#skipping.offered(this.#head, header, number, nowS, this.#unasked) : undefined;
     if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn([header], landed, [], this.#unasked);
@@ -258,12 +256,10 @@ export class Follower extends Branching implements Persistent {
     for (let i = outcomes.length; i < raws.length; i += 1) {
       const outcome = this.takeAsked(raws[i] as Uint8Array, from + i, nowS);
       outcomes.push(outcome);
-      if (outcome instanceof Rejection) break;
-      if (outcome.kind !== "wanting") continue;
+      const wanting = !(outcome instanceof Rejection) && outcome.kind === "wanting";
       // The relay's chain leaves ours further back.
-      const head = this.#head.number;
-      if (from <= head + 1) this.#asking.announced(from, from - 1, head);
-      break;
+      if (wanting && from <= this.#head.number + 1) this.#asking.announced(from, from - 1, this.#head.number);
+      if (wanting || outcome instanceof Rejection) break;
     }
     return outcomes;
   }
@@ -286,15 +282,6 @@ export class Follower extends Branching implements Persistent {
     if (this.#consensus.isFinal === true) return;
     keepAnchors(this.#consensus, this.#store, this.#digest, base, this.#anchored);
     this.#anchored = base.number;
-  }
-
-  /** The height that a header claims, as far as there can be one by now; undefined where its format has none. */
-  private heightOf({ number }: Header, nowS: number | undefined): number | undefined {
-    const { leastPeriodS, clockDriftS } = this.#consensus;
-    if (number === undefined || nowS === undefined || leastPeriodS === undefined) return number;
-    const passedS = Math.max(0, nowS + clockDriftS - this.#head.timeS);
-    const blocks = leastPeriodS > 0 ? passedS / leastPeriodS : passedS * BLOCKS_PER_SECOND_MAX;
-    return Math.min(number, this.#head.number + Math.ceil(blocks));
   }
 
   private takeAsked(raw: Uint8Array, number: number, nowS: number | undefined): Outcome | Rejection {
@@ -363,10 +350,7 @@ export class Follower extends Branching implements Persistent {
   }
 
   private jumpAsked(ask: Ask, raws: readonly Uint8Array[], nowS: number | undefined): Outcome | Rejection {
-    if (raws.length < ask.count) {
-      this.#skipping.absent(this.#head);
-      return WANTING;
-    }
+    if (raws.length < ask.count) return this.#skipping.absent(this.#head);
     const headers = decodeAll(this.#consensus, ask, raws);
     if (headers instanceof Rejection) {
       this.#skipping.failed();

@@ -11,12 +11,14 @@ import { Rejection } from "../rejection.js";
 import { ASK_HEADERS_MAX } from "./asking.js";
 import type { MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Landing, Trusted } from "./consensus.js";
-import { tooLong } from "./outcome.js";
+import { type Outcome, tooLong, WANTING } from "./outcome.js";
 
 /** What is nearer is walked: one answer brings it. */
 export const SKIP_BLOCKS_MIN = ASK_HEADERS_MAX;
 const TRIES_MAX = 4;
 const FRUITLESS_PER_MINUTE_MAX = 16;
+/** So many blocks a second there can be where the period binds nothing. */
+const BLOCKS_PER_SECOND_MAX = 64;
 /** Halvings from 2^48 down to one. */
 const PIVOTS_MAX = 48;
 
@@ -139,11 +141,12 @@ export class Skipping {
   }
 
   /** Whoever was asked has no such block: it may be that nobody has. */
-  absent(head: Trusted): void {
+  absent(head: Trusted): Outcome {
     const target = this.#pivots.pop();
     if (target !== undefined) this.#pivots.push(head.number + Math.floor((target - head.number) / 2));
     this.fruitless();
     this.#yields = true;
+    return WANTING;
   }
 
   /** No answer came, or one without use. */
@@ -168,6 +171,19 @@ export class Skipping {
     this.#budget.spend();
     this.#spent += 1;
   }
+}
+
+/** The height that `header` claims, as far as there can be one by now; undefined where its format has none. */
+export function heightOf(
+  { leastPeriodS, clockDriftS }: Consensus,
+  { number }: Header,
+  head: Trusted,
+  nowS: number | undefined,
+): number | undefined {
+  if (number === undefined || nowS === undefined || leastPeriodS === undefined) return number;
+  const passedS = Math.max(0, nowS + clockDriftS - head.timeS);
+  const blocks = leastPeriodS > 0 ? passedS / leastPeriodS : passedS * BLOCKS_PER_SECOND_MAX;
+  return Math.min(number, head.number + Math.ceil(blocks));
 }
 
 /** How many signatures there are to check. */

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { MinuteBudget } from "../../../firmware/chain/budget.js";
+import { FRUITLESS_CHECKS_PER_MINUTE_MAX, MinuteBudget } from "../../../firmware/chain/budget.js";
 import type { Consensus, Header, Trusted } from "../../../firmware/chain/consensus.js";
 import { Follower } from "../../../firmware/chain/follower.js";
 import { SKIP_BLOCKS_MIN, Skipping } from "../../../firmware/chain/skipping.js";
@@ -119,6 +119,22 @@ test("an announcement never lifts the target of a search that is under way, and 
   for (let i = 1; i < 100; i += 1) offer(100_000 + i);
   assert.is(skipping.next(head)?.from, 50_000);
   assert.is(offer(3000)?.number, 3000);
+});
+
+test("what is announced and leads nowhere is charged, and is not looked at once a minute's checks are used up", () => {
+  const clock = new HandClock();
+  let looked = 0;
+  const consensus = {
+    landing: (_: Trusted, target: number) => ({ from: target, count: 1 }),
+    skip: () => {
+      looked += 1;
+      return new Rejection("skip-overlap", "");
+    },
+  } as unknown as Consensus;
+  const skipping = new Skipping(consensus, new MinuteBudget(clock));
+  const unasked = new MinuteBudget(clock);
+  for (let i = 0; i < 1000; i += 1) skipping.offered(head, { number: 1000 + i } as Header, 1000 + i, NOW_S, unasked);
+  assert.is(looked, FRUITLESS_CHECKS_PER_MINUTE_MAX);
 });
 
 /** A BFT mote at the genesis block, and headers that anyone can make: a list of one stranger who seals nothing. */
