@@ -87,7 +87,7 @@ export class Rival {
   }
 
   next(): Ask | undefined {
-    if (this.isOver || this.#target <= this.#tip.number || this.#budget.left(FRUITLESS_CHECKS_PER_MINUTE_MAX) < 1)
+    if (this.isOver || this.#target <= this.#tip.number || this.#budget.left(FRUITLESS_CHECKS_PER_MINUTE_MAX) < RIVAL_HEADERS_MAX)
       return undefined;
     return { from: this.from, count: RIVAL_HEADERS_MAX };
   }
