@@ -1,0 +1,178 @@
+// A mote, a relay and a collector on a real Clique network: three geth nodes that seal, votes in and out over epoch blocks,
+// partitions shorter and longer than what a mote keeps, a cloned signer. The mote follows all of it by itself, and what the
+// collector says of each record's head in the end is what geth's chain says.
+//
+// Promises: without geth one line says so, and nothing is tried. `npm run interop:geth` builds geth where Go is there, and runs this.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { toHex } from "../../../firmware/bytes.js";
+import { REORG_DEPTH } from "../../../firmware/chain/follower.js";
+import { parseConfig } from "../../../firmware/config.js";
+import { SoftwareKeys } from "../../../firmware/crypto/software-keys.js";
+import { Mote } from "../../../firmware/mote.js";
+import type { LogValue } from "../../../firmware/ports.js";
+import { Rejection } from "../../../firmware/rejection.js";
+import { createBoard } from "../../../host-sim/device.js";
+import { SntpServer } from "../../../host-sim/world/sntp-server.js";
+import { Collector, type CollectorEvent } from "../../../tools/collector/collector.js";
+import { openPglite } from "../../../tools/collector/database.js";
+import { RecordStore } from "../../../tools/collector/store.js";
+import { engine } from "../../../tools/crypto/engine.js";
+import { fastEngine } from "../../../tools/crypto/engine-fast.js";
+import { KeyFile } from "../../../tools/crypto/key-file.js";
+import { exportCliqueCheckpoint } from "../../../tools/headers/clique.js";
+import { LocalBroker } from "../../../tools/mqtt/broker.js";
+import { Relay } from "../../../tools/relay/relay.js";
+import { CHAIN, EPOCH, GethNetwork, PERIOD_S } from "./network.js";
+
+const SAMPLE_MS = 500;
+/** The node that relay and collector ask. */
+const OURS = 0;
+const ALL = [0, 1, 2, 3];
+
+type Line = Readonly<Record<string, LogValue>> & { readonly event: string };
+
+const folder = mkdtempSync(join(tmpdir(), "chainmote-geth-test-"));
+const lines: Line[] = [];
+const verdicts: CollectorEvent[] = [];
+
+const binary = process.env.GETH;
+const test = suite("Clique on geth");
+if (binary === undefined) {
+  console.log("skipped: no geth; npm run interop:geth builds it where Go is installed");
+  process.exit(0);
+}
+
+const network = await GethNetwork.start(binary);
+const broker = await LocalBroker.start();
+const sntp = await SntpServer.start();
+const key = KeyFile.openOrCreate(join(folder, "collector.key"));
+const fleet = { registry: new Uint8Array(20).fill(0xf1), chain: CHAIN };
+const store = await RecordStore.open(await openPglite());
+const ours = network.node(OURS);
+const relay = new Relay({ rpc: ours.url, mqtt: broker.url, prefix: "", chain: CHAIN, onEvent: () => {} });
+const collector = new Collector({
+  ...{ store, key, engine, mqtt: broker.url, rpc: ours.url, chain: CHAIN, fleet },
+  onEvent: (event) => verdicts.push(event),
+});
+const simulated = createBoard({
+  network: { "broker.stage:1883": `127.0.0.1:${broker.port}`, "time.stage:123": sntp.endpoint },
+  onLog: (event, fields) => lines.push({ event, ...fields }),
+});
+const mote = await openMote();
+
+async function openMote(): Promise<Mote> {
+  const config = parseConfig({
+    wifi: { ssid: "stage" },
+    ntp: { servers: ["time.stage"] },
+    mqtt: { host: "broker.stage", port: 1883 },
+    checkpoint: await exportCliqueCheckpoint(ours.rpc, { periodS: PERIOD_S, epoch: EPOCH }, 0),
+    fleet: { registry: `0x${toHex(fleet.registry)}`, chain: CHAIN },
+    collector: `0x${toHex(key.address)}`,
+    sampling: { intervalMs: SAMPLE_MS },
+  });
+  if (config instanceof Rejection) throw config;
+  const { entropy, store: values } = simulated.device;
+  const device = { ...simulated.device, keys: new SoftwareKeys({ entropy, store: values }) };
+  const opened = Mote.open({ device, engine: fastEngine, config });
+  if (opened instanceof Rejection) throw opened;
+  opened.run();
+  return opened;
+}
+
+const of = (event: string): Line[] => lines.filter((line) => line.event === event);
+const head = (): number => Number(of("head").at(-1)?.number ?? 0);
+
+/** The mote's head is a block of the chain that our node has, at most two blocks behind. */
+async function follows(): Promise<void> {
+  await ours.until("the mote is on the node's chain", async () => {
+    const height = await ours.height();
+    const last = of("head").at(-1);
+    const block = await ours.block(Number(last?.number));
+    return height - head() <= 2 && block.hash === `0x${String(last?.hash)}`;
+  });
+}
+
+async function grows(blocks: number, node = ours): Promise<void> {
+  const from = await node.height();
+  await node.until(`${blocks} blocks more`, async () => (await node.height()) >= from + blocks);
+}
+
+/** Our node with a clone of B's key seals apart from B and C for `blocks`, falls behind, and comes back to them. */
+async function partition(blocks: number): Promise<void> {
+  await network.part([OURS, 3], [1, 2]);
+  await network.node(3).sealAs(network.signers[1] as (typeof network.signers)[number]);
+  const forked = await ours.height();
+  await grows(blocks);
+  await follows();
+  for (const i of [OURS, 3]) await network.node(i).rpc.call("miner_stop");
+  const number = await ours.height();
+  const left = await ours.block(number);
+  await network.node(1).until("the others are ahead", async () => (await network.node(1).height()) >= number + 6);
+  await network.join(ALL);
+  await ours.until("our node turns", async () => (await ours.block(number)).hash !== left.hash);
+  assert.ok(number - forked >= blocks, `${number - forked} blocks were left`);
+  await ours.rpc.call("miner_start");
+  await follows();
+}
+
+test("three signers are followed from the genesis block on", async () => {
+  await ours.until("ten blocks", async () => (await ours.height()) >= 10);
+  await follows();
+});
+
+test("a fourth signer is voted in, seals, and is voted out again, over epoch blocks", async () => {
+  const { newcomer } = network;
+  const vote = (nodes: readonly number[], authorize: boolean) =>
+    Promise.all(nodes.map((i) => network.node(i).rpc.call("clique_propose", newcomer.hex, authorize)));
+  await vote([0, 1], true);
+  await ours.until("four signers", async () => (await ours.signers()).length === 4);
+  await network.node(3).sealAs(newcomer);
+  await grows(EPOCH);
+  await follows();
+  await vote([0, 1, 2], false);
+  await ours.until("three signers", async () => (await ours.signers()).length === 3);
+  await network.node(3).rpc.call("miner_stop");
+  await grows(EPOCH);
+  await follows();
+  await Promise.all([0, 1, 2].map((i) => network.node(i).rpc.call("clique_discard", newcomer.hex)));
+});
+
+test("a partition shorter than what a mote keeps is turned from", async () => {
+  await partition(6);
+  assert.ok(of("head").length > 0);
+});
+
+test("a partition longer than what a mote keeps is turned from as well, with an alarm", async () => {
+  await partition(REORG_DEPTH + 12);
+});
+
+test("a cloned signer beside its original", async () => {
+  await network.node(3).sealAs(network.signers[1] as (typeof network.signers)[number]);
+  await grows(15);
+  await follows();
+  await network.node(3).rpc.call("miner_stop");
+});
+
+test("in the end the collector's verdicts are geth's chain", async () => {
+  await grows(6);
+  await follows();
+});
+
+test.after(async () => {
+  mote.close();
+  simulated.close();
+  await collector.close();
+  await relay.close();
+  await store.close();
+  await broker.close();
+  await sntp.close();
+  await network.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test.run();
