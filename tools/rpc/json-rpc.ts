@@ -2,25 +2,53 @@
 //
 // Promises: an answer of the node, or an `RpcError` that says whether the node said no or could not be reached. A user and a
 // password in the URL go into the header that Bitcoin nodes ask for (RFC 7617), never into a message. Never: reads a response
-// beyond `RESPONSE_BYTES_MAX`, nor waits beyond `timeoutMs`. What a node answers is checked by who asks.
+// beyond `RESPONSE_BYTES_MAX`, nor waits beyond `timeoutMs`, nor follows a redirection: that would turn the question into another
+// one, or take the password to another host. What a node answers is checked by who asks.
 
 const RESPONSE_BYTES_MAX = 1024 * 1024;
 const TIMEOUT_MS = 10_000;
-/** JSON-RPC 2.0 §5.1. */
-const METHOD_NOT_FOUND = -32601;
+/** JSON-RPC 2.0 §5.1, EIP-1474, and what gateways answer in their place. */
+const METHOD_ABSENT = new Set([-32601, -32004, -32604]);
+/** EIP-1474: limit exceeded; and what gateways use for it. */
+const LIMIT_EXCEEDED = new Set([-32005, -32029, 429]);
+/** HTTP: too many requests, and not now. */
+const LATER = new Set([429, 503]);
+/** However long a node asks for. */
+export const RETRY_AFTER_MS_MAX = 600_000;
+
+/** What went wrong besides the message. */
+export interface RpcFailure {
+  /** The node's own error code. */
+  readonly code?: number | undefined;
+  /** HTTP. */
+  readonly status?: number | undefined;
+  /** How long the node asks to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number | undefined;
+}
 
 export class RpcError extends Error {
   /** The node's own error code, or undefined where no node answered. */
   readonly code: number | undefined;
-  constructor(message: string, code?: number) {
+  /** The HTTP status, or undefined where there was no answer at all. */
+  readonly status: number | undefined;
+  /** At most `RETRY_AFTER_MS_MAX`; undefined where the node does not say. */
+  readonly retryAfterMs: number | undefined;
+  constructor(message: string, failure: RpcFailure = {}) {
     super(message);
-    this.code = code;
+    this.code = failure.code;
+    this.status = failure.status;
+    this.retryAfterMs = failure.retryAfterMs;
   }
   get unreachable(): boolean {
     return this.code === undefined;
   }
   get methodAbsent(): boolean {
-    return this.code === METHOD_NOT_FOUND || /method.*(not found|not available|not exist|unsupported)/i.test(this.message);
+    if (this.code === undefined) return false;
+    return METHOD_ABSENT.has(this.code) || /method.*(not found|not available|not exist|unsupported)/i.test(this.message);
+  }
+  /** The node answers, and does not want to be asked so often. */
+  get limited(): boolean {
+    return (this.code !== undefined && LIMIT_EXCEEDED.has(this.code)) || (this.status !== undefined && LATER.has(this.status));
   }
 }
 
@@ -39,21 +67,22 @@ export class JsonRpc {
     this.#id += 1;
     const body = JSON.stringify({ jsonrpc: "2.0", id: this.#id, method, params });
     let text: string;
-    let status: number;
+    let answered: Response;
     try {
       const { url, authorization } = withoutPassword(this.#url());
       const response = await fetch(url, {
         method: "POST",
         headers: { "content-type": "application/json", ...(authorization === undefined ? {} : { authorization }) },
         body,
+        redirect: "manual",
         signal: AbortSignal.timeout(this.#timeoutMs),
       });
-      status = response.status;
+      answered = response;
       text = await boundedText(response);
     } catch (error) {
       throw new RpcError(`${method}: ${reasonOf(error)}`);
     }
-    return resultOf(method, status, text);
+    return resultOf(method, answered, text);
   }
 }
 
@@ -68,20 +97,45 @@ function withoutPassword(text: string): { url: string; authorization: string | u
   return { url: url.href, authorization: `Basic ${pair.toString("base64")}` };
 }
 
-function resultOf(method: string, status: number, text: string): unknown {
+function resultOf(method: string, { status, ok, headers }: Response, text: string): unknown {
+  const failure = { status, retryAfterMs: retryAfterMs(headers.get("retry-after"), Date.now()) };
+  if (status >= 300 && status < 400)
+    throw new RpcError(
+      `${method}: the node's address redirects ${whither(headers)} (HTTP ${status}): give that one with --rpc`,
+      failure,
+    );
   let answer: { result?: unknown; error?: { code?: unknown; message?: unknown } };
   try {
     answer = JSON.parse(text) as typeof answer;
   } catch {
-    throw new RpcError(`${method}: no JSON in the answer (HTTP ${status})`);
+    throw new RpcError(`${method}: no JSON in the answer (HTTP ${status})`, failure);
   }
-  if (typeof answer !== "object" || answer === null) throw new RpcError(`${method}: no JSON-RPC in the answer`);
+  if (typeof answer !== "object" || answer === null) throw new RpcError(`${method}: no JSON-RPC in the answer`, failure);
   if (answer.error !== undefined && answer.error !== null) {
     const { code, message } = answer.error;
-    throw new RpcError(`${method}: ${String(message).slice(0, 200)}`, typeof code === "number" ? code : 0);
+    throw new RpcError(`${method}: ${String(message).slice(0, 200)}`, { ...failure, code: typeof code === "number" ? code : 0 });
   }
-  if (!("result" in answer)) throw new RpcError(`${method}: neither result nor error in the answer`);
+  // Whatever stands between us and the node may fail with a body of its own: that is no answer of the node.
+  if (!ok) throw new RpcError(`${method}: HTTP ${status}`, failure);
+  if (!("result" in answer)) throw new RpcError(`${method}: neither result nor error in the answer`, failure);
   return answer.result;
+}
+
+/** Scheme and host alone: a path may hold a key. */
+function whither(headers: Headers): string {
+  const location = headers.get("location") ?? "";
+  return URL.canParse(location) ? `to ${new URL(location).origin}` : "elsewhere";
+}
+
+/**
+ * Retry-After (RFC 9110 §10.2.3), seconds or a date, in milliseconds from `nowMs` (epoch).
+ * @returns at most `RETRY_AFTER_MS_MAX`, or undefined where it says nothing that can be read
+ */
+export function retryAfterMs(value: string | null, nowMs: number): number | undefined {
+  if (value === null) return undefined;
+  const text = value.trim();
+  const ms = /^\d{1,12}$/.test(text) ? Number(text) * 1000 : /^[A-Za-z]{3}/.test(text) ? Date.parse(text) - nowMs : Number.NaN;
+  return Number.isNaN(ms) ? undefined : Math.min(RETRY_AFTER_MS_MAX, Math.max(0, ms));
 }
 
 async function boundedText(response: Response): Promise<string> {
