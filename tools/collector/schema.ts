@@ -73,8 +73,11 @@ const VERSION_2: readonly string[] = [
   `CREATE INDEX records_head ON records (head_number, head_hash)`,
   `CREATE INDEX records_newest ON records (address, stream DESC, seq DESC, received_at)`,
   `CREATE INDEX records_unlinked ON records (digest) WHERE NOT linked`,
-  `CREATE INDEX records_waiting ON records (prev) WHERE NOT linked`,
-  `CREATE INDEX records_after_gap ON records (prev) WHERE after_gap`,
+  // By the mote as well: whoever names another mote's record as the one before his own slows nobody down.
+  `DROP INDEX records_prev`,
+  `CREATE INDEX records_prev ON records (prev, address)`,
+  `CREATE INDEX records_waiting ON records (prev, address) WHERE NOT linked`,
+  `CREATE INDEX records_after_gap ON records (prev, address) WHERE after_gap`,
   // Blocks that a collector's node once had at its head: by them a reorganisation is noticed, also one that was slept through.
   `CREATE TABLE node_trail (
      collector text NOT NULL,

@@ -135,6 +135,7 @@ export class RecordStore {
   insert(records: readonly CheckedRecord[]): Promise<Stored> {
     assert(records.length >= 1 && records.length <= BATCH_RECORDS_MAX, "a batch of a size that one statement takes");
     return this.#database.transaction(async (queries) => {
+      await byIndex(queries);
       await lockMotes(queries, records);
       const added = await insert(queries, records);
       if (added.length === 0) return { added, evidence: [] };
@@ -183,7 +184,8 @@ export class RecordStore {
   async repair(after: Uint8Array, gapAfterMs: number): Promise<Repaired> {
     const rows = await this.#database.query(
       `SELECT r.digest, r.prev = ${ZERO} OR EXISTS (
-           SELECT 1 FROM records p WHERE p.digest = r.prev AND p.linked AND ${SAME_STREAM} AND p.seq < r.seq) AS linkable,
+           SELECT 1 FROM (SELECT * FROM records WHERE digest = r.prev OFFSET 0) p
+           WHERE p.linked AND ${SAME_STREAM} AND p.seq < r.seq) AS linkable,
          r.prev <> ${ZERO} AND r.received_at < now() - $2 * interval '1 millisecond'
            AND NOT EXISTS (SELECT 1 FROM records p WHERE p.digest = r.prev) AS lonely
        FROM (SELECT * FROM records WHERE NOT linked AND digest > $1 ORDER BY digest LIMIT ${REPAIR_ROWS_MAX}) r`,
@@ -344,18 +346,20 @@ async function linkStep(
   queries: Queries,
   digests: readonly Uint8Array[],
 ): Promise<{ step: Linked; rows: readonly Uint8Array[] }> {
-  // The planner would read the whole table at each level of a chain while the table is young and it has no statistics.
-  await queries.query("SET LOCAL enable_seqscan = off");
+  await byIndex(queries);
   const given = marks(digests.length);
   const columns = "r.digest, r.address, r.registry, r.fleet_chain, r.stream, r.seq";
-  const successors = `SELECT ${columns} FROM records r
-    WHERE r.prev = p.digest AND NOT r.linked AND ${SAME_STREAM} AND p.seq < r.seq LIMIT ${LINK_ROWS_MAX}`;
+  // OFFSET 0 keeps the planner from looking through all of the mote's stream for each record (`records_place`).
+  const successors = `SELECT ${columns} FROM (
+      SELECT * FROM records WHERE prev = p.digest AND address = p.address AND NOT linked OFFSET 0) r
+    WHERE ${SAME_STREAM} AND p.seq < r.seq LIMIT ${LINK_ROWS_MAX}`;
   const rows = await queries.query(
     `WITH RECURSIVE newly AS (
        SELECT * FROM (
          SELECT ${columns} FROM records r
          WHERE r.digest IN (${given}) AND NOT r.linked AND (r.prev = ${ZERO} OR EXISTS (
-           SELECT 1 FROM records p WHERE p.digest = r.prev AND p.linked AND ${SAME_STREAM} AND p.seq < r.seq))
+           SELECT 1 FROM (SELECT * FROM records WHERE digest = r.prev OFFSET 0) p
+           WHERE p.linked AND ${SAME_STREAM} AND p.seq < r.seq))
          UNION SELECT s.* FROM records p CROSS JOIN LATERAL (${successors}) s WHERE p.digest IN (${given}) AND p.linked
        ) start
        UNION
@@ -366,9 +370,11 @@ async function linkStep(
     digests,
   );
   const closed = await queries.query(
-    `UPDATE records r SET after_gap = false FROM records p WHERE p.digest IN (${marks(digests.length + rows.length)})
-       AND r.prev = p.digest AND r.after_gap AND ${SAME_STREAM} AND p.seq < r.seq
-     RETURNING r.address, r.stream, r.seq, r.digest`,
+    `UPDATE records SET after_gap = false WHERE digest IN (
+       SELECT r.digest FROM records p CROSS JOIN LATERAL (
+         SELECT * FROM records WHERE prev = p.digest AND address = p.address AND after_gap OFFSET 0) r
+       WHERE p.digest IN (${marks(digests.length + rows.length)}) AND p.linked AND ${SAME_STREAM} AND p.seq < r.seq)
+     RETURNING ${PLACE_COLUMNS}`,
     [...digests, ...rows.map((row) => bytesOf(row, "digest"))],
   );
   const known = rows.filter((row) => integerOf(row, "head_state") === HEAD_KNOWN);
@@ -377,6 +383,11 @@ async function linkStep(
     step: { linked: sorted(rows), verified: sorted(known), closed: sorted(closed) },
     rows: rows.map((row) => bytesOf(row, "digest")),
   };
+}
+
+/** The planner would read a whole table, again and again, while it is young and has no statistics. */
+async function byIndex(queries: Queries): Promise<void> {
+  await queries.query("SET LOCAL enable_seqscan = off");
 }
 
 /**
@@ -392,16 +403,18 @@ async function lockMotes(queries: Queries, records: readonly CheckedRecord[]): P
 
 /** Pairs that these records are part of: one place with two payloads, one predecessor (or beginning) with two successors. */
 async function findEvidence(queries: Queries, digests: readonly Uint8Array[]): Promise<readonly Evidence[]> {
-  const pair = (kind: string, condition: string): string =>
+  const same = SAME_STREAM;
+  const after = "SELECT * FROM records WHERE prev = r.prev AND address = r.address OFFSET 0";
+  const pair = (kind: string, others: string): string =>
     `SELECT '${kind}' AS kind, LEAST(r.digest, o.digest) AS digest_a, GREATEST(r.digest, o.digest) AS digest_b
      FROM records r CROSS JOIN LATERAL (
-       SELECT p.digest FROM records p WHERE ${condition} AND ${SAME_STREAM} AND p.digest <> r.digest LIMIT ${PAIRS_PER_RECORD_MAX}) o
+       SELECT p.digest FROM ${others} AND ${same} AND p.digest <> r.digest LIMIT ${PAIRS_PER_RECORD_MAX}) o
      WHERE r.digest IN (${marks(digests.length)})`;
   const rows = await queries.query(
     `INSERT INTO evidence (kind, digest_a, digest_b)
-     ${pair("equivocation", "p.seq = r.seq")}
-     UNION ${pair("fork", `p.prev = r.prev AND p.prev <> ${ZERO} AND p.seq <> r.seq`)}
-     UNION ${pair("fork", `p.prev = ${ZERO} AND r.prev = ${ZERO} AND p.seq <> r.seq`)}
+     ${pair("equivocation", "records p WHERE p.seq = r.seq")}
+     UNION ${pair("fork", `(${after}) p WHERE p.prev <> ${ZERO} AND p.seq <> r.seq`)}
+     UNION ${pair("fork", `records p WHERE p.prev = ${ZERO} AND r.prev = ${ZERO} AND p.seq <> r.seq`)}
      ON CONFLICT DO NOTHING RETURNING kind, digest_a, digest_b`,
     digests,
   );
