@@ -142,7 +142,7 @@ test("one folder, one node", async () => {
 });
 
 test("a node that is not there is told apart from one that says no", async () => {
-  const nobody = new EthereumRpc("http://127.0.0.1:9", 2000);
+  const nobody = new EthereumRpc("http://127.0.0.1:9", { timeoutMs: 2000 });
   const error = await nobody.call("eth_blockNumber").catch((reason: unknown) => reason);
   assert.ok(error instanceof Error && "unreachable" in error && error.unreachable === true);
   const refused = await node.rpc.call("no_such_method").catch((reason: unknown) => reason);

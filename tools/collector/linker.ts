@@ -6,7 +6,8 @@
 
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
 import { type CollectorEvent, placeText } from "./events.js";
-import { BATCH_RECORDS_MAX, type Linked, type RecordStore } from "./store.js";
+import type { Linked } from "./linking.js";
+import { BATCH_RECORDS_MAX, type RecordStore } from "./store.js";
 
 const DIGESTS_MAX = 16_384;
 const STORE_RETRY: BackoffLimits = { firstMs: 200, maxMs: 10_000 };

@@ -52,18 +52,29 @@ export class RpcError extends Error {
   }
 }
 
+export interface JsonRpcOptions {
+  readonly timeoutMs?: number | undefined;
+  /** No more calls than these; unbounded where absent. */
+  readonly callsPerSecond?: number | undefined;
+}
+
 export class JsonRpc {
   readonly #url: () => string;
   readonly #timeoutMs: number;
+  /** Between two calls. */
+  readonly #apartMs: number;
+  #nextMs = 0;
   #id = 0;
 
   /** @param url http or https, or a function that gives it anew for each call */
-  constructor(url: string | (() => string), timeoutMs = TIMEOUT_MS) {
+  constructor(url: string | (() => string), options: JsonRpcOptions = {}) {
     this.#url = typeof url === "string" ? () => url : url;
-    this.#timeoutMs = timeoutMs;
+    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+    this.#apartMs = options.callsPerSecond === undefined ? 0 : 1000 / options.callsPerSecond;
   }
 
   async call(method: string, ...params: readonly unknown[]): Promise<unknown> {
+    await this.#turn();
     this.#id += 1;
     const body = JSON.stringify({ jsonrpc: "2.0", id: this.#id, method, params });
     let text: string;
@@ -83,6 +94,15 @@ export class JsonRpc {
       throw new RpcError(`${method}: ${reasonOf(error)}`);
     }
     return resultOf(method, answered, text);
+  }
+
+  /** Where calls are counted, each has a time of its own. */
+  async #turn(): Promise<void> {
+    if (this.#apartMs === 0) return;
+    const nowMs = performance.now();
+    const atMs = Math.max(nowMs, this.#nextMs);
+    this.#nextMs = atMs + this.#apartMs;
+    if (atMs > nowMs) await new Promise((resolve) => setTimeout(resolve, atMs - nowMs));
   }
 }
 

@@ -8,6 +8,7 @@ import { equal, toHex } from "../../../firmware/bytes.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { type Database, integerOf } from "../../../tools/collector/database.js";
 import { addressOfTopic, checkRecord } from "../../../tools/collector/intake.js";
+import { LINK_ROWS_MAX, type Repaired } from "../../../tools/collector/linking.js";
 import type { Place } from "../../../tools/collector/place.js";
 import {
   HEAD_FOREIGN,
@@ -18,7 +19,7 @@ import {
   MIGRATIONS,
   SCHEMA_VERSION,
 } from "../../../tools/collector/schema.js";
-import { type CheckedRecord, LINK_ROWS_MAX, RecordStore, type Repaired } from "../../../tools/collector/store.js";
+import { type CheckedRecord, RecordStore } from "../../../tools/collector/store.js";
 import type { Verdict } from "../../../tools/collector/verdicts.js";
 import { engine } from "../../../tools/crypto/engine.js";
 import { FLEET, TestMote, type TestRecord } from "./records.js";

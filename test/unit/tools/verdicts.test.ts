@@ -300,7 +300,7 @@ test("`latest` never goes back: motes that deliver while the store is read again
   await begin({
     onEvent(event) {
       events.push(event);
-      if (event.event === "connected") motes.forEach((mote, i) => send(mote, second[i] as TestRecord));
+      if (event.event === "connected") for (const [i, mote] of motes.entries()) send(mote, second[i] as TestRecord);
     },
   });
   const stored = (): number => events.filter((event) => event.event === "stored").length;
@@ -312,7 +312,7 @@ test("`latest` never goes back: motes that deliver while the store is read again
   const late = motes.map((mote) => mote.make({ seq: 0, time: 1_900_000_000 }));
   events = [];
   await begin();
-  motes.forEach((mote, i) => send(mote, late[i] as TestRecord));
+  for (const [i, mote] of motes.entries()) send(mote, late[i] as TestRecord);
   await eventually("all late ones stored", () => stored() === motes.length);
   await collector.close();
   for (const mote of motes) {
