@@ -50,8 +50,11 @@ export class HeadKeeper {
     // The very block that was there before: the node is behind, whatever it does.
     if (this.#seen.get(head.number) === toHex(head.hash)) return "behind";
     const [total, was] = [head.totalDifficulty, before.totalDifficulty];
-    // Nothing is known of that height, or it weighs less: one that is behind on a branch of its own, unless it stays there.
-    const less = total !== undefined && was !== undefined ? total < was : this.#seen.get(head.number) === undefined;
+    if (total !== undefined && was !== undefined && total > was) return "reorganised";
+    // Nothing is known of that height: what comes next to a height that was seen will tell.
+    if (this.#seen.get(head.number) === undefined) return "behind";
+    // It weighs less: one that is behind on a branch of its own, unless it stays there.
+    const less = total !== undefined && was !== undefined && total < was;
     return less && this.#against < AGAINST_MAX ? "behind" : "reorganised";
   }
 
