@@ -25,6 +25,7 @@ const UNKNOWN_RETRY: BackoffLimits = { firstMs: 1000, maxMs: 600_000 };
 const UNSURE_BLOCKS_MAX = 64;
 /** The newest block is asked for this often where no head waits. */
 const IDLE_MS = 15_000;
+const BY_HASH_TIMEOUT_MS = 3000;
 const MOTES_PER_TURN_MAX = 64;
 /** Different heads of one mote in one turn. */
 export const HEADS_PER_MOTE_MAX = 4;
@@ -66,6 +67,8 @@ export interface HeadWatchOptions {
 export class HeadWatch {
   readonly #options: HeadWatchOptions;
   readonly #rpc: JsonRpc;
+  /** Asks for blocks by their hash: where that takes long, others wait. */
+  readonly #aside: JsonRpc;
   readonly #bitcoin: BitcoinHeaderSource | undefined;
   readonly #pace: PollPace;
   readonly #stop = new AbortController();
@@ -83,6 +86,7 @@ export class HeadWatch {
   constructor(options: HeadWatchOptions) {
     this.#options = options;
     this.#rpc = new JsonRpc(options.rpc);
+    this.#aside = new JsonRpc(options.rpc, { timeoutMs: BY_HASH_TIMEOUT_MS });
     this.#bitcoin = isBitcoin(options.chain) ? new BitcoinHeaderSource(this.#rpc) : undefined;
     this.#pace = new PollPace(options.pollMs);
     this.#running = this.#run();
@@ -212,7 +216,7 @@ export class HeadWatch {
   async #stateOf(head: OpenHead, there: Uint8Array): Promise<number | undefined> {
     if (performance.now() < this.#byHashAfterMs) return undefined;
     try {
-      const state = await headStateAt(this.#rpc, this.#options.chain, head, there);
+      const state = await headStateAt(this.#aside, this.#options.chain, head, there);
       this.#byHashBackoff.succeeded();
       return state;
     } catch (error) {

@@ -129,7 +129,9 @@ export class FakeNode {
   #told(block: FakeBlock | undefined): FakeBlock | null {
     if (block === undefined) return null;
     const total = this.totalDifficulty === undefined ? {} : { totalDifficulty: this.totalDifficulty(block) };
-    return this.lies ? { ...block, hash: `0x${"ee".repeat(31)}${block.number.slice(2).padStart(2, "0")}` } : { ...block, ...total };
+    return this.lies
+      ? { ...block, hash: `0x${"ee".repeat(31)}${block.number.slice(2).padStart(2, "0")}` }
+      : { ...block, ...total };
   }
 }
 
