@@ -15,7 +15,7 @@ import { AHEAD_BLOCKS_MAX, readRetained } from "./head-keeper.js";
 import { type BucketLimits, TokenBucket } from "./token-bucket.js";
 
 /** How long to wait for what is retained before the first head is published. */
-const RETAINED_MS = 300;
+const RETAINED_MS = 150;
 /** Echoes of our own heads come in order: what stands there after so long is what is retained. */
 const SETTLE_MS = 100;
 /** How long a head that our node does not know yet, and that may be another relay's, is left in place. */

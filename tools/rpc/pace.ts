@@ -6,7 +6,7 @@
 export const POLL_MIN_MS = 250;
 export const POLL_MAX_MS = 5000;
 /** While it is not known how often blocks come. */
-const POLL_FIRST_MS = 1000;
+const POLL_FIRST_MS = 500;
 /** Of a period: when the first question after a block is worth it, and how far apart the next ones are. */
 const FIRST_SHARE = 0.75;
 const NEXT_SHARE = 0.25;
