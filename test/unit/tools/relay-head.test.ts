@@ -215,6 +215,17 @@ test("of two blocks of one height the lighter one is no news, unless the node st
   assert.is(keeper.offer(block(3, 7, 6, 6n)), "reorganised", "its parent is another block than the one before");
 });
 
+test("a block that was there before is no news, however long the node stays with it and whether or not it tells weights", () => {
+  const keeper = new HeadKeeper();
+  const block = (number: number, fill: number) => ({
+    ...{ number, hash: new Uint8Array(32).fill(fill), parentHash: new Uint8Array(32).fill(fill - 1), timeS: 0 },
+    ...{ raw: new Uint8Array(1), rebuilt: false, hashed: true },
+  });
+  for (const number of [4, 5, 6]) assert.is(keeper.offer(block(number, number)), "newer");
+  for (let i = 0; i < 50; i += 1) assert.is(keeper.offer(block(5, 5)), "behind");
+  assert.is(keeper.offer(block(5, 50)), "reorganised");
+});
+
 test("a forged head is replaced at once: noise, an old one, another of the same height, one far ahead, one that is next", async () => {
   begin();
   await eventually("the head", () => stands(newest()));
