@@ -78,11 +78,15 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
         "relays",
         `names of 1 to ${RELAY_NAME_CHARACTERS_MAX} letters, digits, hyphens and underscores, each once`,
       );
+    const ntp = root.section("ntp");
+    const ntpServers = ntp.texts("servers", NTP_SERVERS_MAX);
+    // One that is named twice would agree with itself (timekeeper.ts).
+    if (!ntpServers.every((name, i) => ntpServers.indexOf(name) === i)) throw ntp.wrong("servers", "names, each once");
     const chain = fleet.text("chain", 41);
     if (!isChainId(chain)) throw fleet.wrong("chain", "a CAIP-2 identifier such as eip155:1337");
     return {
       wifi: { ssid: wifi.text("ssid", 32), ...(password === "" ? {} : { password }) },
-      ntpServers: root.section("ntp").texts("servers", NTP_SERVERS_MAX),
+      ntpServers,
       mqtt: {
         host: mqtt.text("host", 253),
         port: mqtt.uint("port", 1, 65_535, ca === undefined ? 1883 : 8883),

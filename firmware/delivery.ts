@@ -1,24 +1,33 @@
 // Everything that travels between the mote and its broker: records out, receipts in, and the topics of relay and health.
 //
 // Promises: records leave in order, at least once, until a receipt has come that is signed by the collector which the
-// configuration pins and that names the record's own digest; messages wait in mailboxes of bounded size until a step
-// looks at them. Never: counts a record as stored on anyone else's word, or checks a signature that cannot matter.
+// configuration pins and that names the record's own digest; that collector's refusal of the very message ends the waiting;
+// what is not this mote's and this fleet's is set aside; messages wait in mailboxes of bounded size until a step looks at
+// them. Never: counts a record as stored on anyone else's word, checks a signature that cannot matter, or lets forged receipts
+// and refusals cost more than `FAILED_CHECKS_PER_MINUTE_MAX`. A true one that falls victim to that comes again with its record.
 
-import { equal, toHex } from "./bytes.js";
+import { equal, readUint, toHex, writeUint } from "./bytes.js";
+import { MinuteBudget } from "./chain/budget.js";
 import type { MqttConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
-import { Uplink } from "./link/uplink.js";
+import { Uplink, type UplinkListener } from "./link/uplink.js";
 import { encodeHealth, encodeWill, type Health, requestTopic, type Topics } from "./link/wire.js";
 import type { Device } from "./ports.js";
 import { decodeSign1, digestOf, encodeSign1, SIGN1_BYTES_MAX, verifySign1 } from "./record/cose.js";
-import type { Journal } from "./record/journal.js";
-import { Outbox } from "./record/outbox.js";
-import { decodeReceipt } from "./record/receipt.js";
+import type { Journal, KeptRecord } from "./record/journal.js";
+import { Outbox, type OutboxOptions } from "./record/outbox.js";
+import type { Ownership } from "./record/ownership.js";
+import { decodeReceipt, decodeRefusal, isRefusal, reasonName } from "./record/receipt.js";
 import type { RefusalLog } from "./refusal-log.js";
 import { Rejection } from "./rejection.js";
 
 /** Receipts that wait for a step; one more is dropped, and comes again when its record does. */
 const RECEIPTS_WAITING_MAX = 32;
+/**
+ * Public-key operations a minute for receipts that then do not hold: 1 to 2 % of an ESP32-C3. One receipt is one of them, or two
+ * until the collector's public key is known.
+ */
+export const FAILED_CHECKS_PER_MINUTE_MAX = 60;
 /** Records sent in one step, so that a long backlog delays no sample. */
 const RECORDS_PER_STEP_MAX = 8;
 const RECEIPT_TIMEOUT_MS = 10_000;
@@ -33,6 +42,7 @@ export interface DeliveryOptions {
   readonly collector: Uint8Array;
   readonly topics: Topics;
   readonly journal: Journal;
+  readonly ownership: Ownership;
   readonly refusals: RefusalLog;
   /** A raw header was announced. */
   readonly onHead: (raw: Uint8Array) => void;
@@ -44,22 +54,24 @@ export interface DeliveryOptions {
   readonly onWake: () => void;
 }
 
-export class Delivery {
+export class Delivery implements OutboxOptions, UplinkListener {
+  readonly journal: Journal;
   readonly #options: DeliveryOptions;
   readonly #uplink: Uplink;
   readonly #outbox: Outbox;
+  readonly #failedChecks: MinuteBudget;
   #receipts: Uint8Array[] = [];
+  /** The collector's public key, 65 bytes, once one of its receipts has held. */
+  #collectorKey: Uint8Array | undefined;
+  /** Records set aside and not said yet. */
+  #setAside = 0;
 
   constructor(options: DeliveryOptions) {
-    const { device, engine, mqtt, address, topics, journal, refusals, onChanged, onWake } = options;
+    const { device, mqtt, address, topics, onWake } = options;
     this.#options = options;
-    this.#outbox = new Outbox({
-      journal,
-      receiptTimeoutMs: RECEIPT_TIMEOUT_MS,
-      encode: (payload, signature) => encodeSign1(address, payload, signature),
-      digest: (payload) => digestOf(engine, address, payload),
-      onLost: (seq, { code, detail }) => device.log.write("error", { what: `record ${seq}`, code, detail }),
-    });
+    this.#failedChecks = new MinuteBudget(device.clock);
+    this.journal = options.journal;
+    this.#outbox = new Outbox(this);
     this.#uplink = new Uplink({
       mqtt: mqttOf(device, mqtt),
       clock: device.clock,
@@ -68,13 +80,7 @@ export class Delivery {
       id: `mote-${toHex(address)}`,
       will: { topic: topics.health, message: encodeWill() },
       subscriptions: [topics.head, topics.replies, topics.receipts, topics.latest],
-      onMessage: (topic, message) => this.receive(topic, message),
-      onRefused: (rejection) => refusals.write("message", rejection),
-      onAcknowledged: (packetId) => this.delivered(packetId),
-      onChanged: (up) => {
-        this.#outbox.reset();
-        onChanged(up);
-      },
+      listener: this,
       onWake,
     });
   }
@@ -95,6 +101,19 @@ export class Delivery {
     return this.#uplink.publish(requestTopic(this.#options.topics, relay), message, {});
   }
 
+  /** Hard to guess; without noise it can be guessed: a forged answer costs a request, while headers must go on coming. */
+  requestId(): number {
+    const { device, refusals } = this.#options;
+    const bytes = new Uint8Array(4);
+    try {
+      device.entropy.read(bytes);
+    } catch (error) {
+      refusals.write("noise", new Rejection("entropy-failed", String(error)));
+      writeUint(bytes, device.clock.ticksMs() % 0x1_0000_0000, 0, 4);
+    }
+    return readUint(bytes) || 1;
+  }
+
   health(health: Health): void {
     this.#uplink.publish(this.#options.topics.health, encodeHealth(health), { retain: true });
   }
@@ -103,7 +122,7 @@ export class Delivery {
     this.#uplink.close();
   }
 
-  private receive(topic: string, message: Uint8Array): void {
+  received(topic: string, message: Uint8Array): void {
     const { topics, onHead, onReply, onLatest, onWake } = this.#options;
     if (topic === topics.head) onHead(message);
     else if (topic === topics.replies) onReply(message);
@@ -112,7 +131,16 @@ export class Delivery {
     onWake();
   }
 
-  private delivered(packetId: number): void {
+  refused(rejection: Rejection): void {
+    this.#options.refusals.write("message", rejection);
+  }
+
+  linkChanged(up: boolean): void {
+    this.#outbox.reset();
+    this.#options.onChanged(up);
+  }
+
+  acknowledged(packetId: number): void {
     const seq = this.#outbox.acknowledged(packetId);
     if (seq === undefined) return;
     this.#options.device.log.write("delivered", { seq });
@@ -129,22 +157,87 @@ export class Delivery {
     }
   }
 
-  /** Cheap checks first: who is said to have signed, for whom, and whether the record still waits. */
+  /** Cheap checks first: who is said to have signed, for whom, and whether a record with that very digest still waits. */
   private lookAtReceipt(message: Uint8Array): Rejection | undefined {
-    const { engine, collector, address, journal, device } = this.#options;
+    const { collector, address, device } = this.#options;
     const claimed = decodeSign1(message);
     if (claimed instanceof Rejection) return claimed;
     if (!equal(claimed.kid, collector))
       return new Rejection("receipt-foreign", `signed by 0x${toHex(claimed.kid)}, which is not the collector`);
+    if (isRefusal(claimed.payload)) return this.lookAtRefusal(message, claimed.payload);
     const receipt = decodeReceipt(claimed.payload);
     if (receipt instanceof Rejection) return receipt;
     if (!equal(receipt.mote, address)) return new Rejection("receipt-foreign", "it is for another mote");
-    if (receipt.seq <= journal.storedThrough) return undefined;
-    const verified = verifySign1(engine, message);
-    if (verified instanceof Rejection) return verified;
-    if (this.#outbox.receipt(receipt.seq, receipt.digest))
-      device.log.write("stored", { seq: receipt.seq, digest: toHex(receipt.digest) });
+    const at = this.#outbox.awaiting(receipt.seq, receipt.digest);
+    if (at < 0) return undefined;
+    const refused = this.checkSignature(message);
+    if (refused !== undefined) return refused;
+    this.#outbox.store(at);
+    device.log.write("stored", { seq: receipt.seq, digest: toHex(receipt.digest) });
     return undefined;
+  }
+
+  /** Whether the collector has signed `message`, which names it as its signer; what fails is counted. */
+  private checkSignature(message: Uint8Array): Rejection | undefined {
+    const known = this.#collectorKey;
+    const cost = known === undefined ? 2 : 1;
+    if (this.#failedChecks.spent + cost > FAILED_CHECKS_PER_MINUTE_MAX)
+      return new Rejection(
+        "work-limit",
+        `${FAILED_CHECKS_PER_MINUTE_MAX} signature checks of receipts within a minute led nowhere`,
+      );
+    const verified = verifySign1(this.#options.engine, message, known);
+    if (verified instanceof Rejection) {
+      this.#failedChecks.spend(cost);
+      return verified;
+    }
+    this.#collectorKey = verified.publicKey;
+    return undefined;
+  }
+
+  /** A refusal counts for a record that has been sent, and only if it names the message byte for byte. */
+  private lookAtRefusal(message: Uint8Array, payload: Uint8Array): Rejection | undefined {
+    const { engine, address, device } = this.#options;
+    const refusal = decodeRefusal(payload);
+    if (refusal instanceof Rejection) return refusal;
+    const { seq, stream, reason } = refusal;
+    if (!equal(refusal.mote, address)) return new Rejection("receipt-foreign", "it is for another mote");
+    const sent = this.#outbox.underWay(seq);
+    if (sent === undefined || !equal(engine.sha256(sent), refusal.message)) return undefined;
+    const refused = this.checkSignature(message);
+    if (refused !== undefined) return refused;
+    this.#outbox.refuse(seq);
+    device.log.write("not-stored", { seq, stream, reason: reasonName(reason) });
+    return undefined;
+  }
+
+  get receiptTimeoutMs(): number {
+    return RECEIPT_TIMEOUT_MS;
+  }
+
+  encode(payload: Uint8Array, signature: Uint8Array): Uint8Array {
+    return encodeSign1(this.#options.address, payload, signature);
+  }
+
+  digest(payload: Uint8Array): Uint8Array {
+    return digestOf(this.#options.engine, this.#options.address, payload);
+  }
+
+  foreign(seq: number, kept: KeptRecord): Rejection | undefined {
+    return this.#options.ownership.foreign(seq, kept);
+  }
+
+  /** Those that are not ours are counted, and said together. */
+  onLost(seq: number, { code, detail }: Rejection): void {
+    if (code === "fleet-foreign" || code === "key-foreign") this.#setAside += 1;
+    else this.#options.device.log.write("error", { what: `record ${seq}`, code, detail });
+  }
+
+  private saySetAside(): void {
+    const records = this.#setAside;
+    this.#setAside = 0;
+    const { passedThrough } = this.#options.journal;
+    this.#options.device.log.write("set-aside", { records, through: passedThrough, reason: "of another key or another fleet" });
   }
 
   private send(): number {
@@ -154,7 +247,8 @@ export class Delivery {
       // The outbox counts as sent what it hands out: asked for only where the longest record would leave whole.
       if (!this.#uplink.hasRoomFor(topics.records, SIGN1_BYTES_MAX)) return Number.POSITIVE_INFINITY;
       const record = this.#outbox.next(clock.ticksMs());
-      if (record === undefined) return RECEIPT_TIMEOUT_MS;
+      if (this.#setAside > 0 && !this.#outbox.more) this.saySetAside();
+      if (record === undefined) return this.#outbox.more ? 0 : RECEIPT_TIMEOUT_MS;
       const { packetId, bytes, duplicate } = record;
       if (!this.#uplink.publish(topics.records, bytes, { QoS: 1, packetId, duplicate })) return RECEIPT_TIMEOUT_MS;
     }

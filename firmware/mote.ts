@@ -4,24 +4,26 @@
 // network; input from outside is kept in mailboxes of bounded size until a step looks at it. Never: knows which board it
 // runs on, or signs before it has looked for its own newest record (docs/design.md, "The life of a mote").
 
-import { readUint, toHex } from "./bytes.js";
+import { toHex } from "./bytes.js";
 import { openChain } from "./chain/checkpoint.js";
 import { Follower, type Outcome } from "./chain/follower.js";
 import { movesHead } from "./chain/outcome.js";
 import { ALARM_NAMES, ALARM_NONE, type Alarm, Vigil } from "./chain/vigil.js";
 import type { MoteConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
-import { addressOf, checksumAddress } from "./crypto/identity.js";
 import { Delivery } from "./delivery.js";
+import { openDeviceKey } from "./device-key.js";
 import { Association } from "./link/association.js";
 import { RelayClient } from "./link/relay.js";
 import { topicsOf } from "./link/wire.js";
 import { Pacer } from "./pacer.js";
-import type { Device, KeyHandle } from "./ports.js";
+import { Persistence } from "./persistence.js";
+import type { Device, KeyHandle, KeyValueDomain } from "./ports.js";
 import { Readiness } from "./readiness.js";
 import { Author, type Content, openSequence, type Written } from "./record/author.js";
 import { Journal } from "./record/journal.js";
 import { measurementsOf, type TakenSample } from "./record/measurement.js";
+import { Ownership } from "./record/ownership.js";
 import type { Sequence } from "./record/sequence.js";
 import { RefusalLog } from "./refusal-log.js";
 import { Rejection } from "./rejection.js";
@@ -29,14 +31,12 @@ import { Sampler } from "./sampler.js";
 import { Sht3x } from "./sensor/sht3x.js";
 import { Timekeeper } from "./timekeeper.js";
 
-/** The slot of the key store that holds the device key. */
-const KEY_SLOT = "device";
 /** The domain of the key-value store that holds counters and the trusted state. */
 const STORE_DOMAIN = "mote";
-/** What could not begin is tried again after so long. */
-const RETRY_MS = 10_000;
-/** The trusted state is written after so long, where it changed (and by the follower after many blocks). */
-const PERSIST_INTERVAL_MS = 30_000;
+/** A key that could not be opened, made or asked for a signature is tried again after so long. */
+const KEY_RETRY_MS = 10_000;
+/** What claims to be the newest record is looked at so often on one connection where signatures turn out not to hold. */
+const LATEST_FAILED_MAX = 8;
 /** A step is wanted at least so often, whatever is due. */
 const STEP_INTERVAL_MAX_MS = 60_000;
 
@@ -65,17 +65,21 @@ export class Mote {
   readonly #sampler: Sampler;
   readonly #refusals: RefusalLog;
   readonly #pacer: Pacer;
+  readonly #onWake: () => void;
   readonly #readiness: Readiness;
+  readonly #persistence: Persistence;
+  /** When something is to be asked of the key again, which failed. */
+  #keyDueMs = 0;
   #identity: Identity | undefined;
-  #identityDueMs = 0;
   #samples: TakenSample[] = [];
   /** The mote's own newest record as the collector keeps it, until a step looks at it. */
   #latest: Uint8Array | undefined;
+  /** How many on this connection had a signature that did not hold. */
+  #latestFailed = 0;
   #healthDueMs = 0;
-  #persistedMs = 0;
   #verifiedHeaders = 0;
 
-  private constructor(options: MoteOptions, follower: Follower, journal: Journal, sequence: Sequence) {
+  private constructor(options: MoteOptions, store: KeyValueDomain, follower: Follower, journal: Journal, sequence: Sequence) {
     const { device, config } = options;
     const { clock, log, io, network } = device;
     const { wifi, sensor, sampling } = config;
@@ -87,9 +91,12 @@ export class Mote {
     this.#readiness = new Readiness(clock.ticksMs());
     this.#pacer = new Pacer(device.timer, log, () => this.step());
     const onWake = () => this.#pacer.wake();
+    this.#onWake = onWake;
     this.#refusals = new RefusalLog(clock, log);
     this.#association = new Association({ clock, log, wifi: network.wifi, ssid: wifi.ssid, password: wifi.password, onWake });
-    this.#timekeeper = new Timekeeper({ clock, log, ntp: network.ntp.client, servers: config.ntpServers, onWake });
+    const ntp = network.ntp.client;
+    this.#timekeeper = new Timekeeper({ clock, log, ntp, servers: config.ntpServers, store, onWake });
+    this.#persistence = new Persistence(log, follower, this.#timekeeper);
     this.#sampler = new Sampler({
       clock,
       log,
@@ -116,9 +123,9 @@ export class Mote {
     const { boot, origin, stream, next } = sequence;
     const head = follower.head;
     const { chain } = consensus;
-    const pending = journal.pendingCount;
-    log.write("boot", { boot, origin, stream, nextSeq: next, pending, chain, head: head.number });
-    return new Mote(options, follower, journal, sequence);
+    const { pendingCount: pending, passedCount: passed } = journal;
+    log.write("boot", { boot, origin, stream, nextSeq: next, pending, passed, chain, head: head.number });
+    return new Mote(options, store, follower, journal, sequence);
   }
 
   /** Steps for ever, each time when it is due or when something arrives. */
@@ -126,17 +133,25 @@ export class Mote {
     this.#pacer.run();
   }
 
-  /** Ends in good order: what is believed is written, the broker is told, the journal is closed. A power cut does as well. */
+  /**
+   * Ends in good order: what is believed is written, the broker is told, the journal is closed. What fails of that is said,
+   * and the rest is done all the same. A power cut does as well.
+   */
   close(): void {
     this.#pacer.stop();
-    this.publishHealth(false);
-    this.#identity?.delivery.close();
-    this.#sampler.close();
-    this.#timekeeper.close();
-    this.#association.close();
-    this.#follower.persist();
-    this.#sequence.close();
-    this.#journal.close();
+    this.closing(() => this.publishHealth(false));
+    this.closing(() => this.#identity?.delivery.close());
+    for (const part of [this.#sampler, this.#timekeeper, this.#association]) this.closing(() => part.close());
+    this.#persistence.flush(this.#options.device.clock.ticksMs());
+    for (const part of [this.#sequence, this.#journal]) this.closing(() => part.close());
+  }
+
+  private closing(end: () => void): void {
+    try {
+      end();
+    } catch (error) {
+      this.#options.device.log.write("error", { what: "close", detail: String(error) });
+    }
   }
 
   /** Does whatever is due, once. Answers after how many milliseconds it wants to be called again. */
@@ -147,50 +162,42 @@ export class Mote {
     let dueMs = Math.min(STEP_INTERVAL_MAX_MS, associationMs, this.#timekeeper.step(online));
     this.#identity ??= this.begin(nowMs, online);
     const identity = this.#identity;
-    if (identity === undefined) return Math.min(dueMs, RETRY_MS);
+    if (identity === undefined) return Math.min(dueMs, KEY_RETRY_MS);
     const { author, delivery, relay } = identity;
     dueMs = Math.min(dueMs, relay.step(delivery.up), this.becomeReady(author, nowMs));
-    this.afterHeaders(nowMs);
-    if (this.#journal.unsealed().length > 0) await author.recover();
+    this.afterHeaders();
+    this.#persistence.step(nowMs);
+    if (nowMs >= this.#keyDueMs && this.#journal.unsealed().length > 0 && (await author.recover()) === 0)
+      this.#keyDueMs = nowMs + KEY_RETRY_MS;
     if (this.#readiness.ready) dueMs = Math.min(dueMs, this.sample(author));
     const samples = this.#samples;
     if (samples.length >= this.#options.config.sampling.samplesPerRecord) {
       this.#samples = [];
+      dueMs = 0;
       const content = this.contentOf(samples);
       this.recorded(content, samples, await author.write(content, samples.length));
-      dueMs = 0;
     }
     if (online) dueMs = Math.min(dueMs, delivery.step());
     return Math.max(0, Math.min(dueMs, this.health(nowMs)));
   }
 
-  /** Opens the device key, or makes it once the radio is on, and all that needs an address. */
   private begin(nowMs: number, online: boolean): Identity | undefined {
+    if (nowMs < this.#keyDueMs) return undefined;
     const { device, engine } = this.#options;
-    const { keys, log } = device;
-    if (nowMs < this.#identityDueMs) return undefined;
-    let key: KeyHandle | undefined = keys.open(KEY_SLOT);
-    const created = key === undefined;
-    if (key === undefined) {
-      if (!online) return undefined;
-      const made = keys.create(KEY_SLOT);
-      if ("code" in made) {
-        this.#identityDueMs = nowMs + RETRY_MS;
-        log.write("refused", { what: "key", code: made.code, detail: made.detail });
-        return undefined;
-      }
-      key = made;
-    }
-    const address = addressOf(engine, keys.publicKey(key));
-    log.write("key", { address: checksumAddress(engine, address), created });
-    return this.identify(key, address);
+    const opened = openDeviceKey(device, engine, online);
+    if (!(opened instanceof Rejection)) return opened && this.identify(opened.key, opened.address, opened.created);
+    this.#keyDueMs = nowMs + KEY_RETRY_MS;
+    this.#refusals.write("key", opened);
+    return undefined;
   }
 
-  private identify(key: KeyHandle, address: Uint8Array): Identity {
+  private identify(key: KeyHandle, address: Uint8Array, created: boolean): Identity {
     const { device, engine, config } = this.#options;
-    const { keys, clock, entropy } = device;
+    const { keys, clock } = device;
     const journal = this.#journal;
-    const author = new Author({ engine, keys, key, address, fleet: config.fleet, journal, sequence: this.#sequence });
+    const own = { engine, keys, key, address, fleet: config.fleet, journal, sequence: this.#sequence };
+    const ownership = new Ownership(own, created);
+    const author = new Author(own, ownership);
     const delivery: Delivery = new Delivery({
       device,
       engine,
@@ -199,6 +206,7 @@ export class Mote {
       collector: config.collector,
       topics: topicsOf(config.mqtt.prefix, address, this.#follower.chain),
       journal,
+      ownership,
       refusals: this.#refusals,
       onHead: (raw) => relay.announced(raw),
       onReply: (message) => relay.replied(message),
@@ -207,27 +215,31 @@ export class Mote {
       },
       onChanged: (up) => {
         this.#readiness.linkChanged(up, clock.ticksMs());
+        this.#latestFailed = 0;
         if (up) this.#healthDueMs = 0;
         else relay.reset();
       },
-      onWake: () => this.#pacer.wake(),
+      onWake: this.#onWake,
     });
     const relay: RelayClient = new RelayClient({
       clock,
       address,
       follower: this.#follower,
-      nowS: () => this.#timekeeper.trustedNowS(),
+      nowS: () => this.chainNowS(),
       ...(config.relays === undefined ? {} : { relays: config.relays }),
       send: (request, name) => delivery.request(request, name),
-      requestId: () => {
-        const bytes = new Uint8Array(4);
-        entropy.read(bytes);
-        return readUint(bytes) || 1;
-      },
+      requestId: () => delivery.requestId(),
       onOutcome: (outcome) => this.headerLookedAt(outcome),
       onRefused: (rejection) => this.#refusals.write("reply", rejection),
     });
     return { author, delivery, relay };
+  }
+
+  /** The clock for the rules of the chain. */
+  private chainNowS(): number | undefined {
+    const { head, consensus } = this.#follower;
+    const { trustingPeriodS = Number.POSITIVE_INFINITY } = consensus as { readonly trustingPeriodS?: number | undefined };
+    return this.#timekeeper.nowS(head.timeS + trustingPeriodS);
   }
 
   private headerLookedAt(outcome: Outcome | Rejection): void {
@@ -237,44 +249,41 @@ export class Mote {
     }
     this.#readiness.headerSeen();
     const { log } = this.#options.device;
-    if (outcome.kind === "reorg") log.write("reorg", { number: outcome.number, depth: outcome.depth });
-    if (outcome.kind === "jumped") log.write("jump", { number: outcome.number, blocks: outcome.blocks });
+    if (outcome.kind === "reorg") {
+      const { number, depth, revoked } = outcome;
+      log.write("reorg", revoked === 0 ? { number, depth } : { number, depth, revoked });
+    }
+    if (outcome.kind === "jumped") log.write("jump", { number: outcome.number, blocks: outcome.blocks, linked: outcome.linked });
     if (movesHead(outcome)) this.#verifiedHeaders += 1;
   }
 
-  private afterHeaders(nowMs: number): void {
-    const alarm = this.#vigil.look(this.#timekeeper.trustedNowS());
+  private afterHeaders(): void {
+    const alarm = this.#vigil.look(this.chainNowS());
     if (alarm !== this.#alarm) {
       this.#alarm = alarm;
       this.#healthDueMs = 0;
       this.#options.device.log.write("alarm", { alarm: ALARM_NAMES[alarm] as string, head: this.#follower.head.number });
     }
     if (this.#verifiedHeaders === 0) return;
-    const { head, settled, timeFloorS } = this.#follower;
-    this.#timekeeper.bound(timeFloorS);
-    const { log } = this.#options.device;
-    log.write("head", {
-      number: head.number,
-      hash: toHex(head.hash),
-      timeS: head.timeS,
-      settled,
-      verified: this.#verifiedHeaders,
-    });
+    const { settled, timeFloorS } = this.#follower;
+    const { number, hash, timeS } = this.#follower.head;
+    const verified = this.#verifiedHeaders;
     this.#verifiedHeaders = 0;
-    if (nowMs - this.#persistedMs < PERSIST_INTERVAL_MS) return;
-    this.#persistedMs = nowMs;
-    this.#follower.persist();
+    this.#timekeeper.bound(timeFloorS);
+    this.#options.device.log.write("head", { number, hash: toHex(hash), timeS, settled, verified });
   }
 
   /** Takes the mote's own newest record, as the collector holds it, before the first signature after a boot. */
   private becomeReady(author: Author, nowMs: number): number {
     const latest = this.#latest;
     this.#latest = undefined;
-    if (latest !== undefined) {
-      this.#readiness.latestSeen();
+    if (latest !== undefined && this.#latestFailed < LATEST_FAILED_MAX) {
       const adopted = author.adopt(latest);
-      if (adopted instanceof Rejection) this.#refusals.write("latest", adopted);
-      else if (adopted)
+      if (adopted instanceof Rejection) {
+        this.#refusals.write("latest", adopted);
+        if (adopted.code === "signature-invalid") this.#latestFailed += 1;
+      } else this.#readiness.latestSeen();
+      if (adopted === true)
         this.#options.device.log.write("gap", { reason: "the collector holds a newer record", nextSeq: this.#sequence.next });
     }
     return this.#readiness.step(nowMs, this.#follower.wanted() !== undefined);
@@ -302,22 +311,19 @@ export class Mote {
   }
 
   private recorded(content: Content, samples: readonly TakenSample[], written: Written | Rejection): void {
+    const overwritten = this.#journal.takeOverwritten();
+    if (overwritten > 0) this.#options.device.log.write("overwritten", { records: overwritten });
     if (written instanceof Rejection) {
       this.#refusals.write("record", written);
       return;
     }
     const { seq, stream, digest, payloadBytes } = written;
-    const { sample } = samples[samples.length - 1] as TakenSample;
+    const { time, timeQuality, head } = content;
+    const { thermometer, hygrometer } = (samples[samples.length - 1] as TakenSample).sample;
     this.#options.device.log.write("record", {
-      seq,
-      stream,
-      digest: toHex(digest),
-      head: content.head.number,
-      timeS: content.time,
-      quality: content.timeQuality,
-      bytes: payloadBytes,
-      ...(sample.thermometer === undefined ? {} : { temperatureC: Math.round(sample.thermometer.temperature * 100) / 100 }),
-      ...(sample.hygrometer === undefined ? {} : { humidityPercent: Math.round(sample.hygrometer.humidity * 10_000) / 100 }),
+      ...{ seq, stream, digest: toHex(digest), head: head.number, timeS: time, quality: timeQuality, bytes: payloadBytes },
+      ...(thermometer === undefined ? {} : { temperatureC: Math.round(thermometer.temperature * 100) / 100 }),
+      ...(hygrometer === undefined ? {} : { humidityPercent: Math.round(hygrometer.humidity * 10_000) / 100 }),
     });
   }
 

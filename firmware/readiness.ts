@@ -31,7 +31,7 @@ export class Readiness {
     this.#upMs = up ? nowMs : undefined;
   }
 
-  /** The collector's copy of the newest record came, whatever it said. */
+  /** The collector's copy of the newest record came, and held: one that does not may not end the waiting for the true one. */
   latestSeen(): void {
     this.#latestSeen = true;
   }

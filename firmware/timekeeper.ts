@@ -1,16 +1,24 @@
-// What time it is, and how well the mote knows it: its own clock, NTP, and the lower bound that a verified header gives.
+// What time it is, and how well the mote knows it: its own clock, NTP, the lower bound that a verified header gives, and the
+// last time that it knew before it was switched off. SNTP: RFC 4330.
 //
-// Promises: never answers a time before the newest verified header's less the chain's drift; says by `quality` where
-// the time came from (record key 5). Never: believes NTP below that bound, or moves the bound back. An NTP answer can
-// be corrected by the next one, and so can what the mote's own crystal made of a bound; only the bound is for ever.
+// Promises: never answers a time before the newest verified header's less the chain's drift, nor, after a boot, before the
+// last one it trusted; says by `quality` where the time came from (record key 5). One server alone moves the clock by
+// `STEP_S_MAX` at the most; a longer step takes two that agree, or the chain's own time nearby, or a first answer where but one
+// server is configured and it leads forward, or one and the same answer for `LONE_MS` from the only server that answers.
+// Never: believes NTP below the chain's bound, or moves that back. Whatever else an answer did the next ones can undo, so that
+// a spoofed time far ahead is not for ever.
+//
+// Format under its key: version (1), seconds since the Unix epoch (4), CRC-32 of these (4).
 
-import type { Clock, Log, NtpClient, NtpClientOptions } from "./ports.js";
+import { crc32, readUint, writeUint } from "./bytes.js";
+import { type Persistent, SAVE_DUE, SAVED } from "./persistence.js";
+import type { Clock, KeyValueDomain, Log, NtpClient, NtpClientOptions } from "./ports.js";
 
 export const QUALITY_NONE = 0;
 /** Set by NTP more than `NTP_FRESH_MS` ago and running on alone since. */
 export const QUALITY_OWN_CLOCK = 1;
 export const QUALITY_NTP = 2;
-/** The clock was unset or behind: this is the bound of a verified header, and what has passed since. */
+/** The clock was unset or behind: this is the bound of a verified header or the last trusted time, and what has passed since. */
 export const QUALITY_HEADER = 3;
 
 const NTP_INTERVAL_MS = 3_600_000;
@@ -18,9 +26,28 @@ const NTP_FRESH_MS = 3 * NTP_INTERVAL_MS;
 const NTP_RETRY_FIRST_MS = 5_000;
 const NTP_RETRY_MAX_MS = 600_000;
 /** What `Clock.set` takes: the board's clock has 32 bits. 0 is no time (record key 4). */
-const NTP_TIME_S_MAX = 0xffffffff;
-/** The client tries each server five times, two seconds apart; one that says nothing for this long is given up. */
+const TIME_S_MAX = 0xffffffff;
+/** A client tries its server five times, two seconds apart; one that says nothing for this long is given up. */
 const NTP_TIMEOUT_MS = 60_000;
+/** NTP counts 32 bits of seconds from 1900 on, and from 2036-02-07T06:28:16Z on anew (RFC 4330 §3). */
+const NTP_ERA_S = 0x1_0000_0000;
+/** What a timestamp of 0, which is none (RFC 4330 §3), becomes in the SDK's client. */
+const NTP_NO_TIME_S = -2_208_988_800;
+/** How far one server alone moves a clock that is set: a crystal's hour, whole seconds, a slow network. */
+export const STEP_S_MAX = 10;
+/** Two servers agree within so much. */
+const AGREE_S = 5;
+/** So far after the bound that runs on, one of several servers alone is believed for a clock that is not set. */
+export const NEAR_S = 14_400;
+/** For so long the only server that answers has to say the same before a longer step is believed. */
+export const LONE_MS = 6 * NTP_INTERVAL_MS;
+/** Of what has passed by the mote's own crystal, so many 64ths count as having passed for certain. */
+const CERTAIN_64THS = 63;
+/** The last trusted time is written so often, some nine thousand times a year; and when the clock was set anew. */
+export const SAVE_INTERVAL_MS = 3_600_000;
+const KEY = "time";
+const VERSION = 1;
+const VALUE_BYTES = 9;
 
 export interface Now {
   /** Seconds since the Unix epoch; 0 where quality is 0. */
@@ -33,122 +60,246 @@ export interface TimekeeperOptions {
   readonly log: Log;
   readonly ntp: NtpClientOptions & { readonly io: new (options: NtpClientOptions) => NtpClient };
   readonly servers: readonly string[];
+  /** Holds the last trusted time under a key of its own. */
+  readonly store: KeyValueDomain;
   readonly onWake: () => void;
 }
 
-export class Timekeeper {
+export class Timekeeper implements Persistent {
   readonly #options: TimekeeperOptions;
   #client: NtpClient | undefined;
-  #askedMs = 0;
+  /** When the next server is asked; while one is, when it is given up. */
   #nextMs = 0;
   #retryMs = NTP_RETRY_FIRST_MS;
   #setAtMs: number | undefined;
   /** The latest bound; what NTP and the clock are measured by. */
   #boundS = 0;
-  /** The bound from which the time runs on where there is nothing better, and when it was told. */
+  /** From when the time runs on where there is nothing better, and when that was known. */
   #runS = 0;
-  #runFromMs = 0;
+  #runFromMs: number;
+  /** The server that is asked next, and how many this round has still to ask. */
+  #turn = 0;
+  #left: number;
+  /** What the servers of this round said that was not believed: seconds that the time is ahead of the counter. */
+  #heard: number[] | undefined;
+  /** What the only server that answers has been saying, and since when. */
+  #lone = 0;
+  #loneMs = 0;
+  #saveMs: number;
 
   constructor(options: TimekeeperOptions) {
     this.#options = options;
+    this.#left = options.servers.length;
+    this.#runFromMs = options.clock.ticksMs();
+    this.#saveMs = this.#runFromMs + SAVE_INTERVAL_MS;
+    this.restore();
   }
 
   /** A verified header says that it is at least this late. An older bound changes nothing. */
   bound(floorS: number): void {
     this.#boundS = Math.max(this.#boundS, floorS);
-    const nowMs = this.#options.clock.ticksMs();
-    if (floorS <= this.runningS(nowMs)) return;
-    this.#runS = floorS;
-    this.#runFromMs = nowMs;
+    // A clock that was behind once is wrong for good, even when it has caught up with what it was measured by.
+    if (this.#options.clock.nowMs() < this.#boundS * 1000) this.#setAtMs = undefined;
+    if (floorS > this.runningS(this.#options.clock.ticksMs())) this.runFrom(floorS);
   }
 
   now(): Now {
     const { clock } = this.#options;
     const ticksMs = clock.ticksMs();
     if (this.#setAtMs !== undefined) {
-      const clockS = Math.floor(clock.nowMs() / 1000);
-      if (clockS >= this.#boundS)
-        return { timeS: clockS, quality: ticksMs - this.#setAtMs <= NTP_FRESH_MS ? QUALITY_NTP : QUALITY_OWN_CLOCK };
+      const quality = ticksMs - this.#setAtMs <= NTP_FRESH_MS ? QUALITY_NTP : QUALITY_OWN_CLOCK;
+      return { timeS: Math.floor(clock.nowMs() / 1000), quality };
     }
     const timeS = this.runningS(ticksMs);
     return { timeS, quality: timeS > 0 ? QUALITY_HEADER : QUALITY_NONE };
   }
 
-  /** Seconds since the epoch where NTP set the clock, for rules that need one from outside the chain; else undefined. */
+  /** Seconds since the epoch where NTP set the clock; else undefined. */
   trustedNowS(): number | undefined {
     const { timeS, quality } = this.now();
     return quality === QUALITY_NTP || quality === QUALITY_OWN_CLOCK ? timeS : undefined;
+  }
+
+  /**
+   * The clock for the rules of a chain; undefined where it is not known. Where what is certain already lies after `expiryS`,
+   * the end of the trusting period, that is enough: a clock that is lost, or set back, makes no former validator's key good again.
+   */
+  nowS(expiryS: number): number | undefined {
+    const nowS = this.trustedNowS();
+    const atLeastS = this.atLeastS();
+    return nowS === undefined && atLeastS > expiryS ? atLeastS : nowS;
+  }
+
+  /** It is at least so late, by the chain, by what was trusted last, and by what has certainly passed since. */
+  atLeastS(): number {
+    const passedMs = this.#options.clock.ticksMs() - this.#runFromMs;
+    return Math.max(this.#boundS, this.#runS === 0 ? 0 : this.#runS + Math.floor((passedMs * CERTAIN_64THS) / 64_000));
   }
 
   /** Asks NTP where that is due and `online`. Answers the milliseconds until it wants to be called again. */
   step(online: boolean): number {
     const nowMs = this.#options.clock.ticksMs();
     if (this.#client !== undefined) {
-      if (nowMs - this.#askedMs >= NTP_TIMEOUT_MS) this.failed(nowMs, "no answer");
-      else return NTP_TIMEOUT_MS - (nowMs - this.#askedMs);
+      if (nowMs < this.#nextMs) return this.#nextMs - nowMs;
+      this.passed(nowMs, "no answer");
     }
     if (!online) return Number.POSITIVE_INFINITY;
     if (nowMs < this.#nextMs) return this.#nextMs - nowMs;
     this.ask(nowMs);
-    return NTP_TIMEOUT_MS;
+    return Math.max(0, this.#nextMs - nowMs);
+  }
+
+  get written(): string {
+    return "last trusted time";
+  }
+
+  unsaved(): typeof SAVED | typeof SAVE_DUE {
+    return this.#options.clock.ticksMs() >= this.#saveMs && this.atLeastS() > 0 ? SAVE_DUE : SAVED;
+  }
+
+  /** Writes the last trusted time, where there is one. Throws what the store throws; nothing is lost then. */
+  persist(): void {
+    const { clock, store } = this.#options;
+    const timeS = this.atLeastS();
+    if (timeS === 0) return;
+    const bytes = new Uint8Array(VALUE_BYTES);
+    bytes[0] = VERSION;
+    writeUint(bytes, Math.min(timeS, TIME_S_MAX), 1, 4);
+    writeUint(bytes, crc32(bytes.subarray(0, 5)), 5, 4);
+    store.write(KEY, bytes);
+    this.#saveMs = clock.ticksMs() + SAVE_INTERVAL_MS;
   }
 
   close(): void {
-    this.#client?.close();
+    const client = this.#client;
     this.#client = undefined;
+    client?.close();
+  }
+
+  private restore(): void {
+    const value = this.#options.store.read(KEY);
+    if (value === undefined) return;
+    const bytes = new Uint8Array(value);
+    if (bytes.length === VALUE_BYTES && bytes[0] === VERSION && crc32(bytes.subarray(0, 5)) === readUint(bytes, 5, 4))
+      this.#runS = readUint(bytes, 1, 4);
+    else this.refused("time-malformed", `key ${KEY} holds ${bytes.length} bytes that are no time of version ${VERSION}`);
   }
 
   private runningS(ticksMs: number): number {
     return this.#runS === 0 ? 0 : this.#runS + Math.floor((ticksMs - this.#runFromMs) / 1000);
   }
 
+  private runFrom(timeS: number): void {
+    this.#runS = timeS;
+    this.#runFromMs = this.#options.clock.ticksMs();
+  }
+
+  /** Asks one server: with several in one client nobody could tell whose answer came. */
   private ask(nowMs: number): void {
     const { ntp, servers } = this.#options;
-    this.#askedMs = nowMs;
+    this.#nextMs = nowMs + NTP_TIMEOUT_MS;
+    const server = servers[this.#turn] as string;
+    this.#turn = (this.#turn + 1) % servers.length;
+    this.#left -= 1;
     try {
-      const client = new ntp.io({ ...ntp, servers });
+      const client = new ntp.io({ ...ntp, servers: [server] });
       this.#client = client;
       client.getTime((error, timeMs) => {
         if (this.#client !== client) return;
-        if (error !== null || timeMs === undefined) this.failed(this.#options.clock.ticksMs(), "no server answered");
-        else this.answered(timeMs);
+        const ticksMs = this.#options.clock.ticksMs();
+        if (error !== null || timeMs === undefined) this.passed(ticksMs, "no server answered");
+        else this.answered(Math.floor(timeMs / 1000), ticksMs);
         this.#options.onWake();
       });
     } catch (error) {
-      this.failed(nowMs, error instanceof Error ? error.message : String(error));
+      this.passed(nowMs, error instanceof Error ? error.message : String(error));
     }
   }
 
-  private answered(timeMs: number): void {
+  /** @param saidS seconds since the Unix epoch as the SDK's client takes them: below 0 in the second era of NTP */
+  private answered(saidS: number, ticksMs: number): void {
+    const timeS = saidS < 0 && saidS > NTP_NO_TIME_S ? saidS + NTP_ERA_S : saidS;
+    if (!(timeS >= 1 && timeS <= TIME_S_MAX)) {
+      this.refused("time-out-of-range", `NTP says ${saidS}`);
+      this.passed(ticksMs, "an answer that is no time");
+    } else if (timeS < this.#boundS) {
+      this.refused("time-behind-header", `NTP says ${timeS}, a verified header at least ${this.#boundS}`);
+      this.passed(ticksMs, "an answer behind a verified header");
+    } else if (this.isNear(timeS, ticksMs) || this.isAgreed(timeS, ticksMs)) this.set(timeS, ticksMs);
+    else {
+      this.#heard = [...(this.#heard ?? []), timeS - ticksMs / 1000];
+      this.refused("time-alone", `NTP says ${timeS}, and nothing else does; it is ${this.now().timeS} here`);
+      this.passed(ticksMs, "an answer that nothing bears out");
+    }
+  }
+
+  /** Whether one server is enough for this. */
+  private isNear(timeS: number, ticksMs: number): boolean {
+    const nowS = this.trustedNowS();
+    if (nowS !== undefined) return Math.abs(timeS - nowS) <= STEP_S_MAX;
+    if (timeS < this.atLeastS() - STEP_S_MAX) return false;
+    return this.#options.servers.length === 1 || timeS <= this.runningS(ticksMs) + NEAR_S;
+  }
+
+  private isAgreed(timeS: number, ticksMs: number): boolean {
+    return this.#heard?.some((ahead) => Math.abs(ahead + ticksMs / 1000 - timeS) <= AGREE_S) === true;
+  }
+
+  private set(timeS: number, ticksMs: number): void {
     const { clock, log } = this.#options;
-    this.close();
-    const ticksMs = clock.ticksMs();
-    const timeS = Math.floor(timeMs / 1000);
-    if (!(timeS >= 1 && timeS <= NTP_TIME_S_MAX)) {
-      log.write("refused", { what: "time", code: "time-out-of-range", detail: `NTP says ${timeS}` });
-      this.failed(ticksMs, "an answer that is no time");
-      return;
-    }
-    if (timeS < this.#boundS) {
-      log.write("refused", {
-        what: "time",
-        code: "time-behind-header",
-        detail: `NTP says ${timeS}, a verified header at least ${this.#boundS}`,
-      });
-      this.failed(ticksMs, "an answer behind a verified header");
-      return;
-    }
+    this.end();
+    if (Math.abs(timeS - (this.trustedNowS() ?? 0)) > STEP_S_MAX) this.#saveMs = ticksMs;
     clock.set(timeS);
     this.#setAtMs = ticksMs;
+    this.runFrom(timeS);
+    this.#loneMs = 0;
     this.#retryMs = NTP_RETRY_FIRST_MS;
-    this.#nextMs = ticksMs + NTP_INTERVAL_MS;
+    this.beginRound(ticksMs + NTP_INTERVAL_MS);
     log.write("time", { timeS, quality: QUALITY_NTP });
   }
 
-  private failed(nowMs: number, why: string): void {
-    this.close();
-    this.#nextMs = nowMs + this.#retryMs;
+  /** The server that was asked has led nowhere: the next one is asked, or this round is over. */
+  private passed(nowMs: number, why: string): void {
+    this.end();
+    if (this.#left > 0) {
+      this.#nextMs = nowMs;
+      return;
+    }
+    const ahead = this.#heard?.length === 1 ? this.#heard[0] : undefined;
+    if (ahead !== undefined && this.isSteady(ahead, nowMs)) {
+      this.set(Math.floor(ahead + nowMs / 1000), nowMs);
+      return;
+    }
+    this.beginRound(nowMs + this.#retryMs);
     this.#options.log.write("time", { quality: this.now().quality, reason: `NTP: ${why}`, retryMs: this.#retryMs });
     this.#retryMs = Math.min(this.#retryMs * 2, NTP_RETRY_MAX_MS);
+  }
+
+  /** Whether the only server that answers has said the same for long enough. */
+  private isSteady(ahead: number, nowMs: number): boolean {
+    if (this.#loneMs === 0 || Math.abs(ahead - this.#lone) > STEP_S_MAX) {
+      this.#lone = ahead;
+      this.#loneMs = nowMs;
+    }
+    return nowMs - this.#loneMs >= LONE_MS;
+  }
+
+  private beginRound(atMs: number): void {
+    this.#heard = undefined;
+    this.#left = this.#options.servers.length;
+    this.#nextMs = atMs;
+  }
+
+  /** The client is gone whatever it says to that. */
+  private end(): void {
+    try {
+      this.close();
+    } catch (error) {
+      this.refused("time-client", String(error));
+    }
+  }
+
+  private refused(code: string, detail: string): void {
+    this.#options.log.write("refused", { what: "time", code, detail });
   }
 }

@@ -1,14 +1,19 @@
-// Runs every test file below test/ in a process of its own and closes with `N passed, N failed`. A few at a time that
-// compute, and besides them a few that mostly wait for what they have started.
+// Runs every test file below test/ in a process of its own and closes with `N passed, N failed`: as many at a time as there are
+// processors to bear them, those that mostly wait counted for what they take of one.
 //
-// Promises: a file that crashes, hangs or runs no test counts as a failure; output is shown only of what failed (all
-// of it with --verbose); with NO_SKIP=1 a skipped test is a failure; FULL=1 adds the long runs. Arguments: parts of file names to select by.
+// Promises: the engines that the files need are built before the first begins, so that no test waits for a compiler; a file that
+// crashes, hangs, runs no test or leaves a process behind counts as a failure, and what it left is ended; output is shown only of
+// what failed (all of it with --verbose); with NO_SKIP=1 a skipped test is a failure; FULL=1 adds the long runs.
+// Never: judges how fast the machine is. Arguments: parts of file names to select by.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildHost } from "../host-sim/xs/build.js";
+import { TARGETS } from "../host-sim/xs/toolchain.js";
+import { endLeftovers, MARK } from "./leftovers.js";
 
 interface FileResult {
   readonly passed: number;
@@ -18,97 +23,139 @@ interface FileResult {
   readonly seconds: number;
 }
 
-const FILE_TIMEOUT_MS = 240_000;
-/** Whole systems, brokers and nodes: they wait more than they compute. */
-const WAITING = /^(sim|interop)\/(?!journal-power)/;
-const WAITING_AT_ONCE = 3;
-/** These take minutes: begun last, they would be waited for alone. */
-const LONGEST = /outage|kill\.test|journal-power/;
+/** Against a file that hangs, and no verdict on one that is slow: the longest takes a tenth of it on two quiet processors. */
+const FILE_MS_MAX = 3_600_000;
+/** What a file takes of a processor, where that is far from one: systems, brokers and nodes wait more than they compute. */
+const SHARES: readonly (readonly [RegExp, number])[] = [
+  [/^sim\/(hostile-relay|false-receipts|full-journal|bft-chain|restored-state)/, 0.1],
+  [/^sim\/(outage|ethereum-node|start)/, 0.4],
+  [/^(sim|interop)\/(?!journal-power)/, 0.6],
+];
+/** These take longest: begun last, they would be waited for alone. */
+const LONGEST = /journal-power.*soak|runtime\.soak|outage|hostile-relay|kill\.test|xs\/(engine|board|bench)\.test/;
 /** Long runs of what shorter tests try as well: with FULL=1, or where one is named. */
 const SOAK = /\.soak\.test\.ts$/;
+const ENGINES = /^(xs|sim\/engines)/;
 const root = fileURLToPath(new URL("..", import.meta.url));
+const tests = join(root, "test");
 const words = process.argv.slice(2);
 const verbose = words.includes("--verbose");
 const full = process.env.FULL === "1";
-/** Besides the long runs, which leave no processor idle, one more than there are. */
-const COMPUTING_AT_ONCE = full ? Math.max(1, Math.min(2, availableParallelism())) : 3;
 const chosen = words.filter((word) => !word.startsWith("--"));
+const running = new Set<ChildProcess>();
 
 function testFiles(): string[] {
-  return readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
+  return readdirSync(tests, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".test.ts"))
     .filter((name) => (chosen.length === 0 ? full || !SOAK.test(name) : chosen.some((part) => name.includes(part))))
-    .sort((a, b) => Number(LONGEST.test(b)) - Number(LONGEST.test(a)) || (a < b ? -1 : 1))
-    .map((name) => join(root, "test", name));
+    .sort((a, b) => Number(LONGEST.test(b)) - Number(LONGEST.test(a)) || (a < b ? -1 : 1));
 }
 
-function runFile(file: string): Promise<FileResult> {
-  return new Promise((resolve) => {
-    const started = Date.now();
-    const child = spawn(process.execPath, ["--import", "tsx", file], {
-      cwd: root,
-      env: { ...process.env, FORCE_COLOR: "0" },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let output = "";
-    child.stdout.on("data", (data) => {
-      output += data;
-    });
-    child.stderr.on("data", (data) => {
-      output += data;
-    });
-    const timer = setTimeout(() => {
-      output += `\nended after ${FILE_TIMEOUT_MS / 1000} s without a result\n`;
-      child.kill("SIGKILL");
-    }, FILE_TIMEOUT_MS);
-    child.on("close", (code) => {
-      clearTimeout(timer);
-      const count = (word: string): number =>
-        [...output.matchAll(new RegExp(`^ *${word}: +(\\d+)`, "gm"))].reduce((sum, match) => sum + Number(match[1]), 0);
-      const total = count("Total");
-      const passed = count("Passed");
-      const skipped = count("Skipped");
-      // A crash after (or before) the summary is one failure more than the summary knows of.
-      const known = total - passed;
-      const failed = known > 0 ? known : code !== 0 || total + skipped === 0 ? 1 : 0;
-      resolve({ passed, failed, skipped, output, seconds: (Date.now() - started) / 1000 });
-    });
-  });
+function shareOf(name: string): number {
+  return SHARES.find(([pattern]) => pattern.test(name))?.[1] ?? 1;
 }
 
-const files = testFiles();
-const sum = { passed: 0, failed: 0, skipped: 0 };
-const waits = (file: string): boolean => WAITING.test(relative(join(root, "test"), file));
-const waiting = files.filter(waits);
-const computing = files.filter((file) => !waits(file));
-const failures: string[] = [];
-
-async function worker(queue: string[]): Promise<void> {
-  for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-    const name = relative(root, file);
-    const result = await runFile(file);
-    sum.passed += result.passed;
-    sum.failed += result.failed;
-    sum.skipped += result.skipped;
-    const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : "";
-    const mark = result.failed === 0 ? "ok  " : "FAIL";
-    console.log(`${mark} ${name}  ${result.passed} passed${skipped}  ${result.seconds.toFixed(1)} s`);
-    for (const line of result.output.split("\n")) {
-      const told = /^skipped: .*|\d+ cut points$/.exec(line)?.[0]; // uvu puts its dots before a line
-      if (told !== undefined) console.log(`     ${told}`);
-    }
-    if (result.failed > 0) failures.push(name);
-    if (result.failed > 0 || verbose) console.log(result.output.replace(/^/gm, "     "));
+/** What the engines' own files say where one cannot be built is for the tests to show: they skip, and say why. */
+async function buildEngines(): Promise<void> {
+  for (const target of TARGETS) {
+    const built = await buildHost(target, (text) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K  ${text}`));
+    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+    if ("missing" in built) console.log(`engine ${target}: ${built.missing}`);
   }
 }
 
+async function runFile(name: string): Promise<FileResult> {
+  const started = Date.now();
+  const mark = `${process.pid}-${name}`;
+  const child = spawn(process.execPath, ["--import", "tsx", join(tests, name)], {
+    cwd: root,
+    env: { ...process.env, FORCE_COLOR: "0", [MARK]: mark },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  running.add(child);
+  let output = "";
+  const keep = (data: Buffer): void => {
+    output += data;
+  };
+  child.stdout.on("data", keep);
+  child.stderr.on("data", keep);
+  const timer = setTimeout(() => {
+    output += `\nended after ${FILE_MS_MAX / 1000} s without a result\n`;
+    child.kill("SIGKILL");
+  }, FILE_MS_MAX);
+  const code = await new Promise<number | null>((resolve) => child.on("exit", resolve));
+  clearTimeout(timer);
+  running.delete(child);
+  // Whoever is left holds the pipes open, too: the pipes' end is waited for after that.
+  const left = await endLeftovers(mark);
+  await Promise.all(
+    [child.stdout, child.stderr].map((pipe) => pipe.closed || new Promise((resolve) => pipe.once("close", resolve))),
+  );
+  if (left.length > 0) output += `\nleft behind, and ended: ${left.join(", ")}\n`;
+  const count = (word: string): number =>
+    [...output.matchAll(new RegExp(`^ *${word}: +(\\d+)`, "gm"))].reduce((sum, match) => sum + Number(match[1]), 0);
+  const total = count("Total");
+  const passed = count("Passed");
+  const skipped = count("Skipped");
+  // A crash after (or before) the summary is one failure more than the summary knows of.
+  const known = total - passed;
+  const failed = known > 0 ? known : code !== 0 || left.length > 0 || total + skipped === 0 ? 1 : 0;
+  return { passed, failed, skipped, output, seconds: (Date.now() - started) / 1000 };
+}
+
+const sum = { passed: 0, failed: 0, skipped: 0 };
+const failures: string[] = [];
+
+function tell(name: string, result: FileResult): void {
+  sum.passed += result.passed;
+  sum.failed += result.failed;
+  sum.skipped += result.skipped;
+  const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : "";
+  const mark = result.failed === 0 ? "ok  " : "FAIL";
+  console.log(`${mark} test/${name}  ${result.passed} passed${skipped}  ${result.seconds.toFixed(1)} s`);
+  for (const line of result.output.split("\n")) {
+    const told = /^skipped: .*|\d+ cut points$/.exec(line)?.[0]; // uvu puts its dots before a line
+    if (told !== undefined) console.log(`     ${told}`);
+  }
+  if (result.failed > 0) failures.push(name);
+  if (result.failed > 0 || verbose) console.log(result.output.replace(/^/gm, "     "));
+}
+
+/** Begins the first file that there is room for, again and again, until none is left. */
+async function runAll(names: readonly string[]): Promise<void> {
+  const queue = [...names];
+  const processors = Math.max(1, availableParallelism());
+  const under = new Set<Promise<void>>();
+  let taken = 0;
+  while (queue.length > 0 || under.size > 0) {
+    const at = queue.findIndex((name) => taken === 0 || taken + shareOf(name) <= processors + 1e-9);
+    if (at < 0) {
+      await Promise.race(under);
+      continue;
+    }
+    const [name] = queue.splice(at, 1) as [string];
+    taken += shareOf(name);
+    const one: Promise<void> = runFile(name).then((result) => {
+      under.delete(one);
+      taken -= shareOf(name);
+      tell(name, result);
+    });
+    under.add(one);
+  }
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => {
+    for (const child of running) child.kill("SIGKILL");
+    void endLeftovers(`${process.pid}-`).then(() => process.exit(1));
+  });
+
+const files = testFiles();
 if (chosen.length === 0 && !full) console.log("without the long runs (*.soak.test.ts): FULL=1 brings them, as CI does");
 const started = Date.now();
-await Promise.all([
-  ...Array.from({ length: WAITING_AT_ONCE }, () => worker(waiting)),
-  ...Array.from({ length: COMPUTING_AT_ONCE }, () => worker(computing)),
-]);
-if (failures.length > 0) console.log(`\nfailed: ${failures.join(", ")}`);
+if (files.some((name) => ENGINES.test(name))) await buildEngines();
+await runAll(files);
+if (failures.length > 0) console.log(`\nfailed: ${failures.map((name) => relative(root, join(tests, name))).join(", ")}`);
 if (files.length === 0) console.log(`no test file matches ${chosen.join(" ")}`);
 console.log(`\n${files.length} files, ${((Date.now() - started) / 1000).toFixed(0)} s`);
 console.log(`${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""}`);

@@ -4,6 +4,7 @@
 // line, 1 for everything else), never a stack trace. Commands are loaded when they are asked for.
 
 import { readFileSync } from "node:fs";
+import { withoutSecrets } from "./public-url.js";
 import { CommandError, type Output, plainText, terminalOutput, UsageError } from "./terminal.js";
 
 /** EX_SOFTWARE of sysexits.h. */
@@ -33,15 +34,21 @@ export async function main(words: readonly string[], output: Output = terminalOu
   const [verb, ...rest] = words;
   const name = verb !== undefined && Object.hasOwn(VERBS, verb) ? `chainmote ${verb}` : "chainmote";
   const tell = (error: unknown): void => {
-    const text = plainText(error instanceof Error ? error.message : String(error), 1000);
+    const text = plainText(withoutSecrets(error instanceof Error ? error.message : String(error)), 1000);
     output.error(`${name}: ${text}${error instanceof UsageError ? ` (see ${name} --help)` : ""}`);
   };
-  // A mistake of ours outside the command's own course: still one line, and an exit code that says so.
+  // A mistake of ours outside the command's own course: still one line, and an exit code that says so. A lock of this process
+  // is free with its end, and what it started ends with it.
   const uncaught = (error: unknown): void => {
-    tell(error);
+    tell(
+      error instanceof CommandError
+        ? error
+        : `a fault of this program: ${error instanceof Error ? error.message : String(error)}`,
+    );
     process.exit(EXIT_INTERNAL);
   };
   process.on("uncaughtException", uncaught);
+  process.on("unhandledRejection", uncaught);
   try {
     return await dispatch(verb, rest, output);
   } catch (error) {
@@ -49,6 +56,7 @@ export async function main(words: readonly string[], output: Output = terminalOu
     return error instanceof CommandError ? error.exitCode : 1;
   } finally {
     process.off("uncaughtException", uncaught);
+    process.off("unhandledRejection", uncaught);
   }
 }
 

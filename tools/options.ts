@@ -4,6 +4,8 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 import { fromHex } from "../firmware/bytes.js";
 import { plainText, UsageError } from "./terminal.js";
 
+export { publicUrl } from "./public-url.js";
+
 type OptionSpec = NonNullable<ParseArgsConfig["options"]>;
 
 export interface Words {
@@ -17,6 +19,9 @@ export interface Words {
   bytes(name: string, length: number): Uint8Array | undefined;
   readonly others: readonly string[];
 }
+
+const RPC_SCHEMES = ["http", "https"];
+const WS_SCHEMES = ["ws", "wss"];
 
 /**
  * @param spec as `util.parseArgs` has it
@@ -86,10 +91,17 @@ function isPercentEncoded(text: string): boolean {
   }
 }
 
-/** A URL without what is secret in it. */
-export function publicUrl(url: string): string {
-  const parsed = new URL(url);
-  parsed.password = "";
-  parsed.username = "";
-  return parsed.href.replace(/\/$/, "");
+/** --rpc, or RPC_URL where that is not given: a command line is seen by everyone on the machine, and a URL may hold a key. */
+export function rpcUrl(options: Words): string | undefined {
+  return options.url("rpc", RPC_SCHEMES) ?? fromEnvironment("RPC_URL", RPC_SCHEMES);
+}
+
+/** --ws, or RPC_WS_URL for the same reason. */
+export function wsUrl(options: Words): string | undefined {
+  return options.url("ws", WS_SCHEMES) ?? fromEnvironment("RPC_WS_URL", WS_SCHEMES);
+}
+
+function fromEnvironment(name: string, schemes: readonly string[]): string | undefined {
+  const url = process.env[name];
+  return url === undefined || url === "" ? undefined : checkUrl(name, url, schemes);
 }

@@ -1,8 +1,9 @@
 // The SDK's MQTT client, made safe to close at any moment.
 //
 // Closing it while its host name is being resolved, or from inside `onReadable`, makes it throw where nobody catches: on a
-// board an unhandled exception, which restarts it. Promises: `close` never throws, and no callback comes after it.
-// Never changes what the client does otherwise.
+// board an unhandled exception, which restarts it. Promises: `close` never throws, no callback comes after it, and the SDK's own
+// `close`, which lets go of socket and timers, runs exactly once, whether the owner closes or the client does after an error: its
+// error path ends with `this.close()`. Never changes what the client does otherwise.
 
 import type { MqttBase, MqttClient, MqttClientClass, MqttControl, MqttOptions, MqttReadable, Timer } from "../ports.js";
 
@@ -22,7 +23,10 @@ export type ResolverClass = new (options: object) => { resolve(request: ResolveR
 export function closable(base: MqttBase, Resolver: ResolverClass, timer: Timer): MqttClientClass {
   /** What a client's callbacks share with it, from before its constructor can name it. */
   interface Life {
+    /** No callback any more. */
     closed: boolean;
+    /** Socket and timers are let go of, or will be once `onReadable` has returned. */
+    released: boolean;
     reading: boolean;
   }
 
@@ -73,16 +77,17 @@ export function closable(base: MqttBase, Resolver: ResolverClass, timer: Timer):
     readonly #life: Life;
 
     constructor(options: MqttOptions) {
-      const life: Life = { closed: false, reading: false };
+      const life: Life = { closed: false, released: false, reading: false };
       super(guarded(options, life));
       this.#life = life;
     }
 
     override close(): void {
-      const wasClosed = this.#life.closed;
-      this.#life.closed = true;
-      if (wasClosed) return; // the client itself closes after onError
-      if (this.#life.reading) timer.set(() => super.close(), 0);
+      const life = this.#life;
+      life.closed = true;
+      if (life.released) return;
+      life.released = true;
+      if (life.reading) timer.set(() => super.close(), 0);
       else super.close();
     }
   };

@@ -32,6 +32,11 @@ export class Asking {
     this.#budget = budget;
   }
 
+  /** The highest block that was announced, infinite where it did not say; undefined where nothing is wanted. */
+  get target(): number | undefined {
+    return this.#target;
+  }
+
   /**
    * There is a block of this height; undefined where it does not say: asks then go on until an answer ends early (`ended`).
    * @param from where the blocks that lead to it may begin; undefined for right after the head

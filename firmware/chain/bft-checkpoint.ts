@@ -7,11 +7,11 @@
 
 import { fromHex, toHex } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
-import { assert, Rejection } from "../rejection.js";
-import { Bft, gasOf } from "./bft.js";
+import { Rejection } from "../rejection.js";
+import { Bft, gasOf, LINK_BLOCKS_MAX } from "./bft.js";
 import { VALIDATORS_MAX } from "./bft-extra.js";
-import type { BftDialect } from "./bft-header.js";
-import type { BftRules, BftTransition } from "./bft-rules.js";
+import type { BftClient, BftDialect } from "./bft-header.js";
+import { type BftRules, type BftTransition, isEpoch } from "./bft-rules.js";
 import { BftTrusted } from "./bft-state.js";
 import { VOTE_FOR, VOTES_MAX } from "./bft-votes.js";
 import {
@@ -31,18 +31,21 @@ import { ADDRESS_BYTES, findAddress, HASH_BYTES, isAscending, VOTE_BYTES } from 
 import { decodeHeader } from "./header.js";
 import { ibft1 } from "./ibft1.js";
 import { ibft2 } from "./ibft2.js";
-import { qbft } from "./qbft.js";
+import { goQuorumQbft, qbft } from "./qbft.js";
 
 export const TRANSITIONS_MAX = 16;
-const DIALECTS: readonly BftDialect[] = Object.freeze([ibft1, ibft2, qbft]);
+const DIALECTS: readonly BftDialect[] = Object.freeze([ibft1, ibft2, qbft, goQuorumQbft]);
 
 export type BftConsensusName = "ibft" | "ibft2" | "qbft";
 
 export interface BftTransitionJson {
   block: number;
   periodS?: number;
+  emptyPeriodS?: number;
   validatorSelection?: "header" | "contract";
   validators?: string[];
+  /** GoQuorum only. */
+  twoFPlusOne?: boolean;
 }
 
 /** What a configuration pins besides the block to start from. */
@@ -52,9 +55,17 @@ export interface BftRulesJson {
   periodS: number;
   epoch: number;
   trustingPeriodS: number;
+  /** Jumps over at most so many blocks are linked by hash; `LINK_BLOCKS_MAX` where absent. */
+  linkBlocks?: number;
   londonBlock?: number;
-  /** IBFT 1 only; 0 where absent. */
-  ceil2Nby3Block?: number;
+  /** Whose rules hold: "besu" for IBFT 2.0 and, where absent, QBFT; "goquorum" for IBFT 1. */
+  client?: BftClient;
+  /** The greatest distance of blocks while nobody sends a transaction, in seconds; `periodS` where absent or less. */
+  emptyPeriodS?: number;
+  /** Besu's QBFT after a migration: the block from which epochs are counted; 0 where absent. */
+  epochStart?: number;
+  /** GoQuorum only; 0 where absent. */
+  ceil2Nby3Block?: number | "never";
   /** QBFT only; "header" where absent. */
   validatorSelection?: "header" | "contract";
   transitions?: BftTransitionJson[];
@@ -83,21 +94,21 @@ export function isBftName(name: unknown): name is BftConsensusName {
 export function openBft(engine: CryptoEngine, json: unknown): Bft | Rejection {
   try {
     const fields = fieldsOf(json);
-    const dialect = DIALECTS.find(({ name }) => name === fields.consensus);
-    if (dialect === undefined) throw invalid("consensus", '"ibft", "ibft2" or "qbft"');
+    const dialect = dialectOf(fields);
     const rules = rulesOf(dialect, fields);
     const number = uint(fields, "number", 0, HEIGHT_MAX);
     const hash = bytes(fields.hash, "hash", HASH_BYTES);
     const timeS = uint(fields, "timeS", 0, HEIGHT_MAX);
     if (number === 0 && toHex(hash) !== toHex(rules.genesisHash)) throw invalid("hash", "the genesis hash, at number 0");
     const validators = addresses(fields.validators, "validators");
-    const votes = votesOf(fields.votes, validators, number, rules.epoch, dialect);
+    const votes = votesOf(fields.votes, validators, number, rules, dialect);
     const gas = gasFields(fields);
     return new Bft(
       engine,
       dialect,
       rules,
       new BftTrusted({ number, hash, timeS, gas, validators, votes, step: new Uint8Array(0) }),
+      idlePeriodOf(fields, number),
     );
   } catch (error) {
     if (error instanceof Rejection) return error;
@@ -116,11 +127,10 @@ export function bftCheckpointFromHeader(
   rules: BftRulesJson & { genesisHash?: string },
   after: Pick<Partial<BftCheckpoint>, "validators" | "votes"> = {},
 ): BftCheckpoint | Rejection {
-  const dialect = DIALECTS.find(({ name }) => name === rules.consensus);
-  assert(dialect !== undefined, "a consensus of the family");
   const eth = decodeHeader(engine, raw);
   if (eth instanceof Rejection) return eth;
   try {
+    const dialect = dialectOf({ ...rules });
     const extra = dialect.readExtra(eth.extraData);
     const hash = `0x${toHex(eth.number === 0 ? eth.hash : eth.hashWithExtraData(extra.forBlock))}`;
     const { genesisHash = eth.number === 0 ? hash : undefined } = rules;
@@ -152,7 +162,10 @@ export function textsOf(packed: Uint8Array): string[] {
 function rulesOf(dialect: BftDialect, fields: Fields): BftRules {
   const optional = (name: string): number | undefined =>
     fields[name] === undefined ? undefined : uint(fields, name, 0, HEIGHT_MAX);
-  if (dialect !== ibft1 && fields.ceil2Nby3Block !== undefined) throw invalid("ceil2Nby3Block", "nothing outside IBFT 1");
+  const { ceil2Nby3Block, epochStart } = fields;
+  if (dialect.client !== "goquorum" && ceil2Nby3Block !== undefined)
+    throw invalid("ceil2Nby3Block", "nothing outside IBFT 1 and GoQuorum's QBFT");
+  if (dialect !== qbft && epochStart !== undefined) throw invalid("epochStart", "nothing outside Besu's QBFT");
   const { transitions = [] } = fields;
   if (!Array.isArray(transitions) || transitions.length > TRANSITIONS_MAX)
     throw invalid("transitions", `a list of at most ${TRANSITIONS_MAX}`);
@@ -166,8 +179,10 @@ function rulesOf(dialect: BftDialect, fields: Fields): BftRules {
     periodS: uint(fields, "periodS", 0, PERIOD_S_MAX),
     epoch: uint(fields, "epoch", 1, HEIGHT_MAX),
     trustingPeriodS: uint(fields, "trustingPeriodS", 1, HEIGHT_MAX),
+    linkBlocks: fields.linkBlocks === undefined ? LINK_BLOCKS_MAX : uint(fields, "linkBlocks", LINK_BLOCKS_MAX, HEIGHT_MAX),
     londonBlock: optional("londonBlock"),
-    quorumBlock: optional("ceil2Nby3Block") ?? 0,
+    epochStart: optional("epochStart") ?? 0,
+    quorumBlock: ceil2Nby3Block === "never" ? HEIGHT_MAX + 1 : (optional("ceil2Nby3Block") ?? 0),
     contract: selectsByContract(dialect, fields.validatorSelection, "validatorSelection") ?? false,
     transitions: changes,
   };
@@ -177,6 +192,9 @@ function transitionOf(dialect: BftDialect, json: unknown, path: string): BftTran
   if (typeof json !== "object" || json === null) throw invalid(path, "an object");
   const fields = json as Fields;
   const contract = selectsByContract(dialect, fields.validatorSelection, `${path}.validatorSelection`);
+  const { twoFPlusOne } = fields;
+  if (twoFPlusOne !== undefined && (typeof twoFPlusOne !== "boolean" || dialect.client !== "goquorum"))
+    throw invalid(`${path}.twoFPlusOne`, dialect.client === "goquorum" ? "true or false" : "nothing outside GoQuorum");
   if (contract !== undefined && fields.validators === undefined)
     throw invalid(`${path}.validators`, "the set that the new way of selection begins with");
   return {
@@ -184,14 +202,38 @@ function transitionOf(dialect: BftDialect, json: unknown, path: string): BftTran
     periodS: fields.periodS === undefined ? undefined : uint(fields, "periodS", 0, PERIOD_S_MAX),
     contract,
     validators: fields.validators === undefined ? undefined : addresses(fields.validators, `${path}.validators`),
+    twoFPlusOne,
   };
+}
+
+function dialectOf({ consensus, client }: Fields): BftDialect {
+  const named = DIALECTS.filter(({ name }) => name === consensus);
+  if (named.length === 0) throw invalid("consensus", '"ibft", "ibft2" or "qbft"');
+  const dialect = client === undefined ? named[0] : named.find((each) => each.client === client);
+  if (dialect === undefined) throw invalid("client", named.map((each) => `"${each.client}"`).join(" or "));
+  return dialect;
+}
+
+/** The greatest distance of two blocks, by the periods that are in force after block `number` or come into force later. */
+function idlePeriodOf(fields: Fields, number: number): number {
+  let periodS = 0;
+  let emptyPeriodS = 0;
+  let greatestS = 0;
+  for (const change of [fields, ...((fields.transitions ?? []) as Fields[])]) {
+    // What lies behind is over when the next begins.
+    if (change !== fields && (change.block as number) <= number + 1) greatestS = 0;
+    if (change.periodS !== undefined) periodS = uint(change, "periodS", 0, PERIOD_S_MAX);
+    if (change.emptyPeriodS !== undefined) emptyPeriodS = uint(change, "emptyPeriodS", 0, PERIOD_S_MAX);
+    greatestS = Math.max(greatestS, periodS, emptyPeriodS);
+  }
+  return greatestS;
 }
 
 function selectsByContract(dialect: BftDialect, value: unknown, path: string): boolean | undefined {
   if (value === undefined) return undefined;
-  if (value === "contract" && dialect === qbft) return true;
+  if (value === "contract" && dialect.name === "qbft") return true;
   if (value === "header") return false;
-  throw invalid(path, dialect === qbft ? '"header" or "contract"' : '"header"');
+  throw invalid(path, dialect.name === "qbft" ? '"header" or "contract"' : '"header"');
 }
 
 function addresses(list: unknown, path: string): Uint8Array {
@@ -207,16 +249,16 @@ function votesOf(
   list: unknown,
   validators: Uint8Array,
   number: number,
-  epoch: number,
+  rules: BftRules,
   dialect: BftDialect,
 ): Uint8Array | undefined {
   if (list === "unknown") return undefined;
-  const isEpoch = number % epoch === 0;
-  // After an epoch block of IBFT 1 there may be one vote: its own.
-  if (list === undefined && isEpoch && (number === 0 || !dialect.epochVoteCounts)) return new Uint8Array(0);
-  const most = isEpoch ? (dialect.epochVoteCounts ? 1 : 0) : VOTES_MAX;
+  const cleared = isEpoch(rules, number);
+  // After an epoch block whose vote counts there may be one vote: its own.
+  if (list === undefined && cleared && (number === 0 || !dialect.epochVoteCounts)) return new Uint8Array(0);
+  const most = cleared ? (dialect.epochVoteCounts ? 1 : 0) : VOTES_MAX;
   if (!Array.isArray(list) || list.length > most)
-    throw invalid("votes", isEpoch ? "none after an epoch block" : `a list of at most ${VOTES_MAX} pending votes, or "unknown"`);
+    throw invalid("votes", cleared ? "none after an epoch block" : `a list of at most ${VOTES_MAX} pending votes, or "unknown"`);
   const packed = new Uint8Array(list.length * VOTE_BYTES);
   const seen: string[] = [];
   list.forEach((item: unknown, i) => {

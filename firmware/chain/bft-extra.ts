@@ -8,15 +8,23 @@
 // seal-malformed, and those of the RLP decoder. The length of a header bounds its seals.
 
 import { concat, readUint } from "../bytes.js";
-import { listPrefix, RlpCursor } from "../codec/rlp.js";
+import { listPrefix, prefixBytes, RlpCursor } from "../codec/rlp.js";
 import { Rejection } from "../rejection.js";
 import { ADDRESS_BYTES } from "./clique-state.js";
+import { HEADER_BYTES_MAX, WITHOUT_EXTRA_BYTES_MAX } from "./header.js";
 
 export const VANITY_BYTES = 32;
 /** r ‖ s ‖ v. */
 export const SEAL_BYTES = 65;
-/** The most validators that are followed. */
-export const VALIDATORS_MAX = 64;
+const LIST_PREFIX_BYTES = prefixBytes(HEADER_BYTES_MAX);
+const SEAL_ITEM_BYTES = prefixBytes(SEAL_BYTES) + SEAL_BYTES;
+/** The widest extra data of the family around its two lists: IBFT 1's, with the proposer's seal (a vote and a round take less). */
+const EXTRA_FIXED_BYTES = VANITY_BYTES + 3 * LIST_PREFIX_BYTES + SEAL_ITEM_BYTES;
+/** What a validator adds to a header: its address and its seal. */
+const PER_VALIDATOR_BYTES = 1 + ADDRESS_BYTES + SEAL_ITEM_BYTES;
+
+/** The most validators that are followed: with a seal of each, and every field at its widest, a header is still taken in. */
+export const VALIDATORS_MAX = Math.floor((HEADER_BYTES_MAX - WITHOUT_EXTRA_BYTES_MAX - EXTRA_FIXED_BYTES) / PER_VALIDATOR_BYTES);
 const ROUND_BYTES = 4;
 
 export interface BftVote {

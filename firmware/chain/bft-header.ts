@@ -72,18 +72,20 @@ export class BftHeader implements Header {
   }
 }
 
+export type BftClient = "besu" | "goquorum";
+
 /** What one member of the family does in its own way; everything else is common. */
 export interface BftDialect {
   /** As the checkpoint's `consensus` has it. */
   readonly name: string;
+  /** Whose rules these are, where the consensus is run by two clients that differ. */
+  readonly client: BftClient;
   /** Throws a `Rejection`. */
   readExtra(extraData: Uint8Array): BftExtra;
   /** Rules that the header alone can break, besides the common ones. */
   checkAlone(header: BftHeader): Rejection | undefined;
   /** What the committed seals sign. */
   sealDigest(header: BftHeader): Uint8Array;
-  /** How many seals a block needs. */
-  quorum(validatorCount: number, number: number, quorumBlock: number): number;
   /** The vote of a block, wherever it stands; undefined where there is none. */
   voteOf(header: BftHeader): BftVote | undefined;
   /** Whether the proposer is the signer of a seal of its own, and not the coinbase. */

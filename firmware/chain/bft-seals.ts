@@ -17,9 +17,27 @@ export function quorumOf(validatorCount: number): number {
   return Math.ceil((2 * validatorCount) / 3);
 }
 
-/** ⌊(n−1)/3⌋+1: so many seals have an honest one among them while at most a third of the validators is faulty. */
-export function honestOf(validatorCount: number): number {
-  return Math.floor((validatorCount - 1) / 3) + 1;
+/** ⌊(n−1)/3⌋: so many of `validatorCount` may be faulty at any time. */
+export function faultyOf(validatorCount: number): number {
+  return Math.floor((validatorCount - 1) / 3);
+}
+
+/** Sets of up to so many validators vouch for a jump by their whole quorum: what fewer could do is too little to count on. */
+export const WHOLE_QUORUM_VALIDATORS_MAX = 6;
+
+/**
+ * So many of a known set have to stand behind a block whose own list only its seals vouch for: more than may be faulty, and as
+ * many as any two quorums share, so that it takes no fewer dishonest keys than a fork of the chain.
+ * @param quorum of the known set
+ */
+export function vouchersOf(validatorCount: number, quorum: number): number {
+  return Math.max(faultyOf(validatorCount) + 1, 2 * quorum - validatorCount);
+}
+
+/** So many of the trusted set have to seal a landing. */
+export function jumpVouchersOf(validatorCount: number, quorum: number): number {
+  const least = vouchersOf(validatorCount, quorum);
+  return validatorCount <= WHOLE_QUORUM_VALIDATORS_MAX ? Math.max(quorum, least) : least;
 }
 
 /** What needs no signature: seals-too-few, seals-too-many. */
@@ -69,4 +87,11 @@ export function overlapOf(validators: Uint8Array, others: Uint8Array, marked?: U
     if (findAddress(others, validators.subarray(i * ADDRESS_BYTES, (i + 1) * ADDRESS_BYTES)) >= 0) overlap += 1;
   }
   return overlap;
+}
+
+/** Whether two lists, both ascending, differ in one account that one of them lacks: all that the votes on one block can do. */
+export function differsByOne(validators: Uint8Array, others: Uint8Array): boolean {
+  const count = validators.length / ADDRESS_BYTES;
+  const otherCount = others.length / ADDRESS_BYTES;
+  return Math.abs(count - otherCount) === 1 && overlapOf(validators, others) === Math.min(count, otherCount);
 }

@@ -9,6 +9,7 @@
 
 import { Rejection } from "../rejection.js";
 import { VALIDATORS_MAX } from "./bft-extra.js";
+import { withAddress } from "./bft-list.js";
 import { ADDRESS_BYTES, compareAt, findAddress, VOTE_BYTES } from "./clique-state.js";
 import { withoutVotes, withVote } from "./vote-table.js";
 
@@ -57,10 +58,7 @@ function add(validators: Uint8Array, votes: Uint8Array, place: number, account: 
   if (validators.length === VALIDATORS_MAX * ADDRESS_BYTES)
     return new Rejection("validators-too-many", `a vote passed that makes more than ${VALIDATORS_MAX} validators`);
   const at = -1 - place;
-  const longer = new Uint8Array(validators.length + ADDRESS_BYTES);
-  longer.set(validators.subarray(0, at * ADDRESS_BYTES));
-  longer.set(account, at * ADDRESS_BYTES);
-  longer.set(validators.subarray(at * ADDRESS_BYTES), (at + 1) * ADDRESS_BYTES);
+  const longer = withAddress(validators, account);
   return { validators: longer, votes: renumbered(withoutAccount(votes, account), (index) => (index >= at ? index + 1 : index)) };
 }
 

@@ -13,11 +13,12 @@ import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
 import type { BftVote } from "./bft-extra.js";
 import { type BftDialect, BftHeader, checkCommonFields } from "./bft-header.js";
-import { type BftRules, contractAt, periodAt, pinnedBetween, rulesBytes, setAfter } from "./bft-rules.js";
-import { checkSealCount, honestOf, overlapOf, sealer, whoSealed } from "./bft-seals.js";
+import { isOrdered, setOf } from "./bft-list.js";
+import { type BftRules, contractAt, leastSpanS, periodAt, pinnedBetween, quorumAt, rulesBytes, setAfter } from "./bft-rules.js";
+import { checkSealCount, differsByOne, jumpVouchersOf, overlapOf, sealer, vouchersOf, whoSealed } from "./bft-seals.js";
 import { BftTrusted, deserializeBft, serializeBft } from "./bft-state.js";
 import type { ValidatorSet } from "./bft-votes.js";
-import { ADDRESS_BYTES, findAddress, HASH_BYTES, isAscending, putUint64 } from "./clique-state.js";
+import { ADDRESS_BYTES, findAddress, HASH_BYTES, putUint64 } from "./clique-state.js";
 import type { Consensus, Landing } from "./consensus.js";
 import { checkGas, checkGasAlone, type Gas } from "./gas.js";
 import { decodeHeader, type EthereumHeader } from "./header.js";
@@ -27,6 +28,11 @@ const CLOCK_DRIFT_S = 15;
 /** Nothing new for so many periods, or so many seconds where that is more, means that something is wrong. */
 const STALE_AFTER_PERIODS = 20;
 const STALE_AFTER_S_MIN = 120;
+/**
+ * A jump over at most so many blocks is linked by hash where the configuration does not ask for more: what lies beyond would take
+ * longer than a mote can be kept waiting.
+ */
+export const LINK_BLOCKS_MAX = 1024;
 
 // A step: hash (32), flags (1), time (6), gas limit (8), gas used (8), index of the proposer (1), then as the flags say the
 // account voted on (20) and the base fee (the rest).
@@ -49,16 +55,21 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   readonly #dialect: BftDialect;
   readonly #rules: BftRules;
 
-  constructor(engine: CryptoEngine, dialect: BftDialect, rules: BftRules, checkpoint: BftTrusted) {
+  /** @param idlePeriodS the greatest distance of two blocks while all is well, in seconds */
+  constructor(engine: CryptoEngine, dialect: BftDialect, rules: BftRules, checkpoint: BftTrusted, idlePeriodS: number) {
     this.#engine = engine;
     this.#dialect = dialect;
     this.#rules = rules;
     this.name = dialect.name;
     this.chain = rules.chain;
     this.checkpoint = checkpoint;
-    this.rules = rulesBytes(dialect.name, rules);
+    this.rules = rulesBytes(dialect, rules);
     this.trustingPeriodS = rules.trustingPeriodS;
-    this.staleAfterS = Math.max(STALE_AFTER_S_MIN, STALE_AFTER_PERIODS * rules.periodS);
+    this.staleAfterS = Math.max(STALE_AFTER_S_MIN, STALE_AFTER_PERIODS * idlePeriodS);
+  }
+
+  get linkBlocksMax(): number {
+    return this.#rules.linkBlocks;
   }
 
   decode(raw: Uint8Array): BftHeader | Rejection {
@@ -88,10 +99,12 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (gas !== undefined) return gas;
     const list = this.listOf(header, trusted.validators);
     if (!equal(list, trusted.validators)) {
-      if (!isAscending(list)) return new Rejection("validators-unordered", `the list of block ${number} is not ascending`);
       if (trusted.votes !== undefined) return new Rejection("validators-wrong", `the list of block ${number} is not the tally's`);
+      if (!differsByOne(list, trusted.validators))
+        return new Rejection("validators-wrong", `the list of block ${number} differs by more than one vote can`);
       if (nowS === undefined) return new Rejection("clock-unknown", "a list that no tally explains, and no clock to judge it by");
-      const vouched = checkOverlap(overlapOf(list, trusted.validators), trusted.validatorCount);
+      const needed = this.vouchers(trusted.validators, number);
+      const vouched = checkOverlap(overlapOf(list, trusted.validators), needed, trusted.validators);
       if (vouched !== undefined) return vouched;
     }
     return this.checkList(header, list);
@@ -100,7 +113,8 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   authenticate(trusted: BftTrusted, header: BftHeader): BftTrusted | Rejection {
     const own = this.listOf(header, trusted.validators);
     const list = equal(own, trusted.validators) ? trusted.validators : own;
-    const proposer = this.authenticateSeals(header, list, trusted.validators);
+    const vouchers = list === trusted.validators ? 0 : this.vouchers(trusted.validators, header.number);
+    const proposer = this.authenticateSeals(header, list, trusted.validators, vouchers);
     if (proposer instanceof Rejection) return proposer;
     const vote = contractAt(this.#rules, header.number) ? undefined : this.#dialect.voteOf(header);
     // A list that its seals vouch for and no tally explains leaves no step: there is too much to tell.
@@ -149,24 +163,46 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   }
 
   /**
-   * The state after a header anywhere above: its own quorum seals it, and so many of the trusted set do that an honest one is
-   * among them. skip-backwards, clock-unknown, skip-overlap, and the codes of `check` and `authenticate`.
+   * The state after a header anywhere above: its own quorum seals it, and so many of the trusted set do that it takes no fewer
+   * dishonest ones than a fork. Nothing here tells which chain it belongs to: the caller links it. skip-backwards,
+   * clock-unknown, skip-overlap, and the codes of `check` and `authenticate`.
    */
   skip(trusted: BftTrusted, headers: readonly BftHeader[], nowS: number | undefined): BftTrusted | Rejection {
     const header = headers[0];
     if (header === undefined || header.number <= trusted.number)
       return new Rejection("skip-backwards", `to ${header?.number ?? "nowhere"} from ${trusted.number}`);
     if (nowS === undefined) return new Rejection("clock-unknown", "nobody can tell whether the trusting period is over");
-    const late = this.checkTime(trusted, header, nowS);
+    const { number } = header;
+    const late = this.checkTime(trusted, header, nowS) ?? checkPace(this.#rules, trusted, header);
     if (late !== undefined) return late;
-    return this.vouched(trusted, header);
+    // A set that the configuration pins in between is as good as the one that was verified.
+    const known = pinnedBetween(this.#rules, trusted.number + 1, number) ?? trusted.validators;
+    const list = this.listOf(header, known);
+    const vouchers = jumpVouchersOf(known.length / ADDRESS_BYTES, this.quorum(known, number));
+    const refused = checkOverlap(overlapOf(list, known), vouchers, known) ?? this.checkList(header, list);
+    if (refused !== undefined) return refused;
+    const proposer = this.authenticateSeals(header, list, known, vouchers);
+    if (proposer instanceof Rejection) return proposer;
+    const vote = contractAt(this.#rules, number) ? undefined : this.#dialect.voteOf(header);
+    return this.landOn(header, list, proposer, vote);
   }
 
-  /** Whether `header`, at or below the trusted height, is sealed as a block must be that the chain went on from. */
-  contradicts(trusted: BftTrusted, header: BftHeader, nowS: number | undefined): Rejection | undefined {
+  contradicts(trusted: BftTrusted, header: BftHeader, nowS: number | undefined, ours?: BftHeader): Rejection | undefined {
     if (nowS === undefined) return new Rejection("clock-unknown", "nobody can tell whether the trusting period is over");
-    const state = this.checkExpiry(trusted, nowS) ?? this.vouched(trusted, header);
-    return state instanceof Rejection ? state : undefined;
+    const { number } = header;
+    const known = ours === undefined ? trusted.validators : this.sealersOf(trusted, ours);
+    if (known === undefined || !equal(this.listOf(header, known), known))
+      return new Rejection("validators-wrong", `the list of block ${number} is not the set that is known there`);
+    if (ours === undefined) {
+      const state = this.verify(trusted, header, nowS);
+      return state instanceof Rejection ? state : undefined;
+    }
+    if (number !== ours.number || !equal(header.parentHash, ours.parentHash))
+      return new Rejection("parent-wrong", `block ${number} has another parent`);
+    const refused = this.checkExpiry(trusted, nowS) ?? checkFuture(header, nowS) ?? this.checkList(header, known);
+    if (refused !== undefined) return refused;
+    const proposer = this.authenticateSeals(header, known, known, 0);
+    return proposer instanceof Rejection ? proposer : undefined;
   }
 
   serialize(trusted: BftTrusted): Uint8Array {
@@ -175,19 +211,6 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
 
   deserialize(bytes: Uint8Array): BftTrusted | Rejection {
     return deserializeBft(bytes);
-  }
-
-  private vouched(trusted: BftTrusted, header: BftHeader): BftTrusted | Rejection {
-    // A set that the configuration pins in between is as good as the one that was verified.
-    const known = pinnedBetween(this.#rules, trusted.number + 1, header.number) ?? trusted.validators;
-    const list = this.listOf(header, known);
-    if (!isAscending(list)) return new Rejection("validators-unordered", `the list of block ${header.number} is not ascending`);
-    const refused = checkOverlap(overlapOf(list, known), known.length / ADDRESS_BYTES) ?? this.checkList(header, list);
-    if (refused !== undefined) return refused;
-    const proposer = this.authenticateSeals(header, list, known);
-    if (proposer instanceof Rejection) return proposer;
-    const vote = contractAt(this.#rules, header.number) ? undefined : this.#dialect.voteOf(header);
-    return this.landOn(header, list, proposer, vote);
   }
 
   /** The state after a header whose list its own seals vouch for: votes are known only from an epoch block on. */
@@ -213,6 +236,8 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (contract && (extra.validators.length > 0 || extra.vote !== undefined))
       return new Rejection("validators-unexpected", "a contract names the validators, and this header names or votes on some");
     if (!contract && extra.validators.length === 0) return new Rejection("validators-empty", "the header lists nobody");
+    if (!isOrdered(this.#engine, extra.validators, this.#dialect.client === "goquorum"))
+      return new Rejection("validators-unordered", `the list of block ${header.number} is in no order that its clients write`);
     return checkGasAlone(gasOf(eth));
   }
 
@@ -228,14 +253,27 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     const periodS = periodAt(this.#rules, header.number);
     if (periodS > 0 && header.timeS < trusted.timeS + periodS)
       return new Rejection("time-before-period", `${header.timeS} after ${trusted.timeS}, with a period of ${periodS} s`);
-    if (nowS !== undefined && header.timeS > nowS + CLOCK_DRIFT_S)
-      return new Rejection("time-in-future", `${header.timeS}, and it is ${nowS}`);
-    return undefined;
+    return checkFuture(header, nowS);
   }
 
-  /** Those whose seals count: the header's own list, in contract mode the set that is pinned. */
+  private vouchers(known: Uint8Array, number: number): number {
+    return vouchersOf(known.length / ADDRESS_BYTES, this.quorum(known, number));
+  }
+
+  private quorum(list: Uint8Array, number: number): number {
+    return quorumAt(this.#rules, number, list.length / ADDRESS_BYTES);
+  }
+
+  /** Those whose seals count, ascending by bytes: the header's own list, in contract mode the set that is pinned. */
   private listOf(header: BftHeader, known: Uint8Array): Uint8Array {
-    return contractAt(this.#rules, header.number) ? known : header.extra.validators;
+    return contractAt(this.#rules, header.number) ? known : setOf(header.extra.validators);
+  }
+
+  /** Who sealed the trusted block, whose header is `ours`; undefined where its list is not told and the next set is another. */
+  private sealersOf(trusted: BftTrusted, ours: BftHeader): Uint8Array | undefined {
+    const { number } = ours;
+    const isTold = !contractAt(this.#rules, number) || pinnedBetween(this.#rules, number, number + 1) === undefined;
+    return isTold ? this.listOf(ours, trusted.validators) : undefined;
   }
 
   /** Coinbase and number of seals against the list: validators-empty, coinbase-stranger, seals-too-few, seals-too-many. */
@@ -245,12 +283,12 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (!proposerSeals && findAddress(list, header.eth.coinbase) < 0)
       return new Rejection("coinbase-stranger", `the proposer of block ${header.number} is none of the validators`);
     const count = list.length / ADDRESS_BYTES;
-    const needed = this.#dialect.quorum(count, header.number, this.#rules.quorumBlock);
+    const needed = quorumAt(this.#rules, header.number, count);
     return checkSealCount(header.extra.seals.length, needed, count);
   }
 
-  /** The proposer's index in `list`; of those who sealed, enough have to be among `known`. */
-  private authenticateSeals(header: BftHeader, list: Uint8Array, known: Uint8Array): number | Rejection {
+  /** The proposer's index in `list`; of those who sealed, so many `vouchers` have to be among `known`. */
+  private authenticateSeals(header: BftHeader, list: Uint8Array, known: Uint8Array, vouchers: number): number | Rejection {
     let proposer = header.eth.coinbase;
     const { proposerSeal, seals } = header.extra;
     if (proposerSeal !== undefined) {
@@ -262,8 +300,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (index < 0) return new Rejection("proposer-stranger", `the proposer of block ${header.number} is none of the validators`);
     const sealed = whoSealed(this.#engine, this.#dialect.sealDigest(header), seals, list);
     if (sealed instanceof Rejection) return sealed;
-    if (list === known) return index;
-    return checkOverlap(overlapOf(list, known, sealed), known.length / ADDRESS_BYTES) ?? index;
+    return checkOverlap(overlapOf(list, known, sealed), vouchers, known) ?? index;
   }
 }
 
@@ -271,10 +308,23 @@ export function gasOf(header: EthereumHeader): Gas {
   return { gasLimit: header.gasLimit, gasUsed: header.gasUsed, baseFee: header.baseFee };
 }
 
-function checkOverlap(overlap: number, knownCount: number): Rejection | undefined {
-  const needed = honestOf(knownCount);
-  if (overlap >= needed) return undefined;
-  return new Rejection("skip-overlap", `${overlap} of the ${knownCount} trusted validators, ${needed} needed`);
+function checkOverlap(overlap: number, vouchers: number, known: Uint8Array): Rejection | undefined {
+  if (overlap >= vouchers) return undefined;
+  const count = known.length / ADDRESS_BYTES;
+  return new Rejection("skip-overlap", `${overlap} of the ${count} trusted validators, ${vouchers} needed`);
+}
+
+/** By its own chain's period no block can stand so far above the trusted one at the time that it says. */
+function checkPace(rules: BftRules, trusted: BftTrusted, header: BftHeader): Rejection | undefined {
+  const spanS = leastSpanS(rules, trusted.number, header.number);
+  if (header.timeS >= trusted.timeS + spanS) return undefined;
+  const blocks = header.number - trusted.number;
+  return new Rejection("time-before-period", `${blocks} blocks in ${header.timeS - trusted.timeS} s, at least ${spanS} s needed`);
+}
+
+function checkFuture(header: BftHeader, nowS: number | undefined): Rejection | undefined {
+  if (nowS === undefined || header.timeS <= nowS + CLOCK_DRIFT_S) return undefined;
+  return new Rejection("time-in-future", `${header.timeS}, and it is ${nowS}`);
 }
 
 function stepOf(header: BftHeader, proposer: number, vote: BftVote | undefined): Uint8Array {

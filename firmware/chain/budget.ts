@@ -18,6 +18,16 @@ export class MinuteBudget {
     this.#since = clock.ticksMs();
   }
 
+  /** The clock's ticks, in milliseconds. */
+  get nowMs(): number {
+    return this.#clock.ticksMs();
+  }
+
+  /** One of its own, by the same clock. */
+  another(): MinuteBudget {
+    return new MinuteBudget(this.#clock);
+  }
+
   get spent(): number {
     const now = this.#clock.ticksMs();
     if (now - this.#since >= MINUTE_MS) {

@@ -1,15 +1,17 @@
 // From a trusted state of a Clique chain straight to an epoch block (EIP-225, "checkpoint"), without the blocks between.
 //
 // Promises: lands only on an epoch block that passes every rule but those about its parent, and that is followed by blocks of
-// more than half of the signers that are trusted, within the trusting period. Total difficulty is relative from there on, and
-// recent signers count from the landing. Never without a clock: keys of signers that left long ago would do otherwise.
+// more than half of the signers that are trusted, within the trusting period. That settles the epoch block and none behind it:
+// these are steps of the window, and can be left for others. Each block that was not seen weighs in the total difficulty as much
+// as a block can, so that no branch that is walked later wins by the weight of the blocks left out; recent signers count from the
+// landing. Never without a clock: keys of signers that left long ago would do otherwise.
 //
 // Codes: clock-unknown, checkpoint-expired, skip-backwards, skip-landing (no epoch block), skip-overlap (not enough of the
 // trusted signers), and those of `Clique`.
 
 import { Rejection } from "../rejection.js";
 import type { Clique } from "./clique.js";
-import { ADDRESS_BYTES, CliqueTrusted, findAddress, isAscending, RECENT_BYTES } from "./clique-state.js";
+import { ADDRESS_BYTES, CliqueTrusted, DIFFICULTY_IN_TURN, findAddress, isAscending, RECENT_BYTES } from "./clique-state.js";
 import type { Landing } from "./consensus.js";
 import type { EthereumHeader } from "./header.js";
 
@@ -37,6 +39,8 @@ export function cliqueLanding(rules: JumpRules, trusted: CliqueTrusted, target: 
 /**
  * @param headers an epoch block and those that follow it
  * @param list the signers that the first of them lists
+ * @param steps gets those of the blocks that follow it
+ * @returns the state after the epoch block
  */
 export function cliqueJump(
   clique: Clique,
@@ -45,30 +49,50 @@ export function cliqueJump(
   headers: readonly EthereumHeader[],
   list: Uint8Array,
   nowS: number | undefined,
+  steps: Uint8Array[],
 ): CliqueTrusted | Rejection {
   const refused = checkLanding(rules, trusted, headers[0], nowS);
   if (refused !== undefined) return refused;
   const landing = headers[0] as EthereumHeader;
   if (!isAscending(list)) return new Rejection("epoch-signers-wrong", `the list of block ${landing.number} is not ascending`);
   if (2 * countOf(list, trusted.signers) <= trusted.signerCount) return tooFew(countOf(list, trusted.signers), trusted);
-  const none = new Uint8Array(0);
-  // As if the block before were trusted: what is known of it is what the landing says.
-  let state: CliqueTrusted | Rejection = new CliqueTrusted({
-    ...{ number: landing.number - 1, hash: landing.parentHash.slice(), timeS: landing.timeS - rules.periodS },
-    ...{ totalDifficulty: trusted.totalDifficulty, settled: trusted.settled, settledTimeS: trusted.settledTimeS },
-    ...{ gas: undefined, signers: list, recents: none, votes: none, forgotten: none, step: none },
-  });
+  const base = stateAfter(clique, rules, trusted, landing, list, nowS);
+  if (base instanceof Rejection) return base;
   const confirmed = new Uint8Array(trusted.signerCount);
-  for (let i = 0; i < headers.length; i += 1) {
-    state = clique.verify(state, headers[i] as EthereumHeader, nowS);
-    if (state instanceof Rejection) return state;
+  let state = base;
+  for (let i = 1; i < headers.length; i += 1) {
+    const next = clique.verify(state, headers[i] as EthereumHeader, nowS);
+    if (next instanceof Rejection) return next;
+    state = next;
+    steps.push(state.step);
     const at = state.recents.length - RECENT_BYTES;
     const signer = findAddress(trusted.signers, state.recents.subarray(at, at + ADDRESS_BYTES));
-    if (i > 0 && signer >= 0) confirmed[signer] = 1;
+    if (signer >= 0) confirmed[signer] = 1;
   }
   const count = confirmed.reduce((sum, mark) => sum + mark, 0);
-  if (2 * count <= trusted.signerCount) return tooFew(count, trusted);
-  return new CliqueTrusted({ ...state, step: none });
+  return 2 * count > trusted.signerCount ? base : tooFew(count, trusted);
+}
+
+/** The state after the landing, as if the block before were trusted: what is known of that is what the landing says. */
+function stateAfter(
+  clique: Clique,
+  rules: JumpRules,
+  trusted: CliqueTrusted,
+  landing: EthereumHeader,
+  list: Uint8Array,
+  nowS: number | undefined,
+): CliqueTrusted | Rejection {
+  const none = new Uint8Array(0);
+  const unseen = landing.number - trusted.number - 1;
+  const before = new CliqueTrusted({
+    ...{ number: landing.number - 1, hash: landing.parentHash.slice(), timeS: landing.timeS - rules.periodS },
+    ...{ totalDifficulty: trusted.totalDifficulty + BigInt(DIFFICULTY_IN_TURN * unseen) },
+    ...{ settled: trusted.settled, settledTimeS: trusted.settledTimeS },
+    ...{ gas: undefined, signers: list, recents: none, votes: none, forgotten: none, step: none },
+  });
+  const after = clique.verify(before, landing, nowS);
+  if (after instanceof Rejection) return after;
+  return new CliqueTrusted({ ...after, settled: landing.number, settledTimeS: landing.timeS, step: none });
 }
 
 function checkLanding(

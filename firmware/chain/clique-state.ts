@@ -22,6 +22,10 @@ export const VOTE_BYTES = 1 + ADDRESS_BYTES;
 /** The signer and the time of the block's parent, in seconds. */
 export const RECENT_BYTES = ADDRESS_BYTES + 6;
 
+// A number: XS takes a BigInt in flash for unequal to the same one on the heap (=== and !== alone; docs/design.md).
+/** The most that a block weighs. */
+export const DIFFICULTY_IN_TURN = 2;
+
 const FORMAT = 1;
 const DIFFICULTY_BYTES_MAX = 32;
 

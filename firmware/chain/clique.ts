@@ -16,6 +16,7 @@ import {
   type CliqueFields,
   CliqueTrusted,
   compareAt,
+  DIFFICULTY_IN_TURN,
   deserializeClique,
   findAddress,
   HASH_BYTES,
@@ -34,8 +35,6 @@ export const VANITY_BYTES = 32;
 export const SEAL_BYTES = 65;
 /** By how much a header may be ahead of the clock, in seconds. */
 const CLOCK_DRIFT_S = 15;
-// Numbers: XS takes a BigInt in flash for unequal to the same one on the heap (=== and !== alone; docs/design.md).
-const DIFFICULTY_IN_TURN = 2;
 const DIFFICULTY_OUT_OF_TURN = 1;
 /** keccak256(RLP([])). */
 const NO_OMMERS: readonly number[] = Object.freeze([
@@ -170,14 +169,24 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
     return new CliqueTrusted({ ...fields, ...settledBy(trusted, number, recents, set.signers) });
   }
 
+  vouches(trusted: CliqueTrusted, nowS: number): boolean {
+    const { trustingPeriodS } = this.#rules;
+    return trustingPeriodS === undefined || nowS <= trusted.timeS + trustingPeriodS;
+  }
+
   landing(trusted: CliqueTrusted, target: number): Landing | undefined {
     return cliqueLanding(this.#rules, trusted, target);
   }
 
-  skip(trusted: CliqueTrusted, headers: readonly EthereumHeader[], nowS: number | undefined): CliqueTrusted | Rejection {
+  skip(
+    trusted: CliqueTrusted,
+    headers: readonly EthereumHeader[],
+    nowS: number | undefined,
+    steps: Uint8Array[] = [],
+  ): CliqueTrusted | Rejection {
     const extraData = headers[0]?.extraData ?? new Uint8Array(0);
     const list = extraData.slice(VANITY_BYTES, Math.max(VANITY_BYTES, extraData.length - SEAL_BYTES));
-    return cliqueJump(this, this.#rules, trusted, headers, list, nowS);
+    return cliqueJump(this, this.#rules, trusted, headers, list, nowS, steps);
   }
 
   serialize(trusted: CliqueTrusted): Uint8Array {

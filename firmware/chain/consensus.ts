@@ -92,15 +92,23 @@ export interface Consensus<H extends Header = Header, T extends Trusted = Truste
   readonly staleAfterS?: number;
   /** For how long a trusted block vouches for others, in seconds; undefined where that has no end. */
   readonly trustingPeriodS?: number | undefined;
+  /** Whether `trusted` may still vouch, at `nowS`, for another branch than the one that was believed since; always where absent. */
+  vouches?(trusted: T, nowS: number): boolean;
   /** Which headers a jump towards block `target` needs; undefined where there is none that comes nearer. */
   landing?(trusted: T, target: number): Landing | undefined;
-  /** The state after the last of `headers`, without those between. Absent where a chain has to be walked. */
-  skip?(trusted: T, headers: readonly H[], nowS: number | undefined): T | Rejection;
   /**
-   * Whether `header`, at or below the trusted height, is sealed so well that the chain has forked if it is another block:
-   * undefined where it is. For chains that are final.
+   * The state after the newest of `headers` that counts as settled, without the blocks between. Absent where a chain has to be walked.
+   * @param steps gets those of the headers behind it, which can still be left
    */
-  contradicts?(trusted: T, header: H, nowS: number | undefined): Rejection | undefined;
+  skip?(trusted: T, headers: readonly H[], nowS: number | undefined, steps?: Uint8Array[]): T | Rejection;
+  /** A jump over at most so many blocks is linked to the trusted block by hash; none is where absent (see `linking.ts`). */
+  readonly linkBlocksMax?: number;
+  /**
+   * Whether `header` is so well sealed that the chain has forked if another block stands in its place: undefined where it is.
+   * For chains that are final. It has to be a child of the trusted block, by the very set that is known to seal there; where
+   * `ours` is given, the header of the trusted block itself, a sibling of that, by the set that sealed `ours`.
+   */
+  contradicts?(trusted: T, header: H, nowS: number | undefined, ours?: H): Rejection | undefined;
 
   serialize(trusted: T): Uint8Array;
   /** Strict: `serialize(deserialize(x))` is `x`. */

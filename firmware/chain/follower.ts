@@ -1,9 +1,11 @@
 // Follows one chain from headers that anyone may deliver: what the mote believes is its head.
 //
-// Promises: the head moves only to a block whose every ancestor since the checkpoint was verified here; of two branches the
-// heavier wins, of equals the one seen first; a branch is left at most `REORG_DEPTH_MAX` blocks back; what is believed
-// survives a restart. Memory does not grow with the chain: one state below the window, one at the head, one at the tip of
-// at most one side branch, and steps of some tens of bytes for the blocks between.
+// Promises: the head moves only to a block whose every ancestor since the checkpoint was verified here, or by a jump to one that
+// those who are trusted sealed and that is linked to the head by hash as far as a mote can bear it; of
+// two branches the heavier wins, of equals the one seen first; a branch is left within the window, or further back once a rival
+// (rival.ts) has shown that it is heavier; what is believed survives a restart. Memory does not grow with the chain: one
+// state below the window, one at the head, one at the tip of at most one side branch or at a landing that is not linked yet,
+// and steps of some tens of bytes for the blocks between; the same once more for a rival while there is one.
 //
 // Never trusts a relay: a header that fails is refused with its reason; cheap checks come before signatures, and signature
 // checks that lead nowhere are capped per minute, apart for what was asked for and for what was not, so that a flood of the
@@ -11,22 +13,27 @@
 
 import { equal } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
+import { type Persistent, SAVE_DUE, SAVED, UNSAVED } from "../persistence.js";
 import type { Clock, KeyValueDomain } from "../ports.js";
 import { Rejection } from "../rejection.js";
-import { type Ask, Asking } from "./asking.js";
+import { anchorFor, keepAnchors } from "./anchors.js";
+import { ASK_HEADERS_MAX, type Ask, Asking } from "./asking.js";
+import { Branching } from "./branching.js";
 import { MinuteBudget } from "./budget.js";
 import type { Consensus, Header, Trusted } from "./consensus.js";
 import { configurationDigest, decodeState, encodeState, replayAll } from "./follower-state.js";
 import { type Fork, ForkEvidence } from "./fork-evidence.js";
+import { Linking } from "./linking.js";
 import { ADVANCED, frozen, KNOWN, type Outcome, stale, tooLong, WANTING } from "./outcome.js";
+import { type Rival, tooDeep } from "./rival.js";
 import { costOf, decodeAll, Skipping } from "./skipping.js";
-import { type Place, REORG_DEPTH_MAX, Window } from "./window.js";
+import { WINDOW_STEPS_MAX, Window } from "./window.js";
 
 export { FRUITLESS_CHECKS_PER_MINUTE_MAX } from "./budget.js";
 export type { Outcome } from "./outcome.js";
-export { REORG_DEPTH_MAX } from "./window.js";
+export { REORG_DEPTH } from "./window.js";
 
-/** The state is written after so many blocks, and when `persist` is called: flash wears. */
+/** After so many blocks the state is due to be written. */
 export const PERSIST_BLOCKS = 64;
 const STATE_KEY = "trusted";
 
@@ -38,7 +45,7 @@ export interface FollowerOptions {
   readonly clock: Pick<Clock, "ticksMs">;
 }
 
-export class Follower {
+export class Follower extends Branching implements Persistent {
   /** Why the persisted state was not taken up, or undefined where it was, or where there was none. */
   readonly refusedState: Rejection | undefined;
   /** Whether the head comes from the persisted state. */
@@ -52,12 +59,18 @@ export class Follower {
   /** Fruitless checks of headers that were asked for, and of those that were not. */
   readonly #asked: MinuteBudget;
   readonly #unasked: MinuteBudget;
+  /** A landing that is not linked yet, or that led nowhere while a walk has its share of asks; no other is tried meanwhile. */
+  #linking: Linking | undefined;
   #window: Window;
   #head: Trusted;
   #timeFloorS: number;
-  #persisted: Trusted | undefined;
+  /** By how many blocks the head moved since it was written. */
+  #unwritten = 0;
+  /** Height of the window's base when anchors were last looked after. */
+  #anchored: number;
 
   constructor(options: FollowerOptions) {
+    super();
     const { consensus, clock } = options;
     this.#consensus = consensus;
     this.#store = options.store;
@@ -73,6 +86,7 @@ export class Follower {
     const restored = this.restore();
     this.refusedState = restored instanceof Rejection ? restored : undefined;
     this.restored = restored === true;
+    this.#anchored = this.#window.base.number;
   }
 
   /** CAIP-2. */
@@ -85,7 +99,7 @@ export class Follower {
     return this.#head;
   }
 
-  /** Height of the newest block that counts as settled. */
+  /** Height of the newest block that counts as settled. Goes back where the chain left such a block: see `revokedAt`. */
   get settled(): number {
     return this.#head.settled;
   }
@@ -100,6 +114,19 @@ export class Follower {
     return this.#consensus;
   }
 
+  /** The blocks that can still be left. */
+  get window(): Window {
+    return this.#window;
+  }
+
+  older(number: number, nowS: number | undefined): Trusted | undefined {
+    return anchorFor(this.#consensus, this.#store, this.#digest, number, this.#head, nowS);
+  }
+
+  protected get budget(): MinuteBudget {
+    return this.#asked;
+  }
+
   /** Height of the oldest block that a branch may begin after. */
   get baseNumber(): number {
     return this.#window.base.number;
@@ -107,7 +134,8 @@ export class Follower {
 
   /**
    * It is at least so late, in seconds since the Unix epoch: the newest settled block's time less the drift that the chain
-   * allows. Never goes back. Taken from the settled block, since one dishonest signer can date the head as it likes.
+   * allows. Never goes back, not even where settled blocks were left: whoever sealed them saw that time. Taken from the settled
+   * block, since one dishonest signer can date the head as it likes.
    */
   get timeFloorS(): number {
     return this.#timeFloorS;
@@ -122,23 +150,34 @@ export class Follower {
     const header = this.#consensus.decode(raw);
     if (header instanceof Rejection) return header;
     const { number } = header;
-    const landed = this.fork === undefined ? this.#skipping.offered(this.#head, header, nowS, this.#unasked) : undefined;
-    if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn(header, landed);
-    const outcome = this.take(header, nowS, this.#unasked);
+    const jumps = this.fork === undefined && this.#linking === undefined;
+    const landed = jumps ? this.#skipping.offered(this.#head, header, nowS, this.#unasked) : undefined;
+    if (landed !== undefined) return landed instanceof Rejection ? landed : this.landOn([header], landed, [], this.#unasked);
+    const outcome = this.offerToRival(header, nowS) ?? this.take(header, nowS, this.#unasked);
     const head = this.#head.number;
     if (outcome instanceof Rejection) {
       // Its parent is known: what nobody asked for may be too much by now, what is asked for has a budget of its own.
       if (outcome.code === "work-limit") this.#asking.announced(number, number, head);
-    } else if (outcome.kind === "wanting")
+      if (outcome.code === "stale") this.rival?.announced(number);
+    } else if (outcome.kind === "wanting") {
+      this.rival?.announced(number);
       // At or below the head it belongs to another branch, whose blocks before it are missing.
       this.#asking.announced(number, number === undefined || number > head + 1 ? undefined : number - 1, head);
+    }
     return outcome;
   }
 
   /** What to ask a relay for next; the same until something changes it. */
   wanted(): Ask | undefined {
     if (this.fork !== undefined) return this.#evidence.wanted();
-    return this.#skipping.next(this.#head) ?? this.#asking.next(this.#head.number, this.#window.base.number);
+    this.endRivalIfOver();
+    return this.rivalsAsk() ?? this.ownAsk();
+  }
+
+  protected ownAsk(): Ask | undefined {
+    const head = this.#head;
+    const jump = this.#linking?.next(head) ?? this.#skipping.next(head);
+    return jump ?? this.shortened(this.#asking.next(head.number, this.#window.base.number));
   }
 
   /**
@@ -149,12 +188,14 @@ export class Follower {
   answer(from: number, raws: readonly Uint8Array[], nowS: number | undefined): readonly (Outcome | Rejection)[] {
     const ask = this.wanted();
     if (ask === undefined || ask.from !== from) return [new Rejection("answer-unasked", `nobody asked from ${from}`)];
-    if (this.fork !== undefined) {
-      const state = this.#window.stateAt(Math.max(0, from - 1 - this.#window.base.number));
-      return [this.#evidence.complete(raws, state, nowS) ?? KNOWN];
-    }
+    if (this.fork !== undefined) return [this.#evidence.complete(raws, this.#window, nowS) ?? KNOWN];
+    if (this.rivalsAsk() !== undefined) return this.rivalAnswered(raws, nowS);
+    this.rivalIsNext();
+    if (this.#linking?.next(this.#head) !== undefined) return [this.linkAsked(this.#linking, raws)];
     if (this.#skipping.next(this.#head) !== undefined) return [this.jumpAsked(ask, raws, nowS)];
+    this.#linking = this.#linking?.walked();
     const outcomes: (Outcome | Rejection)[] = this.takeTogether(from, raws.slice(0, ask.count), nowS);
+    const { target } = this.#asking;
     let reached = from - 1 + outcomes.length;
     let news = outcomes.length > 0;
     for (let i = outcomes.length; i < raws.length; i += 1) {
@@ -163,9 +204,8 @@ export class Follower {
       if (outcome instanceof Rejection) break;
       if (outcome.kind === "wanting") {
         if (i > 0) outcomes.push(new Rejection("answer-order", `header ${from + i} is no child of the one before`));
-        else if (!this.#asking.stepBack(this.#head.number, this.#window.base.number))
-          outcomes.push(new Rejection("reorg-too-deep", `the relay's chain leaves ours before block ${from}`));
-        else return outcomes;
+        else if (this.#asking.stepBack(this.#head.number, this.#window.base.number)) return outcomes;
+        else if (!this.beginDeepRival(target, nowS)) outcomes.push(tooDeep(this.#window.base.number, false));
         break;
       }
       reached = from + i;
@@ -179,16 +219,43 @@ export class Follower {
 
   /** The relay did not answer in time. */
   unanswered(): void {
-    if (this.#skipping.next(this.#head) === undefined) this.#asking.unanswered();
-    else this.#skipping.failed();
+    if (this.rivalUnanswered()) return;
+    if (this.#linking?.next(this.#head) !== undefined) this.linkAsked(this.#linking, []);
+    else if (this.#skipping.next(this.#head) !== undefined) this.#skipping.failed();
+    else {
+      this.#linking = this.#linking?.walked();
+      this.#asking.unanswered();
+    }
+  }
+
+  get written(): string {
+    return "trusted state";
+  }
+
+  /** Its owner writes: what the store makes of that must not reach whoever handed over a header. */
+  unsaved(): typeof SAVED | typeof UNSAVED | typeof SAVE_DUE {
+    if (this.#evidence.unsaved || this.#unwritten >= PERSIST_BLOCKS) return SAVE_DUE;
+    return this.#unwritten === 0 ? SAVED : UNSAVED;
   }
 
   /** Writes what is believed, unless it is written already. Throws what the store throws; nothing is lost then. */
   persist(): void {
-    if (this.#persisted === this.#head) return;
-    const state = { timeFloorS: this.#timeFloorS, base: this.#window.base, steps: this.#window.steps };
-    this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, state));
-    this.#persisted = this.#head;
+    try {
+      this.persistState();
+    } finally {
+      // Whoever wakes up with evidence needs the blocks that it is about, so these go first.
+      this.#evidence.persist();
+    }
+  }
+
+  private persistState(): void {
+    if (this.#unwritten === 0) return;
+    const { base, steps } = this.#window;
+    this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, { timeFloorS: this.#timeFloorS, base, steps }));
+    this.#unwritten = 0;
+    if (this.#consensus.isFinal === true) return;
+    keepAnchors(this.#consensus, this.#store, this.#digest, base, this.#anchored);
+    this.#anchored = base.number;
   }
 
   private takeAsked(raw: Uint8Array, number: number, nowS: number | undefined): Outcome | Rejection {
@@ -209,7 +276,7 @@ export class Follower {
     if (number !== undefined && number < base.number) return stale(number, base.number);
     if (this.#window.isKnown(header.hash)) return KNOWN;
     if (this.#consensus.isFinal === true && number !== undefined && number <= this.#head.number)
-      return this.contradiction(header, number - base.number, nowS, budget);
+      return this.#evidence.judge(header, number, this.#window, nowS, budget);
     if (number === base.number) return stale(number, base.number);
     const parent = this.#window.find(header.parentHash);
     return parent === undefined ? WANTING : this.branch(parent, header, nowS, budget);
@@ -228,23 +295,32 @@ export class Follower {
     const next = this.authenticate(this.#head, header, nowS, budget);
     if (next instanceof Rejection) return next;
     budget.refund(costOf(this.#consensus, header));
-    this.follow(header, next);
+    // Where no step leads there, everything begins anew from it.
+    if (next.step.length > 0) this.#window.push(next.step);
+    else this.#window.restart(next);
+    this.#evidence.headIs(header);
+    this.moveHead(next);
     return ADVANCED;
   }
 
-  /** The head is now the block of `header`. Where no step leads there, everything begins anew from it. */
-  private follow(header: Header, head: Trusted): void {
-    if (head.step.length > 0) this.#window.push(head.step);
-    else this.#window.restart(head);
-    this.#evidence.headIs(header);
-    this.moveHead(head);
+  /**
+   * The head is to be the block of the last of `headers`, `steps` after `base` and far above what it was, once `base` is known to
+   * descend from that.
+   */
+  private landOn(headers: readonly Header[], base: Trusted, steps: readonly Uint8Array[], budget: MinuteBudget): Outcome {
+    this.#evidence.headIs(headers[headers.length - 1] as Header);
+    if (base.number - this.#head.number > (this.#consensus.linkBlocksMax ?? 0)) return this.jump(base, steps, false);
+    this.#linking = new Linking(this.#consensus, headers, base, budget);
+    return WANTING;
   }
 
-  /** The head is now the block of `header`, far above what it was. */
-  private landOn(header: Header, head: Trusted): Outcome {
+  private jump(base: Trusted, steps: readonly Uint8Array[], linked: boolean): Outcome {
+    this.#linking = undefined;
+    this.#window.restart(base, steps);
+    const head = this.#window.stateAt(steps.length);
     const blocks = head.number - this.#head.number;
-    this.follow(header, head);
-    return { kind: "jumped", number: head.number, blocks };
+    this.moveHead(head);
+    return { kind: "jumped", number: head.number, blocks, linked };
   }
 
   private jumpAsked(ask: Ask, raws: readonly Uint8Array[], nowS: number | undefined): Outcome | Rejection {
@@ -253,51 +329,49 @@ export class Follower {
       this.#skipping.failed();
       return headers;
     }
-    const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked);
+    const steps: Uint8Array[] = [];
+    const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked, steps);
     if (landed instanceof Rejection) return landed;
-    return landed === undefined ? WANTING : this.landOn(headers[headers.length - 1] as Header, landed);
+    return landed === undefined ? WANTING : this.landOn(headers, landed, steps, this.#asked);
   }
 
-  /** A header `height` above the base, where another block stands: of a final chain, either nothing or proof that it forked. */
-  private contradiction(header: Header, height: number, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
-    const tooMuch = budget.charge(costOf(this.#consensus, header));
-    if (tooMuch !== undefined) return tooMuch;
-    const state = this.#window.stateAt(Math.max(0, height - 1));
-    const judged = this.#evidence.judge(header, state, this.#window.hashAt(height), nowS);
-    return judged instanceof Rejection ? judged : { kind: "fork", number: this.#window.base.number + height };
-  }
-
-  /** Takes a child of `parent`, off the main branch. */
-  private branch(parent: Place, header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
-    const { at, state } = parent;
-    if (parent.steps.length > REORG_DEPTH_MAX)
-      return new Rejection("side-too-long", `a branch of ${parent.steps.length} blocks that is not heavier`);
-    const tip = this.authenticate(state, header, nowS, budget);
-    if (tip instanceof Rejection) return tip;
-    const steps = [...parent.steps, tip.step];
-    if (tip.totalDifficulty <= this.#head.totalDifficulty) {
-      // The newest branch takes the place of an older one: a branch that is to win is delivered in one go.
-      this.#window.side = { at, steps, tip };
-      return { kind: "side", number: tip.number };
+  /** @param raws empty where no answer came */
+  private linkAsked(linking: Linking, raws: readonly Uint8Array[]): Outcome | Rejection {
+    const { landing } = linking;
+    const outcome = linking.answered(this.#consensus, this.#head, raws);
+    if (outcome === true) return this.jump(landing as Trusted, [], true);
+    // A landing that led nowhere says nothing about how far there is to walk either.
+    if (linking.landing === undefined) {
+      this.#skipping.drop();
+      this.#asking.announced(this.#head.number + ASK_HEADERS_MAX, undefined, this.#head.number);
     }
-    budget.refund(steps.length);
-    const depth = this.#window.turn(at, steps, this.#head);
-    this.moveHead(tip);
-    return { kind: "reorg", number: tip.number, depth };
+    return outcome;
   }
 
-  private authenticate(parent: Trusted, header: Header, nowS: number | undefined, budget: MinuteBudget): Trusted | Rejection {
-    const cheap = this.#consensus.check(parent, header, nowS);
-    if (cheap !== undefined) return cheap;
-    return budget.charge(costOf(this.#consensus, header)) ?? this.#consensus.authenticate(parent, header);
+  protected askedUpTo(): number {
+    const { target = 0 } = this.#asking;
+    this.#asking.drop();
+    return target;
   }
 
-  private moveHead(head: Trusted): void {
+  protected leaveFor(rival: Rival, fork: number): Outcome {
+    const { tip, target, window } = rival;
+    this.#window = window;
+    this.#skipping.drop();
+    this.#asking.drop();
+    const outcome = this.reorganised(fork, tip);
+    // What was announced of it goes on being asked for.
+    if (target > tip.number) this.#asking.announced(target, undefined, tip.number);
+    return outcome;
+  }
+
+  protected moveHead(head: Trusted): void {
+    this.#unwritten += Math.max(1, Math.abs(head.number - this.#head.number));
     this.#head = head;
-    this.#window.trim();
+    this.#window.trim(head.settled);
     this.#timeFloorS = Math.max(this.#timeFloorS, this.floorOf(head));
     this.#asking.headIs(head.number);
-    if (head.number - (this.#persisted ?? this.#consensus.checkpoint).number >= PERSIST_BLOCKS) this.persist();
+    this.#linking = this.#linking?.headIs(head);
   }
 
   private floorOf(trusted: Trusted): number {
@@ -307,13 +381,12 @@ export class Follower {
   private restore(): boolean | Rejection {
     const value = this.#store.read(STATE_KEY);
     if (value === undefined) return false;
-    const state = decodeState(this.#consensus, this.#digest, new Uint8Array(value), REORG_DEPTH_MAX);
+    const state = decodeState(this.#consensus, this.#digest, new Uint8Array(value), WINDOW_STEPS_MAX);
     if (state instanceof Rejection) return state;
     const head = replayAll(this.#consensus, state.base, state.steps);
     if (head instanceof Rejection) return head;
     this.#window = new Window(this.#consensus, state.base, state.steps);
     this.#head = head;
-    this.#persisted = head;
     this.#timeFloorS = Math.max(this.#timeFloorS, state.timeFloorS);
     return true;
   }

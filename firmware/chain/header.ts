@@ -8,14 +8,14 @@
 // header-scalar (a scalar with a leading zero or beyond its range), and those of the RLP decoder.
 
 import { readUint } from "../bytes.js";
-import { listPrefix, RlpCursor, scalarOf, stringPrefix } from "../codec/rlp.js";
+import { listPrefix, prefixBytes, RlpCursor, scalarOf, stringPrefix } from "../codec/rlp.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { assert, Rejection } from "../rejection.js";
 import type { Header } from "./consensus.js";
 
 /**
- * The longest header that is taken in, so that a message of 4,096 bytes holds it: a Clique epoch block of 64 signers takes
- * about 1,900 bytes, a QBFT block 562 and 88 for each validator that sealed it.
+ * The longest header that is taken in, so that a message of 4,096 bytes holds it. How many signers or validators are followed
+ * is derived from it, so that the widest header of as many still fits.
  */
 export const HEADER_BYTES_MAX = 4032;
 /** Items after the nonce. Prague has 6. */
@@ -44,6 +44,11 @@ const WIDTHS: readonly number[] = Object.freeze([
   ...[32, 32, 20, 32, 32, 32, 256, -32, -6, -8, -8, -6, ANY, 32, 8],
   ...[-32, 32, -8, -8, 32, 32], // the tail up to Prague
 ]);
+/** The widest header up to Prague in bytes, but for what its extra data holds. */
+export const WITHOUT_EXTRA_BYTES_MAX = WIDTHS.reduce(
+  (sum, width) => sum + (width === ANY ? 0 : Math.abs(width)) + prefixBytes(width),
+  prefixBytes(HEADER_BYTES_MAX),
+);
 const NAMES: readonly string[] = Object.freeze(
   (
     "parentHash ommersHash coinbase stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit gasUsed " +

@@ -11,7 +11,6 @@
 import { Rejection } from "../rejection.js";
 import { type BftExtra, type BftVote, readIbft1Extra } from "./bft-extra.js";
 import { type BftDialect, type BftHeader, checkNoOmmers } from "./bft-header.js";
-import { quorumOf } from "./bft-seals.js";
 
 /** The code of a commit message, which its seal covers. */
 const COMMIT = 2;
@@ -19,6 +18,7 @@ const NONCE_BYTES = 8;
 
 export const ibft1: BftDialect = Object.freeze({
   name: "ibft",
+  client: "goquorum",
   proposerSeals: true,
   epochVoteCounts: true,
   keepsIdleVotes: false,
@@ -42,10 +42,6 @@ export const ibft1: BftDialect = Object.freeze({
 
   sealDigest(header: BftHeader): Uint8Array {
     return header.hashWithByte(COMMIT);
-  },
-
-  quorum(validatorCount: number, number: number, quorumBlock: number): number {
-    return number >= quorumBlock ? quorumOf(validatorCount) : 2 * (Math.ceil(validatorCount / 3) - 1) + 1;
   },
 
   voteOf(header: BftHeader): BftVote | undefined {

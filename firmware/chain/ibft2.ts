@@ -7,10 +7,10 @@
 import { Rejection } from "../rejection.js";
 import { type BftExtra, type BftVote, readIbft2Extra } from "./bft-extra.js";
 import { type BftDialect, type BftHeader, checkNoOmmers } from "./bft-header.js";
-import { quorumOf } from "./bft-seals.js";
 
 export const ibft2: BftDialect = Object.freeze({
   name: "ibft2",
+  client: "besu",
   proposerSeals: false,
   epochVoteCounts: false,
   keepsIdleVotes: true,
@@ -28,10 +28,6 @@ export const ibft2: BftDialect = Object.freeze({
 
   sealDigest(header: BftHeader): Uint8Array {
     return header.hashForSeals;
-  },
-
-  quorum(validatorCount: number): number {
-    return quorumOf(validatorCount);
   },
 
   voteOf(header: BftHeader): BftVote | undefined {

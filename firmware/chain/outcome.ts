@@ -8,10 +8,18 @@ import { Rejection } from "../rejection.js";
 export type Outcome =
   /** The head is the child of what it was. */
   | { readonly kind: "advanced" }
-  /** The head is a block further up, now `number`; the blocks between were not seen. */
-  | { readonly kind: "jumped"; readonly number: number; readonly blocks: number }
-  /** The head moved to another branch, to its block `number`; `depth` blocks were left. */
-  | { readonly kind: "reorg"; readonly number: number; readonly depth: number }
+  /**
+   * The head is a block further up, now `number`; the blocks between were not verified. `linked` tells whether they were followed
+   * by their hashes, so that the block is known to be of the chain that was followed before.
+   */
+  | { readonly kind: "jumped"; readonly number: number; readonly blocks: number; readonly linked: boolean }
+  /** Headers below a block that may become the head belong to it; they do not reach down to the head yet. */
+  | { readonly kind: "linking" }
+  /**
+   * The head moved to another branch, to its block `number`; `depth` blocks were left, at least, of which `revoked` had counted as
+   * settled.
+   */
+  | { readonly kind: "reorg"; readonly number: number; readonly depth: number; readonly revoked: number }
   /** Verified, on a branch that is not heavier. */
   | { readonly kind: "side"; readonly number: number }
   /** A second block with a quorum at one height: the chain has forked, and the head is frozen. */
@@ -24,9 +32,15 @@ export type Outcome =
 export const ADVANCED: Outcome = Object.freeze({ kind: "advanced" });
 export const KNOWN: Outcome = Object.freeze({ kind: "known" });
 export const WANTING: Outcome = Object.freeze({ kind: "wanting" });
+export const LINKING: Outcome = Object.freeze({ kind: "linking" });
 
 export function movesHead(outcome: Outcome): boolean {
   return outcome.kind === "advanced" || outcome.kind === "jumped" || outcome.kind === "reorg";
+}
+
+/** Whether whoever sent it brought the mote on: no reason to wait before asking again. */
+export function bringsOn(outcome: Outcome): boolean {
+  return movesHead(outcome) || outcome.kind === "linking";
 }
 
 export function stale(number: number, base: number): Rejection {

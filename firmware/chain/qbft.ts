@@ -1,18 +1,23 @@
 // QBFT as Besu runs it (EEA QBFT specification 1.0; `consensus/qbft`: `QbftBlockHeaderValidationRulesetFactory`,
-// `QbftExtraDataCodec`, `QbftValidatorsValidationRule`).
+// `QbftExtraDataCodec`, `QbftValidatorsValidationRule`), and as GoQuorum does (`consensus/istanbul/qbft`, `consensus/istanbul/backend`).
 //
 // extraData = RLP[vanity, validators, vote, round (scalar), seals]. Seals are over the header whose seals are an empty list,
 // the block's hash over the one whose round is zero besides. The coinbase proposes and votes; an epoch block's vote is ignored.
 // Nonce and ommers are bound by no rule of Besu's, only by the seals. In contract mode a header lists nobody and nobody votes:
 // the set is the one that the configuration pins.
+//
+// GoQuorum tallies as for its IBFT: an epoch block's vote counts, votes that would change nothing are not kept, and a block
+// without a vote takes back what its proposer said about the zero address. It binds the ommers and not the gas limit. Like its
+// IBFT's, its verifier takes F + 1 seals, and we ask for what its nodes commit with.
 
 import type { Rejection } from "../rejection.js";
 import { type BftExtra, type BftVote, readQbftExtra } from "./bft-extra.js";
-import type { BftDialect, BftHeader } from "./bft-header.js";
-import { quorumOf } from "./bft-seals.js";
+import { type BftDialect, type BftHeader, checkNoOmmers } from "./bft-header.js";
+import { ADDRESS_BYTES } from "./clique-state.js";
 
 export const qbft: BftDialect = Object.freeze({
   name: "qbft",
+  client: "besu",
   proposerSeals: false,
   epochVoteCounts: false,
   keepsIdleVotes: true,
@@ -30,11 +35,23 @@ export const qbft: BftDialect = Object.freeze({
     return header.hashForSeals;
   },
 
-  quorum(validatorCount: number): number {
-    return quorumOf(validatorCount);
+  voteOf(header: BftHeader): BftVote | undefined {
+    return header.extra.vote;
+  },
+});
+
+export const goQuorumQbft: BftDialect = Object.freeze({
+  ...qbft,
+  client: "goquorum",
+  epochVoteCounts: true,
+  keepsIdleVotes: false,
+  boundsGasLimit: false,
+
+  checkAlone(header: BftHeader): Rejection | undefined {
+    return checkNoOmmers(header.eth);
   },
 
   voteOf(header: BftHeader): BftVote | undefined {
-    return header.extra.vote;
+    return header.extra.vote ?? { account: new Uint8Array(ADDRESS_BYTES), authorize: false };
   },
 });

@@ -53,19 +53,23 @@ export class Skipping {
     this.announced(number, head);
     const landing = this.next(head);
     if (busy || landing?.from !== number || landing.count !== 1) return undefined;
-    const landed = this.land(head, [header], nowS, budget);
+    const landed = this.land(head, [header], nowS, budget, []);
     if (landed instanceof Rejection) this.drop();
     return landed instanceof Rejection && landed.code === "work-limit" ? undefined : landed;
   }
 
-  /** Takes headers that came for `next`: the state after the last, or undefined where another is to be tried. */
+  /**
+   * Takes headers that came for `next`: the settled state that they lead to, or undefined where another is to be tried.
+   * @param steps gets those from there to the last of them
+   */
   answered(
     head: Trusted,
     headers: readonly Header[],
     nowS: number | undefined,
     budget: MinuteBudget,
+    steps: Uint8Array[],
   ): Trusted | Rejection | undefined {
-    const landed = this.land(head, headers, nowS, budget);
+    const landed = this.land(head, headers, nowS, budget, steps);
     // Without a clock there are no jumps: the chain is walked.
     if (landed instanceof Rejection && landed.code === "clock-unknown") this.drop();
     else if (landed instanceof Rejection) this.failed();
@@ -77,9 +81,10 @@ export class Skipping {
     headers: readonly Header[],
     nowS: number | undefined,
     budget: MinuteBudget,
+    steps: Uint8Array[],
   ): Trusted | Rejection | undefined {
     const cost = headers.reduce((sum, header) => sum + costOf(this.#consensus, header), 0);
-    const landed = budget.charge(cost) ?? this.#consensus.skip?.(head, headers, nowS);
+    const landed = budget.charge(cost) ?? this.#consensus.skip?.(head, headers, nowS, steps);
     if (landed instanceof Rejection && landed.code !== "skip-overlap") return landed;
     budget.refund(cost);
     if (landed instanceof Rejection) this.halve(head);

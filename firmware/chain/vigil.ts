@@ -1,5 +1,6 @@
 // Watches what is believed about a chain for what nobody reports of its own accord: that nothing new comes, that the chain's
-// time falls behind the clock, that what is trusted is too old to vouch for anything, that the chain has forked.
+// time falls behind the clock, that what is trusted is too old to vouch for anything, that the chain has forked, that it left
+// blocks which had counted as settled.
 //
 // Promises: one alarm at a time, the gravest; never lowered by anything but what it is about. A mote that is cut off from the
 // honest chain hears no more headers, or for long only such as are behind its clock: both raise `STALE`. Never decides anything.
@@ -15,14 +16,21 @@ export const ALARM_EXPIRED = 2;
 /** No new header for too long, or the chain's time is too far behind the clock. */
 export const ALARM_STALE = 3;
 
-export type Alarm = typeof ALARM_NONE | typeof ALARM_FORK | typeof ALARM_EXPIRED | typeof ALARM_STALE;
+/** The chain left blocks that had counted as settled, within the last `REVOKED_BLOCKS`. */
+export const ALARM_REVOKED = 4;
 
-export const ALARM_NAMES: readonly string[] = Object.freeze(["none", "fork", "checkpoint-expired", "stale"]);
+export type Alarm = typeof ALARM_NONE | typeof ALARM_FORK | typeof ALARM_EXPIRED | typeof ALARM_STALE | typeof ALARM_REVOKED;
+
+export const ALARM_NAMES: readonly string[] = Object.freeze(["none", "fork", "checkpoint-expired", "stale", "revoked"]);
 
 /** Silence for so long is reported where the consensus does not say how long is too long, in seconds. */
 const STALE_AFTER_S = 3_600;
 
+/** For so many blocks after it did it is reported that the chain left blocks that had counted as settled. */
+export const REVOKED_BLOCKS = 256;
+
 type Watched = Pick<Follower, "head" | "fork"> & {
+  readonly revokedAt?: number | undefined;
   readonly consensus: { readonly staleAfterS?: number; readonly trustingPeriodS?: number | undefined };
 };
 
@@ -44,7 +52,7 @@ export class Vigil {
 
   /** @param nowS the clock, or undefined where it is not known */
   look(nowS: number | undefined): Alarm {
-    const { head, fork, consensus } = this.#follower;
+    const { head, fork, consensus, revokedAt } = this.#follower;
     const { staleAfterS = STALE_AFTER_S, trustingPeriodS } = consensus;
     const ticksMs = this.#clock.ticksMs();
     if (head.number !== this.#number) {
@@ -56,6 +64,7 @@ export class Vigil {
     if (trustingPeriodS !== undefined && behindS > trustingPeriodS) return ALARM_EXPIRED;
     if (behindS <= staleAfterS) this.#nearMs = ticksMs;
     const sinceMs = Math.min(this.#movedMs, this.#nearMs);
-    return ticksMs - sinceMs > staleAfterS * 1000 ? ALARM_STALE : ALARM_NONE;
+    if (ticksMs - sinceMs > staleAfterS * 1000) return ALARM_STALE;
+    return revokedAt !== undefined && head.number < revokedAt + REVOKED_BLOCKS ? ALARM_REVOKED : ALARM_NONE;
   }
 }

@@ -1,15 +1,21 @@
 // The blocks that can still change: one whole state below them, and for each a step from which its state follows.
 //
-// Promises: bounded by `REORG_DEPTH_MAX` once trimmed; a state is made from steps that were verified, so that replaying them cannot fail.
-// Beside the main branch it keeps at most one other.
+// Promises: once trimmed it reaches back over `REORG_DEPTH` blocks, and over those that are not settled yet, `WINDOW_STEPS_MAX` at
+// most; a state is made from steps that were verified, so that replaying them cannot fail. Beside the main branch it keeps at most
+// one other.
+//
+// Why as far back as what is unsettled: half of Clique's N signers, cut off from the rest, can seal ⌊N/2⌋ blocks and no more, each
+// of them one, and the block before these is settled by none of them. With N at most 64 that is 33 blocks.
 
 import { equal } from "../bytes.js";
 import { assert, Rejection } from "../rejection.js";
 import type { Consensus, Trusted } from "./consensus.js";
 import { replayAll } from "./follower-state.js";
 
-/** How far back a branch can be left, in blocks. */
-export const REORG_DEPTH_MAX = 16;
+/** How far back a branch can be left at least, in blocks; and how long another may be that is not heavier. */
+export const REORG_DEPTH = 16;
+/** The most blocks that can be left: as many as 64 signers of a Clique chain may leave unsettled. */
+export const WINDOW_STEPS_MAX = 33;
 const HASH_BYTES = 32;
 
 /** A branch beside the main one: `steps` follow the block `at` steps above the base. */
@@ -51,11 +57,16 @@ export class Window {
     this.#steps.push(step);
   }
 
-  /** Everything begins anew from `base`, to which no step leads. */
-  restart(base: Trusted): void {
+  /** Everything begins anew: `base`, to which no step leads, and `steps` from there on. */
+  restart(base: Trusted, steps: readonly Uint8Array[] = []): void {
     this.#base = base;
-    this.#steps = [];
+    this.#steps = [...steps];
     this.side = undefined;
+  }
+
+  /** Forgets all but the first `count` steps. */
+  cut(count: number): void {
+    this.#steps.length = count;
   }
 
   /** Leaves the main branch `at` steps above the base for `steps`; `head` is what was there. Answers how many were left. */
@@ -66,9 +77,9 @@ export class Window {
     return left.length;
   }
 
-  /** Moves the base up until no more steps are left than a branch can go back. */
-  trim(): void {
-    while (this.#steps.length > REORG_DEPTH_MAX) {
+  /** Moves the base up until no more than `depth` steps are left, at most to the block `settled`. */
+  trim(settled: number, depth = REORG_DEPTH): void {
+    while (this.#steps.length > depth && (this.#base.number < settled || this.#steps.length > WINDOW_STEPS_MAX)) {
       this.#base = this.replay([this.#steps.shift() as Uint8Array]);
       if (this.side !== undefined) this.side.at -= 1;
       if (this.side !== undefined && this.side.at < 0) this.side = undefined;

@@ -195,7 +195,7 @@ function lengthOf(value: RlpValue, depthLeft: number): number {
   return value instanceof Uint8Array && isOwnEncoding(value) ? 1 : prefixBytes(length) + length;
 }
 
-function prefixBytes(length: number): number {
+export function prefixBytes(length: number): number {
   if (length <= SHORT_BYTES_MAX) return 1;
   return length < 0x100 ? 2 : length < 0x1_0000 ? 3 : length < 0x100_0000 ? 4 : 5;
 }

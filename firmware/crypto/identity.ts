@@ -3,12 +3,15 @@
 // Promises: the address as the Yellow Paper defines it (the last 20 bytes of Keccak-256 over x ‖ y), its mixed-case
 // form for people (EIP-55), and strict reading of either. Never: guesses at a text that is not exactly an address.
 
-import { fromHex, toHex } from "../bytes.js";
+import { fromHex } from "../bytes.js";
 import { assert, Rejection } from "../rejection.js";
 import type { CryptoEngine } from "./engine.js";
 
 export const ADDRESS_BYTES = 20;
 const ADDRESS_CHARACTERS = 2 + 2 * ADDRESS_BYTES;
+const ASCII_0 = 48;
+const ASCII_A = 97;
+const ASCII_A_TO_UPPER = 32;
 
 /**
  * @param publicKey uncompressed, 65 bytes: 0x04 ‖ x ‖ y, as `Keys.publicKey` and `Secp256k1.recover` give it
@@ -19,23 +22,36 @@ export function addressOf(engine: CryptoEngine, publicKey: Uint8Array): Uint8Arr
   return engine.keccak256(publicKey.subarray(1)).slice(-ADDRESS_BYTES);
 }
 
+/** The form for people: 0x and the 40 digits of `checksumDigits`. */
+export function checksumAddress(engine: CryptoEngine, address: Uint8Array): string {
+  const ascii = checksumDigits(engine, address);
+  let text = "0x";
+  for (let i = 0; i < ascii.length; i += 1) text += String.fromCharCode(ascii[i] as number);
+  return text;
+}
+
 /**
  * EIP-55: a letter is upper-case where the same digit of Keccak-256 over the lower-case text is 8 or more.
  * @param address 20 bytes
- * @returns 0x and 40 digits
+ * @returns the 40 digits in ASCII, without 0x
  */
-export function checksumAddress(engine: CryptoEngine, address: Uint8Array): string {
+export function checksumDigits(engine: CryptoEngine, address: Uint8Array): Uint8Array {
   assert(address.length === ADDRESS_BYTES, "an address of 20 bytes");
-  const digits = toHex(address);
-  const ascii = new Uint8Array(digits.length);
-  for (let i = 0; i < digits.length; i += 1) ascii[i] = digits.charCodeAt(i);
-  const hash = engine.keccak256(ascii);
-  let text = "0x";
-  for (let i = 0; i < digits.length; i += 1) {
-    const nibble = ((hash[i >> 1] as number) >> (i % 2 === 0 ? 4 : 0)) & 15;
-    text += nibble >= 8 ? digits.charAt(i).toUpperCase() : digits.charAt(i);
+  const ascii = new Uint8Array(2 * ADDRESS_BYTES);
+  for (let i = 0; i < ascii.length; i += 1) {
+    const digit = nibbleOf(address, i);
+    ascii[i] = digit < 10 ? ASCII_0 + digit : ASCII_A + digit - 10;
   }
-  return text;
+  const hash = engine.keccak256(ascii);
+  for (let i = 0; i < ascii.length; i += 1) {
+    const character = ascii[i] as number;
+    if (character >= ASCII_A && nibbleOf(hash, i) >= 8) ascii[i] = character - ASCII_A_TO_UPPER;
+  }
+  return ascii;
+}
+
+function nibbleOf(bytes: Uint8Array, index: number): number {
+  return ((bytes[index >> 1] as number) >> (index % 2 === 0 ? 4 : 0)) & 15;
 }
 
 /**

@@ -13,6 +13,8 @@ const INNOCENT: readonly string[] = Object.freeze([
   "time-in-future",
   "head-frozen",
   "stale",
+  "link-absent",
+  "side-too-long",
 ]);
 
 interface Relay {

@@ -6,7 +6,7 @@
 // drowns the honest head delays it and no more: as long as that brings news, it goes on asking. Never believes a number, a hash or a length: the follower decides.
 
 import type { Follower, Outcome } from "../chain/follower.js";
-import { movesHead } from "../chain/outcome.js";
+import { bringsOn } from "../chain/outcome.js";
 import type { Clock } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { RelayOrder } from "./relay-order.js";
@@ -132,11 +132,11 @@ export class RelayClient {
     if (this.progress([outcome])) this.#pollMs = nowMs;
   }
 
-  /** Whether any of them moved the head. */
+  /** Whether any of them brought the mote on. */
   private progress(outcomes: readonly (Outcome | Rejection)[]): boolean {
     let moved = false;
     for (const outcome of outcomes) {
-      if (!(outcome instanceof Rejection) && movesHead(outcome)) moved = true;
+      if (!(outcome instanceof Rejection) && bringsOn(outcome)) moved = true;
       this.#options.onOutcome(outcome);
     }
     if (moved) {

@@ -2,7 +2,8 @@
 //
 // Promises: a message is handed on whole and at most `MESSAGE_BYTES_MAX` bytes long, or read past and dropped; a
 // publish either left whole or did not happen; after a loss the next attempt waits, twice as long each time up to a
-// minute. Never: holds more than one message, queues what does not fit (the outbox keeps it), or trusts a topic.
+// minute, until a session has lasted: a broker that lets in and then kicks (a publish that it does not allow, a second client of
+// the same name) is not asked more and more. Never: holds more than one message, queues what does not fit (the outbox keeps it), or trusts a topic.
 
 import type { MqttConfig } from "../config.js";
 import type { Clock, Log, MqttBase, MqttClient, MqttControl, MqttReadable } from "../ports.js";
@@ -11,6 +12,8 @@ import { MESSAGE_BYTES_MAX } from "./wire.js";
 
 const BACKOFF_FIRST_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
+/** A session that lasted so long was a good one: longer than two clients of one name, each at its longest wait, leave each other. */
+export const SESSION_LASTED_MS = 2 * BACKOFF_MAX_MS;
 /** From the first byte sent to the broker's last SUBACK. */
 const CONNECT_TIMEOUT_MS = 40_000;
 /** Fixed header, topic length and packet id of a PUBLISH, at their longest. */
@@ -20,6 +23,18 @@ const SUBSCRIBE_PACKET_ID = 1;
 /** Characters of a topic that a refusal shows. */
 const TOPIC_SHOWN_MAX = 80;
 const SUBACK_FAILURE = 0x80;
+
+/** Whoever is told what happens on the connection. */
+export interface UplinkListener {
+  /** `message` is the receiver's to keep. */
+  received(topic: string, message: Uint8Array): void;
+  /** A message was read past and dropped. */
+  refused(rejection: Rejection): void;
+  /** PUBACK. */
+  acknowledged(packetId: number): void;
+  /** The state changed: connected and subscribed, or lost. */
+  linkChanged(up: boolean): void;
+}
 
 export interface UplinkOptions {
   readonly mqtt: MqttBase;
@@ -31,14 +46,7 @@ export interface UplinkOptions {
   readonly will: { readonly topic: string; readonly message: Uint8Array };
   /** Topics, all subscribed with QoS 1. */
   readonly subscriptions: readonly string[];
-  /** `message` is the receiver's to keep. */
-  readonly onMessage: (topic: string, message: Uint8Array) => void;
-  /** A message was read past and dropped. */
-  readonly onRefused: (rejection: Rejection) => void;
-  /** PUBACK. */
-  readonly onAcknowledged: (packetId: number) => void;
-  /** The state changed: connected and subscribed, or lost. */
-  readonly onChanged: (up: boolean) => void;
+  readonly listener: UplinkListener;
   /** There is room to write again, or something else to look at. */
   readonly onWake: () => void;
 }
@@ -50,7 +58,8 @@ export class Uplink {
   #writableBytes = 0;
   #backoffMs = BACKOFF_FIRST_MS;
   #nextAttemptMs = 0;
-  #attemptStartedMs = 0;
+  /** When the attempt began, or the session. */
+  #startedMs = 0;
   #topic = "";
   /** The message under way; undefined while none is, or while one too long is read past. */
   #message: Uint8Array | undefined;
@@ -72,7 +81,7 @@ export class Uplink {
       if (now < this.#nextAttemptMs) return this.#nextAttemptMs - now;
       this.connect(now);
       if (this.#client === undefined) return this.#nextAttemptMs - now;
-    } else if (!this.#up && now - this.#attemptStartedMs >= CONNECT_TIMEOUT_MS) {
+    } else if (!this.#up && now - this.#startedMs >= CONNECT_TIMEOUT_MS) {
       this.lost("no answer from the broker in time");
       return this.#nextAttemptMs - now;
     }
@@ -125,7 +134,7 @@ export class Uplink {
   private connect(now: number): void {
     const { mqtt, config, id, will, log } = this.#options;
     const uplink = this;
-    this.#attemptStartedMs = now;
+    this.#startedMs = now;
     this.#message = undefined;
     const socket = config.ca === undefined ? undefined : { ...(mqtt.socket as object), secure: { certificate: config.ca } };
     try {
@@ -176,16 +185,17 @@ export class Uplink {
         this.lost(`the subscription could not be sent: ${reason(error)}`);
       }
     } else if (message.operation === mqtt.io.SUBACK) {
-      if (message.payload?.includes(SUBACK_FAILURE)) {
-        this.lost("the broker refused a subscription");
+      const refused = message.payload?.indexOf(SUBACK_FAILURE) ?? -1;
+      if (refused >= 0) {
+        this.lost(`the broker refuses the subscription to ${subscriptions[refused]}: its access list has to allow it`);
         return;
       }
       this.#up = true;
-      this.#backoffMs = BACKOFF_FIRST_MS;
+      this.#startedMs = this.#options.clock.ticksMs();
       this.#options.log.write("link", { state: "up" });
-      this.#options.onChanged(true);
+      this.#options.listener.linkChanged(true);
     } else if (message.operation === mqtt.io.PUBACK && message.id !== undefined) {
-      this.#options.onAcknowledged(message.id);
+      this.#options.listener.acknowledged(message.id);
     }
   }
 
@@ -197,7 +207,9 @@ export class Uplink {
       this.#message = length <= MESSAGE_BYTES_MAX ? new Uint8Array(length) : undefined;
       this.#received = 0;
       if (this.#message === undefined)
-        this.#options.onRefused(new Rejection("message-too-long", `${length} bytes on ${this.#topic.slice(0, TOPIC_SHOWN_MAX)}`));
+        this.#options.listener.refused(
+          new Rejection("message-too-long", `${length} bytes on ${this.#topic.slice(0, TOPIC_SHOWN_MAX)}`),
+        );
     }
     const message = this.#message;
     if (message === undefined) return;
@@ -206,17 +218,24 @@ export class Uplink {
     this.#received += part.length;
     if (options.more) return;
     this.#message = undefined;
-    this.#options.onMessage(this.#topic, message);
+    this.#options.listener.received(this.#topic, message);
   }
 
   private lost(why: string): void {
     const client = this.#client;
     const wasUp = this.#up;
+    const nowMs = this.#options.clock.ticksMs();
+    const lasted = wasUp ? { lastedMs: nowMs - this.#startedMs } : {};
+    if (wasUp && nowMs - this.#startedMs >= SESSION_LASTED_MS) this.#backoffMs = BACKOFF_FIRST_MS;
     this.forget();
-    client?.close();
+    try {
+      client?.close();
+    } catch (error) {
+      this.#options.log.write("link", { state: "closing", reason: reason(error) });
+    }
     this.backOff();
-    this.#options.log.write("link", { state: "down", reason: why, retryMs: this.#nextAttemptMs - this.#options.clock.ticksMs() });
-    if (wasUp) this.#options.onChanged(false);
+    this.#options.log.write("link", { state: "down", reason: why, ...lasted, retryMs: this.#nextAttemptMs - nowMs });
+    if (wasUp) this.#options.listener.linkChanged(false);
     this.#options.onWake();
   }
 

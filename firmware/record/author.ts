@@ -2,7 +2,8 @@
 //
 // Promises: a payload is stored and read back before it is signed, and signed again only with the very same bytes; a seq
 // is reserved before it is used; `prev` is the digest of the record before it in the stream, or a new stream begins;
-// samples that were lost are counted in the next record (`gap`). Never: two payloads under one stream and seq.
+// samples that were lost are counted in the next record (`gap`). Never: two payloads under one stream and seq; a signature
+// on, or a link to, what another key or another fleet has made.
 // docs/record-format.md, docs/design.md "The life of a mote".
 
 import { equal } from "../bytes.js";
@@ -10,9 +11,10 @@ import { CborWriter } from "../codec/cbor.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import type { KeyHandle, Keys } from "../ports.js";
 import { Rejection } from "../rejection.js";
-import { DIGEST_BYTES, RECORD_PAYLOAD_BYTES_MAX, SigDigest, verifySign1 } from "./cose.js";
+import { DIGEST_BYTES, decodeSign1, RECORD_PAYLOAD_BYTES_MAX, SigDigest, verifySign1 } from "./cose.js";
 import type { Journal } from "./journal.js";
 import { SEQ_MAX } from "./journal-format.js";
+import type { Ownership } from "./ownership.js";
 import { decodeRecord, encodeRecord, type RecordFields, type RecordHead } from "./record.js";
 import type { Measurement } from "./senml.js";
 import { Sequence } from "./sequence.js";
@@ -58,6 +60,7 @@ export function openSequence(domain: Parameters<typeof Sequence.open>[0], journa
 
 export class Author {
   readonly #options: AuthorOptions;
+  readonly #ownership: Ownership | undefined;
   readonly #writer = new CborWriter(RECORD_PAYLOAD_BYTES_MAX);
   readonly #digest: SigDigest;
   #prev: Uint8Array;
@@ -65,8 +68,10 @@ export class Author {
   #prevSeq = 0;
   #lost = 0;
 
-  constructor(options: AuthorOptions) {
+  /** @param ownership tells which of the records that the journal keeps are this mote's; without it all are */
+  constructor(options: AuthorOptions, ownership?: Ownership) {
     this.#options = options;
+    this.#ownership = ownership;
     this.#digest = new SigDigest(options.engine, options.address);
     this.#prev = this.newestDigest();
   }
@@ -87,31 +92,34 @@ export class Author {
     let signed = 0;
     for (const seq of journal.unsealed()) {
       const kept = journal.read(seq);
-      if (kept instanceof Rejection || (await this.seal(seq, kept.payload)) instanceof Rejection) continue;
-      signed += 1;
+      if (kept instanceof Rejection) continue;
+      if (this.#ownership?.ourKeys(seq, kept) === false) journal.disown(seq);
+      else if (!((await this.seal(seq, kept.payload)) instanceof Rejection)) signed += 1;
     }
     return signed;
   }
 
   /**
    * Takes the mote's own newest record as someone else kept it: goes on above it where the journal is behind, and links to
-   * it where the journal has lost it.
+   * it where the journal has lost it. The signature is looked at last, and only where it would change anything.
    * @returns whether that changed anything; a `Rejection` where the record is not this mote's, or does not hold
    */
   adopt(message: Uint8Array): boolean | Rejection {
-    const { engine, address, fleet, sequence } = this.#options;
-    const signed = verifySign1(engine, message);
-    if (signed instanceof Rejection) return signed;
-    if (!equal(signed.kid, address)) return new Rejection("latest-foreign", "the record is another mote's");
-    const record = decodeRecord(signed.payload);
+    const { engine, keys, key, address, fleet, sequence } = this.#options;
+    const claimed = decodeSign1(message);
+    if (claimed instanceof Rejection) return claimed;
+    if (!equal(claimed.kid, address)) return new Rejection("latest-foreign", "the record is another mote's");
+    const record = decodeRecord(claimed.payload);
     if (record instanceof Rejection) return record;
     if (!equal(record.fleet.registry, fleet.registry) || record.fleet.chain !== fleet.chain)
       return new Rejection("latest-foreign", "the record belongs to another fleet");
     // Only this key's owner can make such a record; a copy of the key, for one.
     if (record.seq >= SEQ_MAX || record.stream >= SEQ_MAX || record.boot >= SEQ_MAX)
       return new Rejection("latest-range", "numbers that no mote reaches");
-    const moved = sequence.resumeAbove(record.stream, record.seq);
-    if (!moved && (record.stream !== sequence.stream || record.seq <= this.#prevSeq)) return false;
+    if (record.stream < sequence.stream || (record.stream === sequence.stream && record.seq <= this.#prevSeq)) return false;
+    const signed = verifySign1(engine, message, keys.publicKey(key));
+    if (signed instanceof Rejection) return signed;
+    sequence.resumeAbove(record.stream, record.seq);
     sequence.countBootAfter(record.boot);
     this.#prev = signed.digest;
     this.#prevSeq = record.seq;
@@ -121,54 +129,88 @@ export class Author {
   /**
    * Makes one record and keeps it, signed.
    * @param samples how many samples it holds: what is lost where it cannot be kept
-   * @returns the journal's refusal where there is no room: the samples then count as lost
+   * @returns the journal's refusal where there is no room, or `sequence-write`: the samples then count as lost;
+   *   `signature-failed`: the record is kept, and `recover` signs it
    */
   async write(content: Content, samples: number): Promise<Written | Rejection> {
-    const { sequence, journal, keys, key, fleet } = this.#options;
-    const { time, timeQuality, head, measurements } = content;
+    const { journal, keys, key } = this.#options;
     const gap = this.#lost;
     // Lost until the journal holds them: whatever is thrown before that loses nothing silently.
     this.#lost += samples;
-    const seq = sequence.reserve();
-    const stream = sequence.stream;
-    const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
-    const payload = encodeRecord(gap > 0 ? { ...fields, gap } : fields, this.#writer);
-    const refusal = journal.append(stream, seq, payload);
-    if (refusal !== undefined) {
-      // The flash may hold a part of it: the number is gone, the link is not, for nothing was signed.
-      if (refusal.code === "journal-write" || refusal.code === "journal-worn") sequence.use(seq);
-      return refusal;
-    }
-    sequence.use(seq);
+    let payload = this.keep(content, gap);
+    if (payload instanceof Rejection && payload.code === "journal-found") payload = this.keep(content, gap);
+    if (payload instanceof Rejection) return payload;
+    const { stream, lastSeq: seq = 0 } = journal;
     this.#lost = 0;
     const digest = this.#digest.of(payload);
     this.#prev = digest;
     this.#prevSeq = seq;
     // Here and not in a function of its own: each one that waits costs the stack of a board 60 slots more.
-    const signature = keys.sign(key, digest);
-    const sealed = journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
-    if (sealed instanceof Rejection) return sealed;
+    try {
+      const signature = keys.sign(key, digest);
+      const sealed = journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
+      if (sealed instanceof Rejection) return sealed;
+    } catch (error) {
+      return unsigned(error);
+    }
     return { seq, stream, digest, payloadBytes: payload.length };
+  }
+
+  /** Writes the payload of the next record to the journal, and answers it. */
+  private keep(content: Content, gap: number): Uint8Array | Rejection {
+    const { sequence, journal, fleet } = this.#options;
+    const { time, timeQuality, head, measurements } = content;
+    const seq = sequence.reserve();
+    if (seq instanceof Rejection) return seq;
+    const stream = sequence.stream;
+    const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
+    const payload = encodeRecord(gap > 0 ? { ...fields, gap } : fields, this.#writer);
+    const refusal = journal.append(stream, seq, payload);
+    if (refusal !== undefined) {
+      // Records that the mount had not seen: the next one follows the newest of them.
+      if (refusal.code === "journal-found") this.goOnAfterNewest();
+      // The flash may hold a part of it: the number is gone, the link is not, for nothing was signed.
+      if (refusal.code === "journal-write" || refusal.code === "journal-worn") sequence.use(seq);
+      return refusal;
+    }
+    sequence.use(seq);
+    return payload;
+  }
+
+  private goOnAfterNewest(): void {
+    const { journal, sequence } = this.#options;
+    const { stream, lastSeq = 0 } = journal;
+    sequence.resumeAbove(stream, lastSeq);
+    if (lastSeq > this.#prevSeq) this.#prev = this.newestDigest();
   }
 
   private async seal(seq: number, payload: Uint8Array): Promise<Rejection | undefined> {
     const { keys, key, journal } = this.#options;
-    const signature = keys.sign(key, this.#digest.of(payload));
-    return journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
+    try {
+      const signature = keys.sign(key, this.#digest.of(payload));
+      return journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
+    } catch (error) {
+      return unsigned(error);
+    }
   }
 
-  /** The link of the next record; where the record before it cannot be read, a new stream begins. */
+  /** The link of the next record; where the record before it cannot be read, or is not ours, a new stream begins. */
   private newestDigest(): Uint8Array {
     const { journal, sequence } = this.#options;
     const none = new Uint8Array(DIGEST_BYTES);
     const seq = journal.lastSeq;
     if (seq === undefined || journal.stream !== sequence.stream) return none;
     const kept = journal.read(seq);
-    if (kept instanceof Rejection) {
+    if (kept instanceof Rejection || this.#ownership?.foreign(seq, kept) !== undefined) {
       sequence.beginStream();
       return none;
     }
     this.#prevSeq = seq;
     return this.#digest.of(kept.payload);
   }
+}
+
+/** What signs may be a part of its own that fails: the payload is kept, and is signed later. */
+function unsigned(error: unknown): Rejection {
+  return new Rejection("signature-failed", String(error));
 }

@@ -44,6 +44,8 @@ export interface Sign1 {
 export interface VerifiedSign1 extends Sign1 {
   /** SHA-256 of Sig_structure. */
   readonly digest: Uint8Array;
+  /** The signer's, uncompressed, 65 bytes. */
+  readonly publicKey: Uint8Array;
 }
 
 /** Bytes of the protected header in front of the kid, its own head included. */
@@ -137,21 +139,30 @@ export function decodeSign1(bytes: Uint8Array): Sign1 | Rejection {
 /**
  * Checks a COSE_Sign1 whole: its form, r and s in their ranges, s ≤ n/2, and that the address in its header belongs to the
  * key that the signature recovers to. Whether that address may speak is for the caller to know.
+ * @param known the public key of that address, 65 bytes, where the caller has it: cheaper by a recovery or two
  */
-export function verifySign1(engine: CryptoEngine, bytes: Uint8Array): VerifiedSign1 | Rejection {
+export function verifySign1(engine: CryptoEngine, bytes: Uint8Array, known?: Uint8Array): VerifiedSign1 | Rejection {
   const parts = decodeSign1(bytes);
   if (parts instanceof Rejection) return parts;
-  const fault = checkScalars(parts.signature);
+  const { kid, payload, signature } = parts;
+  const fault = checkScalars(signature);
   if (fault !== undefined) return fault;
-  const digest = digestOf(engine, parts.kid, parts.payload);
-  // Which of the two keys signed is not told: the address says it.
+  const digest = digestOf(engine, kid, payload);
+  const { secp256k1 } = engine;
+  const publicKey =
+    known === undefined ? signerOf(engine, parts, digest) : secp256k1.verify(signature, digest, known) ? known : undefined;
+  if (publicKey === undefined)
+    return new Rejection("signature-invalid", "the signature is not of the address in the header over this payload");
+  return { kid, payload, signature, digest, publicKey };
+}
+
+/** Which of the two keys that a signature fits has signed is not told: the address says it. */
+function signerOf(engine: CryptoEngine, { kid, signature }: Sign1, digest: Uint8Array): Uint8Array | undefined {
   for (let recovery = 0; recovery <= 1; recovery += 1) {
-    const publicKey = engine.secp256k1.recover(parts.signature, recovery, digest);
-    if (publicKey === undefined) continue;
-    if (equal(addressOf(engine, publicKey), parts.kid))
-      return { kid: parts.kid, payload: parts.payload, signature: parts.signature, digest };
+    const publicKey = engine.secp256k1.recover(signature, recovery, digest);
+    if (publicKey !== undefined && equal(addressOf(engine, publicKey), kid)) return publicKey;
   }
-  return new Rejection("signature-invalid", "the signature is not of the address in the header over this payload");
+  return undefined;
 }
 
 /** 0 < r < n and 0 < s ≤ n/2 (SEC 1 §4.1.4 step 1; the low half, so that no second signature can be made from one). */

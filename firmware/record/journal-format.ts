@@ -42,7 +42,10 @@ export const HEADER = Object.freeze({
   storedThrough: 40,
   anchoredThrough: 44,
   oldestUnsealed: 48,
+  /** The lower three bytes; the highest is the number of retired sectors. */
+  passedAhead: 52,
 });
+export const PASSED_AHEAD_MAX = 0xffffff;
 export const HEADER_FIELDS = Object.freeze(Object.keys(HEADER) as (keyof typeof HEADER)[]);
 const RETIRED_COUNT_AT = 52;
 const RETIRED_AT = 56;
@@ -51,10 +54,12 @@ export const FRAME_HEAD_BYTES = 20;
 /** What a frame holds. `PAYLOAD` waits for its `SEAL`; `WHOLE` is a payload and its signature in one. */
 export const FRAME = Object.freeze({ PAYLOAD: 1, SEAL: 2, WHOLE: 3, MARK: 4, CLEAN: 5 });
 export const CLEAN_BODY_BYTES = CHECK_BYTES;
+/** At the end of the body of a mark, and of a clean end, where records were passed over: passedThrough. */
+export const PASSED_BODY_BYTES = 4;
 export const FRAME_BYTES_MAX = frameUnits(PAYLOAD_BYTES_MAX + SIGNATURE_BYTES) * UNIT_BYTES;
 export const SEAL_UNITS = frameUnits(SIGNATURE_BYTES);
-export const MARK_UNITS = frameUnits(0);
-export const CLEAN_UNITS = frameUnits(CLEAN_BODY_BYTES);
+export const MARK_UNITS = frameUnits(PASSED_BODY_BYTES);
+export const CLEAN_UNITS = frameUnits(CLEAN_BODY_BYTES + PASSED_BODY_BYTES);
 
 export type Sha256 = (...parts: readonly Uint8Array[]) => Uint8Array;
 
@@ -65,7 +70,8 @@ export function frameUnits(bodyBytes: number): number {
 
 /**
  * The numbers that a sector header carries. `records`: appended since the journal began; `lastSeq`: the newest of them;
- * all as they were when the sector was opened. `oldestUnsealed`: 0 where every record had its signature.
+ * all as they were when the sector was opened. `oldestUnsealed`: 0 where every record had its signature. `passedAhead`: how far
+ * passedThrough lay above storedThrough, up to PASSED_AHEAD_MAX.
  */
 export type SectorState = { -readonly [field in keyof typeof HEADER]: number };
 
@@ -97,6 +103,11 @@ export function encodeHeader(
   bytes.set(sha256(bytes.subarray(0, HEADER_CHECK_AT)).subarray(0, CHECK_BYTES), HEADER_CHECK_AT);
 }
 
+/** Whether bytes begin as every sector header does, whatever their check says. */
+export function hasMagic(bytes: Uint8Array): boolean {
+  return readUint(bytes, 0, 4) === MAGIC;
+}
+
 /**
  * What 96 bytes at the start of a sector are: `none` (erased, torn, rotten, not ours), `valid`, or a superblock that
  * holds but that this firmware cannot use: another `version`, or another `geometry`.
@@ -107,7 +118,7 @@ export function classifyHeader(
   sector: number,
   sha256: Sha256,
 ): "none" | "valid" | "version" | "geometry" {
-  if (readUint(bytes, 0, 4) !== MAGIC || !checkHolds(bytes, SUPERBLOCK_CHECK_AT, sha256)) return "none";
+  if (!hasMagic(bytes) || !checkHolds(bytes, SUPERBLOCK_CHECK_AT, sha256)) return "none";
   if (bytes[4] !== FORMAT_VERSION) return "version";
   const geometry =
     bytes[5] === Math.log2(UNIT_BYTES) &&

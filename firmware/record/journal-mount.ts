@@ -1,14 +1,24 @@
 // What a boot learns from the journal's newest sectors: docs/journal-format.md, "Mount".
 //
 // Promises: every whole frame counts and nothing torn does; every record without a signature is found; the answer says
-// whether the sector under way may be written on. Never: a write, or trust in how erased flash reads.
+// whether the sector under way may be written on. What does not hold is read again before it is passed over: a frame that
+// the mount does not see is never seen again. Never: a write, or trust in how erased flash reads.
 //
 // Time: one header read per sector, then one pass over the newest sector, and over those before it back to the oldest
 // record that had no signature when the newest was opened (none, as a rule).
 
-import { CLEAN_BODY_BYTES, FRAME, HEADER, HEADER_UNITS, SECTOR_UNITS } from "./journal-format.js";
+import { readUint } from "../bytes.js";
+import {
+  CLEAN_BODY_BYTES,
+  FRAME,
+  HEADER,
+  HEADER_UNITS,
+  PASSED_AHEAD_MAX,
+  PASSED_BODY_BYTES,
+  SECTOR_UNITS,
+} from "./journal-format.js";
 import type { JournalRing } from "./journal-ring.js";
-import { FrameWalk } from "./journal-sectors.js";
+import { FrameWalk, READS_MAX } from "./journal-sectors.js";
 import type { Unsealed } from "./journal-unsealed.js";
 
 export interface Recovered {
@@ -16,6 +26,7 @@ export interface Recovered {
   stream: number;
   storedThrough: number;
   anchoredThrough: number;
+  passedThrough: number;
   /** Whether the active sector holds a frame of a record. */
   hasRecords: boolean;
   /** The unit at which writing may go on after a clean end, or undefined: nobody knows what was under way. */
@@ -27,11 +38,13 @@ export function recover(ring: JournalRing, unsealed: Unsealed): Recovered {
   const media = ring.media;
   const walk = new FrameWalk(media);
   const { opening } = ring;
+  ring.lastSeq = opening.lastSeq;
   const recovered: Recovered = {
     records: opening.records,
     stream: opening.stream,
     storedThrough: opening.storedThrough,
     anchoredThrough: opening.anchoredThrough,
+    passedThrough: opening.storedThrough + (opening.passedAhead & PASSED_AHEAD_MAX),
     hasRecords: false,
     writableFrom: undefined,
   };
@@ -45,7 +58,7 @@ export function recover(ring: JournalRing, unsealed: Unsealed): Recovered {
       const epoch = media.header(HEADER.epoch);
       const next = ring.liveAfter(sector);
       const ceiling = next < 0 ? opening.lastSeq : media.header(HEADER.lastSeq);
-      walk.start(sector, epoch, HEADER_UNITS);
+      walk.start(sector, epoch, HEADER_UNITS, READS_MAX);
       while (walk.advance(SECTOR_UNITS)) {
         const { type, seq } = media;
         if (type > FRAME.WHOLE || seq < opening.oldestUnsealed || seq > ceiling || !media.loadFrame(sector, walk.unit)) continue;
@@ -56,9 +69,9 @@ export function recover(ring: JournalRing, unsealed: Unsealed): Recovered {
     sector = ring.liveAfter(sector);
   }
   let { tailEpoch } = ring;
-  walk.start(ring.active, ring.activeEpoch, HEADER_UNITS);
+  walk.start(ring.active, ring.activeEpoch, HEADER_UNITS, READS_MAX);
   while (walk.advance(SECTOR_UNITS)) {
-    const { type, seq, previous, stream, units } = media;
+    const { type, seq, previous, stream, units, bodyBytes } = media;
     if (!media.loadFrame(ring.active, walk.unit)) continue;
     recovered.writableFrom = undefined;
     if (type === FRAME.PAYLOAD) {
@@ -73,16 +86,27 @@ export function recover(ring: JournalRing, unsealed: Unsealed): Recovered {
       recovered.storedThrough = Math.max(recovered.storedThrough, Math.min(seq, ring.lastSeq));
       recovered.anchoredThrough = Math.max(recovered.anchoredThrough, Math.min(previous, ring.lastSeq));
       tailEpoch = Math.max(tailEpoch, stream);
-      if (type === FRAME.CLEAN) {
-        const meant = media.body(0, CLEAN_BODY_BYTES);
-        const after = walk.unit + units;
-        const rest = media.restDigest(ring.active, after);
-        if (meant.every((byte, i) => byte === rest[i])) recovered.writableFrom = after;
+      const passedAt = type === FRAME.CLEAN ? CLEAN_BODY_BYTES : 0;
+      if (bodyBytes === passedAt + PASSED_BODY_BYTES) {
+        const passed = Math.min(readUint(media.body(passedAt, PASSED_BODY_BYTES)), ring.lastSeq);
+        recovered.passedThrough = Math.max(recovered.passedThrough, passed);
       }
+      if (type === FRAME.CLEAN) recovered.writableFrom = restAsWritten(ring, walk.unit + units);
       continue;
     }
     recovered.hasRecords = true;
   }
   if (tailEpoch !== ring.tailEpoch) ring.declareDead(tailEpoch);
+  recovered.passedThrough = Math.max(recovered.passedThrough, recovered.storedThrough);
   return recovered;
+}
+
+/** The clean frame loaded last ends before unit `after`: that unit if the rest reads as it did then, else undefined. */
+function restAsWritten(ring: JournalRing, after: number): number | undefined {
+  const meant = ring.media.body(0, CLEAN_BODY_BYTES);
+  for (let reads = 0; reads < READS_MAX; reads += 1) {
+    const rest = ring.media.restDigest(ring.active, after);
+    if (meant.every((byte, i) => byte === rest[i])) return after;
+  }
+  return undefined;
 }

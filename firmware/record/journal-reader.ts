@@ -1,18 +1,21 @@
 // Finding and reading records in the journal: docs/journal-format.md, "Reading".
 //
 // Promises: every byte handed out has just been checked, so bit rot is noticed at the read and never signed or sent; a
-// damaged record is named, never silently passed over. Never: a write.
+// damaged record is named, never silently passed over. Never: a write, or a second look: whoever gets a refusal, or a
+// number that is not `certain`, calls `forget` and asks again.
 //
 // Memory: one cursor, so that reading in order does not search; the copies handed out are the caller's.
 
 import { Rejection } from "../rejection.js";
 import { FRAME, HEADER, HEADER_UNITS, SECTOR_UNITS, SIGNATURE_BYTES } from "./journal-format.js";
 import type { JournalRing } from "./journal-ring.js";
-import { FrameWalk, type JournalSectors } from "./journal-sectors.js";
+import { FrameWalk, type JournalSectors, READS_MAX } from "./journal-sectors.js";
 
 /** What the journal keeps of one record. */
 export interface KeptRecord {
   stream: number;
+  /** The record before it when it was appended, 0 for none, or where it is not told (a record sealed in a later sector). */
+  previous: number;
   /** At most 1,024 bytes. */
   payload: Uint8Array;
   /** 64 bytes; absent until the record has been sealed. */
@@ -30,11 +33,19 @@ export class JournalReader {
   #ceiling = 0;
   #seq = 0;
   #unit = HEADER_UNITS;
+  /** Whether the seq that `after` gave last is that of a frame it has seen; if not, all up to it is damaged, or misread. */
+  certain = true;
 
   constructor(ring: JournalRing) {
     this.#ring = ring;
     this.#media = ring.media;
     this.#walk = new FrameWalk(ring.media);
+  }
+
+  /** The next call looks at everything anew. */
+  forget(): void {
+    this.#sector = -1;
+    this.#seq = 0;
   }
 
   /** `journal-missing` where no such record is kept, `journal-corrupt` where it does not match its check. */
@@ -53,7 +64,7 @@ export class JournalReader {
         this.#unit = this.#walk.unit;
         this.#seq = seq;
         if (media.loadFrame(this.#sector, this.#walk.unit))
-          kept = { stream: media.stream, payload: media.body(0, media.bodyBytes) };
+          kept = { stream: media.stream, previous: media.previous, payload: media.body(0, media.bodyBytes) };
       } else if (media.type === FRAME.SEAL && kept !== undefined) {
         if (media.loadFrame(this.#sector, this.#walk.unit)) kept.signature = media.body(0, SIGNATURE_BYTES);
         break;
@@ -71,6 +82,7 @@ export class JournalReader {
         const payloadBytes = media.bodyBytes - SIGNATURE_BYTES;
         return {
           stream: media.stream,
+          previous: 0,
           payload: media.body(0, payloadBytes),
           signature: media.body(payloadBytes, SIGNATURE_BYTES),
         };
@@ -84,24 +96,34 @@ export class JournalReader {
 
   /**
    * The record after `seq`: its seq, or undefined where there is none. Where the frames show that records between are
-   * damaged, the answer is the last of those, so that `read` says so.
+   * damaged, the answer is the last of those, so that `read` says so, and `certain` is false.
    */
   after(seq: number): number | undefined {
     const ring = this.#ring;
+    this.certain = false;
+    if (ring.missing && seq < ring.tailFloor) return ring.tailFloor;
     const from = Math.max(seq, ring.tailFloor);
-    if (from >= ring.lastSeq) return undefined;
-    if (!this.enter(from + 1)) return ring.lastSeq;
+    this.certain = from >= ring.lastSeq;
+    if (this.certain) return undefined;
+    if (!this.enter(from + 1)) return this.lastBefore(ring.liveAfter(ring.home(from + 1)), from);
     this.#walk.start(this.#sector, this.#epoch, this.#unit);
     const end = this.end();
     while (this.#walk.advance(end)) {
       const next = this.#media.seq;
       if (this.#media.type !== FRAME.PAYLOAD || next <= from || next > this.#ceiling) continue;
       if (this.#media.previous > from) return this.#media.previous;
+      this.certain = true;
       this.#unit = this.#walk.unit;
       this.#seq = next;
       return next;
     }
     return this.#ceiling;
+  }
+
+  /** The last record before a live sector whose header has been loaded, or the newest of all where there is none. */
+  private lastBefore(sector: number, from: number): number {
+    const last = sector < 0 ? 0 : this.#media.header(HEADER.lastSeq);
+    return last > from ? last : this.#ring.lastSeq;
   }
 
   /** How many records up to and including `seq` were appended since the journal began, as far as it is still kept. */
@@ -111,7 +133,7 @@ export class JournalReader {
     }
     this.#ring.isLive(this.#sector);
     let count = this.#media.header(HEADER.records);
-    this.#walk.start(this.#sector, this.#epoch, HEADER_UNITS);
+    this.#walk.start(this.#sector, this.#epoch, HEADER_UNITS, READS_MAX);
     const end = this.end();
     while (this.#walk.advance(end)) {
       if (this.#media.type === FRAME.PAYLOAD && this.#media.seq > this.#floor && this.#media.seq <= seq) count += 1;

@@ -1,7 +1,8 @@
 // Reading and writing journal sectors on a flash partition: docs/journal-format.md, "Sector" and "Frame".
 //
-// Promises: a write is one call of whole, never written units, and is read back before it counts; an error of the flash
-// is an answer (false, or a Rejection at mount), never an exception. Never: a decision about which sector comes next.
+// Promises: a write is one call of whole, never written units, and is read back before it counts; what does not hold is
+// read again, up to READS_MAX times in all, before it counts as torn, rotten or failed; an error of the flash is an answer
+// (false, or a Rejection at mount), never an exception. Never: a decision about which sector comes next.
 //
 // Memory: FRAME_BYTES_MAX + HEADER_BYTES + UNIT_BYTES bytes of buffers, made once.
 
@@ -18,6 +19,7 @@ import {
   frameHolds,
   frameUnits,
   HEADER_BYTES,
+  hasMagic,
   isFrameHead,
   SECTOR_BYTES,
   SECTOR_UNITS,
@@ -27,6 +29,9 @@ import {
   type Sha256,
   UNIT_BYTES,
 } from "./journal-format.js";
+
+/** A bus glitch, a marginal cell or a dip of the supply may spoil a read of flash that is whole: so often is one made. */
+export const READS_MAX = 3;
 
 export class JournalSectors {
   /** Sectors in use: all of the partition's, up to SECTORS_MAX. */
@@ -59,9 +64,16 @@ export class JournalSectors {
   }
 
   /** Loads the header of a sector and says what it is; `unreadable` where the flash gives an error. */
-  loadHeader(sector: number): "none" | "valid" | "version" | "geometry" | "unreadable" {
-    if (!this.read(this.#header, sector * SECTOR_BYTES)) return "unreadable";
-    return classifyHeader(this.#header, this.sectors, sector, this.#sha256);
+  loadHeader(sector: number, readsMax = READS_MAX): "none" | "valid" | "version" | "geometry" | "unreadable" {
+    const bytes = this.#header;
+    let kind: ReturnType<JournalSectors["loadHeader"]> = "unreadable";
+    for (let reads = 0; reads < readsMax && kind !== "valid"; reads += 1) {
+      // What was never begun reads as nothing each time: its first bytes are enough to tell that again.
+      if (kind === "none" && !(this.read(bytes.subarray(0, UNIT_BYTES), sector * SECTOR_BYTES) && hasMagic(bytes))) continue;
+      const read = this.read(bytes, sector * SECTOR_BYTES);
+      kind = read ? classifyHeader(bytes, this.sectors, sector, this.#sha256) : "unreadable";
+    }
+    return kind;
   }
 
   /** A number of the header loaded last; `field` is one of `HEADER`. */
@@ -85,8 +97,11 @@ export class JournalSectors {
       return false; // the flash said no: the caller retires the sector
     }
     const written = bytes.slice();
-    bytes.fill(0);
-    return this.read(bytes, sector * SECTOR_BYTES) && equalBytes(bytes, written, HEADER_BYTES);
+    for (let reads = 0; reads < READS_MAX; reads += 1) {
+      bytes.fill(0);
+      if (this.read(bytes, sector * SECTOR_BYTES) && equalBytes(bytes, written, HEADER_BYTES)) return true;
+    }
+    return false;
   }
 
   /** Loads the first unit at `unit` of a sector; true if a frame of this epoch begins there. Says nothing of its body. */
@@ -120,8 +135,11 @@ export class JournalSectors {
   loadFrame(sector: number, unit: number): boolean {
     const length = this.units * UNIT_BYTES;
     const bytes = this.frame.subarray(0, length);
-    if (!this.read(bytes, sector * SECTOR_BYTES + unit * UNIT_BYTES) || !frameHolds(bytes, length, this.#sha256)) return false;
-    return equalBytes(bytes, this.#unit, FRAME_HEAD_BYTES);
+    for (let reads = 0; reads < READS_MAX; reads += 1) {
+      if (!this.read(bytes, sector * SECTOR_BYTES + unit * UNIT_BYTES) || !frameHolds(bytes, length, this.#sha256)) continue;
+      if (equalBytes(bytes, this.#unit, FRAME_HEAD_BYTES)) return true;
+    }
+    return false;
   }
 
   /** A copy of `length` body bytes of the frame loaded last, from `at` on. */
@@ -153,13 +171,12 @@ export class JournalSectors {
     const view = this.#frameView;
     const high = view.getUint32(length - 8);
     const low = view.getUint32(length - 4);
-    bytes.fill(0);
-    return (
-      this.read(bytes, offset) &&
-      view.getUint32(length - 8) === high &&
-      view.getUint32(length - 4) === low &&
-      frameHolds(bytes, length, this.#sha256)
-    );
+    for (let reads = 0; reads < READS_MAX; reads += 1) {
+      bytes.fill(0);
+      if (!this.read(bytes, offset) || view.getUint32(length - 8) !== high || view.getUint32(length - 4) !== low) continue;
+      if (frameHolds(bytes, length, this.#sha256)) return true;
+    }
+    return false;
   }
 
   /** The first 8 bytes of a hash chain over everything from `unit` to the end of the sector, as it reads now. */
@@ -192,22 +209,29 @@ export class FrameWalk {
   #sector = 0;
   #epoch = 0;
   #next = 0;
+  #reads = 1;
 
   constructor(media: JournalSectors) {
     this.#media = media;
   }
 
-  start(sector: number, epoch: number, unit: number): void {
+  /**
+   * @param reads how often a unit is looked at before no frame begins there: READS_MAX where nobody else would notice that
+   *   one was passed over
+   */
+  start(sector: number, epoch: number, unit: number, reads = 1): void {
     this.#sector = sector;
     this.#epoch = epoch;
     this.#next = unit;
+    this.#reads = reads;
   }
 
   /** Loads the head of the next frame before `endUnit`; false where there is none. */
   advance(endUnit: number): boolean {
     while (this.#next < endUnit) {
       this.unit = this.#next;
-      if (this.#media.loadHead(this.#sector, this.unit, this.#epoch)) {
+      for (let reads = 0; reads < this.#reads; reads += 1) {
+        if (!this.#media.loadHead(this.#sector, this.unit, this.#epoch)) continue;
         this.#next += this.#media.units;
         return true;
       }

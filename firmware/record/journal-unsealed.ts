@@ -27,6 +27,10 @@ export class Unsealed {
     return true;
   }
 
+  clear(): void {
+    this.#count = 0;
+  }
+
   delete(seq: number): void {
     const at = this.indexOf(seq);
     if (at < 0) return;

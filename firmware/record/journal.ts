@@ -2,8 +2,9 @@
 // The bytes are docs/journal-format.md.
 //
 // Promises: an append that returned is there after any loss of power, byte for byte, and so is a seal; what was torn is
-// discarded; no seq is ever kept with two payloads; what is handed out has just been checked; a record goes only once
-// the policy calls it safe; an append that finds no room is refused, never dropped.
+// discarded; no seq is ever kept with two payloads; what is handed out has just been checked, and what does not hold has
+// been read again before it is called damaged; a record goes only once the policy calls it safe, or, where there is no
+// other room and nobody waits for it any more, said so; an append that finds no room is refused, never dropped.
 // Never: a signature made or checked, a network, a unit of flash written twice between two erases, an exception because
 // of the flash.
 //
@@ -12,15 +13,13 @@
 
 import type { FlashPartition } from "../ports.js";
 import { Rejection } from "../rejection.js";
+import { ActiveSector } from "./journal-active.js";
 import { JournalCapacity, TYPICAL_RECORD_UNITS } from "./journal-capacity.js";
 import {
-  CLEAN_BODY_BYTES,
-  CLEAN_UNITS,
   FRAME,
   FRAME_HEAD_BYTES,
   frameUnits,
   HEADER_UNITS,
-  MARK_UNITS,
   PAYLOAD_BYTES_MAX,
   SEAL_UNITS,
   SECTOR_UNITS,
@@ -31,16 +30,17 @@ import {
 import { recover } from "./journal-mount.js";
 import { JournalReader, type KeptRecord } from "./journal-reader.js";
 import { JournalRing } from "./journal-ring.js";
-import { JournalSectors } from "./journal-sectors.js";
+import { JournalSectors, READS_MAX } from "./journal-sectors.js";
 import { UNSEALED_MAX, Unsealed } from "./journal-unsealed.js";
+import { Watermarks } from "./journal-watermarks.js";
 
 export { PAYLOAD_BYTES_MAX } from "./journal-format.js";
 export type { KeptRecord } from "./journal-reader.js";
 
 /** Sectors that one write is tried on, each of the failing ones being retired. */
 const WRITE_ATTEMPTS_MAX = 3;
-/** The stored watermark is written once it is this many records ahead of the one on flash. */
-const MARK_RECORDS = 8;
+/** How often records without a signature may fail to be read before one of them is given up. */
+const MISREADS_MAX = 4;
 
 export interface JournalOptions {
   /** `sha256` of a `CryptoEngine`. */
@@ -57,29 +57,21 @@ export class Journal {
   readonly #reader: JournalReader;
   readonly #capacity: JournalCapacity;
   readonly #unsealed = new Unsealed();
-  readonly #safe: "stored" | "anchored";
+  readonly #marks: Watermarks;
+  readonly #active: ActiveSector;
   readonly #full: "stop" | "thin";
-  #writable = false;
-  /** Whether the active sector holds a frame of a record: if not, it can be opened again. */
-  #hasRecords = false;
-  /** Whether the newest frame is the clean end. */
-  #clean = false;
   /** The highest seq that a write was begun for; a failed one is not offered again. */
   #usedSeq = 0;
-  #stream = 0;
-  #records = 0;
-  #stored = 0;
-  #storedRecords = 0;
-  #markedRecords = 0;
-  #anchored = 0;
   #recordUnits = TYPICAL_RECORD_UNITS;
+  #misreads = 0;
 
   private constructor(media: JournalSectors, ring: JournalRing, options: JournalOptions) {
     this.#media = media;
     this.#ring = ring;
     this.#reader = new JournalReader(ring);
     this.#capacity = new JournalCapacity(ring);
-    this.#safe = options.safe ?? "stored";
+    this.#marks = new Watermarks(ring, this.#reader);
+    this.#active = new ActiveSector(ring, this.#unsealed, this.#marks, options.safe ?? "stored");
     this.#full = options.full ?? "stop";
   }
 
@@ -102,7 +94,7 @@ export class Journal {
 
   /** seq of the oldest record kept; undefined where there is none. */
   get firstSeq(): number | undefined {
-    return this.#reader.after(0);
+    return this.after(0);
   }
 
   /** seq of the newest record kept; undefined where there is none. */
@@ -112,21 +104,38 @@ export class Journal {
 
   /** Stream of the newest record, 0 where there is none. */
   get stream(): number {
-    return this.#stream;
+    return this.#active.stream;
   }
 
   /** Every record up to this seq is stored elsewhere; 0 at the beginning. After a boot it may lag: resends are harmless. */
   get storedThrough(): number {
-    return this.#stored;
+    return this.#marks.stored;
+  }
+
+  /** Nobody waits for a record up to this seq: it is stored, refused, set aside or given up. Never below `storedThrough`. */
+  get passedThrough(): number {
+    return this.#marks.passed;
   }
 
   get anchoredThrough(): number {
-    return this.#anchored;
+    return this.#marks.anchored;
   }
 
-  /** Records kept that are not stored elsewhere. */
+  /** Records kept that have still to be stored elsewhere. */
   get pendingCount(): number {
-    return this.#records - this.#storedRecords;
+    return this.#marks.records - this.#marks.passedRecords;
+  }
+
+  /** Records from the first that was passed over to the last: of those between, some may be stored. */
+  get passedCount(): number {
+    return this.#marks.passedRecords - this.#marks.storedRecords;
+  }
+
+  /** Numbers of records that were erased without being stored, since the last call: at most so many records. */
+  takeOverwritten(): number {
+    const { overwritten } = this.#active;
+    this.#active.overwritten = 0;
+    return overwritten;
   }
 
   /** Sectors given up because they failed. */
@@ -136,18 +145,16 @@ export class Journal {
 
   /** How many records of the last one's size still find room, about. */
   get freeRecords(): number {
-    const rest = this.#writable ? Math.floor(this.room() / this.#recordUnits) : 0;
     return (
-      Math.max(0, rest) +
-      this.#capacity.openable(this.safeThrough) * Math.floor((SECTOR_UNITS - HEADER_UNITS) / this.#recordUnits)
+      Math.floor(this.#active.room / this.#recordUnits) +
+      this.#capacity.openable(this.#active.spentThrough) * Math.floor((SECTOR_UNITS - HEADER_UNITS) / this.#recordUnits)
     );
   }
 
   /** Whether a payload of `payloadBytes` would be refused for want of room. */
   isFull(payloadBytes: number = PAYLOAD_BYTES_MAX): boolean {
-    return (
-      !(this.#writable && this.room() >= frameUnits(payloadBytes) + SEAL_UNITS) && this.#capacity.openable(this.safeThrough) === 0
-    );
+    if (this.#active.room >= frameUnits(payloadBytes) + SEAL_UNITS) return false;
+    return this.#capacity.openable(this.#active.spentThrough) === 0;
   }
 
   /** Records whose payload is stored and whose signature is not: to be signed, the same bytes, and sealed. */
@@ -161,8 +168,9 @@ export class Journal {
    * @param seq 1 to 2^32 − 1, above that of any record before
    * @param payload 1 to 1,024 bytes
    * @returns `journal-full`, `journal-thinned` (the policy refuses: count it as `gap`), `journal-unsealed` (too many
-   *   records wait for their signature), `journal-payload`, `journal-stream`, `journal-seq`; after these the seq is
-   *   unused. `journal-write`, `journal-worn`: the flash failed; the seq is used up and must not be offered again.
+   *   records wait for their signature), `journal-payload`, `journal-stream`, `journal-seq`, `journal-unreadable` (ask
+   *   again later), `journal-found` (records that the mount had not seen: look at `lastSeq`, then ask again); after these
+   *   the seq is unused. `journal-write`, `journal-worn`: the flash failed; the seq is used up and must not be offered again.
    */
   append(stream: number, seq: number, payload: Uint8Array): Rejection | undefined {
     if (payload.length < 1 || payload.length > PAYLOAD_BYTES_MAX)
@@ -170,22 +178,24 @@ export class Journal {
     const newest = Math.max(this.#ring.lastSeq, this.#usedSeq);
     if (seq % 1 !== 0 || seq <= newest || seq > SEQ_MAX)
       return new Rejection("journal-seq", `seq ${seq} does not follow ${newest}`);
-    if (stream % 1 !== 0 || stream < this.#stream || stream > SEQ_MAX)
-      return new Rejection("journal-stream", `stream ${stream} is below ${this.#stream}`);
+    if (stream % 1 !== 0 || stream < this.stream || stream > SEQ_MAX)
+      return new Rejection("journal-stream", `stream ${stream} is below ${this.stream}`);
     if (this.#unsealed.count === UNSEALED_MAX)
       return new Rejection("journal-unsealed", `${UNSEALED_MAX} records wait for their signature`);
-    if (this.#full === "thin" && this.#capacity.thinsOut(this.safeThrough))
+    if (this.#full === "thin" && this.#capacity.thinsOut(this.#active.spentThrough))
       return new Rejection("journal-thinned", `room for about ${this.freeRecords} records is left`);
     const units = frameUnits(payload.length);
     for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt += 1) {
       const refusal = this.makeRoom(units + SEAL_UNITS);
-      if (refusal !== undefined) return refusal;
+      // Once begun, the number is gone, whatever stands in the way of writing it elsewhere.
+      if (refusal !== undefined)
+        return attempt === 0 ? refusal : new Rejection("journal-write", `record ${seq}: ${refusal.detail}`);
       this.#usedSeq = seq;
       this.#media.frame.set(payload, FRAME_HEAD_BYTES);
-      if (this.write(FRAME.PAYLOAD, payload.length, seq, this.#ring.lastSeq, stream)) {
+      if (this.#active.write(FRAME.PAYLOAD, payload.length, seq, this.#ring.lastSeq, stream)) {
         this.#ring.lastSeq = seq;
-        this.#stream = stream;
-        this.#records += 1;
+        this.#active.stream = stream;
+        this.#marks.records += 1;
         this.#recordUnits = units + SEAL_UNITS;
         this.#unsealed.add(seq, this.#ring.activeEpoch);
         return undefined;
@@ -204,12 +214,9 @@ export class Journal {
     if (epoch === undefined) return new Rejection("journal-seq", `record ${seq} waits for no signature`);
     if (signature.length !== SIGNATURE_BYTES)
       return new Rejection("journal-payload", `a signature of ${signature.length} bytes, not ${SIGNATURE_BYTES}`);
-    if (this.#writable && epoch === this.#ring.activeEpoch) {
+    if (this.#active.writable && epoch === this.#ring.activeEpoch) {
       this.#media.frame.set(signature, FRAME_HEAD_BYTES);
-      if (this.write(FRAME.SEAL, SIGNATURE_BYTES, seq, 0, 0)) {
-        this.#unsealed.delete(seq);
-        return undefined;
-      }
+      if (this.#active.write(FRAME.SEAL, SIGNATURE_BYTES, seq, 0, 0)) return this.disown(seq);
     }
     // Its sector has been left: the record goes, whole, into the one under way.
     const kept = this.read(seq);
@@ -220,129 +227,102 @@ export class Journal {
       if (refusal !== undefined) return refusal;
       this.#media.frame.set(kept.payload, FRAME_HEAD_BYTES);
       this.#media.frame.set(signature, FRAME_HEAD_BYTES + kept.payload.length);
-      if (this.write(FRAME.WHOLE, bodyBytes, seq, 0, kept.stream)) {
-        this.#unsealed.delete(seq);
-        return undefined;
-      }
+      if (this.#active.write(FRAME.WHOLE, bodyBytes, seq, 0, kept.stream)) return this.disown(seq);
     }
     return new Rejection("journal-write", `record ${seq} could not be written to ${WRITE_ATTEMPTS_MAX} sectors`);
   }
 
-  /** A record as it was kept, checked at this very read; `journal-missing` or `journal-corrupt` otherwise. */
+  /** A record without a signature waits for it no more: it has it, or nobody here may sign it. */
+  disown(seq: number): undefined {
+    this.#unsealed.delete(seq);
+    this.#misreads = 0;
+  }
+
+  /**
+   * A record as it was kept, checked at this very read; `journal-missing` or `journal-corrupt` where READS_MAX looks did not
+   * find it whole. A later call may.
+   */
   read(seq: number): KeptRecord | Rejection {
-    const kept = this.#reader.read(seq);
-    if (kept instanceof Rejection) {
-      this.#unsealed.delete(seq); // what cannot be read cannot be signed, and must not hold up the rest
-      return kept;
+    let kept = this.lookUp(seq);
+    for (let looks = 1; looks < READS_MAX && kept instanceof Rejection; looks += 1) {
+      this.lookAgain();
+      kept = this.lookUp(seq);
     }
-    if (kept.signature === undefined && this.#unsealed.epochOf(seq) === undefined)
-      return new Rejection("journal-corrupt", `the signature of record ${seq} does not match its check`);
+    // What cannot be read cannot be signed, and must not hold up the rest for ever.
+    if (kept instanceof Rejection && this.#unsealed.epochOf(seq) !== undefined) {
+      this.#misreads += 1;
+      if (this.#misreads >= MISREADS_MAX) this.disown(seq);
+    }
     return kept;
   }
 
-  /** seq of the record after `seq` (0: the first), or undefined. A damaged one is named, and `read` then refuses it. */
+  /**
+   * seq of the record after `seq` (0: the first), or undefined. Where frames are damaged, the last of the damaged records is
+   * named, `certain` is false, and `read` then refuses it.
+   */
   after(seq: number): number | undefined {
-    return this.#reader.after(seq);
+    let next = this.#reader.after(seq);
+    for (let looks = 1; looks < READS_MAX && !this.#reader.certain; looks += 1) {
+      this.lookAgain();
+      next = this.#reader.after(seq);
+    }
+    return next;
+  }
+
+  /** Whether `after` saw the record that it named last; if not, that and all before it were damaged, or misread just then. */
+  get certain(): boolean {
+    return this.#reader.certain;
   }
 
   /** Every record up to `through` is stored elsewhere. Written lazily: what power loses of it is only sent again. */
   markStored(through: number): void {
-    const seq = Math.min(through, this.#ring.lastSeq);
-    if (seq <= this.#stored) return;
-    if (seq === this.#ring.lastSeq) this.#storedRecords = this.#records;
-    else if (seq === this.#stored + 1) this.#storedRecords += 1;
-    else this.#storedRecords = this.#reader.ordinal(seq);
-    this.#stored = seq;
-    if (this.#storedRecords - this.#markedRecords >= MARK_RECORDS && this.#writable && this.room() >= MARK_UNITS)
-      this.mark(this.#ring.tailEpoch);
+    if (this.#marks.markStored(through)) this.#active.markIfRoom();
+  }
+
+  /** Nobody waits for a record up to `through`; some of them are not stored, and go only where there is no other room. */
+  markPassed(through: number): void {
+    if (this.#marks.markPassed(through)) this.#active.markIfRoom();
   }
 
   /** Every record up to `through` is held by the chain. Written with the stored watermark. */
   markAnchored(through: number): void {
-    this.#anchored = Math.max(this.#anchored, Math.min(through, this.#ring.lastSeq));
+    this.#marks.markAnchored(through);
   }
 
   /** Ends in good order: the next mount may write on in the same sector. Nothing may be written through this object then. */
   close(): void {
-    // Who leaves this sector writes a mark behind the clean end.
-    if (!this.#writable || this.#clean || this.room() < CLEAN_UNITS + MARK_UNITS) return;
-    const rest = this.#media.restDigest(this.#ring.active, this.#ring.endUnit + CLEAN_UNITS);
-    this.#media.frame.set(rest, FRAME_HEAD_BYTES);
-    this.write(FRAME.CLEAN, CLEAN_BODY_BYTES, this.#stored, this.#anchored, this.#ring.tailEpoch);
-    this.#writable = false;
+    this.#active.close();
+  }
+
+  private lookUp(seq: number): KeptRecord | Rejection {
+    const kept = this.#reader.read(seq);
+    if (kept instanceof Rejection || kept.signature !== undefined || this.#unsealed.epochOf(seq) !== undefined) return kept;
+    return new Rejection("journal-corrupt", `the signature of record ${seq} is not kept, or does not match its check`);
+  }
+
+  /** Whatever has just been read may have been misread. */
+  private lookAgain(): void {
+    this.#reader.forget();
+    if (this.#ring.foundTail()) this.#marks.count();
   }
 
   private recover(): void {
+    this.#unsealed.clear();
     const recovered = recover(this.#ring, this.#unsealed);
-    this.#records = recovered.records;
-    this.#stream = recovered.stream;
-    this.#stored = recovered.storedThrough;
-    this.#anchored = recovered.anchoredThrough;
-    this.#hasRecords = recovered.hasRecords;
-    if (recovered.writableFrom !== undefined) {
-      this.#writable = true;
-      this.#clean = true;
-      this.#ring.endUnit = recovered.writableFrom;
-    }
-    this.#storedRecords = this.#stored >= this.#ring.lastSeq ? this.#records : this.#reader.ordinal(this.#stored);
-    this.#markedRecords = this.#storedRecords;
-  }
-
-  /** Units left in the active sector besides those that waiting signatures, and one last mark, will take. */
-  private room(): number {
-    return SECTOR_UNITS - this.#ring.endUnit - SEAL_UNITS * this.#unsealed.countIn(this.#ring.activeEpoch) - MARK_UNITS;
+    this.#active.begin(recovered);
+    this.#reader.forget();
+    this.#marks.begin(recovered);
+    // What does not read of what nobody waits for, a half-erased sector say, is not looked for.
+    if (this.#ring.tailFloor <= this.#marks.passed) this.#ring.missing = false;
   }
 
   /** Sees to it that `units` can be written to the active sector, by opening another one where need be. */
   private makeRoom(units: number): Rejection | undefined {
-    if (this.#writable && this.room() >= units) return undefined;
-    // What is left must not look as if one could go on there: while the next sector is erased anew, its header comes and goes.
-    if (this.#clean) this.mark(this.#ring.tailEpoch);
-    const refusal = this.#ring.open(
-      {
-        epoch: 0,
-        tailEpoch: 0,
-        records: this.#records,
-        lastSeq: 0,
-        stream: this.#stream,
-        storedThrough: this.#stored,
-        anchoredThrough: this.#anchored,
-        oldestUnsealed: this.#unsealed.oldest,
-      },
-      this.safeThrough,
-      this.#ring.active >= 0 && !this.#hasRecords,
-      (tailEpoch) => this.#writable && this.mark(tailEpoch),
-    );
-    if (refusal !== undefined) return refusal;
-    this.#writable = true;
-    this.#clean = false;
-    this.#hasRecords = false;
-    this.#markedRecords = this.#storedRecords;
-    return undefined;
-  }
-
-  /** Appends a frame to the active sector; where the flash fails, the sector is retired and false is the answer. */
-  private write(type: number, bodyBytes: number, seq: number, previous: number, stream: number): boolean {
-    const ring = this.#ring;
-    const unit = ring.endUnit;
-    ring.endUnit = unit + frameUnits(bodyBytes);
-    this.#clean = type === FRAME.CLEAN;
-    if (this.#media.write(ring.active, unit, ring.activeEpoch, type, bodyBytes, seq, previous, stream)) {
-      if (type <= FRAME.WHOLE) this.#hasRecords = true;
-      return true;
-    }
-    ring.retire(ring.active);
-    this.#writable = false;
-    return false;
-  }
-
-  /** Room for one is kept free. */
-  private mark(tailEpoch: number): void {
-    if (this.#ring.endUnit === SECTOR_UNITS) return;
-    if (this.write(FRAME.MARK, 0, this.#stored, this.#anchored, tailEpoch)) this.#markedRecords = this.#storedRecords;
-  }
-
-  private get safeThrough(): number {
-    return this.#safe === "stored" ? this.#stored : Math.min(this.#stored, this.#anchored);
+    const { lastSeq } = this.#ring;
+    const refusal = this.#active.makeRoom(units);
+    if (refusal?.code !== "journal-found") return refusal;
+    this.recover();
+    // It may have held nothing new: a sector begun in vain. Each that is found is newer than the one before.
+    return this.#ring.lastSeq === lastSeq ? this.makeRoom(units) : refusal;
   }
 }

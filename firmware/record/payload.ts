@@ -10,10 +10,13 @@ import { RECORD_PAYLOAD_BYTES_MAX } from "./cose.js";
 export const KEY_TYPE = 0;
 export const PAYLOAD_TYPE_RECORD = 1;
 export const PAYLOAD_TYPE_RECEIPT = 2;
+export const PAYLOAD_TYPE_REFUSAL = 3;
 export const PAYLOAD_MALFORMED = "payload-malformed";
 
 function nameOf(type: number): string | undefined {
-  return type === PAYLOAD_TYPE_RECORD ? "record" : type === PAYLOAD_TYPE_RECEIPT ? "receipt" : undefined;
+  if (type === PAYLOAD_TYPE_RECORD) return "record";
+  if (type === PAYLOAD_TYPE_RECEIPT) return "receipt";
+  return type === PAYLOAD_TYPE_REFUSAL ? "refusal" : undefined;
 }
 
 /**
@@ -54,7 +57,7 @@ export class PayloadFields {
 
   /** Decodes `payload`, which must be of `type`. */
   constructor(payload: Uint8Array, type: number) {
-    this.#map = mapOf(payload, type === PAYLOAD_TYPE_RECEIPT ? RECEIPT_LIMITS : RECORD_LIMITS);
+    this.#map = mapOf(payload, type === PAYLOAD_TYPE_RECORD ? RECORD_LIMITS : RECEIPT_LIMITS);
     const found = this.#map.get(KEY_TYPE);
     if (found === type) return;
     if (typeof found !== "number" || found < 0) throw new Rejection(PAYLOAD_MALFORMED, "key 0 (type) is no unsigned integer");

@@ -60,6 +60,9 @@ const KEY_GAP = 8;
 const KEY_FLEET = 9;
 const KEY_STREAM = 10;
 const KEYS_ALWAYS = 9;
+/** First bytes of a byte string and of a text, of less than 24 bytes. */
+const BYTES_HEAD = 0x40;
+const TEXT_HEAD = 0x60;
 const CHAIN_NAMESPACE_MIN = 3;
 const CHAIN_NAMESPACE_MAX = 8;
 const CHAIN_REFERENCE_MAX = 32;
@@ -112,6 +115,23 @@ export function decodeRecord(payload: Uint8Array): RecordFields | Rejection {
     if (error instanceof Rejection) return error;
     throw error;
   }
+}
+
+/**
+ * Whether the payload of a record names this fleet, without decoding it: the fleet and the stream are its last two fields.
+ * @param stream as the payload has it, below 2^32
+ */
+export function namesFleet(payload: Uint8Array, stream: number, { registry, chain }: RecordFields["fleet"]): boolean {
+  const { length } = chain;
+  const streamBytes = stream < 24 ? 1 : stream < 0x100 ? 2 : stream < 0x10000 ? 3 : 5;
+  const chainAt = payload.length - 1 - streamBytes - length;
+  const headBytes = length < 24 ? 1 : 2;
+  const registryAt = chainAt - headBytes - KID_BYTES;
+  if (registryAt < 1 || payload[registryAt - 1] !== (BYTES_HEAD | KID_BYTES)) return false;
+  if (payload[chainAt - 1] !== (headBytes === 1 ? TEXT_HEAD | length : length)) return false;
+  for (let i = 0; i < KID_BYTES; i += 1) if (payload[registryAt + i] !== registry[i]) return false;
+  for (let i = 0; i < length; i += 1) if (payload[chainAt + i] !== chain.charCodeAt(i)) return false;
+  return true;
 }
 
 function readRecord(fields: PayloadFields): RecordFields {

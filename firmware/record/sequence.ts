@@ -3,7 +3,8 @@
 // Promises: a seq is handed out only after the key-value store holds a mark above it, so that neither a lost journal nor
 // an old image of it makes a number come back; every boot has a number above that of the boot before. One key, written
 // atomically.
-// Never: a number below the mark; a guess: where the journal is behind for certain, a new stream begins.
+// Never: a number below the mark; a guess: where the journal is behind for certain, a new stream begins. A store that refuses
+// to be written stops nothing but `reserve`: whatever else was to be written goes with the next number that is reserved.
 //
 // What it cannot know: a key-value store and a journal that were both put back to an older state. The newest record that
 // the collector retains is the remedy: `resumeAbove`.
@@ -12,6 +13,7 @@ import { crc32, readUint, writeUint } from "../bytes.js";
 import type { KeyValueDomain } from "../ports.js";
 import { assert, Rejection } from "../rejection.js";
 import { SEQ_MAX } from "./journal-format.js";
+import { READS_MAX } from "./journal-sectors.js";
 
 const KEY = "sequence";
 const VERSION = 1;
@@ -58,7 +60,7 @@ export class Sequence {
   }
 
   /**
-   * Counts this boot and finds where to go on. Writes to the store before it returns.
+   * Counts this boot and finds where to go on. Writes to the store before it returns, or leaves that to the first `reserve`.
    * @param newest the newest record that the journal keeps, sealed or not, or undefined where it keeps none
    * @param reserved numbers reserved with one write; 1 leaves no number out after a loss of power
    * @returns `sequence-malformed` where the store holds something else under our key
@@ -69,13 +71,13 @@ export class Sequence {
     reserved: number = RESERVED_SEQS,
   ): Sequence | Rejection {
     assert(Number.isInteger(reserved) && reserved >= 1, "a block of at least one number");
-    const value = domain.read(KEY);
+    const value = readChecked(domain);
     let boot = 0;
     let stream = 0;
     let mark = 1;
     if (value !== undefined) {
       const bytes = new Uint8Array(value);
-      if (bytes.length !== VALUE_BYTES || bytes[0] !== VERSION || crc32(bytes.subarray(0, 13)) !== readUint(bytes, 13, 4))
+      if (!isState(bytes))
         return new Rejection(
           "sequence-malformed",
           `key ${KEY} holds ${bytes.length} bytes that are no state of version ${VERSION}`,
@@ -98,7 +100,7 @@ export class Sequence {
     if (origin === "erased" || origin === "restored" || origin === "forgotten")
       stream = Math.max(stream, newest?.stream ?? 0) + 1;
     const sequence = new Sequence(domain, reserved, boot + 1, origin, stream, next, next);
-    sequence.write();
+    sequence.tryWriting();
     return sequence;
   }
 
@@ -117,12 +119,17 @@ export class Sequence {
     return this.#next;
   }
 
-  /** The next seq, the mark being above it now. The same again until it has been `use`d. */
-  reserve(): number {
+  /**
+   * The next seq, the mark being above it now. The same again until it has been `use`d.
+   * @returns `sequence-write` where the store refuses the mark: no number can be given then
+   */
+  reserve(): number | Rejection {
     if (this.#next > SEQ_MAX) assert(false, "fewer than 2^32 records");
-    if (this.#next >= this.#mark) {
-      this.#mark = Math.min(this.#next + this.#reserved, SEQ_MAX);
-      this.write();
+    if (this.#next < this.#mark) return this.#next;
+    try {
+      this.write(Math.min(this.#next + this.#reserved, SEQ_MAX));
+    } catch (error) {
+      return new Rejection("sequence-write", `no number without its mark in the key-value store, which says ${String(error)}`);
     }
     return this.#next;
   }
@@ -143,7 +150,7 @@ export class Sequence {
     this.#stream = stream;
     this.#next = Math.max(this.#next, seq + 1);
     this.#mark = Math.max(this.#mark, this.#next);
-    this.write();
+    this.tryWriting();
     return true;
   }
 
@@ -152,28 +159,55 @@ export class Sequence {
     if (boot < this.#boot) return;
     assert(boot < SEQ_MAX, "numbers of a record that was checked");
     this.#boot = boot + 1;
-    this.write();
+    this.tryWriting();
   }
 
   /** Begins a new stream: the next record has no previous one. */
   beginStream(): void {
     this.#stream += 1;
-    this.write();
+    this.tryWriting();
   }
 
-  /** Ends in good order: gives back what was reserved and not used. */
+  /** Ends in good order: gives back what was reserved and not used. Throws what the store throws; nothing is lost then. */
   close(): void {
-    this.#mark = this.#next;
-    this.write();
+    this.write(this.#next);
   }
 
-  private write(): void {
+  /** Where the store refuses, no number is given before it has been written: the mark is where the next one begins. */
+  private tryWriting(): void {
+    try {
+      this.write(this.#mark);
+    } catch {
+      this.#mark = this.#next;
+    }
+  }
+
+  private write(mark: number): void {
     const bytes = new Uint8Array(VALUE_BYTES);
     bytes[0] = VERSION;
     writeUint(bytes, this.#boot, 1, 4);
     writeUint(bytes, this.#stream, 5, 4);
-    writeUint(bytes, this.#mark, 9, 4);
+    writeUint(bytes, mark, 9, 4);
     writeUint(bytes, crc32(bytes.subarray(0, 13)), 13, 4);
     this.#domain.write(KEY, bytes);
+    this.#mark = mark;
   }
+}
+
+/** What the store holds under our key. A read that goes wrong is no state, and no absence either: it is made again. */
+function readChecked(domain: KeyValueDomain): ArrayBuffer | undefined {
+  let value: ArrayBuffer | undefined;
+  for (let reads = 1; reads <= READS_MAX; reads += 1) {
+    try {
+      value = domain.read(KEY) ?? value;
+    } catch (error) {
+      if (reads === READS_MAX && value === undefined) throw error;
+    }
+    if (value !== undefined && isState(new Uint8Array(value))) break;
+  }
+  return value;
+}
+
+function isState(bytes: Uint8Array): boolean {
+  return bytes.length === VALUE_BYTES && bytes[0] === VERSION && crc32(bytes.subarray(0, 13)) === readUint(bytes, 13, 4);
 }

@@ -18,7 +18,7 @@ export class FlashFile implements FlashBacking {
     if (!existsSync(this.#path)) {
       // Filled under another name: a process that dies here leaves no half of an image.
       const fresh = `${this.#path}.new`;
-      writeFileSync(fresh, new Uint8Array(byteLength).fill(0xff));
+      writeFileSync(fresh, new Uint8Array(byteLength).fill(0xff), { mode: 0o600 });
       renameSync(fresh, this.#path);
     }
     this.#descriptor = openSync(this.#path, "r+");

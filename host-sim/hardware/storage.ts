@@ -66,7 +66,7 @@ function assemble(
 
 /** Erased flash, under a temporary name until all of it is there. */
 function createImage(path: string, byteLength: number): void {
-  const file = openSync(`${path}.new`, "w");
+  const file = openSync(`${path}.new`, "w", 0o600);
   const erased = new Uint8Array(byteLength).fill(0xff);
   for (let at = 0; at < byteLength; ) at += writeSync(file, erased, at);
   fsyncSync(file);

@@ -25,6 +25,8 @@ const EPOCH = 256;
 /** Every so many blocks there is a vote, each time by another signer for another account: none ever gets a majority. */
 const VOTE_BLOCKS = 41;
 const ADDRESS_BYTES = 20;
+/** Gas that blocks use which take the place of others. */
+const LEFT_GAS_USED = 21_000n;
 const BASE_FEE = 1_000_000_000n;
 /** Every so many blocks of Bitcoin one is dated so long before its parent: the median of eleven allows five periods. */
 const DATED_BACK_BLOCKS = 60;
@@ -49,6 +51,8 @@ export interface RuntimeChain {
   grow(): ChainBlock;
   /** One of the blocks that there are. */
   at(number: number): ChainBlock;
+  /** The newest `depth` blocks are left for others, and one more: answers the newest. Of a chain that is not final. */
+  leave?(depth: number): ChainBlock;
 }
 
 const libsecp256k1 = await instantiateSecp256k1();
@@ -73,7 +77,11 @@ function cliqueChain(): RuntimeChain {
   const { timeS } = made.genesis;
   return {
     ...{ chain: ETHEREUM_CHAIN, checkpoint, genesisTimeS: timeS, jumps: false },
-    ...growing(made.genesis, (parent) => made.child(parent, undefined, voteAfter(parent))),
+    ...growing(
+      made.genesis,
+      (parent) => made.child(parent, undefined, voteAfter(parent)),
+      (parent) => made.child(parent, undefined, { gasUsed: LEFT_GAS_USED }),
+    ),
   };
 }
 
@@ -98,11 +106,17 @@ function bitcoinChain(): RuntimeChain {
   const genesisTimeS = made.genesis.timeS;
   return {
     ...{ chain: rules.chain, checkpoint, genesisTimeS, jumps: false },
-    ...growing(made.genesis, (parent) =>
-      made.child(parent, (draft) => {
-        const number = parent.number + 1;
-        draft.timeS = genesisTimeS + number * PERIOD_S - (number % DATED_BACK_BLOCKS === 0 ? DATED_BACK_S : 0);
-      }),
+    ...growing(
+      made.genesis,
+      (parent) =>
+        made.child(parent, (draft) => {
+          const number = parent.number + 1;
+          draft.timeS = genesisTimeS + number * PERIOD_S - (number % DATED_BACK_BLOCKS === 0 ? DATED_BACK_S : 0);
+        }),
+      (parent) =>
+        made.child(parent, (draft) => {
+          draft.timeS = genesisTimeS + (parent.number + 1) * PERIOD_S + 1;
+        }),
     ),
   };
 }
@@ -112,9 +126,20 @@ function voteAfter({ number }: ChainBlock): { vote?: { account: Uint8Array; auth
   return { vote: { account: new Uint8Array(ADDRESS_BYTES).fill(Math.floor(number / VOTE_BLOCKS)), authorize: true } };
 }
 
-function growing<B extends ChainBlock>(genesis: B, child: (parent: B) => B): Pick<RuntimeChain, "grow" | "at"> {
+/** @param other another child than `child` makes */
+function growing<B extends ChainBlock>(
+  genesis: B,
+  child: (parent: B) => B,
+  other: (parent: B) => B = child,
+): Required<Pick<RuntimeChain, "grow" | "at" | "leave">> {
   const blocks = [genesis];
   return {
+    leave(depth) {
+      const length = blocks.length + 1;
+      blocks.length -= depth;
+      while (blocks.length < length) blocks.push(other(blocks[blocks.length - 1] as B));
+      return blocks[blocks.length - 1] as B;
+    },
     grow() {
       const block = child(blocks[blocks.length - 1] as B);
       blocks.push(block);

@@ -4,7 +4,7 @@
 // Promises: every record that arrives is verified (form, signature, payload, seq, hash chain) and answered by a PUBACK and
 // a signed receipt; after each one the next header of a third party's chain (runtime-chains.ts) is announced, but for those that
 // the mote then has to ask for; whatever the mote refuses, reports as an error or loses is a fault of the run, and so is a
-// jump that was not due or one that was and did not come.
+// jump that was not due, one that was and did not come, or one that was not linked by hash.
 
 import { instantiateSecp256k1 } from "@bitauth/libauth/build/lib/crypto/secp256k1.js";
 import { concat, toHex } from "../../firmware/bytes.js";
@@ -64,18 +64,26 @@ export class RuntimeWorld {
   jumps = 0;
   jumpsDue = 0;
   records = 0;
+  /** Reorganisations that the mote reported, by the number of blocks it left. */
+  readonly reorganised: number[] = [];
   readonly #wanted: number;
+  readonly #leftBlocks: number;
   readonly #chain: RuntimeChain;
   readonly #judge = new Judge(engine);
   readonly #inbound: Buffer[] = [];
   /** Bytes of records, the offset of the next in their file as the judge counts it. */
   #offset = 0;
+  #left = false;
   /** Height of the newest block that the relay knows. */
   #relayed = 0;
 
-  /** @param records how many records, and headers, the run is long */
-  constructor(records: number, chain: RuntimeChainName) {
+  /**
+   * @param records how many records, and headers, the run is long
+   * @param leftBlocks after half of them the chain leaves so many blocks for others
+   */
+  constructor(records: number, chain: RuntimeChainName, leftBlocks = 0) {
     this.#wanted = records;
+    this.#leftBlocks = leftBlocks;
     this.#chain = runtimeChain(chain);
   }
 
@@ -119,6 +127,11 @@ export class RuntimeWorld {
     if (said.records !== undefined) this.samples.push(said as unknown as RuntimeSample);
     if (said.event === "head") this.headers += Number(said.verified);
     if (said.event === "jump") this.jumps += 1;
+    if (said.event === "reorg" && this.#leftBlocks > 0) {
+      this.reorganised.push(Number(said.depth));
+      return;
+    }
+    if (said.event === "jump" && said.linked !== true) this.#fault(text);
     if (EVENTS_OF_FAULT.has(String(said.event)) || ALARMS_OF_FAULT.has(String(said.alarm))) this.#fault(text);
   }
 
@@ -150,7 +163,9 @@ export class RuntimeWorld {
 
   /** The chain grows by a block, which is announced. */
   #seal(): void {
-    const { raw, number } = this.#chain.grow();
+    const due = this.#leftBlocks > 0 && !this.#left && this.#relayed >= this.#wanted >> 1;
+    if (due) this.#left = true;
+    const { raw, number } = (due ? this.#chain.leave?.(this.#leftBlocks) : undefined) ?? this.#chain.grow();
     const outage = this.#outageBefore(number);
     if (number % OUTAGE_EVERY_HEADERS > OUTAGE_EVERY_HEADERS - outage && number < this.#wanted) return;
     if (number - this.#relayed > SKIP_BLOCKS_MIN && this.#chain.jumps) this.jumpsDue += 1;

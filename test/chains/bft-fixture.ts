@@ -7,6 +7,7 @@ import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import type { Rejection } from "../../firmware/rejection.js";
 import { fastEngine } from "../../tools/crypto/engine-fast.js";
 import type { BftBlock, BftChain } from "./bft-generator.js";
+import { consensusOf } from "./bft-model.js";
 import { held } from "./clique-fixture.js";
 import { hexOf } from "./clique-generator.js";
 
@@ -16,7 +17,7 @@ export const TRUSTING_PERIOD_S = 30 * 86_400;
 export function bftCheckpointAt(chain: BftChain, block: BftBlock, more: Partial<BftCheckpoint> = {}): BftCheckpoint {
   return {
     chain: "eip155:1337",
-    consensus: chain.kind,
+    ...consensusOf(chain.kind),
     genesisHash: hexOf(chain.genesis.hash),
     periodS: chain.periodS,
     epoch: chain.epoch,
@@ -46,7 +47,7 @@ export function openBftChain(
 /** The verifier that the genesis header alone gives. */
 export function openFromGenesis(chain: BftChain, engine: CryptoEngine = fastEngine): Bft {
   const json = bftCheckpointFromHeader(engine, chain.genesis.raw, {
-    ...{ chain: "eip155:1337", consensus: chain.kind, periodS: chain.periodS, epoch: chain.epoch },
+    ...{ chain: "eip155:1337", ...consensusOf(chain.kind), periodS: chain.periodS, epoch: chain.epoch },
     trustingPeriodS: TRUSTING_PERIOD_S,
   });
   return held(openBft(engine, JSON.parse(JSON.stringify(held(json)))));

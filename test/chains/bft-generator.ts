@@ -49,6 +49,15 @@ export interface BftChildOptions {
   readonly bendProposerSeal?: (seal: Uint8Array) => Uint8Array;
 }
 
+/** EIP-55, from its text. */
+export function checksumText(hex: string): string {
+  const digits = hex.slice(2);
+  const hash = hexOf(keccak_256(new TextEncoder().encode(digits))).slice(2);
+  return `0x${[...digits].map((digit, i) => ("89abcdef".includes(hash[i] as string) ? digit.toUpperCase() : digit)).join("")}`;
+}
+
+export type ListOrder = "bytes" | "text";
+
 export interface BftChainOptions {
   readonly kind: BftKind;
   readonly validators: readonly Account[];
@@ -60,6 +69,8 @@ export interface BftChainOptions {
   readonly tail?: (bigint | Uint8Array)[];
   /** Headers list nobody. */
   readonly contract?: boolean;
+  /** Of the lists in headers: by bytes, or by EIP-55 text, as GoQuorum's IBFT has it. */
+  readonly order?: ListOrder;
   /** block → the set that takes over there. */
   readonly replaced?: ReadonlyMap<number, readonly Account[]>;
 }
@@ -71,6 +82,8 @@ export class BftChain {
   readonly genesis: BftBlock;
   readonly contract: boolean;
   readonly sealer: Sealer;
+  /** Of the lists in headers to come. */
+  order: ListOrder;
   readonly #replaced: ReadonlyMap<number, readonly Account[]>;
   readonly #accounts = new Map<string, Account>();
 
@@ -80,6 +93,7 @@ export class BftChain {
     this.epoch = options.epoch ?? 30_000;
     this.sealer = options.sealer ?? fastSealer;
     this.contract = options.contract ?? false;
+    this.order = options.order ?? (this.kind === "ibft" ? "text" : "bytes");
     this.#replaced = options.replaced ?? new Map();
     for (const validator of options.validators) this.know(validator);
     for (const set of this.#replaced.values()) for (const validator of set) this.know(validator);
@@ -124,6 +138,12 @@ export class BftChain {
     return block.model.sorted.map((name) => this.#accounts.get(name) as Account);
   }
 
+  /** `set` as a header lists it. */
+  listOf(set: readonly Account[]): Account[] {
+    if (this.order === "bytes") return [...set];
+    return [...set].sort((a, b) => (checksumText(a.hex) < checksumText(b.hex) ? -1 : 1));
+  }
+
   child(parent: BftBlock, options: BftChildOptions = {}): BftBlock {
     const number = parent.number + 1;
     const set = this.validatorsAfter(parent);
@@ -139,7 +159,7 @@ export class BftChain {
       number: BigInt(number),
       gasUsed: options.gasUsed ?? 0n,
       timeS: BigInt(parent.timeS + (options.afterS ?? this.periodS)),
-      validators: this.contract ? [] : set.map(({ address }) => address),
+      validators: this.contract ? [] : this.listOf(set).map(({ address }) => address),
       vote: isIbft1 ? undefined : vote,
       round: options.round ?? 0,
       proposerSeal: new Uint8Array(0),

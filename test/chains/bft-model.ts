@@ -1,7 +1,19 @@
 // Who validates a BFT chain, as plainly as it can be written: names as texts, sets and maps. Besu's tally (IBFT 2.0, QBFT) and
-// GoQuorum's (IBFT 1), from their sources. It shares no code with the firmware and judges it.
+// GoQuorum's (IBFT 1, its QBFT), from their sources. It shares no code with the firmware and judges it.
 
-export type BftKind = "ibft" | "ibft2" | "qbft";
+export type BftKind = "ibft" | "ibft2" | "qbft" | "goquorum-qbft";
+
+export const BFT_KINDS: readonly BftKind[] = ["ibft", "ibft2", "qbft", "goquorum-qbft"];
+
+/** What a checkpoint says of each. */
+export function consensusOf(kind: BftKind): { consensus: "ibft" | "ibft2" | "qbft"; client?: "goquorum" } {
+  return kind === "goquorum-qbft" ? { consensus: "qbft", client: "goquorum" } : { consensus: kind };
+}
+
+/** Whose tally it has. */
+export function isGoQuorum(kind: BftKind): boolean {
+  return kind === "ibft" || kind === "goquorum-qbft";
+}
 
 export interface ModelVote {
   readonly account: string;
@@ -46,7 +58,7 @@ export class BftModel {
     const validators = new Set(this.validators);
     const votes = new Map<string, Map<string, boolean>>();
     if (!isEpoch) for (const [about, voters] of this.votes) votes.set(about, new Map(voters));
-    if (vote !== undefined && !(isEpoch && this.kind !== "ibft")) this.#cast(validators, votes, proposer, vote);
+    if (vote !== undefined && (!isEpoch || isGoQuorum(this.kind))) this.#cast(validators, votes, proposer, vote);
     return new BftModel(this.kind, this.epoch, number, validators, votes);
   }
 
@@ -64,7 +76,7 @@ export class BftModel {
     const voters = votes.get(account) ?? new Map<string, boolean>();
     votes.set(account, voters);
     voters.delete(proposer);
-    if (this.kind !== "ibft" || authorize !== validators.has(account)) voters.set(proposer, authorize);
+    if (!isGoQuorum(this.kind) || authorize !== validators.has(account)) voters.set(proposer, authorize);
     const limit = Math.floor(validators.size / 2) + 1;
     const count = (direction: boolean): number => [...voters.values()].filter((value) => value === direction).length;
     if (count(true) >= limit) {

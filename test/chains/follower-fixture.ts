@@ -11,14 +11,15 @@ import { type Account, accounts, type Block, CliqueChain, hexOf, notary } from "
 
 export class MemoryStore implements KeyValueDomain {
   readonly values = new Map<string, Uint8Array>();
-  writes = 0;
+  /** How often each key was written. */
+  readonly writes = new Map<string, number>();
   failing = false;
   read(key: string): ArrayBuffer | undefined {
     return this.values.get(key)?.slice().buffer;
   }
   write(key: string, value: ByteBuffer): void {
     if (this.failing) throw new Error("the store is full");
-    this.writes += 1;
+    this.writes.set(key, (this.writes.get(key) ?? 0) + 1);
     this.values.set(key, new Uint8Array(value instanceof Uint8Array ? value : new Uint8Array(value)).slice());
   }
   delete(key: string): void {

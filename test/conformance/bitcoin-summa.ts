@@ -42,6 +42,7 @@ export function checkRelay(file: VectorFile): void {
   const bitcoin = openAt(rules, trusted);
   const states = new Map([[trusted.number, trusted]]);
   const chain = json.chain ?? [...(json.preRetargetChain ?? []), ...(json.postRetargetChain ?? [])];
+  if (chain.length === 0) throw new Error("no chain after the genesis header");
   for (const { hex, height, digest } of chain)
     file.check(height, () => {
       const next = advance(bitcoin, trusted, unhex(hex));

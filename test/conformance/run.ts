@@ -4,17 +4,20 @@
 //
 // Reads the folder named by VECTORS, or ../shared/vectors beside the project. A SET is the name of a set (`crypto`), the last
 // part of one (`cose` for `cbor/cose`), a folder above several (`eth-poa`; `cbor` takes `cbor/cose` along), or a path inside one
-// (`crypto/wycheproof`). None means all. Each set runs once, however often it is named. Ends with 1 where a record fails, the
-// folder is missing, a SET is unknown, or nothing was executed.
+// (`crypto/wycheproof`). None means all. Each set runs once, however often it is named. Ends with 1 where a record fails, a file
+// cannot be read or holds no record, the folder is missing, a SET is unknown, or nothing was executed. Files of those folders that
+// no set reads are named.
 
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { CHOICES } from "./crypto/under-test.js";
 import type { ConformanceSet } from "./set.js";
-import { runSet, type Tally } from "./tally.js";
+import { runSet, type Tally, unread } from "./tally.js";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
+/** More files than these in one folder are said by their number. */
+const UNREAD_SHOWN_MAX = 10;
 const PROJECT = path.resolve(HERE, "../..");
 
 process.exitCode = await main(process.argv.slice(2));
@@ -48,6 +51,7 @@ async function main(words: readonly string[]): Promise<number> {
       total.skipped += tally.skipped;
     }
   }
+  printUnread(root, sets, chosen, names.length === 0);
   const executed = total.passed + total.failed;
   if (executed === 0) process.stderr.write("nothing was executed\n");
   process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
@@ -99,6 +103,18 @@ function print(tally: Tally): void {
   for (const failure of tally.failures) process.stdout.write(`  failed: ${failure}\n`);
   const more = tally.failed - tally.failures.length;
   if (more > 0) process.stdout.write(`  and ${more} more\n`);
+}
+
+/** Says which files no set reads, in the folders of the sets that were run whole, or in all; many of one folder in one line. */
+function printUnread(root: string, sets: readonly ConformanceSet[], chosen: readonly Choice[], all: boolean): void {
+  const whole = chosen.filter(({ unders }) => unders.includes("")).map(({ set }) => set.name.split("/")[0] as string);
+  const folders = all ? fs.readdirSync(root).filter((name) => fs.statSync(path.join(root, name)).isDirectory()) : whole;
+  const patterns = sets.flatMap((set) => [...set.paths, ...(set.beside ?? [])]);
+  for (const folder of [...new Set(folders)].sort()) {
+    const files = unread(root, folder, patterns);
+    if (files.length > UNREAD_SHOWN_MAX) process.stdout.write(`  no set reads ${files.length} files in ${folder}\n`);
+    else for (const file of files) process.stdout.write(`  no set reads ${file}\n`);
+  }
 }
 
 function complain(line: string): number {

@@ -13,6 +13,8 @@ export interface ConformanceSet {
    * a slash, `**` followed by a slash for any folders, none included.
    */
   readonly paths: readonly string[];
+  /** What it reads besides, by itself, to understand those: patterns as well. */
+  readonly beside?: readonly string[];
   /** Runs all of it: one `report.each` for each of `paths`. `root` is the absolute path of the vectors' folder. */
   run(report: Report, root: string): void | Promise<void>;
 }
@@ -35,7 +37,7 @@ export function skip(why: string): Skip {
 export interface Report {
   /**
    * Visits each file that matches `pattern`, one of the set's `paths`, in the order of their names. A throw counts as one
-   * failed record of that file, so that a broken file never hides the others.
+   * failed record of that file, so that a broken file never hides the others; so does a file in which no record is found.
    */
   each(pattern: string, visit: (file: VectorFile) => void | Promise<void>): Promise<void>;
 }
@@ -54,6 +56,8 @@ export interface VectorFile {
   check(record: string | number, test: () => Outcome): void;
   /** The same for a test that waits. */
   checkAsync(record: string | number, test: () => Promise<Outcome>): Promise<void>;
+  /** There may be no record of this path in the file: what there is, another path or another set reads. */
+  mayBeEmpty(): void;
   /** Counts records that are not executed, and why. Context records are not counted at all. */
   leaveOut(why: string, records?: number): void;
 }

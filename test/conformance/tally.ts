@@ -44,6 +44,8 @@ class File implements VectorFile {
   readonly name: string;
   readonly #file: string;
   readonly #tally: Tally;
+  #records = 0;
+  #mayBeEmpty = false;
 
   constructor(root: string, relative: string, tally: Tally) {
     this.path = relative;
@@ -71,7 +73,7 @@ class File implements VectorFile {
     } catch (error) {
       outcome = `threw ${String(error)}`;
     }
-    this.#tally.note(this.#label(record), outcome);
+    this.note(record, outcome);
   }
 
   async checkAsync(record: string | number, test: () => Promise<Outcome>): Promise<void> {
@@ -81,16 +83,31 @@ class File implements VectorFile {
     } catch (error) {
       outcome = `threw ${String(error)}`;
     }
-    this.#tally.note(this.#label(record), outcome);
+    this.note(record, outcome);
   }
 
   leaveOut(why: string, records = 1): void {
+    this.#records += records;
     this.#tally.skip(why, records);
+  }
+
+  mayBeEmpty(): void {
+    this.#mayBeEmpty = true;
   }
 
   /** A fault of the file as a whole, counted as one failed record. */
   broken(error: unknown): void {
-    this.#tally.note(this.#label("the file"), `threw ${String(error)}`);
+    this.note("the file", `threw ${String(error)}`);
+  }
+
+  /** All that is in it was visited: nothing is a fault, too. */
+  done(): void {
+    if (this.#records === 0 && !this.#mayBeEmpty) this.note("the file", "no record was found in it");
+  }
+
+  private note(record: string | number, outcome: Outcome): void {
+    this.#records += 1;
+    this.#tally.note(this.#label(record), outcome);
   }
 
   #label(record: string | number): string {
@@ -125,6 +142,7 @@ export async function runSet(
         const file = new File(root, relative, tally);
         try {
           await visit(file);
+          file.done();
         } catch (error) {
           file.broken(error);
         }
@@ -138,13 +156,25 @@ export async function runSet(
   return tallies;
 }
 
-/** Files below `root` that match `pattern`, sorted, relative, with forward slashes. */
-export function matching(root: string, pattern: string): string[] {
-  const rule = new RegExp(
+/** Files below `folder` that hold vectors and that none of `patterns` matches, sorted, relative to `root`. */
+export function unread(root: string, folder: string, patterns: readonly string[]): string[] {
+  const rules = patterns.map(ruleOf);
+  return matching(root, `${folder}/**/*`).filter(
+    (file) => !rules.some((rule) => rule.test(file)) && !/(^|\/)(README|LICENSE)[^/]*$/i.test(file),
+  );
+}
+
+function ruleOf(pattern: string): RegExp {
+  return new RegExp(
     `^${pattern.replace(/\*\*\/|\*|[.+?^${}()|[\]\\]/g, (found) =>
       found === "**/" ? "(?:[^/]+/)*" : found === "*" ? "[^/]*" : `\\${found}`,
     )}$`,
   );
+}
+
+/** Files below `root` that match `pattern`, sorted, relative, with forward slashes. */
+export function matching(root: string, pattern: string): string[] {
+  const rule = ruleOf(pattern);
   const star = pattern.indexOf("*");
   const fixed = path.posix.dirname(star < 0 ? pattern : `${pattern.slice(0, star)}x`);
   const found: string[] = [];

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { freePort } from "../../tools/processes/ports.js";
-import { pause } from "../sim/scene.js";
+import { pause } from "../patience.js";
 import { endAll, Program } from "../sim/system-run.js";
 
 const RECORDS = 6;
@@ -84,7 +84,7 @@ async function wrongPassword(program: string): Promise<void> {
   await launch(program, port);
   const words = ["start", "--json", "--data", join(folder, "refused")];
   const system = new Program(words, { MQTT_URL: `mqtt://${USER}:wr0ng@127.0.0.1:${port}` });
-  await system.until("the refusal is told", () => system.of("lost").length > 0 || system.child.exitCode !== null, 30_000);
+  await system.until("the refusal is told", () => system.of("lost").length > 0 || system.child.exitCode !== null);
   await system.stop();
   const told = JSON.stringify([system.events, system.errors]);
   assert.match(told, /[Nn]ot authorized/);

@@ -11,7 +11,8 @@ import { fastEngine } from "../../tools/crypto/engine-fast.js";
 import { bftCheckpointAt } from "../chains/bft-fixture.js";
 import { type BftBlock, BftChain } from "../chains/bft-generator.js";
 import { accounts } from "../chains/clique-generator.js";
-import { CHAIN, HEAD_TOPIC, Scene, until } from "./scene.js";
+import { until } from "../patience.js";
+import { CHAIN, HEAD_TOPIC, Scene } from "./scene.js";
 
 const BLOCKS = 900;
 

@@ -26,8 +26,8 @@ import type { ChildEnd } from "../../tools/processes/supervisor.js";
 import { Relay } from "../../tools/relay/relay.js";
 import { chainOfNode } from "../../tools/rpc/chain.js";
 import { kindOf, MemoryStore } from "../chains/follower-fixture.js";
+import { WAIT_MS_MAX } from "../patience.js";
 
-const WAIT_MS = 60_000;
 const COMMAND = fileURLToPath(new URL("../../tools/chainmote.mjs", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "chainmote-bitcoin-"));
 const ends: ChildEnd[] = [];
@@ -39,12 +39,12 @@ async function height(): Promise<number> {
 }
 
 async function waitFor(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = Date.now() + WAIT_MS;
+  const deadline = Date.now() + WAIT_MS_MAX;
   while (Date.now() < deadline) {
     if (await Promise.resolve(holds()).catch(() => false)) return;
     await pause(100);
   }
-  assert.unreachable(`${what}: not within ${WAIT_MS / 1000} s`);
+  assert.unreachable(`${what}: not within ${WAIT_MS_MAX / 1000} s`);
 }
 
 async function rawOf(number: number): Promise<Uint8Array> {
@@ -140,7 +140,7 @@ test("the firmware follows it through the relay, and the heads that a record wou
 
 test("a checkpoint out of the node, and what follows it", async () => {
   await waitFor("eight blocks", async () => (await height()) >= 8);
-  const bitcoin = openBitcoin(engine, await exportBitcoinCheckpoint(node.rpc, 5));
+  const bitcoin = openBitcoin(engine, await exportBitcoinCheckpoint(node.rpc, { number: 5 }));
   assert.not.instance(bitcoin, Rejection);
   if (bitcoin instanceof Rejection) return;
   const { trusted } = bitcoin.extend(bitcoin.checkpoint, [await rawOf(6), await rawOf(7)], undefined);

@@ -8,7 +8,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { spawnBoard } from "../../host-sim/engine/node.js";
 import { FileNvs } from "../../host-sim/hardware/key-value.js";
-import { until } from "../unit/ports/broker.js";
+import { until } from "../patience.js";
 
 const COUNTER = fileURLToPath(new URL("fixtures/counter.ts", import.meta.url));
 const KILLS = 8;
@@ -21,7 +21,7 @@ test(`${KILLS} kills while it writes`, async () => {
     for (let kill = 0; kill < KILLS; kill += 1) {
       const numbers: number[] = [];
       const board = spawnBoard({ directory, firmware: COUNTER, onEvent: ({ number }) => numbers.push(number as number) });
-      await until(() => numbers.length > 5, "a few writes", 20_000);
+      await until("a few writes", () => numbers.length > 5);
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
       await board.kill();
       assert.ok(

@@ -11,12 +11,12 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type BoardEvent, type BoardFile, type BoardProcess, spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
-import { startBroker, type TestBroker, until } from "../unit/ports/broker.js";
+import { until } from "../patience.js";
+import { startBroker, type TestBroker } from "../unit/ports/broker.js";
 
 const PROBE = fileURLToPath(new URL("fixtures/probe.ts", import.meta.url));
 const CRASH = fileURLToPath(new URL("fixtures/crash.ts", import.meta.url));
 const PARENT = fileURLToPath(new URL("board-parent.ts", import.meta.url));
-const BOOT_MS_MAX = 20_000;
 
 const test = suite<{ directory: string; broker: TestBroker; sntp: SntpServer }>("board process");
 
@@ -49,7 +49,10 @@ function boot(directory: string, firmware = PROBE) {
     onText: (line) => text.push(line),
   });
   const seen = (name: string): Promise<void> =>
-    until(() => events.some(({ event }) => event === name), `${name}; ${JSON.stringify({ events, text })}`, BOOT_MS_MAX);
+    until(
+      () => `${name}; ${JSON.stringify({ events, text })}`,
+      () => events.some(({ event }) => event === name),
+    );
   const first = (name: string): BoardEvent | undefined => events.find(({ event }) => event === name);
   return { board, events, text, seen, first };
 }
@@ -124,7 +127,7 @@ test("ticks rise on while the board's 32-bit counter wraps", async ({ directory 
   configure(directory, { clocks: { ticksAtBoot: 0x7fffffff - 1000 } });
   const { board, events } = boot(directory);
   const ticks = (): number[] => events.filter(({ event }) => event === "sensor").map(({ ticksMs }) => ticksMs as number);
-  await until(() => ticks().some((ticksMs) => ticksMs > 1500), "a second and a half", BOOT_MS_MAX);
+  await until("a second and a half", () => ticks().some((ticksMs) => ticksMs > 1500));
   assert.equal(
     ticks(),
     [...ticks()].sort((a, b) => a - b),
@@ -136,9 +139,9 @@ test("ticks rise on while the board's 32-bit counter wraps", async ({ directory 
 test("the world can be changed while the board runs", async ({ directory, broker }) => {
   const { board, events, seen } = boot(directory);
   await seen("link");
-  await until(() => broker.aedes.connectedClients === 1, "the client at the broker");
+  await until("the client at the broker", () => broker.aedes.connectedClients === 1);
   board.change({ link: "down" });
-  await until(() => events.some(({ event, operation }) => event === "link" && operation === -1), "the loss of the link");
+  await until("the loss of the link", () => events.some(({ event, operation }) => event === "link" && operation === -1));
   assert.ok(events.some(({ event, property, address }) => event === "wifi" && property === "connection" && address === null));
   await board.stop();
   board.change({ link: "up" });
@@ -166,10 +169,10 @@ test("a board ends with the process that owns it, even a killed one", async ({ d
   const pid = await new Promise<number>((resolve) =>
     createInterface({ input: parent.stdout }).once("line", (line) => resolve(Number(line))),
   );
-  await until(() => broker.aedes.connectedClients === 1, "the board at work", BOOT_MS_MAX);
+  await until("the board at work", () => broker.aedes.connectedClients === 1);
   assert.ok(alive(pid));
   parent.kill("SIGKILL");
-  await until(() => !alive(pid), "the board's end", 5000);
+  await until("the board's end", () => !alive(pid));
 });
 
 test.run();

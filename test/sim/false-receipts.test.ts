@@ -8,8 +8,9 @@ import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { decodeSign1, digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { Rejection } from "../../firmware/rejection.js";
+import { pause, until } from "../patience.js";
 import { signed, type TestKey, testKey } from "../unit/record/signing.js";
-import { pause, Scene, until } from "./scene.js";
+import { Scene } from "./scene.js";
 
 const COLLECTOR = testKey("the collector");
 const OTHER = testKey("somebody else");
@@ -91,7 +92,7 @@ test("a record without a receipt comes again over a new connection, the same byt
     actor.board.board.network.link = "down";
     await pause(500);
     actor.board.board.network.link = "up";
-    await until("they come again", () => before.every((record) => (times.get(record) as number) >= 2), 30_000);
+    await until("they come again", () => before.every((record) => (times.get(record) as number) >= 2));
     const seqs = actor.of("record").length;
     assert.ok(times.size <= seqs, `${times.size} different messages of ${seqs} records`);
   } finally {

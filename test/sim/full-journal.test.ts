@@ -8,7 +8,8 @@ import { Journal } from "../../firmware/record/journal.js";
 import { decodeRecord, type RecordFields } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { memoryStorage } from "../../host-sim/hardware/storage.js";
-import { type Actor, Scene, until } from "./scene.js";
+import { until } from "../patience.js";
+import { type Actor, Scene } from "./scene.js";
 
 const SAMPLE_MS = 50;
 /** Three of them can hold records: some 36. */
@@ -23,7 +24,7 @@ async function fill(
   try {
     const storage = memoryStorage({ partitions: { journal: SECTORS * 4096 } });
     const actor = scene.mote({ storage });
-    await until("the journal is full", () => done(actor), 30_000);
+    await until("the journal is full", () => done(actor));
     const codes = new Set(actor.of("refused").flatMap(({ what, code }) => (what === "record" ? code : [])));
     actor.board.close();
     const flash = storage.flash.open({ path: "journal", mode: "r" });

@@ -7,7 +7,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeReply } from "../../firmware/link/wire.js";
 import { account, type Block, type ChildOptions } from "../chains/clique-generator.js";
-import { type Actor, HEAD_TOPIC, pause, Scene, until } from "./scene.js";
+import { pause, until } from "../patience.js";
+import { type Actor, HEAD_TOPIC, Scene } from "./scene.js";
 
 interface Stage {
   readonly scene: Scene;
@@ -161,7 +162,7 @@ test("headers out of order are put in order by asking", async () => {
   await holdsOut(all, 9);
 });
 
-test("10,000 forged headers a second for three seconds", async () => {
+test("30,000 forged headers, 10,000 a second", async () => {
   const all = await stage();
   const forged: Buffer[] = [];
   for (let i = 0; i < 50; i += 1)
@@ -169,15 +170,14 @@ test("10,000 forged headers a second for three seconds", async () => {
   const records = all.actor.of("record").length;
   const startedMs = Date.now();
   let sent = 0;
-  // On a busy machine what is late is made up for in larger bursts.
-  while (sent < 30_000) {
-    const due = Math.min(30_000, Math.floor((Date.now() - startedMs) * 10));
+  // On a busy machine what is late is made up for in larger bursts; there the flood lasts until the records are there.
+  await until("records during the flood", () => {
+    const due = Math.floor((Date.now() - startedMs) * 10);
     for (; sent < due; sent += 1) all.liar.publish(HEAD_TOPIC, forged[sent % forged.length] as Buffer, { qos: 0, retain: true });
-    await pause(5);
-  }
-  assert.ok(Date.now() - startedMs < 10_000, `30,000 headers took ${Date.now() - startedMs} ms to send`);
-  assert.ok(all.actor.of("record").length - records >= 5, "records went on during the flood");
-  assert.ok(all.actor.of("refused").length < 60, "a flood of refusals is no flood of lines");
+    return sent >= 30_000 && all.actor.of("record").length - records >= 5;
+  });
+  const intervals = 1 + Math.ceil((Date.now() - startedMs) / 10_000);
+  assert.ok(all.actor.of("refused").length <= 10 * intervals, "a flood of refusals is no flood of lines");
   await holdsOut(all);
 });
 
@@ -199,7 +199,7 @@ test("a relay that answers with lies is asked again, and the honest one is heard
   await until("the key", () => actor.of("key").length > 0);
   scene.seal(4);
   honest.announce();
-  await until("the honest chain is followed", () => actor.head() === 4, 30_000);
+  await until("the honest chain is followed", () => actor.head() === 4);
   for (const head of actor.of("head"))
     assert.is(head.hash, Buffer.from((scene.blocks[Number(head.number)] as Block).hash).toString("hex"));
   await scene.close();

@@ -19,8 +19,9 @@ import { fileStorage } from "../../host-sim/hardware/storage.js";
 import { engine } from "../../tools/crypto/engine.js";
 import { Judge } from "../../tools/verify/judge.js";
 import { pieces } from "../../tools/verify/sequence.js";
+import { until } from "../patience.js";
 import { signed, testKey } from "../unit/record/signing.js";
-import { type Actor, Scene, until } from "./scene.js";
+import { type Actor, Scene } from "./scene.js";
 
 const COLLECTOR = testKey("a collector");
 const SAMPLE_MS = 50;
@@ -110,9 +111,9 @@ class Stage {
       onSign: (digest) => this.#watch(digest),
     });
     this.#actor = actor;
-    await until("half of the records", () => actor.of("record").length >= records / 2, 30_000);
+    await until("half of the records", () => actor.of("record").length >= records / 2);
     midway();
-    await until(`${records} records`, () => actor.of("record").length >= records, 30_000);
+    await until(`${records} records`, () => actor.of("record").length >= records);
     const last = actor.of("record").at(-1);
     await until("the last one is collected", () => this.keeper.received.some(({ digest }) => digest === last?.digest));
     actor.board.close();

@@ -49,6 +49,8 @@ export interface SceneOptions {
   readonly full?: "stop" | "thin";
   readonly sampleIntervalMs?: number;
   readonly collector?: string;
+  /** More of the configuration's `mqtt`: credentials, a certificate authority. */
+  readonly mqtt?: Readonly<Record<string, unknown>>;
 }
 
 const open = new Set<Scene>();
@@ -133,7 +135,7 @@ export class Scene {
     const config = parseConfig({
       wifi: { ssid: "stage" },
       ntp: { servers: ["time.stage"] },
-      mqtt: { host: "broker.stage", port: 1883, keepAliveMs: 2000 },
+      mqtt: { host: "broker.stage", port: 1883, keepAliveMs: 2000, ...this.options.mqtt },
       checkpoint,
       fleet: { registry: `0x${"f1".repeat(20)}`, chain: CHAIN },
       collector: this.options.collector ?? `0x${"c0".repeat(20)}`,
@@ -193,17 +195,4 @@ function watched(keys: Keys, onSign: (digest: Uint8Array) => void = () => undefi
       return keys.sign(key, digest);
     },
   };
-}
-
-/** Waits until `condition` holds; fails with what was waited for. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 15_000): Promise<void> {
-  const startedMs = Date.now();
-  while (!condition()) {
-    if (Date.now() - startedMs > timeoutMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
-    await pause(20);
-  }
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

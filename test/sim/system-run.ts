@@ -1,15 +1,17 @@
 // `chainmote start` as a user runs it: a process of its own, its events read from --json, its parts found by their command
 // lines so that a test can pull the plug of one of them.
 //
-// Promises: `closeAll` leaves no process, however a test ended. Never: reaches into the system in another way than a user could.
+// Promises: `endAll` leaves no process, however a test ended, and neither does a test that is killed: every program is tied to
+// the life of this process. Never: reaches into the system in another way than a user could.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { pause } from "./scene.js";
+import { pause, WAIT_MS_MAX } from "../patience.js";
 
 export const COMMAND = fileURLToPath(new URL("../../tools/chainmote.mjs", import.meta.url));
+const TIED = new URL("../../tools/processes/tied.mjs", import.meta.url).href;
 
 export interface SystemLine {
   /** "mote 1", "collector", "relay", "node", "start" */
@@ -38,8 +40,8 @@ export class Program {
   readonly ended: Promise<number>;
 
   constructor(words: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, [COMMAND, ...words], {
-      stdio: ["ignore", "pipe", "pipe"],
+    this.child = spawn(process.execPath, ["--import", TIED, COMMAND, ...words], {
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
       env: { ...process.env, ...environment },
     });
     const { stdout, stderr } = this.child;
@@ -86,11 +88,11 @@ export class Program {
   }
 
   /** Waits until `condition` holds, and fails with this program's last words where it does not. */
-  async until(what: string, condition: () => boolean, timeoutMs = 60_000, pollMs = 20): Promise<void> {
-    const startedMs = performance.now();
+  async until(what: string, condition: () => boolean, pollMs = 20): Promise<void> {
+    const endMs = performance.now() + WAIT_MS_MAX;
     while (!condition()) {
-      if (this.child.exitCode !== null || performance.now() - startedMs > timeoutMs) {
-        const why = this.child.exitCode === null ? `not within ${timeoutMs} ms` : `ended with ${this.child.exitCode}`;
+      if (this.child.exitCode !== null || performance.now() > endMs) {
+        const why = this.child.exitCode === null ? `not within ${WAIT_MS_MAX / 1000} s` : `ended with ${this.child.exitCode}`;
         throw new Error(`${what}: ${why}; ${JSON.stringify(this.events.slice(-6))} ${this.errors.join(" / ")}`);
       }
       await pause(pollMs);

@@ -14,20 +14,20 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const FLOORS: readonly (readonly string[])[] = [
   ["ports"],
   ["rejection"],
-  ["bytes"],
+  ["bytes", "persistence"],
   ["codec"],
   ["crypto"],
   ["record", "chain", "proof", "sensor"],
   ["config"],
   ["link"],
   ["timekeeper", "sampler", "readiness", "refusal-log", "pacer"],
-  ["delivery"],
+  ["delivery", "device-key"],
   ["mote"],
   ["board"],
   ["main"],
 ];
 /** `ports` is types only and may be imported from everywhere. */
-const LINES_MAX = 350;
+const LINES_MAX = 420;
 
 interface Source {
   readonly path: string;

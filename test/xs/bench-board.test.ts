@@ -16,12 +16,12 @@ import { BoardReport, readBoard } from "../../tools/bench/port.js";
 import { type BenchReport, readReport } from "../../tools/bench/report.js";
 import { CommandError } from "../../tools/terminal.js";
 import { benchInputs } from "../bench/inputs.js";
+import { WAIT_MS_MAX } from "../patience.js";
 
 const NAMES = [
   ..."keygen sign verify recover sha256d-80 keccak-540 cbor-encode cbor-decode record".split(" "),
   ..."header-clique header-ibft2 header-qbft header-bitcoin".split(" "),
 ];
-const SILENCE_MS = 20_000;
 
 /** What stands for the modules of the SDK; each line of the console is one print of the host. */
 const SOURCES: Readonly<Record<string, string>> = {
@@ -119,7 +119,7 @@ if (typeof lines === "string") {
   test("a named pipe that plays the port", async () => {
     const pipe = join(folder, "pipe");
     execFileSync("mkfifo", [pipe]);
-    const reading = readBoard(pipe, 115_200, () => {}, SILENCE_MS);
+    const reading = readBoard(pipe, 115_200, () => {}, WAIT_MS_MAX);
     createWriteStream(pipe).end(`${boot.join("\r\n")}\r\n`);
     check(await reading);
   });
@@ -146,7 +146,7 @@ if (typeof lines === "string") {
     const child = spawn("python3", ["-c", source], { stdio: ["pipe", "pipe", "inherit"] });
     try {
       const port = await firstLine(child);
-      const reading = readBoard(port, 115_200, () => {}, SILENCE_MS);
+      const reading = readBoard(port, 115_200, () => {}, WAIT_MS_MAX);
       child.stdin?.end(`${boot.join("\r\n")}\r\n`);
       check(await reading);
     } finally {

@@ -6,6 +6,7 @@ import { buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage } from "../../host-sim/xs/image.js";
 import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
+import { RUN_MS_MAX } from "../patience.js";
 
 /** What a follower, its window of 16 blocks and the headers under way may hold: a third of the runtime's 57,344 bytes. */
 const HELD_BYTES_MAX = 16 * 1024;
@@ -30,7 +31,7 @@ if ("missing" in built) {
   test("10,000 headers leave the heap flat, and its peak where it was", async () => {
     const program = { entry: "test/xs/guest/bitcoin.ts", preload: ["firmware/*"] };
     const image = packImage(await gatherModules(program), program, { creation: CREATIONS.esp32c3, keysInGuest: true, seed: 1 });
-    const report = await runImage(built, image, { timeoutMs: 300_000 });
+    const report = await runImage(built, image, { timeoutMs: RUN_MS_MAX });
     assert.equal([report.code, report.reason], [0, "ended"]);
     assert.is(report.lines[0], '{"wrong":[]}');
     const lines = report.lines.slice(1).map((line) => JSON.parse(line) as Line);

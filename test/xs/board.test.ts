@@ -14,9 +14,9 @@ import { FileNvs } from "../../host-sim/hardware/key-value.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import { BOARD_NAMES, CREATIONS, memoryBytes } from "../../host-sim/xs/presets.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
-import { startBroker, type TestBroker, until } from "../unit/ports/broker.js";
+import { until } from "../patience.js";
+import { startBroker, type TestBroker } from "../unit/ports/broker.js";
 
-const EVENT_MS_MAX = 30_000;
 const KILLS = 4;
 
 function fixture(name: string): string {
@@ -46,7 +46,10 @@ function boot(directory: string, engine: GuestEngine | undefined, firmware = fix
   });
   const first = (name: string): BoardEvent | undefined => events.find(({ event }) => event === name);
   const seen = (name: string): Promise<void> =>
-    until(() => first(name) !== undefined, `${name}; ${JSON.stringify({ events, text })}`, EVENT_MS_MAX);
+    until(
+      () => `${name}; ${JSON.stringify({ events, text })}`,
+      () => first(name) !== undefined,
+    );
   return { board, events, text, seen, first };
 }
 
@@ -103,7 +106,7 @@ function run(target: Target, missing: string | undefined): void {
     assert.is(first("link")?.operation, 2);
     assert.ok((first("sensor")?.temperature as number) > 10);
     board.change({ link: "down" });
-    await until(() => events.some(({ event, operation }) => event === "link" && operation === -1), "the loss of the link");
+    await until("the loss of the link", () => events.some(({ event, operation }) => event === "link" && operation === -1));
     await board.stop();
     assert.is(await board.exited, 0);
     assert.equal(text, []);
@@ -161,12 +164,15 @@ function run(target: Target, missing: string | undefined): void {
     for (let kill = 0; kill < KILLS; kill += 1) {
       const { board, events } = boot(directory, engine);
       const numbers = (): number[] => events.filter(({ event }) => event !== "engine").map(({ number }) => number as number);
-      await until(() => numbers().length > 5, `a few writes; ${JSON.stringify(events)}`, EVENT_MS_MAX);
+      await until(
+        () => `a few writes; ${JSON.stringify(events)}`,
+        () => numbers().length > 5,
+      );
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
       const guests = descendants(board.pid);
       assert.ok(guests.length > 0);
       await board.kill();
-      await until(() => guests.every((pid) => !alive(pid)), "the guest's end", 5000);
+      await until("the guest's end", () => guests.every((pid) => !alive(pid)));
       assert.ok((numbers()[0] as number) >= last && (numbers()[0] as number) <= last + 1, `${numbers()[0]} after ${last}`);
       last = numbers().at(-1) as number;
       const value = new FileNvs(join(directory, "nvs")).get("counter", "value") as Uint8Array;

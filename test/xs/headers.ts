@@ -12,9 +12,9 @@ import { BftChain, fastSealer } from "../chains/bft-generator.js";
 import type { BftKind } from "../chains/bft-model.js";
 import { checkpointAt } from "../chains/clique-fixture.js";
 import { type Account, accounts, CliqueChain } from "../chains/clique-generator.js";
+import { RUN_MS_MAX } from "../patience.js";
 
 const HEADERS = 10_000;
-const RUN_MS_MAX = 200_000;
 /** What the whole runtime may take; a follower alone stays far below. */
 const PEAK_BYTES_MAX = 57_344;
 /** Votes come and go, and the collector runs when it likes. */

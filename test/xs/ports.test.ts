@@ -15,9 +15,9 @@ import { ROOMY } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import { TARGETS, type Target } from "../../host-sim/xs/toolchain.js";
 import type { Value } from "../../host-sim/xs/wire.js";
+import { RUN_MS_MAX } from "../patience.js";
 
 const ENTRY = fileURLToPath(new URL("guest/ports.ts", import.meta.url));
-const RUN_MS_MAX = 100_000;
 /** So many tests the contracts have at least: a guest that ends early must not look well. */
 const TESTS_MIN = 30;
 

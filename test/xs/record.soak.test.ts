@@ -7,11 +7,11 @@ import { type Built, buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage } from "../../host-sim/xs/image.js";
 import { CREATIONS, type Creation, ROOMY } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
+import { RUN_MS_MAX } from "../patience.js";
 import type { PowerLossResult } from "../sim/power-cuts.js";
 
 /** Of codec, journal, numbers, author and outbox together, on a 32-bit engine: docs/journal-format.md, "Limits". */
 const RECORD_HEAP_BYTES_MAX = 13_312;
-const RUN_MS_MAX = 200_000;
 /** As in manifest.json. */
 const PRELOAD = ["firmware/bytes", "firmware/codec/*", "firmware/crypto/identity", "firmware/record/*", "firmware/rejection"];
 

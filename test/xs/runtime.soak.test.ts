@@ -3,6 +3,7 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { REORG_DEPTH } from "../../firmware/chain/window.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage } from "../../host-sim/xs/image.js";
 import { CREATIONS, NATIVE_STACK_MARGIN_BYTES } from "../../host-sim/xs/presets.js";
@@ -44,6 +45,15 @@ if ("missing" in m32) {
       const perRecord = (last(run).collections - first.collections) / (last(run).records - first.records);
       assert.ok(perRecord > 0 && perRecord <= collections, `${perRecord} collections per record`);
       assert.ok(last(run).stackPeakBytes < 16 * esp32c3.stackSlots, `${last(run).stackPeakBytes} bytes of the XS stack`);
+    });
+
+  for (const chain of ["clique", "bitcoin"] as const)
+    test(`${chain}: a chain that leaves 200 blocks for others is followed, in the memory that a mote takes anyway`, async () => {
+      const run = await runRuntime(m32, RECORDS, { chain, leftBlocks: 200 });
+      assert.equal(run.faults, []);
+      assert.is(run.reorganised.length, 1);
+      assert.ok((run.reorganised[0] as number) > REORG_DEPTH);
+      assert.ok(last(run).takenPeakBytes <= (LIMITS[runtimeName(chain)]?.heapPeakBytes ?? 0), `${last(run).takenPeakBytes}`);
     });
 
   test("a board with too little memory or stack ends with its reason, and that is a fault of the run", async () => {

@@ -12,13 +12,13 @@ import { gatherModules, packImage } from "../../host-sim/xs/image.js";
 import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
+import { RUN_MS_MAX } from "../patience.js";
 import { biasedNoise } from "../unit/crypto/noise.js";
 import type { FromProcess, ToProcess } from "./session.js";
 
 const [target, seed] = process.argv.slice(2) as [Target, string];
 const ORDERS = 3;
 const ANSWERS = 4;
-const RUN_MS_MAX = 900_000;
 /** Where the keys lie (host-sim/engine/bridge/storage.ts). */
 const KEYS = "keys";
 

@@ -39,6 +39,8 @@ export interface RuntimeRun {
   readonly records: number;
   readonly headers: number;
   readonly jumps: number;
+  /** By how many blocks at least the mote left its branch, each time that the run made it. */
+  readonly reorganised: readonly number[];
   /** What went wrong, in words; empty where nothing did. */
   readonly faults: readonly string[];
 }
@@ -105,13 +107,15 @@ export interface RuntimeOptions {
   readonly chain?: RuntimeChainName;
   /** The memory that it has, where that is not the board's own. */
   readonly creation?: Creation;
+  /** So many blocks are left for others after half of the run; none where absent. */
+  readonly leftBlocks?: number;
   readonly progress?: Progress;
 }
 
 /** The whole runtime over `records` records and as many headers; rejects where the engine gave no report at all. */
 export async function runRuntime(built: Built, records: number, options: RuntimeOptions = {}): Promise<RuntimeRun> {
-  const { chain = "clique", creation = CREATIONS[BOARD], progress } = options;
-  const world = new RuntimeWorld(records, chain);
+  const { chain = "clique", creation = CREATIONS[BOARD], leftBlocks, progress } = options;
+  const world = new RuntimeWorld(records, chain, leftBlocks);
   const sampleRecords = Math.max(1, Math.floor(records / RUNTIME_SAMPLES));
   const program = {
     entry: "test/bench/runtime-main.ts",
@@ -132,8 +136,8 @@ export async function runRuntime(built: Built, records: number, options: Runtime
   const lacking = world.faultAtEnd();
   if (lacking !== undefined) faults.push(lacking);
   if (report.code !== 0) faults.unshift(`it ended with "${report.reason}" after ${world.records} records`);
-  const { samples, jumps, headers } = world;
-  return { report, samples, records: world.records, headers, jumps, faults };
+  const { samples, jumps, headers, reorganised } = world;
+  return { report, samples, records: world.records, headers, jumps, reorganised, faults };
 }
 
 function resultOf(chain: RuntimeChainName, run: RuntimeRun): BenchResult {

@@ -87,10 +87,10 @@ export class BitcoinHeaderSource {
     throw new Rejection("block-malformed", "getblockchaininfo: neither initialblockdownload nor heights");
   }
 
-  /** Work of the chain up to a block, as the node tells it: 64 digits. */
-  async workOf(hash: string): Promise<string> {
+  /** Work of the chain up to a block, as the node tells it: 64 digits. Undefined where it does not (btcd). */
+  async workOf(hash: string): Promise<string | undefined> {
     const header = (await this.#rpc.call("getblockheader", hash, true)) as { chainwork?: unknown } | null;
-    return hexOf(header?.chainwork, 32, "chainwork");
+    return header?.chainwork === undefined ? undefined : hexOf(header.chainwork, 32, "chainwork");
   }
 }
 

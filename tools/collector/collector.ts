@@ -21,6 +21,7 @@ import { addressOfTopic, checkRecord, type Fleet } from "./intake.js";
 import { Latest } from "./latest.js";
 import { Linker } from "./linker.js";
 import type { Place } from "./place.js";
+import { Refusals } from "./refusals.js";
 import { BATCH_RECORDS_MAX, type CheckedRecord, type RecordStore } from "./store.js";
 
 export type { CollectorEvent } from "./events.js";
@@ -47,6 +48,10 @@ export interface CollectorOptions {
   readonly settledDepth?: number;
   /** How often the node's newest block is asked for, in milliseconds; by need where absent. */
   readonly pollMs?: number;
+  /** How long a head that the node could not judge is left alone. */
+  readonly unknownRetry?: BackoffLimits;
+  /** How long the node may look for a block by its hash, in milliseconds. */
+  readonly byHashTimeoutMs?: number;
   /** How long a record waits for one before it that nobody has, in milliseconds. */
   readonly gapAfterMs?: number;
   /** Store no more than this many new records; those beyond get no receipt, and their motes keep them. */
@@ -62,6 +67,7 @@ export class Collector {
   readonly #latest: Latest;
   readonly #linker: Linker;
   readonly #heads: HeadWatch;
+  readonly #refusals: Refusals;
   /** Calls those who wait for room in the queue. */
   #room: (() => void)[] = [];
   #committing: Promise<void> | undefined;
@@ -69,12 +75,14 @@ export class Collector {
 
   constructor(options: CollectorOptions) {
     this.#options = options;
+    this.#refusals = new Refusals(options.engine);
     const { records } = topicsOf(options.prefix ?? "", new Uint8Array(20), options.chain);
     this.#link = new BrokerLink({
       url: options.mqtt,
-      clientId: `chainmote-collector-${toHex(options.key.address.subarray(0, 4))}`,
+      role: "collector",
       subscriptions: [records.replace(/0x0{40}/, "+")],
       onMessage: (topic, payload) => this.#take(topic, payload),
+      onFault: (topic, { message }) => this.#emit({ event: "refused", topic, code: "collector-fault", detail: message }),
       onConnected: () => {
         this.#emit({ event: "connected" });
         void this.#retainAll();
@@ -89,7 +97,8 @@ export class Collector {
     this.#linker = new Linker({ store: options.store, onEvent, gapAfterMs: options.gapAfterMs });
     this.#heads = new HeadWatch({
       ...{ verdicts: options.store.verdicts, rpc: options.rpc, chain: options.chain, collector: toHex(options.key.address) },
-      ...{ settledDepth: options.settledDepth, pollMs: options.pollMs, onEvent },
+      ...{ settledDepth: options.settledDepth, pollMs: options.pollMs, unknownRetry: options.unknownRetry },
+      ...{ byHashTimeoutMs: options.byHashTimeoutMs, onEvent },
     });
   }
 
@@ -125,6 +134,7 @@ export class Collector {
           : checkRecord(this.#options.engine, new Uint8Array(message), address, this.#options.fleet);
     if (record instanceof Rejection) {
       this.#emit({ event: "refused", topic, code: record.code, detail: record.detail });
+      if (address !== undefined) this.#answer(address, this.#refusals.answer(address, new Uint8Array(message), record));
       return;
     }
     this.#queue.push(record);
@@ -195,12 +205,17 @@ export class Collector {
   }
 
   #receipt(record: CheckedRecord): void {
-    const { engine, key, prefix, chain } = this.#options;
     const { seq, stream } = record.fields;
-    const payload = encodeReceipt({ seq, stream, digest: record.digest, mote: record.address });
-    const signature = key.sign(digestOf(engine, key.address, payload));
-    const { receipts } = topicsOf(prefix ?? "", record.address, chain);
     // A receipt that gets lost is asked for again: the mote sends its record anew, and a duplicate gets its receipt too.
+    this.#answer(record.address, encodeReceipt({ seq, stream, digest: record.digest, mote: record.address }));
+  }
+
+  /** Signs a receipt or a refusal and sends it to a mote. */
+  #answer(address: Uint8Array, payload: Uint8Array | undefined): void {
+    if (payload === undefined) return;
+    const { engine, key, prefix, chain } = this.#options;
+    const signature = key.sign(digestOf(engine, key.address, payload));
+    const { receipts } = topicsOf(prefix ?? "", address, chain);
     void this.#link.publish(receipts, encodeSign1(key.address, payload, signature), { qos: 1 });
   }
 

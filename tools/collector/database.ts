@@ -5,6 +5,7 @@
 // at all. Never: opens a folder that another process has open (the caller holds its lock).
 
 import type { PGlite } from "@electric-sql/pglite";
+import { keepTreeToOwner, makeOwnFolder } from "../files.js";
 
 export type SqlValue = string | number | boolean | null | Uint8Array;
 export type Row = Readonly<Record<string, unknown>>;
@@ -29,14 +30,20 @@ const CONNECTIONS_MAX = 4;
 export async function openPglite(directory?: string): Promise<Database> {
   // Loaded when used: either takes longer to load than the rest of the program.
   const { PGlite } = await import("@electric-sql/pglite");
+  if (directory !== undefined) makeOwnFolder(directory);
   const store = await PGlite.create(directory === undefined ? {} : { dataDir: directory });
+  // It makes its files for everyone to write (0666), whatever the umask is.
+  const keepToOwner = (): void => {
+    if (directory !== undefined) keepTreeToOwner(directory);
+  };
+  keepToOwner();
   const over = (runner: { query: PGlite["query"] }): Queries => ({
     query: async (sql, values = []) => (await runner.query<Row>(sql, [...values])).rows,
   });
   return {
     ...over(store),
     transaction: (work) => store.transaction((runner) => work(over(runner as { query: PGlite["query"] }))),
-    close: () => store.close(),
+    close: () => store.close().finally(keepToOwner),
   };
 }
 

@@ -5,6 +5,7 @@
 
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { draftOf, modeFor, syncFolder } from "../files.js";
 import { hashText } from "../rpc/chain.js";
 import { bytesOf, integerOf, type Row, textOf } from "./database.js";
 import { placeText } from "./events.js";
@@ -17,12 +18,12 @@ const PAGE_ROWS = 500;
 
 /** @returns how many records the file holds */
 export function exportRecords(store: RecordStore, path: string): Promise<number> {
-  return writeWhole(path, store.inOrder());
+  return writeItems(path, store.inOrder());
 }
 
 /** @returns how many verdicts the file holds: one for each record */
 export function exportVerdicts(store: RecordStore, path: string): Promise<number> {
-  return writeWhole(path, verdictLines(store));
+  return writeItems(path, verdictLines(store));
 }
 
 async function* verdictLines(store: RecordStore): AsyncGenerator<Uint8Array> {
@@ -52,10 +53,11 @@ function verdictOf(row: Row): object {
   };
 }
 
-async function writeWhole(path: string, items: AsyncIterable<Uint8Array>): Promise<number> {
-  const draft = `${path}.${process.pid}.new`;
+async function writeItems(path: string, items: AsyncIterable<Uint8Array>): Promise<number> {
+  const draft = draftOf(path);
   await mkdir(dirname(path), { recursive: true });
-  const file = await open(draft, "w", 0o644);
+  const mode = modeFor("umask");
+  const file = await open(draft, "wx", mode);
   let count = 0;
   try {
     let parts: Uint8Array[] = [];
@@ -70,6 +72,7 @@ async function writeWhole(path: string, items: AsyncIterable<Uint8Array>): Promi
       length = 0;
     }
     await file.writeFile(Buffer.concat(parts));
+    await file.chmod(mode);
     await file.sync();
   } catch (error) {
     await file.close();
@@ -78,5 +81,6 @@ async function writeWhole(path: string, items: AsyncIterable<Uint8Array>): Promi
   }
   await file.close();
   await rename(draft, path);
+  syncFolder(dirname(path));
   return count;
 }

@@ -61,6 +61,10 @@ export interface HeadWatchOptions {
   readonly settledDepth?: number | undefined;
   /** How often the node's newest block is asked for; by need where absent. */
   readonly pollMs?: number | undefined;
+  /** How long a head that the node could not judge is left alone, and blocks by their hash after one that it did not find in time. */
+  readonly unknownRetry?: BackoffLimits | undefined;
+  /** How long the node may look for a block by its hash, in milliseconds. */
+  readonly byHashTimeoutMs?: number | undefined;
   readonly onEvent: (event: HeadEvent) => void;
 }
 
@@ -79,14 +83,17 @@ export class HeadWatch {
   #askHeadAtMs = 0;
   /** Blocks are not asked for by their hash before. */
   #byHashAfterMs = 0;
-  readonly #byHashBackoff = new Backoff(UNKNOWN_RETRY);
+  readonly #unknownRetry: BackoffLimits;
+  readonly #byHashBackoff: Backoff;
   #due = true;
   #wake: (() => void) | undefined;
 
   constructor(options: HeadWatchOptions) {
     this.#options = options;
     this.#rpc = new JsonRpc(options.rpc);
-    this.#aside = new JsonRpc(options.rpc, { timeoutMs: BY_HASH_TIMEOUT_MS });
+    this.#aside = new JsonRpc(options.rpc, { timeoutMs: options.byHashTimeoutMs ?? BY_HASH_TIMEOUT_MS });
+    this.#unknownRetry = options.unknownRetry ?? UNKNOWN_RETRY;
+    this.#byHashBackoff = new Backoff(this.#unknownRetry);
     this.#bitcoin = isBitcoin(options.chain) ? new BitcoinHeaderSource(this.#rpc) : undefined;
     this.#pace = new PollPace(options.pollMs);
     this.#running = this.#run();
@@ -116,7 +123,7 @@ export class HeadWatch {
         backoff.succeeded();
         await this.#pause(waitMs);
       } catch (error) {
-        const asked = error instanceof RpcError ? (error.retryAfterMs ?? 0) : 0;
+        const asked = error instanceof RpcError ? (error.http?.retryAfterMs ?? 0) : 0;
         const retryMs = Math.max(backoff.next(), asked);
         const reason = error instanceof Rejection ? error.toString() : error instanceof Error ? error.message : String(error);
         const to = error instanceof RpcError || error instanceof Rejection ? "node" : "store";
@@ -221,7 +228,7 @@ export class HeadWatch {
       return state;
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
-      this.#byHashAfterMs = performance.now() + Math.max(this.#byHashBackoff.next(), error.retryAfterMs ?? 0);
+      this.#byHashAfterMs = performance.now() + Math.max(this.#byHashBackoff.next(), error.http?.retryAfterMs ?? 0);
       return undefined;
     }
   }
@@ -244,7 +251,7 @@ export class HeadWatch {
       await this.#note(head, { state: head.state, settled: false, due: node + Math.min(2 ** tries, UNSURE_BLOCKS_MAX), tries });
       return;
     }
-    const retryMs = Date.now() + Math.min(UNKNOWN_RETRY.maxMs, UNKNOWN_RETRY.firstMs * 2 ** (tries - 1));
+    const retryMs = Date.now() + Math.min(this.#unknownRetry.maxMs, this.#unknownRetry.firstMs * 2 ** (tries - 1));
     await this.#note(head, { state: HEAD_UNKNOWN, settled: false, due: head.number, retryMs, tries }, detail);
   }
 

@@ -14,14 +14,20 @@ An MQTT 3.1.1 broker on 127.0.0.1 that keeps nothing on disk.
 
 const DEFAULT_PORT = 1883;
 
+function reasonOf({ code, message }: NodeJS.ErrnoException, port: number): string {
+  if (code === "EADDRINUSE") return `port ${port} is in use; --port 0 takes a free one`;
+  return code === "EACCES" ? `port ${port} is not allowed to this user; --port N takes another` : message;
+}
+
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(words, { port: { type: "string" }, json: { type: "boolean" } });
   const port = options.number("port", 0, 65_535) ?? DEFAULT_PORT;
+  const told = untilTold(); // whoever reads that it listens may end it at once
   const broker = await LocalBroker.start(port).catch((error: NodeJS.ErrnoException) => {
-    throw new CommandError(error.code === "EADDRINUSE" ? `port ${port} is in use` : error.message);
+    throw new CommandError(reasonOf(error, port));
   });
   output.line(options.has("json") ? JSON.stringify({ event: "listening", url: broker.url }) : `broker: ${broker.url}`);
-  await untilTold();
+  await told;
   await broker.close();
   return 0;
 }

@@ -1,6 +1,6 @@
 // chainmote collect: verifies and stores records and answers with receipts; or exports the records that are stored.
 
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import { Collector, type CollectorEvent } from "../collector/collector.js";
@@ -10,7 +10,8 @@ import { HEAD_STATE_NAMES } from "../collector/schema.js";
 import { RecordStore } from "../collector/store.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
-import { checkUrl, publicUrl, readWords } from "../options.js";
+import { keepToOwner, makeFolder } from "../files.js";
+import { checkUrl, publicUrl, readWords, rpcUrl } from "../options.js";
 import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
@@ -25,7 +26,7 @@ chainmote collect --export FILE [--verdicts FILE] [--data DIR]
 Takes records from a broker, verifies and stores them, and answers each with a signed receipt.
 The second form writes the stored records to a file (a CBOR sequence, in order) and ends.
 
-  --rpc URL        JSON-RPC of the node that knows the chain, http(s)://…
+  --rpc URL        JSON-RPC of the node that knows the chain, http(s)://…, or RPC_URL
   --mqtt URL       broker, mqtt(s)://user:password@host:port (or MQTT_URL; default mqtt://127.0.0.1:1883)
   --prefix P/      put before every topic
   --data DIR       folder of the store and of the collector's key (default .chainmote/collector)
@@ -74,7 +75,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     output.line(json ? JSON.stringify({ event: "exported", ...made }) : exportedText(made));
     return 0;
   }
-  const rpc = options.url("rpc", ["http", "https"]);
+  const rpc = rpcUrl(options);
   if (rpc === undefined) throw new UsageError("--rpc URL is missing (or --export FILE)");
   const mqtt = options.url("mqtt", MQTT_SCHEMES) ?? mqttFromEnvironment() ?? DEFAULT_MQTT;
   const prefix = checkPrefix(options.text("prefix"));
@@ -118,7 +119,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
 
 /** Opens the store of a folder, or of DATABASE_URL, for as long as `work` runs. */
 async function withStore<T>(directory: string, work: (store: RecordStore) => Promise<T>): Promise<T> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  keepToOwner();
+  makeFolder(directory);
   const lock = await acquireLock(join(directory, "collector.lock"), LOCK_WAIT_MS).catch((error: unknown) => {
     if (!(error instanceof LockHeld)) throw error;
     throw new CommandError(`${error.message}, which has to end first`);

@@ -1,41 +1,53 @@
 // chainmote headers: verifies a chain's headers as a mote does, and exports the checkpoint that a mote starts from.
 
-import { renameSync, writeFileSync } from "node:fs";
 import { openChain } from "../../firmware/chain/checkpoint.js";
-import type { Consensus } from "../../firmware/chain/consensus.js";
+import type { Consensus, Trusted } from "../../firmware/chain/consensus.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";
+import { writeWhole } from "../files.js";
+import { checkpointAfter } from "../headers/checkpoint-after.js";
 import { readJson } from "../headers/json-file.js";
 import { headersOfFile, headersOfNode } from "../headers/stream.js";
 import { HEADER_CHAINS, type HeaderChain } from "../headers/table.js";
 import { type Verified, verifyHeaders } from "../headers/verify.js";
-import { checkUrl, readWords, type Words } from "../options.js";
+import { checkUrl, readWords, rpcUrl, type Words } from "../options.js";
+import { pause } from "../processes/backoff.js";
 import { hashText, headersOf, isBitcoin } from "../rpc/chain.js";
 import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
+import { PatientRpc } from "../rpc/patient.js";
 import { CommandError, count, type Output, plainText, plural, UsageError } from "../terminal.js";
 
 const CHAINS = Object.keys(HEADER_CHAINS).join("|");
 
-export const usage = `chainmote headers verify --checkpoint FILE [--chain ${CHAINS}] FILE|URL [--json]
+export const usage = `chainmote headers verify --checkpoint FILE [--chain ${CHAINS}] FILE|URL [--save FILE] [--json]
 chainmote headers checkpoint --chain ${CHAINS} --rpc URL [--number N] [--out FILE]
 
 verify: every rule of the chain for every header after the checkpoint, with the code that runs on a mote. Exit code 1 at the
-first that does not hold. FILE is raw headers one after another, or a line of hexadecimal for each; URL is a node's JSON-RPC.
+first that does not hold. FILE is raw headers one after another, or hexadecimal: a line for each, or joined; what it holds up to
+the checkpoint is read past. URL is a node's JSON-RPC. A node that is busy or away is asked again for five minutes. However it ends,
+it says how far it came; with --save it goes on from there the next time.
 
 checkpoint: the JSON that a mote's configuration starts from, out of a running node. It is only as true as the node: compare its
-hash with another source.
+hash with another source. IBFT, QBFT: the validators' keys must seal no other chain, such as a test network.
 
   --checkpoint FILE  the checkpoint to start from (JSON)
+  --save FILE        the checkpoint of what was verified last, written now and then and at the end: --checkpoint of the next run
   --chain NAME       the consensus; must be the checkpoint's
-  --rpc URL          JSON-RPC of the node (Bitcoin Core: http://user:password@host:port)
+  --rpc URL          JSON-RPC of the node (Bitcoin Core: http://user:password@host:port), or RPC_URL
   --number N         the height to start from, or for Clique the newest epoch block below it (default: near the node's head)
   --out FILE         write it there instead of printing it
-  --period S --epoch N [--london N] [--zero-base-fee]   Clique: what the chain's genesis file says
-  --genesis FILE --trusting-period S                    IBFT, QBFT: the genesis file, and how long a trusted block vouches
+  --genesis FILE     Clique, IBFT, QBFT: the chain's genesis file, which says what a node does not
+  --period S --epoch N [--london N] [--zero-base-fee]   Clique: the same without the file
+  --trusting-period S                                   IBFT, QBFT: how long a trusted block vouches for others
+  --work HEX                                            Bitcoin: work of the chain up to the block, where the node tells none
   --json             one object instead of text`;
 
 const PROGRESS_MS = 1000;
+const SAVE_MS = 60_000;
 const HEIGHT_MAX = 2 ** 48 - 1;
+const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** As shells have it for a program that Ctrl-C ended. */
+const EXIT_STOPPED = 130;
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(
@@ -43,7 +55,9 @@ export async function run(words: readonly string[], output: Output): Promise<num
     {
       checkpoint: { type: "string" },
       chain: { type: "string" },
+      save: { type: "string" },
       rpc: { type: "string" },
+      work: { type: "string" },
       number: { type: "string" },
       out: { type: "string" },
       period: { type: "string" },
@@ -72,63 +86,208 @@ async function verify(options: Words, from: string | undefined, output: Output):
   if (from === undefined) throw new UsageError("a FILE of headers, or the URL of a node, is missing");
   const path = options.text("checkpoint");
   if (path === undefined) throw new UsageError("--checkpoint FILE is missing");
-  const consensus = openChain(engine, readJson(path));
+  const checkpoint = readJson(path);
+  const consensus = openChain(engine, checkpoint);
   if (consensus instanceof Rejection) throw new CommandError(`${path}: ${consensus.detail} (${consensus.code})`);
   const named = options.text("chain");
   if (named !== undefined && named !== consensus.name)
     throw new CommandError(`${path} is a checkpoint of ${consensus.name}, not of ${plainText(named, 40)}`);
-  const progress = new Progress(consensus, options.has("json") || process.stderr.isTTY !== true);
-  const batches = /^https?:\/\//.test(from)
-    ? headersOfNode(
-        headersOf(new JsonRpc(checkUrl("URL", from, ["http", "https"])), consensus.chain),
-        consensus.checkpoint.number + 1,
-      )
-    : headersOfFile(from, chainNamed(consensus.name).measure);
-  const result = await verifyHeaders(consensus, batches, Math.floor(Date.now() / 1000), (state) => progress.show(state));
-  progress.clear();
-  return tell(consensus, result, progress.elapsedS, options.has("json"), output);
+  const json = options.has("json");
+  const progress = new Progress(consensus, json || process.stderr.isTTY !== true);
+  const save = new Saver(consensus, checkpoint, options.text("save"), (text) => progress.say(text, output));
+  const url = /^https?:\/\//i.test(from) ? checkUrl("URL", from, ["http", "https"]) : undefined;
+  const stop = new AbortController();
+  const tellToEnd = (): void => stop.abort();
+  for (const signal of STOP_SIGNALS) process.once(signal, tellToEnd);
+  try {
+    const batches =
+      url === undefined
+        ? headersOfFile(from, chainNamed(consensus.name).measure)
+        : headersOfNode(
+            headersOf(
+              patient(url, (text) => progress.say(text, output), stop.signal),
+              consensus.chain,
+            ),
+            consensus.checkpoint.number + 1,
+            (ms) => pause(ms, stop.signal),
+          );
+    const result = await verifyHeaders(consensus, batches, {
+      nowS: () => Math.floor(Date.now() / 1000),
+      fromChild: url !== undefined,
+      signal: stop.signal,
+      onProgress(state) {
+        progress.show(state);
+        save.nowAndThen(state.trusted);
+      },
+    });
+    progress.clear();
+    const saved = save.atEnd(result);
+    const code = tell(consensus, result, { seconds: progress.elapsedS, json, saved, output });
+    return save.hasFailed && code === 0 ? 1 : code;
+  } finally {
+    for (const signal of STOP_SIGNALS) process.off(signal, tellToEnd);
+  }
 }
 
-function tell(consensus: Consensus, result: Verified, seconds: number, json: boolean, output: Output): number {
-  const { trusted, count: verified, passed, refused } = result;
+interface Telling {
+  readonly seconds: number;
+  readonly json: boolean;
+  /** The file that holds the checkpoint of what was verified. */
+  readonly saved: string | undefined;
+  readonly output: Output;
+}
+
+function tell(consensus: Consensus, result: Verified, { seconds, json, saved, output }: Telling): number {
+  const { trusted, count: verified, passed, refused, failed, stopped } = result;
   const perSecond = Math.round(verified / Math.max(seconds, 0.001));
   const hash = hashText(consensus.chain, trusted.hash);
+  const ok = refused === undefined && failed === undefined && stopped === undefined;
   if (json) {
     const { number, settled } = trusted;
     const head = { number, hash, settled, totalDifficulty: `0x${trusted.totalDifficulty.toString(16)}` };
-    const why = refused === undefined ? {} : { refused: { number: number + 1, code: refused.code, detail: refused.detail } };
+    const why = {
+      ...(refused === undefined ? {} : { refused: { number: number + 1, code: refused.code, detail: refused.detail } }),
+      ...(failed === undefined ? {} : { failed: { number: number + 1, detail: failed.message } }),
+      ...(stopped === undefined ? {} : { stopped }),
+    };
+    const past = {
+      ...(passed.zeroBytes === 0 ? {} : { zeroBytes: passed.zeroBytes }),
+      ...(passed.unreadable === 0 ? {} : { unreadable: passed.unreadable }),
+    };
     const rate = { seconds: Number(seconds.toFixed(3)), headersPerSecond: perSecond };
-    output.line(JSON.stringify({ ok: refused === undefined, chain: consensus.chain, verified, passed, ...rate, head, ...why }));
+    const file = saved === undefined ? {} : { saved };
+    output.line(
+      JSON.stringify({
+        ...{ ok, chain: consensus.chain, verified, passed: passed.headers },
+        ...{ ...past, ...rate, head, ...file, ...why },
+      }),
+    );
   } else {
-    if (passed > 0) output.line(`${plural(passed, "header")} up to the checkpoint read past`);
+    for (const line of passedLines(result)) output.line(line);
     output.line(
       `${plural(verified, "header")} of ${consensus.chain} verified in ${seconds.toFixed(1)} s, ${count(perSecond)} a second`,
     );
     output.line(`head #${trusted.number} ${hash}, settled #${trusted.settled}`);
     output.line(`${isBitcoin(consensus.chain) ? "work" : "total difficulty"} 0x${trusted.totalDifficulty.toString(16)}`);
+    if (saved !== undefined) output.line(`checkpoint #${trusted.number} in ${plainText(saved, 200)}`);
+    const after = `the header after #${trusted.number}`;
+    const goOn =
+      saved === undefined ? "--save FILE keeps how far a run came" : `go on with --checkpoint ${plainText(saved, 200)}`;
     if (refused !== undefined)
-      output.error(
-        `chainmote headers: the header after #${trusted.number} is refused: ${plainText(refused.detail)} (${refused.code})`,
-      );
+      output.error(`chainmote headers: ${after} is refused: ${plainText(refused.detail)} (${refused.code})`);
+    else if (failed !== undefined)
+      output.error(`chainmote headers: ${after} could not be had: ${plainText(failed.message)}; ${goOn}`);
+    else if (stopped !== undefined) output.error(`chainmote headers: told to end after #${trusted.number}; ${goOn}`);
   }
-  return refused === undefined ? 0 : 1;
+  return ok ? 0 : stopped === true ? EXIT_STOPPED : 1;
+}
+
+function passedLines({ passed, trusted, count: verified }: Verified): string[] {
+  const { headers, zeroBytes, unreadable } = passed;
+  const others = [
+    ...(zeroBytes === 0 ? [] : [`${count(zeroBytes)} bytes of zeros`]),
+    ...(unreadable === 0 ? [] : [`${plural(unreadable, "piece")} that ${unreadable === 1 ? "is" : "are"} no header`]),
+  ];
+  const where = verified > 0 ? "up to the checkpoint" : `in search of the checkpoint, block #${trusted.number},`;
+  return [
+    ...(headers > 0 ? [`${plural(headers, "header")} up to the checkpoint read past`] : []),
+    ...(others.length > 0 ? [`${others.join(" and ")} ${where} read past`] : []),
+  ];
+}
+
+function patient(url: string, say: (text: string) => void, signal?: AbortSignal): PatientRpc {
+  return new PatientRpc(new JsonRpc(url), {
+    onWait: (reason, waitMs) => say(`the node: ${plainText(reason)}; asked again in ${(waitMs / 1000).toFixed(1)} s`),
+    ...(signal === undefined ? {} : { signal }),
+  });
 }
 
 async function checkpoint(options: Words, output: Output): Promise<number> {
   const chain = chainNamed(options.text("chain"));
-  const url = options.url("rpc", ["http", "https"]);
+  const url = rpcUrl(options);
   if (url === undefined) throw new UsageError("--rpc URL is missing");
-  const made = await chain.export(new JsonRpc(url), options.number("number", 0, HEIGHT_MAX), options);
+  const say = (text: string): void => output.error(`chainmote headers: ${text}`);
+  const made = await chain.export(patient(url, say), options.number("number", 0, HEIGHT_MAX), options, say);
+  refuseExpired(made);
+  if (chain.warning !== undefined) output.error(chain.warning);
   const text = JSON.stringify(made, null, 2);
   const path = options.text("out");
   if (path === undefined) output.line(text);
   else {
-    writeFileSync(`${path}.new`, `${text}\n`);
-    renameSync(`${path}.new`, path);
+    writeFile(path, text);
     const { number, hash } = made as { number: number; hash: string };
     output.line(options.has("json") ? JSON.stringify({ file: path, number, hash }) : `${path}: block #${number} ${hash}`);
   }
   return 0;
+}
+
+/** A mote that starts from a block which vouches for nothing any more would only raise its alarm. */
+function refuseExpired(made: object): void {
+  const { number, timeS, trustingPeriodS } = made as { number: number; timeS?: number; trustingPeriodS?: number };
+  if (timeS === undefined || trustingPeriodS === undefined) return;
+  const overS = Math.floor(Date.now() / 1000) - timeS - trustingPeriodS;
+  if (overS <= 0) return;
+  throw new CommandError(
+    `block #${number} is of ${new Date(timeS * 1000).toISOString().slice(0, 19)}Z, and the trusting period of ${count(trustingPeriodS)} s ` +
+      `was over ${count(overS)} s ago: a mote takes no header after it (checkpoint-expired); give a later --number, or a longer --trusting-period`,
+  );
+}
+
+function writeFile(path: string, text: string): void {
+  try {
+    writeWhole(path, `${text}\n`, "umask");
+  } catch (error) {
+    throw new CommandError(`${plainText(path, 200)}: it cannot be written (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+/** Keeps the checkpoint of what was verified last in a file. */
+class Saver {
+  readonly #consensus: Consensus;
+  readonly #from: unknown;
+  readonly #path: string | undefined;
+  readonly #say: (text: string) => void;
+  #savedMs = performance.now();
+  hasFailed = false;
+
+  constructor(consensus: Consensus, from: unknown, path: string | undefined, say: (text: string) => void) {
+    this.#consensus = consensus;
+    this.#from = from;
+    this.#path = path;
+    this.#say = say;
+  }
+
+  nowAndThen(trusted: Trusted): void {
+    if (this.#path === undefined || performance.now() - this.#savedMs < SAVE_MS) return;
+    this.#savedMs = performance.now();
+    this.#try(this.#path, trusted);
+  }
+
+  /** The file that holds it, where there is one. */
+  atEnd({ trusted }: Verified): string | undefined {
+    this.hasFailed = false;
+    if (this.#path !== undefined) this.#try(this.#path, trusted);
+    return this.hasFailed ? undefined : this.#path;
+  }
+
+  /** Says what is wrong once; it is tried again, since a disk that is full now is no reason to end a long run. */
+  #try(path: string, trusted: Trusted): void {
+    try {
+      this.#save(path, trusted);
+      this.hasFailed = false;
+    } catch (error) {
+      if (!this.hasFailed) this.#say((error as Error).message);
+      this.hasFailed = true;
+    }
+  }
+
+  #save(path: string, trusted: Trusted): void {
+    const made =
+      trusted === this.#consensus.checkpoint ? (this.#from as object) : checkpointAfter(this.#consensus, this.#from, trusted);
+    if (made instanceof Rejection)
+      throw new CommandError(`${plainText(path, 200)} is not written: ${made.detail} (${made.code})`);
+    writeFile(path, JSON.stringify(made, null, 2));
+  }
 }
 
 function chainNamed(name: string | undefined): HeaderChain {
@@ -160,6 +319,12 @@ class Progress {
     this.#shownMs = nowMs;
     const rate = count(Math.round(verified / this.elapsedS));
     process.stderr.write(`\r\x1b[K${this.#consensus.name} #${count(trusted.number)}  ${rate} headers/s`);
+  }
+
+  /** A line for people, beside the one that goes with the work. */
+  say(text: string, output: Output): void {
+    this.clear();
+    output.error(`chainmote headers: ${text}`);
   }
 
   clear(): void {

@@ -10,18 +10,21 @@ import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";
 import { readWords } from "../options.js";
 import { hashText } from "../rpc/chain.js";
-import { type Output, plainText } from "../terminal.js";
+import { type Output, plainText, UsageError } from "../terminal.js";
 import { readInput } from "../verify/input.js";
 import { Judge, type Verdict } from "../verify/judge.js";
+import { SenmlPack } from "../verify/senml-json.js";
 import { type Piece, pieces } from "../verify/sequence.js";
 
-export const usage = `chainmote inspect FILE [--record N] [--json]
+export const usage = `chainmote inspect FILE [--record N] [--json | --senml]
 
 Prints the records of a file (a CBOR sequence; "-" reads stdin) readably, and what does not hold of them. chainmote verify says
 it for all in short, and writes evidence.
 
   --record N  only record number N, from 1
   --json      one object per record
+  --senml     the measurements as SenML in JSON (RFC 8428), also of records that do not hold, which is said on stderr; chainmote
+              verify --senml prints verified ones alone
 
 Exit code: 0 where all that is shown holds, 1 where any does not, 2 for a mistake in the command line.`;
 
@@ -30,8 +33,11 @@ const QUALITY = ["none", "the mote's own clock", "NTP", "bounded by a verified h
 const UNITS: Readonly<Record<string, string>> = { Cel: "°C", "%RH": "% RH", "/": "" };
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, { json: { type: "boolean" }, record: { type: "string" } }, 1);
+  const options = readWords(words, { json: { type: "boolean" }, senml: { type: "boolean" }, record: { type: "string" } }, 1);
   const wanted = options.number("record", 1, Number.MAX_SAFE_INTEGER);
+  const senml = options.has("senml");
+  if (senml && options.has("json")) throw new UsageError("--senml is JSON already: leave --json out");
+  const pack = new SenmlPack(output, "chainmote inspect");
   const input = await readInput(options.others[0]);
   const judge = new Judge(engine);
   let index = 0;
@@ -51,7 +57,14 @@ export async function run(words: readonly string[], output: Output): Promise<num
     }
     const { fault, notes } = described.title === "record" ? verdict : { fault: signatureFault(piece), notes: [] };
     if (fault !== undefined) broken += 1;
-    if (options.has("json")) {
+    if (senml) {
+      const { fields, mote } = verdict;
+      if (fields !== undefined && mote !== undefined) pack.add(index, mote, fields);
+      if (fault !== undefined)
+        output.error(
+          `chainmote inspect: record ${index} does not hold, not ${fault.check}: ${plainText(fault.detail)} (${fault.code})`,
+        );
+    } else if (options.has("json")) {
       const checked = { holds: fault === undefined, ...(fault === undefined ? {} : { fault }), notes };
       output.line(JSON.stringify({ index, ...described.object, ...checked }));
     } else {
@@ -66,6 +79,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     }
     shown += 1;
   }
+  if (senml) pack.end();
   if (wanted !== undefined && wanted > index) {
     output.error(`chainmote inspect: there is no record ${wanted}; the file holds ${index}`);
     return 1;

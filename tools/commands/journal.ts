@@ -1,11 +1,11 @@
 // chainmote journal dump: what a raw image of a mote's flash holds, and the records in it as a file.
 
-import { writeFile } from "node:fs/promises";
 import { toHex } from "../../firmware/bytes.js";
 import { encodeSign1, verifySign1 } from "../../firmware/record/cose.js";
 import { decodeRecord } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";
+import { writeWhole } from "../files.js";
 import { type DumpedRecord, dumpJournal, type JournalDump } from "../journal/dump.js";
 import { findJournal } from "../journal/image.js";
 import { readWords } from "../options.js";
@@ -96,6 +96,7 @@ function recordsText({ records, storedThrough, anchoredThrough }: JournalDump): 
 
 function stateOf(record: DumpedRecord): string {
   if (record.signature === undefined) return "not signed";
+  if (record.passed) return "passed over";
   return record.anchored ? "anchored" : record.stored ? "stored" : "kept";
 }
 
@@ -138,7 +139,7 @@ function showJson(dump: JournalDump, offset: number, sectors: boolean, output: O
 }
 
 /** Writes those that are signed; throws where a signature does not hold under the address. */
-async function writeRecords(dump: JournalDump, path: string, mote: Uint8Array): Promise<number> {
+function writeRecords(dump: JournalDump, path: string, mote: Uint8Array): number {
   const messages: Uint8Array[] = [];
   for (const { seq, payload, signature } of dump.records) {
     if (signature === undefined) continue;
@@ -148,7 +149,7 @@ async function writeRecords(dump: JournalDump, path: string, mote: Uint8Array): 
     messages.push(message);
   }
   try {
-    await writeFile(path, Buffer.concat(messages));
+    writeWhole(path, Buffer.concat(messages), "umask");
   } catch (error) {
     throw new CommandError(`${plainText(path, 200)}: ${plainText((error as Error).message)}`);
   }

@@ -1,6 +1,7 @@
 // chainmote node: a local node with a chain of its own: Ethereum's Clique, or Bitcoin's regtest.
 
 import { join } from "node:path";
+import { keepToOwner } from "../files.js";
 import { readWords } from "../options.js";
 import { untilTold } from "../processes/end.js";
 import { LOCAL_CHAINS, openLocalChain } from "../start/local-chain.js";
@@ -27,16 +28,19 @@ export async function run(words: readonly string[], output: Output): Promise<num
   if (name === undefined) throw new UsageError(`--chain takes ${LOCAL_CHAINS.join(" or ")}`);
   const periodS = options.number("period", 1, 60) ?? 1;
   const own = name === "clique" ? join(".chainmote", "node") : join(".chainmote", name, "node");
+  keepToOwner();
+  const told = untilTold(); // whoever reads that it listens may end it at once
   const node = await openLocalChain(name, {
     directory: options.text("data") ?? own,
     periodS,
     onEnd: (end) => output.error(`chainmote node: it ended (${end.signal ?? end.code}), starts again in ${end.restartMs} ms`),
   });
   try {
-    await node.ready();
+    const ready = await Promise.race([node.ready().then(() => true), told.then(() => false)]);
+    if (!ready) return 0;
     const { url: rpc, chain } = node;
     output.line(options.has("json") ? JSON.stringify({ event: "listening", rpc, chain }) : `node: ${rpc}, chain ${chain}`);
-    await untilTold();
+    await told;
   } finally {
     await node.stop();
   }

@@ -1,6 +1,6 @@
 // chainmote relay: carries raw headers from an Ethereum or a Bitcoin node to motes.
 
-import { checkUrl, publicUrl, readWords } from "../options.js";
+import { checkUrl, publicUrl, readWords, rpcUrl, wsUrl } from "../options.js";
 import { untilTold } from "../processes/end.js";
 import { Relay, type RelayEvent } from "../relay/relay.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
@@ -9,14 +9,14 @@ export const usage = `chainmote relay --rpc URL [--mqtt URL] [--prefix P/] [--ch
 
 Publishes the newest header of an Ethereum or a Bitcoin node, retained, and answers motes that ask for others.
 
-  --rpc URL     JSON-RPC of the node, http(s)://… (Bitcoin Core: http://user:password@host:port)
+  --rpc URL     JSON-RPC of the node, http(s)://… (Bitcoin Core: http://user:password@host:port), or RPC_URL
   --mqtt URL    broker, mqtt(s)://user:password@host:port (or MQTT_URL; default mqtt://127.0.0.1:1883)
   --prefix P/   put before every topic
   --chain ID    CAIP-2; asked of the node where absent
   --poll-ms N   how often the node's newest block is asked for (default by need: a few times a block)
   --calls-per-s N  ask the node no oftener than this, whatever for (default unbounded); a node that answers with
                 Retry-After is left alone for as long in any case
-  --ws URL      ws(s)://… of the node, which tells of new blocks there (eth_subscribe); then it is hardly polled
+  --ws URL      ws(s)://… of the node, or RPC_WS_URL, which tells of new blocks there (eth_subscribe); then it is hardly polled
   --name N      motes that name several relays in their configuration ask this one by it
   --json        one object per event
   --verbose     every head and every answer`;
@@ -34,7 +34,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
-  const rpc = options.url("rpc", ["http", "https"]);
+  const rpc = rpcUrl(options);
   if (rpc === undefined) throw new UsageError("--rpc URL is missing");
   const mqtt = options.url("mqtt", MQTT_SCHEMES) ?? mqttFromEnvironment() ?? DEFAULT_MQTT;
   const prefix = checkPrefix(options.text("prefix"));
@@ -50,14 +50,15 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const named = { ...(chain === undefined ? {} : { chain }), ...(name === undefined ? {} : { name }) };
   const pollMs = options.number("poll-ms", 10, 3_600_000);
   const callsPerSecond = options.number("calls-per-s", 1, 10_000);
-  const ws = options.url("ws", ["ws", "wss"]);
+  const ws = wsUrl(options);
   const asking = {
     ...(pollMs === undefined ? {} : { pollMs }),
     ...(callsPerSecond === undefined ? {} : { callsPerSecond }),
     ...(ws === undefined ? {} : { ws }),
   };
+  const told = untilTold();
   const relay = new Relay({ rpc, mqtt, prefix, ...named, ...asking, onEvent: show });
-  await untilTold();
+  await told;
   await relay.close();
   return 0;
 }

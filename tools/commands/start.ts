@@ -1,9 +1,10 @@
 // chainmote start: the whole system on this machine, in one command.
 
-import { mkdirSync } from "node:fs";
+import { chmodSync, existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engine/engines.js";
 import { version } from "../cli.js";
+import { keepToOwner, makeFolder, modeFor } from "../files.js";
 import { publicUrl, readWords } from "../options.js";
 import { pause } from "../processes/backoff.js";
 import { BoundedLog } from "../processes/bounded-log.js";
@@ -82,7 +83,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const layout = layoutOf(data);
   const exportPath = resolve(options.text("export") ?? layout.records);
 
-  mkdirSync(data, { recursive: true, mode: 0o700 });
+  keepToOwner();
+  makeFolder(data);
   const lock = await acquireLock(layout.lock, LOCK_WAIT_MS).catch((error: unknown) => {
     throw error instanceof LockHeld ? new CommandError(`${error.message}, which has to end first`) : error;
   });
@@ -129,6 +131,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
     over.abort();
     screen.say();
     await system.stop();
+    // The collector, our child, writes for its owner alone; a file that was named is as the person has it.
+    if (options.text("export") !== undefined && existsSync(exportPath)) chmodSync(exportPath, modeFor("umask"));
     if (failure !== undefined) throw new CommandError(failure);
     return summary({ screen, tally, records, exportPath, output });
   } finally {

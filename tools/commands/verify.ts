@@ -1,15 +1,16 @@
 // chainmote verify: checks a file of records without any network, and says for each what holds and what does not.
 
-import { writeFile } from "node:fs/promises";
 import { engine } from "../crypto/engine.js";
+import { writeWhole } from "../files.js";
 import { readWords } from "../options.js";
-import { CommandError, type Output, plainText, plural, shortHex } from "../terminal.js";
+import { CommandError, type Output, plainText, plural, shortHex, UsageError } from "../terminal.js";
 import { evidenceFile, evidenceLines, evidenceObject } from "../verify/evidence.js";
 import { readInput } from "../verify/input.js";
 import { CHECKS, Judge, type Verdict } from "../verify/judge.js";
+import { SenmlPack } from "../verify/senml-json.js";
 import { pieces } from "../verify/sequence.js";
 
-export const usage = `chainmote verify FILE [--json] [--quiet] [--evidence FILE]
+export const usage = `chainmote verify FILE [--json | --senml] [--quiet] [--evidence FILE]
 
 Checks a file of records (a CBOR sequence, RFC 8742; "-" reads stdin) without any network. For each record:
   form       one COSE_Sign1 of our profile, deterministically encoded
@@ -22,46 +23,72 @@ Two signed records that contradict each other (one place with two payloads: equi
 fork of the chain) are shown as evidence: both signatures hold, so their mote, or who has its key, made both.
 
   --json           one object per record, and one for the sum, with the evidence
+  --senml          the measurements of the records that hold, and of no others, as SenML in JSON (RFC 8428); what does not hold
+                   is said on stderr
   --quiet          only what does not hold, and the sum
   --evidence FILE  write both records of each piece of evidence there, once each: a file that shows it by itself
 
 Exit code: 0 where all hold, 1 where any does not, 2 for a mistake in the command line.`;
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const spec = { json: { type: "boolean" }, quiet: { type: "boolean" }, evidence: { type: "string" } } as const;
+  const spec = {
+    json: { type: "boolean" },
+    senml: { type: "boolean" },
+    quiet: { type: "boolean" },
+    evidence: { type: "string" },
+  } as const;
   const options = readWords(words, spec, 1);
   const evidencePath = options.text("evidence");
   const input = await readInput(options.others[0]);
   const judge = new Judge(engine);
+  const senml = options.has("senml");
+  if (senml && options.has("json")) throw new UsageError("--senml is JSON already: leave --json out");
+  // In the place of stdout, which is SenML alone.
+  const say = (text: string): void => (senml ? output.error(text) : output.line(text));
+  const pack = new SenmlPack(output, "chainmote verify");
+  const shown = new Set<string>();
   const sum = { records: 0, hold: 0, fail: 0 };
   for (const piece of pieces(input)) {
     const verdict = judge.judge(piece);
     sum.records += 1;
     if (verdict.fault === undefined) sum.hold += 1;
     else sum.fail += 1;
-    if (options.has("quiet") && verdict.fault === undefined) continue;
+    const { digest, fault, fields, index, mote } = verdict;
+    if (
+      senml &&
+      fault === undefined &&
+      fields !== undefined &&
+      mote !== undefined &&
+      digest !== undefined &&
+      !shown.has(digest)
+    ) {
+      shown.add(digest); // a record that is in the file twice was measured once
+      pack.add(index, mote, fields);
+    }
+    if ((senml || options.has("quiet")) && fault === undefined) continue;
     if (options.has("json")) output.line(JSON.stringify(verdictObject(verdict)));
-    else for (const line of verdictLines(verdict, output)) output.line(line);
+    else for (const line of verdictLines(verdict, output)) say(line);
   }
+  if (senml) pack.end();
   const { evidence } = judge;
-  if (evidencePath !== undefined && evidence.length > 0) await writeEvidence(evidencePath, evidenceFile(evidence));
+  if (evidencePath !== undefined && evidence.length > 0) writeEvidence(evidencePath, evidenceFile(evidence));
   if (options.has("json"))
     output.line(JSON.stringify({ ...sum, motes: judge.motes, ok: sum.fail === 0, evidence: evidence.map(evidenceObject) }));
   else {
-    for (const line of evidenceLines(evidence, output)) output.line(line);
+    for (const line of evidenceLines(evidence, output)) say(line);
     if (evidencePath !== undefined)
-      output.line(evidence.length > 0 ? `evidence in ${plainText(evidencePath)}` : "no evidence: nothing is written");
+      say(evidence.length > 0 ? `evidence in ${plainText(evidencePath)}` : "no evidence: nothing is written");
     const whose = judge.motes === 0 ? "" : ` of ${plural(judge.motes, "mote")}`;
     const result = sum.fail === 0 ? "all hold" : sum.hold === 0 ? "none holds" : `${plural(sum.fail, "record")} not valid`;
     const style = sum.fail === 0 ? "green" : "red";
-    output.line(`${plural(sum.records, "record")}${whose}: ${output.style(style, result)}`);
+    say(`${plural(sum.records, "record")}${whose}: ${output.style(style, result)}`);
   }
   return sum.fail === 0 ? 0 : 1;
 }
 
-async function writeEvidence(path: string, bytes: Uint8Array): Promise<void> {
+function writeEvidence(path: string, bytes: Uint8Array): void {
   try {
-    await writeFile(path, bytes);
+    writeWhole(path, bytes, "umask");
   } catch (error) {
     throw new CommandError(`${plainText(path, 200)}: ${plainText((error as Error).message)}`);
   }

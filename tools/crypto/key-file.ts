@@ -1,17 +1,19 @@
 // A secp256k1 key in a file of the data folder: the collector's, and the signer's of the local chain.
 //
-// Promises: a new key comes from the system's generator, into a file that only its owner may read (mode 0600), and is
-// on disk before it is used. Never: gives the secret out, logs it, or replaces a file that is there. The file holds 64
-// hexadecimal digits and nothing else, the form that @ethereumjs/client reads.
+// Promises: a new key comes from the system's generator, into a file that only its owner may read (mode 0600), and is whole on
+// disk before it has its name, and before it is used. A file without a byte of content, as a crash may leave one, never held a key
+// and is made anew. Never: gives the secret out, logs it, or replaces a file that holds anything. The file holds 64 hexadecimal digits
+// and nothing else, the form that @ethereumjs/client reads.
 
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { chmodSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { getPublicKey, hashes, sign, utils } from "@noble/secp256k1";
 import { fromHex } from "../../firmware/bytes.js";
 import { addressOf } from "../../firmware/crypto/identity.js";
+import { createWhole, makeFolder, removeEmpty } from "../files.js";
 import { engine } from "./engine.js";
 
 export class KeyFile {
@@ -23,19 +25,21 @@ export class KeyFile {
 
   /** Reads the key at `path`, or makes one there. Throws with the file's name, never its content, where it holds no key. */
   static openOrCreate(path: string): KeyFile {
-    mkdirSync(dirname(path), { recursive: true });
-    try {
-      create(path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    }
+    makeFolder(dirname(path));
+    removeEmpty(path);
+    createWhole(path, newSecret().toString("hex"));
+    // One that was copied here may have come with another mode.
+    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
     return new KeyFile(path);
   }
 
   private constructor(path: string) {
     const secret = fromHex(readFileSync(path, "utf8").trim());
     if (!(secret instanceof Uint8Array) || !utils.isValidSecretKey(secret))
-      throw new Error(`${path} does not hold a secp256k1 key (64 hexadecimal digits)`);
+      throw new Error(
+        `${path} does not hold a secp256k1 key (64 hexadecimal digits): put the right file back; without it, remove this one, and a ` +
+          "new key with another address is made",
+      );
     this.#secret = secret;
     this.publicKey = getPublicKey(secret, false);
     this.address = addressOf(engine, this.publicKey);
@@ -49,14 +53,8 @@ export class KeyFile {
   }
 }
 
-function create(path: string): void {
-  const file = openSync(path, "wx", 0o600);
-  try {
-    let secret = randomBytes(32);
-    while (!utils.isValidSecretKey(secret)) secret = randomBytes(32);
-    writeSync(file, secret.toString("hex"));
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+function newSecret(): Buffer {
+  let secret = randomBytes(32);
+  while (!utils.isValidSecretKey(secret)) secret = randomBytes(32);
+  return secret;
 }

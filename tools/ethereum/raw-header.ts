@@ -88,7 +88,8 @@ export function blockIdentity(block: unknown): BlockIdentity | Rejection {
   if (!(hash instanceof Uint8Array) || hash.length !== 32) return new Rejection("block-malformed", "hash is not 32 bytes");
   if (!(parentHash instanceof Uint8Array) || parentHash.length !== 32)
     return new Rejection("block-malformed", "parentHash is not 32 bytes");
-  if (!Number.isSafeInteger(number)) return new Rejection("block-malformed", "number is no block number");
+  if (!Number.isSafeInteger(number) || (number as number) < 0)
+    return new Rejection("block-malformed", "number is no block number");
   if (!Number.isSafeInteger(timeS)) return new Rejection("block-malformed", "timestamp is no time");
   const totalDifficulty = typeof total === "string" && /^0x[0-9a-fA-F]{1,64}$/.test(total) ? BigInt(total) : undefined;
   return {
@@ -193,7 +194,7 @@ export class HeaderSource {
     clearTimeout(timer);
     const raw = typeof answer === "string" && answer.length <= 2 + 2 * RAW_HEADER_BYTES_MAX ? fromHex(answer) : undefined;
     if (raw instanceof Uint8Array && raw.length > 0) return raw;
-    this.#failed(answer instanceof RpcError ? answer.retryAfterMs : undefined);
+    this.#failed(answer instanceof RpcError ? answer.http?.retryAfterMs : undefined);
     return undefined;
   }
 

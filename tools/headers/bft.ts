@@ -5,9 +5,10 @@
 // exports a checkpoint trusts the node for the hash that it starts from: compare it with another source.
 // Never: guesses what the genesis file does not say; the trusting period is the owner's to choose.
 
+import { toHex } from "../../firmware/bytes.js";
+import { gasOf } from "../../firmware/chain/bft.js";
 import {
   type BftCheckpoint,
-  type BftConsensusName,
   type BftRulesJson,
   type BftTransitionJson,
   bftCheckpointFromHeader,
@@ -17,54 +18,19 @@ import {
 import type { BftTrusted } from "../../firmware/chain/bft-state.js";
 import { VOTE_FOR } from "../../firmware/chain/bft-votes.js";
 import { VOTE_BYTES } from "../../firmware/chain/clique-state.js";
+import { decodeHeader } from "../../firmware/chain/header.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { HeaderSource } from "../ethereum/raw-header.js";
 import type { EthereumRpc } from "../ethereum/rpc.js";
+import { type GenesisRules, rulesFrom } from "./genesis-rules.js";
 
-type Json = Readonly<Record<string, unknown>>;
-
-/** What a genesis file calls each consensus, and where GoQuorum and Besu keep its parameters. */
-const SECTIONS: readonly (readonly [string, BftConsensusName])[] = [
-  ["qbft", "qbft"],
-  ["ibft2", "ibft2"],
-  ["ibft", "ibft"],
-  ["istanbul", "ibft"],
-];
-/** Besu's and GoQuorum's own, where the file is silent. */
-const EPOCH_DEFAULT = 30_000;
-const PERIOD_S_DEFAULT = 1;
-
-/** The rules that a Besu or GoQuorum genesis file states; throws a `Rejection` (genesis-unsupported) where it states none. */
-export function bftRulesFromGenesis(genesis: unknown, trustingPeriodS: number): BftRulesJson {
-  const config = lowered((genesis as Json | null)?.config);
-  const [section, consensus] = SECTIONS.find(([name]) => typeof config[name] === "object" && config[name] !== null) ?? [];
-  if (section === undefined || consensus === undefined) throw unsupported("config names no qbft, ibft2, ibft or istanbul");
-  if (typeof config.chainid !== "number") throw unsupported("config.chainId is no number");
-  const own = lowered(config[section]);
-  const changes = lowered(config.transitions)[section] ?? [];
-  if (!Array.isArray(changes)) throw unsupported(`config.transitions.${section} is no list`);
-  const transitions = changes.map((change) => transitionOf(lowered(change))).filter((change) => Object.keys(change).length > 1);
-  return {
-    chain: `eip155:${config.chainid}`,
-    consensus,
-    // Milliseconds mean several blocks a second, where time is not bound.
-    periodS: own.xblockperiodmilliseconds === undefined ? numberOf(own.blockperiodseconds, PERIOD_S_DEFAULT) : 0,
-    epoch: numberOf(own.epochlength ?? own.epoch, EPOCH_DEFAULT),
-    trustingPeriodS,
-    ...(config.londonblock === undefined ? {} : { londonBlock: numberOf(config.londonblock, 0) }),
-    ...(consensus === "ibft" ? { ceil2Nby3Block: numberOf(own.ceil2nby3block, 0) } : {}),
-    ...(typeof own.validatorcontractaddress === "string" && consensus === "qbft" && !/^0x0*$/.test(own.validatorcontractaddress)
-      ? { validatorSelection: "contract" }
-      : {}),
-    ...(transitions.length === 0 ? {} : { transitions }),
-  };
-}
+export { bftRulesFromGenesis } from "./bft-genesis.js";
 
 export interface BftExportOptions {
   readonly rpc: Pick<EthereumRpc, "call">;
   readonly engine: CryptoEngine;
-  readonly rules: BftRulesJson;
+  readonly rules: GenesisRules;
   /** The block to start from; the newest epoch block where absent. */
   readonly number?: number;
   /** Called with the height that was verified last. */
@@ -72,55 +38,103 @@ export interface BftExportOptions {
 }
 
 /**
- * The checkpoint of a running node's chain. From an epoch block it verifies one header, from any other all since the epoch block.
+ * The checkpoint of a running node's chain. From an epoch block it verifies one header, from any other all since the epoch block,
+ * or since the first block under these rules.
  * @throws RpcError where the node cannot be reached; Rejection where what it gives does not hold
  */
 export async function exportBftCheckpoint(options: BftExportOptions): Promise<BftCheckpoint> {
-  const { rpc, engine, rules } = options;
+  const { rpc, engine } = options;
+  const { fromBlock = 0, untilBlock = Number.POSITIVE_INFINITY, validators: firstSet, ...stated } = options.rules;
   const source = new HeaderSource(rpc as EthereumRpc);
   const raw = async (number: number): Promise<Uint8Array> => {
     const header = await source.header(number);
     if (header === undefined) throw new Rejection("block-absent", `the node has no block ${number}`);
     return header.raw;
   };
-  const genesis = held(bftCheckpointFromHeader(engine, await raw(0), rules, await pinned(options, 0)));
-  const head = await source.header("latest");
-  const number = options.number ?? Math.floor((head?.number ?? 0) / rules.epoch) * rules.epoch;
+  const head = (await source.header("latest"))?.number ?? 0;
+  const number = options.number ?? Math.max(fromBlock, epochBefore(stated, Math.min(head, untilBlock)));
+  if (number < fromBlock || number > Math.min(head, untilBlock))
+    throw new Rejection("block-absent", `block ${number} is none that the chain has under ${stated.consensus}: it is at ${head}`);
   // In contract mode nobody votes: the block itself is all that has to be verified.
-  const contract = rules.validatorSelection === "contract";
-  const first = contract ? number : Math.floor(number / rules.epoch) * rules.epoch;
-  let bft = held(openBft(engine, genesis));
-  if (first > 0) {
-    // The epoch block lists who seals it: that is the set after the block before, and after it all votes are known.
-    const own = held(bft.decode(await raw(first)));
-    const { validators = textsOf(own.extra.validators) } = await pinned(options, first - 1);
-    const votes = contract ? [] : "unknown";
-    const before = { ...rules, genesisHash: genesis.genesisHash };
-    bft = held(openBft(engine, held(bftCheckpointFromHeader(engine, await raw(first - 1), before, { validators, votes }))));
+  const contract = rulesFrom(stated, number).validatorSelection === "contract";
+  const first = contract ? number : Math.max(fromBlock, epochBefore(stated, number));
+  const rules = await withSets(options, rulesFrom(stated, first), head);
+  const genesisRaw = await raw(0);
+  const genesisHash = `0x${toHex(held(decodeHeader(engine, genesisRaw)).hash)}`;
+  const setAt = async (height: number): Promise<{ validators?: string[] }> =>
+    contract ? { validators: await setAfter(options, height) } : {};
+  let start: BftCheckpoint;
+  if (first === 0) {
+    const set = firstSet === undefined ? {} : { validators: [...firstSet].sort() };
+    start = held(bftCheckpointFromHeader(engine, genesisRaw, rules, { ...set, ...(await setAt(0)) }));
+  } else {
+    // The first block lists who seals it: that is the set after the block before, and after an epoch block all votes are known.
+    const after = { ...(await setAt(first - 1)), votes: "unknown" as const };
+    const own = held(bftCheckpointFromHeader(engine, await raw(first), { ...rules, genesisHash }, after));
+    const before = { validators: own.validators, votes: contract ? [] : after.votes };
+    start =
+      first === fromBlock
+        ? parentOf(engine, { ...own, ...before }, await raw(first), await raw(first - 1))
+        : held(bftCheckpointFromHeader(engine, await raw(first - 1), { ...rules, genesisHash }, before));
   }
+  const bft = held(openBft(engine, start));
   let trusted = bft.checkpoint;
   for (let height = Math.max(1, first); height <= number; height += 1) {
     trusted = held(bft.verify(trusted, held(bft.decode(await raw(height)))));
     options.progress?.(height);
   }
-  return checkpointOf(engine, trusted, {
-    ...genesis,
-    validators: textsOf(trusted.validators),
-    ...(await pinned(options, number)),
-  });
+  const named = { ...rulesFrom(start, number), validators: textsOf(trusted.validators), ...(await setAt(number)) };
+  return bftCheckpointAfter(engine, trusted, named);
+}
+
+/** The newest block at or before `number` after which all votes are known. */
+function epochBefore({ epoch, epochStart = 0 }: BftRulesJson, number: number): number {
+  return number < epochStart ? 0 : number - ((number - epochStart) % epoch);
+}
+
+/**
+ * The state before block `own`, whose parent is of another consensus: with the hash that the block names for it. The parent's raw
+ * header is only asked for time and gas.
+ */
+function parentOf(engine: CryptoEngine, own: BftCheckpoint, raw: Uint8Array, parentRaw: Uint8Array): BftCheckpoint {
+  const parent = held(decodeHeader(engine, parentRaw));
+  const { gasLimit, gasUsed, baseFee } = gasOf(parent);
+  const { baseFee: _, ...rest } = own;
+  return {
+    ...rest,
+    ...{ number: own.number - 1, hash: `0x${toHex(held(decodeHeader(engine, raw)).parentHash)}`, timeS: parent.timeS },
+    ...{ gasLimit: quantity(gasLimit), gasUsed: quantity(gasUsed) },
+    ...(baseFee === undefined ? {} : { baseFee: quantity(baseFee) }),
+  };
+}
+
+/** A transition to a contract has to name the set that goes on: the node tells it, once the chain is there. */
+async function withSets(options: BftExportOptions, rules: BftRulesJson, head: number): Promise<BftRulesJson> {
+  const { transitions } = rules;
+  if (transitions === undefined) return rules;
+  const named: BftTransitionJson[] = [];
+  for (const change of transitions) {
+    const open = change.validatorSelection === "contract" && change.validators === undefined;
+    if (open && change.block > head) {
+      const reason = `names contract from block ${change.block} on: nobody can tell its set before the chain is there`;
+      throw new Rejection("genesis-unsupported", `validatorselectionmode ${reason} (it is at ${head})`);
+    }
+    named.push(open ? { ...change, validators: await setAfter(options, change.block - 1) } : change);
+  }
+  return { ...rules, transitions: named };
 }
 
 /** In contract mode the set after a block, as the node tells it. */
-async function pinned({ rpc, rules }: BftExportOptions, number: number): Promise<{ validators?: string[] }> {
-  if (rules.validatorSelection !== "contract") return {};
-  const list = await rpc.call("qbft_getValidatorsByBlockNumber", `0x${number.toString(16)}`);
+async function setAfter({ rpc, rules }: BftExportOptions, number: number): Promise<string[]> {
+  const method = rules.client === "goquorum" ? "istanbul_getValidators" : "qbft_getValidatorsByBlockNumber";
+  const list = await rpc.call(method, `0x${number.toString(16)}`);
   if (!Array.isArray(list) || !list.every((item) => typeof item === "string"))
-    throw new Rejection("block-malformed", "qbft_getValidatorsByBlockNumber gives no list of addresses");
-  return { validators: [...list].sort() as string[] };
+    throw new Rejection("block-malformed", `${method} gives no list of addresses`);
+  return [...list].sort() as string[];
 }
 
-/** The same rules with another block to start from. */
-function checkpointOf(engine: CryptoEngine, trusted: BftTrusted, genesis: BftCheckpoint): BftCheckpoint {
+/** The same rules with another block to start from; throws a `Rejection` where that is none. */
+export function bftCheckpointAfter(engine: CryptoEngine, trusted: BftTrusted, genesis: BftCheckpoint): BftCheckpoint {
   const { number, hash, timeS, gas, votes } = trusted;
   const voters = textsOf(trusted.validators);
   const hex = (bytes: Uint8Array): string => `0x${Buffer.from(bytes).toString("hex")}`;
@@ -140,34 +154,6 @@ function checkpointOf(engine: CryptoEngine, trusted: BftTrusted, genesis: BftChe
   return checkpoint;
 }
 
-function transitionOf(change: Json): BftTransitionJson {
-  const validators = change.validators as string[] | undefined;
-  const mode = change.validatorselectionmode;
-  return {
-    block: numberOf(change.block, 0),
-    ...(change.xblockperiodmilliseconds === undefined
-      ? change.blockperiodseconds === undefined
-        ? {}
-        : { periodS: numberOf(change.blockperiodseconds, 0) }
-      : { periodS: 0 }),
-    ...(typeof mode === "string" ? { validatorSelection: mode.toLowerCase() === "contract" ? "contract" : "header" } : {}),
-    ...(validators === undefined ? {} : { validators }),
-  };
-}
-
-function lowered(value: unknown): Json {
-  if (typeof value !== "object" || value === null) return {};
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name.toLowerCase(), item as unknown]));
-}
-
-function numberOf(value: unknown, otherwise: number): number {
-  if (value === undefined) return otherwise;
-  const number = typeof value === "string" ? Number(value) : value;
-  if (typeof number !== "number" || !Number.isSafeInteger(number) || number < 0)
-    throw unsupported(`${String(value)} is no whole number`);
-  return number;
-}
-
 function quantity(value: bigint): string {
   return `0x${value.toString(16)}`;
 }
@@ -175,8 +161,4 @@ function quantity(value: bigint): string {
 function held<T>(value: T | Rejection): T {
   if (value instanceof Rejection) throw value;
   return value;
-}
-
-function unsupported(detail: string): Rejection {
-  return new Rejection("genesis-unsupported", detail);
 }

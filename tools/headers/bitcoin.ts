@@ -2,12 +2,14 @@
 //
 // Promises: what the checkpoint says follows from raw headers that were hashed here: those of its difficulty period back to the first
 // (on test networks; elsewhere the first and the last eleven). The work alone is the node's word, besides which block it is: whoever
-// exports a checkpoint trusts the node for both; compare them with another source.
+// exports a checkpoint trusts the node for both; compare them with another source. Of a node that tells no work (btcd) the block's own
+// is taken: a mote compares branches that both begin at its checkpoint, so what came before counts for nothing.
 
 import { type BitcoinCheckpoint, bitcoinCheckpointOf, openBitcoin } from "../../firmware/chain/bitcoin-checkpoint.js";
 import { type BitcoinHeader, decodeBitcoinHeader } from "../../firmware/chain/bitcoin-header.js";
 import { type BitcoinRules, bitcoinNetwork, MEDIAN_TIMES } from "../../firmware/chain/bitcoin-rules.js";
 import { BitcoinTrusted } from "../../firmware/chain/bitcoin-state.js";
+import { workOf } from "../../firmware/chain/bitcoin-target.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { BitcoinHeaderSource, shownHash } from "../bitcoin/raw-header.js";
 import { engine } from "../crypto/engine.js";
@@ -16,8 +18,20 @@ import type { JsonRpc } from "../rpc/json-rpc.js";
 /** How far below the node's head the checkpoint is where no height is given: a reorganisation hardly reaches there. */
 const DEPTH = 100;
 
+export interface BitcoinExportOptions {
+  /** The height; `DEPTH` below the head where absent. */
+  readonly number?: number;
+  /** Work of the chain up to there, where it is known from elsewhere. */
+  readonly work?: bigint;
+  /** Told where neither the node nor the caller knows the work. */
+  readonly onRelativeWork?: () => void;
+}
+
 /** @throws RpcError where the node cannot be reached; Rejection where what it gives does not hold */
-export async function exportBitcoinCheckpoint(rpc: Pick<JsonRpc, "call">, number?: number): Promise<BitcoinCheckpoint> {
+export async function exportBitcoinCheckpoint(
+  rpc: Pick<JsonRpc, "call">,
+  { number, work: given, onRelativeWork }: BitcoinExportOptions = {},
+): Promise<BitcoinCheckpoint> {
   const source = new BitcoinHeaderSource(rpc);
   const rules = bitcoinNetwork(await source.chain());
   if (rules === undefined) throw new Rejection("chain-unsupported", `${await source.chain()} is none of Bitcoin's networks`);
@@ -28,7 +42,9 @@ export async function exportBitcoinCheckpoint(rpc: Pick<JsonRpc, "call">, number
   const first = await headers.at(start);
   const times: number[] = [];
   for (let height = Math.max(0, at - MEDIAN_TIMES + 1); height <= at; height += 1) times.push((await headers.at(height)).timeS);
-  const work = BigInt(`0x${await source.workOf(shownHash(own.hash))}`);
+  const told = given === undefined ? await source.workOf(shownHash(own.hash)) : undefined;
+  if (given === undefined && told === undefined) onRelativeWork?.();
+  const work = given ?? (told === undefined ? workOf(own.bits) : BigInt(`0x${told}`));
   const checkpoint = bitcoinCheckpointOf(
     rules,
     new BitcoinTrusted({

@@ -2,6 +2,7 @@
 //
 // Promises: the signers are those of an epoch block, whose list its own seal binds; recent signers are recovered here from the seals of
 // the blocks before it. Whoever exports a checkpoint trusts the node for the hash that it starts from: compare it with another source.
+// What the chain's genesis file says about Clique is read whole or refused as genesis-unsupported with the key's name.
 // Never: guesses a period, an epoch or a fork.
 
 import { toHex } from "../../firmware/bytes.js";
@@ -15,6 +16,7 @@ import { engine } from "../crypto/engine.js";
 import { HeaderSource } from "../ethereum/raw-header.js";
 import { chainOfNode } from "../rpc/chain.js";
 import type { JsonRpc } from "../rpc/json-rpc.js";
+import { configOf, Section, unsupported } from "./genesis-fields.js";
 
 /** What the genesis file says and a header does not. */
 export interface CliqueGiven {
@@ -24,11 +26,61 @@ export interface CliqueGiven {
   readonly baseFeeRule?: BaseFeeRule;
 }
 
+/** As both clients have it where the file is silent. */
+const EPOCH_DEFAULT = 30_000;
+
+/** The rules that the genesis file of a Clique chain states, geth's (and GoQuorum's) or Besu's; throws genesis-unsupported. */
+export function cliqueRulesFromGenesis(genesis: unknown): CliqueGiven {
+  const config = configOf(genesis);
+  if (!config.has("clique")) throw unsupported("config", "names no clique");
+  for (const key of ["qbft", "ibft2", "ibft", "istanbul"])
+    if (config.has(key)) throw config.refused(key, "stands beside another consensus");
+  const own = config.section("clique");
+  own.allow(["period", "epoch", "allowedfutureblocktime"], ["blockperiodseconds", "epochlength", "createemptyblocks"]);
+  for (const [one, other] of [
+    ["period", "blockperiodseconds"],
+    ["epoch", "epochlength"],
+  ] as const)
+    if (own.has(one) && own.has(other)) throw own.refused(one, `stands beside ${own.pathOf(other)}`);
+  const periodS = own.number("period") ?? own.number("blockperiodseconds");
+  if (periodS === undefined) throw own.refused("period", "is absent, and clients differ in what that means");
+  if (config.boolean("fixedbasefee") === true) throw config.refused("fixedbasefee", "is a base fee by no rule that is followed");
+  if (Array.isArray(config.get("transitions")))
+    throw config.refused("transitions", "is GoQuorum's list, read for IBFT and QBFT alone");
+  const transitions = config.section("transitions");
+  transitions.allow(["clique"]);
+  checkTransitions(transitions, periodS);
+  const londonBlock = config.number("londonblock");
+  const epoch = own.number("epoch") ?? own.number("epochlength") ?? 0;
+  return {
+    periodS,
+    epoch: epoch === 0 ? EPOCH_DEFAULT : epoch,
+    ...(londonBlock === undefined ? {} : { londonBlock }),
+    ...(config.boolean("zerobasefee") === true ? { baseFeeRule: "zero" } : {}),
+  };
+}
+
+/** A Clique checkpoint has one period. */
+function checkTransitions(transitions: Section, periodS: number): void {
+  const list = transitions.get("clique") ?? [];
+  if (!Array.isArray(list)) throw transitions.refused("clique", "is no list");
+  for (const [i, item] of list.entries()) {
+    const own = new Section(item, `${transitions.pathOf("clique")}[${i}]`);
+    own.allow(["block", "blockperiodseconds", "createemptyblocks"]);
+    if ((own.number("blockperiodseconds") ?? periodS) !== periodS)
+      throw own.refused("blockperiodseconds", "changes the period: give the least one by --period, and --epoch beside it");
+  }
+}
+
 /**
  * The checkpoint at the newest epoch block at or below `number`.
  * @throws RpcError where the node cannot be reached; Rejection where what it gives does not hold
  */
-export async function exportCliqueCheckpoint(rpc: JsonRpc, given: CliqueGiven, number?: number): Promise<CliqueCheckpoint> {
+export async function exportCliqueCheckpoint(
+  rpc: Pick<JsonRpc, "call">,
+  given: CliqueGiven,
+  number?: number,
+): Promise<CliqueCheckpoint> {
   const source = new HeaderSource(rpc);
   const chain = await chainOfNode(rpc);
   const head = number ?? (await headerAt(source, "latest")).number;

@@ -16,7 +16,7 @@ export function readJson(path: string): unknown {
   }
   if (text.length > FILE_CHARACTERS_MAX) throw new CommandError(`${path}: longer than ${FILE_CHARACTERS_MAX} characters`);
   try {
-    return JSON.parse(text) as unknown;
+    return JSON.parse(text.replace(/^\ufeff/, "")) as unknown;
   } catch {
     throw new CommandError(`${path}: no JSON`);
   }

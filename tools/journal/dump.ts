@@ -36,6 +36,7 @@ export interface DumpedSector {
   stream: number;
   storedThrough: number;
   anchoredThrough: number;
+  passedThrough: number;
   oldestUnsealed: number;
   retired: number[];
   /** Whether the newest header, or a mark after it, counts this sector in. */
@@ -54,6 +55,8 @@ export interface DumpedRecord {
   sector: number;
   unit: number;
   stored: boolean;
+  /** Not known to be stored, and waited for no more. */
+  passed: boolean;
   anchored: boolean;
 }
 
@@ -64,6 +67,7 @@ export interface JournalDump {
   /** What a mount would keep, by seq. */
   records: DumpedRecord[];
   storedThrough: number;
+  passedThrough: number;
   anchoredThrough: number;
   retired: number[];
   /** What does not hold, in words. */
@@ -84,13 +88,15 @@ export function dumpJournal(image: Uint8Array): JournalDump {
   const newest = used.at(-1);
   if (newest === undefined) throw new Error("no sector holds a journal header");
 
-  let { tailEpoch, storedThrough, anchoredThrough } = newest;
+  let { tailEpoch, storedThrough, anchoredThrough, passedThrough } = newest;
   for (const frame of newest.frames) {
     if (!frame.holds || (frame.type !== "mark" && frame.type !== "clean")) continue;
     storedThrough = Math.max(storedThrough, frame.seq);
     anchoredThrough = Math.max(anchoredThrough, frame.previous);
+    passedThrough = Math.max(passedThrough, passedIn(frame));
     tailEpoch = Math.max(tailEpoch, frame.stream);
   }
+  passedThrough = Math.max(passedThrough, storedThrough);
   const live = used.filter((sector) => sector.epoch >= tailEpoch);
   const damage: string[] = [];
   const records = new Map<number, DumpedRecord>();
@@ -121,6 +127,7 @@ export function dumpJournal(image: Uint8Array): JournalDump {
           sector: sector.sector,
           unit: frame.unit,
           stored: frame.seq <= storedThrough,
+          passed: frame.seq > storedThrough && frame.seq <= passedThrough,
           anchored: frame.seq <= anchoredThrough,
         });
       }
@@ -141,7 +148,7 @@ export function dumpJournal(image: Uint8Array): JournalDump {
       damage.push(`sector ${sector.sector}: ${sector.damagedUnits} units hold no frame`);
   }
   const kept = [...records.values()].sort((a, b) => a.seq - b.seq);
-  return { sectors, used, records: kept, storedThrough, anchoredThrough, retired: newest.retired, damage };
+  return { sectors, used, records: kept, storedThrough, passedThrough, anchoredThrough, retired: newest.retired, damage };
 }
 
 /** Whether a sector begins with a superblock whose check holds, of whatever version and size. */
@@ -189,12 +196,19 @@ function readSector(bytes: Uint8Array, sector: number, sectors: number): DumpedS
     stream: view.getUint32(36),
     storedThrough: view.getUint32(40),
     anchoredThrough: view.getUint32(44),
+    passedThrough: view.getUint32(40) + (view.getUint32(52) & 0xffffff),
     oldestUnsealed: view.getUint32(48),
     retired,
     live: false,
     frames,
     damagedUnits,
   };
+}
+
+/** passedThrough in a mark or a clean end: the last 4 bytes of a body that has them, else 0. */
+function passedIn({ type, body }: DumpedFrame): number {
+  if (body.length !== (type === "clean" ? CHECK_BYTES : 0) + 4) return 0;
+  return new DataView(body.buffer, body.byteOffset).getUint32(body.length - 4);
 }
 
 function readFrame(bytes: Uint8Array, unit: number, epoch: number): DumpedFrame | undefined {

@@ -22,13 +22,18 @@ export class LocalBroker {
       socket.once("close", () => sockets.delete(socket));
       aedes.handle(socket);
     });
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(port, LOOPBACK, () => {
-        server.off("error", reject);
-        resolve();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(port, LOOPBACK, () => {
+          server.off("error", reject);
+          resolve();
+        });
       });
-    });
+    } catch (error) {
+      await new Promise<void>((resolve) => aedes.close(() => resolve())); // its timers would keep the program alive
+      throw error;
+    }
     return new LocalBroker(aedes, server, sockets);
   }
 

@@ -5,10 +5,11 @@
 // (bcoin.mjs), never outlives its parent (tied.mjs).
 
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bitcoinNetwork } from "../../firmware/chain/bitcoin-rules.js";
+import { createWhole, removeEmpty } from "../files.js";
 import type { JsonRpc } from "../rpc/json-rpc.js";
 import { type NodeKind, type NodeOptions, NodeProcess, started } from "./node-process.js";
 
@@ -75,9 +76,13 @@ export class BitcoinNode {
 
   #openToken(): Uint8Array {
     const path = join(this.#options.directory, "token");
-    if (!existsSync(path)) writeFileSync(path, randomBytes(TOKEN_BYTES).toString("hex"), { mode: 0o600 });
+    removeEmpty(path);
+    if (!existsSync(path)) createWhole(path, randomBytes(TOKEN_BYTES).toString("hex"));
     const token = new Uint8Array(Buffer.from(readFileSync(path, "utf8").trim(), "hex"));
-    if (token.length !== TOKEN_BYTES) throw new Error(`${path} does not hold ${TOKEN_BYTES} bytes in hexadecimal`);
+    if (token.length !== TOKEN_BYTES)
+      throw new Error(
+        `${path} does not hold ${TOKEN_BYTES} bytes in hexadecimal: put the right file back, or begin in a new folder`,
+      );
     return token;
   }
 }

@@ -5,12 +5,13 @@
 // same chain, also after kill -9; what the node says goes to `ethereum.log` there, bounded. `start` returns once the
 // node answers. Never: listens beyond 127.0.0.1 (loopback.mjs), never outlives its parent (tied.mjs).
 
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { toHex } from "../../firmware/bytes.js";
 import { KeyFile } from "../crypto/key-file.js";
+import { createWhole, removeEmpty } from "../files.js";
 import { LOOPBACK } from "../processes/ports.js";
 import type { JsonRpc } from "../rpc/json-rpc.js";
 import { cliqueGenesis, type GethGenesis } from "./genesis.js";
@@ -120,6 +121,7 @@ export class EthereumNode {
 
   #openGenesis(): GethGenesis {
     const path = this.#path("genesis.json");
+    removeEmpty(path);
     if (!existsSync(path)) {
       const genesis = cliqueGenesis({
         chainId: this.#options.chainId ?? CHAIN_ID,
@@ -127,11 +129,7 @@ export class EthereumNode {
         signer: this.#signer,
         timestampS: Math.floor(Date.now() / 1000),
       });
-      const file = openSync(`${path}.new`, "w");
-      writeSync(file, `${JSON.stringify(genesis, null, 2)}\n`);
-      fsyncSync(file);
-      closeSync(file);
-      renameSync(`${path}.new`, path);
+      createWhole(path, `${JSON.stringify(genesis, null, 2)}\n`);
     }
     const genesis = JSON.parse(readFileSync(path, "utf8")) as GethGenesis;
     if (!genesis.extraData.includes(this.#signer))

@@ -4,7 +4,6 @@
 // again, and that is told; what it says goes to `<kind>.log` in the folder, bounded. Never: outlives its parent (tied.mjs).
 
 import { spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { pause } from "../processes/backoff.js";
 import { BoundedLog } from "../processes/bounded-log.js";
@@ -67,7 +66,6 @@ export class NodeProcess {
     const { directory, waitMs = PREDECESSOR_MS } = options;
     const lock = await acquireLock(join(directory, `${kind.files}.lock`), waitMs);
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
       const process = new NodeProcess(kind, options, lock);
       const node = make(process);
       await process.#begin((ports) => node.words(ports));

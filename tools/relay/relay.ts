@@ -6,7 +6,6 @@
 // and come back. Never: keeps more than `QUEUE_MAX` requests, answers twice, or judges a header.
 // Wire: firmware/link/wire.ts.
 
-import { randomBytes } from "node:crypto";
 import { toHex } from "../../firmware/bytes.js";
 import {
   decodeRequest,
@@ -69,7 +68,6 @@ export interface RelayOptions {
   readonly chain?: string;
   /** By which motes can ask this relay alone; without it only what is asked of all is answered. */
   readonly name?: string;
-  readonly clientId?: string;
   /** How often the node's newest block is asked for, in milliseconds; by need where absent. */
   readonly pollMs?: number;
   /** Calls of the node in a second, of all kinds; unbounded where absent. */
@@ -142,7 +140,7 @@ export class Relay {
         backoff.succeeded();
         await this.#pause(waitMs);
       } catch (error) {
-        const retryMs = Math.max(backoff.next(), error instanceof RpcError ? (error.retryAfterMs ?? 0) : 0);
+        const retryMs = Math.max(backoff.next(), error instanceof RpcError ? (error.http?.retryAfterMs ?? 0) : 0);
         this.#restUntilMs = performance.now() + retryMs;
         const reason = error instanceof Rejection ? error.toString() : error instanceof Error ? error.message : String(error);
         if (!this.#nodeLost) this.#emit({ event: "lost", to: "node", reason, retryMs });
@@ -165,9 +163,10 @@ export class Relay {
     const { name } = this.#options;
     this.#link = new BrokerLink({
       url: this.#options.mqtt,
-      clientId: this.#options.clientId ?? `chainmote-relay-${randomBytes(8).toString("hex")}`,
+      role: "relay",
       subscriptions: [topics.head, topics.requests, ...(name === undefined ? [] : [requestTopic(topics, name)])],
       onMessage: (topic, payload) => (topic === topics.head ? this.#topic?.see(payload) : this.#take(payload)),
+      onFault: (_topic, { message }) => this.#emit({ event: "refused", code: "relay-fault", detail: message }),
       onConnected: () => {
         this.#topic?.connected();
         this.#emit({ event: "connected", to: "broker" });
@@ -254,10 +253,10 @@ export class Relay {
       try {
         await this.#answer(request);
       } catch (error) {
-        // The node is away or says no; the mote asks again. `#run` tells of a lost node.
-        if (!(error instanceof RpcError) && !(error instanceof Rejection)) throw error;
-        const detail = error instanceof Rejection ? error.detail : error.message;
-        this.#emit({ event: "refused", code: "node-failed", detail });
+        // The node is away or says no; the mote asks again. `#run` tells of a lost node. A mistake of ours is one request's, not all's.
+        const isTheirs = error instanceof RpcError || error instanceof Rejection;
+        const detail = error instanceof Rejection ? error.detail : error instanceof Error ? error.message : String(error);
+        this.#emit({ event: "refused", code: isTheirs ? "node-failed" : "relay-fault", detail });
       }
     }
   }

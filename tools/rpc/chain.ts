@@ -23,12 +23,12 @@ export function hashText(chain: string, hash: Uint8Array): string {
 }
 
 /** The headers of a node that follows `chain` (CAIP-2). */
-export function headersOf(rpc: JsonRpc, chain: string): RawHeaders {
+export function headersOf(rpc: Pick<JsonRpc, "call">, chain: string): RawHeaders {
   return isBitcoin(chain) ? new BitcoinHeaderSource(rpc) : new HeaderSource(rpc);
 }
 
 /** CAIP-2 of the node's chain; throws RpcError or a Rejection where the node does not tell. */
-export async function chainOfNode(rpc: JsonRpc): Promise<string> {
+export async function chainOfNode(rpc: Pick<JsonRpc, "call">): Promise<string> {
   let id: unknown;
   try {
     id = await rpc.call("eth_chainId");

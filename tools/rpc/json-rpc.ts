@@ -5,39 +5,47 @@
 // beyond `RESPONSE_BYTES_MAX`, nor waits beyond `timeoutMs`, nor follows a redirection: that would turn the question into another
 // one, or take the password to another host. What a node answers is checked by who asks.
 
+import { withoutSecretsOf } from "../public-url.js";
+
 const RESPONSE_BYTES_MAX = 1024 * 1024;
 const TIMEOUT_MS = 10_000;
 /** JSON-RPC 2.0 §5.1, EIP-1474, and what gateways answer in their place. */
 const METHOD_ABSENT = new Set([-32601, -32004, -32604]);
-/** EIP-1474: limit exceeded; and what gateways use for it. */
-const LIMIT_EXCEEDED = new Set([-32005, -32029, 429]);
-/** HTTP: too many requests, and not now. */
-const LATER = new Set([429, 503]);
+/** "Limit exceeded" of EIP-1474, and what gateways use for it. */
+const LIMIT_CODES = new Set([-32005, -32029, 429]);
+const LIMIT_WORDS = /rate.?limit|too many requests/i;
+/** Too many requests, and not now (RFC 6585 §4, RFC 9110 §15.6.4). */
+const LIMIT_STATUS = new Set([429, 503]);
+/** What Bitcoin Core says while it starts (RPC_IN_WARMUP). */
+const IN_WARMUP = -28;
+/** Besides those: request timeout, too early (RFC 9110 §15.5.9, RFC 8470 §5.2), and what a server calls its own trouble. */
+const PASSING_STATUS = new Set([408, 425, 500, 502, 504, 520, 521, 522, 523, 524]);
 /** However long a node asks for. */
 export const RETRY_AFTER_MS_MAX = 600_000;
 
-/** What went wrong besides the message. */
-export interface RpcFailure {
-  /** The node's own error code. */
-  readonly code?: number | undefined;
-  /** HTTP. */
-  readonly status?: number | undefined;
-  /** How long the node asks to be left alone, in milliseconds. */
-  readonly retryAfterMs?: number | undefined;
+/** What HTTP said besides. */
+export interface HttpWord {
+  readonly status: number;
+  /** `Retry-After` (RFC 9110 §10.2.3) in milliseconds from now, at most `RETRY_AFTER_MS_MAX`; absent where the node does not say. */
+  readonly retryAfterMs?: number;
 }
 
 export class RpcError extends Error {
   /** The node's own error code, or undefined where no node answered. */
   readonly code: number | undefined;
-  /** The HTTP status, or undefined where there was no answer at all. */
-  readonly status: number | undefined;
-  /** At most `RETRY_AFTER_MS_MAX`; undefined where the node does not say. */
-  readonly retryAfterMs: number | undefined;
-  constructor(message: string, failure: RpcFailure = {}) {
+  /** Absent where there was no answer at all. */
+  readonly http: HttpWord | undefined;
+  constructor(message: string, code?: number, http?: HttpWord) {
     super(message);
-    this.code = failure.code;
-    this.status = failure.status;
-    this.retryAfterMs = failure.retryAfterMs;
+    this.code = code;
+    this.http = http;
+  }
+  /** Whether the same call may well be answered later: no answer of a node came at all, it starts, or it was asked too often. */
+  get passing(): boolean {
+    if (this.limited || this.code === IN_WARMUP) return true;
+    if (this.code !== undefined) return false;
+    // A redirection stays one, and so does a refusal; a success without JSON-RPC is something that stands in between.
+    return this.http === undefined || this.http.status < 300 || PASSING_STATUS.has(this.http.status);
   }
   get unreachable(): boolean {
     return this.code === undefined;
@@ -48,7 +56,8 @@ export class RpcError extends Error {
   }
   /** The node answers, and does not want to be asked so often. */
   get limited(): boolean {
-    return (this.code !== undefined && LIMIT_EXCEEDED.has(this.code)) || (this.status !== undefined && LATER.has(this.status));
+    if (this.http !== undefined && LIMIT_STATUS.has(this.http.status)) return true;
+    return this.code !== undefined && (LIMIT_CODES.has(this.code) || LIMIT_WORDS.test(this.message));
   }
 }
 
@@ -77,10 +86,12 @@ export class JsonRpc {
     await this.#turn();
     this.#id += 1;
     const body = JSON.stringify({ jsonrpc: "2.0", id: this.#id, method, params });
+    const given = this.#url();
     let text: string;
-    let answered: Response;
+    let http: HttpWord;
+    let redirected: string | undefined;
     try {
-      const { url, authorization } = withoutPassword(this.#url());
+      const { url, authorization } = withoutPassword(given);
       const response = await fetch(url, {
         method: "POST",
         headers: { "content-type": "application/json", ...(authorization === undefined ? {} : { authorization }) },
@@ -88,12 +99,18 @@ export class JsonRpc {
         redirect: "manual",
         signal: AbortSignal.timeout(this.#timeoutMs),
       });
-      answered = response;
+      http = httpWordOf(response);
+      if (http.status >= 300 && http.status < 400) redirected = whither(response.headers);
       text = await boundedText(response);
     } catch (error) {
-      throw new RpcError(`${method}: ${reasonOf(error)}`);
+      throw new RpcError(`${method}: ${withoutSecretsOf(given, reasonOf(error))}`);
     }
-    return resultOf(method, answered, text);
+    const shown = (words: string): string => withoutSecretsOf(given, words);
+    if (redirected !== undefined) {
+      const advice = `the node's address redirects ${redirected} (HTTP ${http.status}): give that one with --rpc`;
+      throw new RpcError(`${method}: ${shown(advice)}`, undefined, http);
+    }
+    return resultOf(method, http, text, shown);
   }
 
   /** Where calls are counted, each has a time of its own. */
@@ -117,27 +134,26 @@ function withoutPassword(text: string): { url: string; authorization: string | u
   return { url: url.href, authorization: `Basic ${pair.toString("base64")}` };
 }
 
-function resultOf(method: string, { status, ok, headers }: Response, text: string): unknown {
-  const failure = { status, retryAfterMs: retryAfterMs(headers.get("retry-after"), Date.now()) };
-  if (status >= 300 && status < 400)
-    throw new RpcError(
-      `${method}: the node's address redirects ${whither(headers)} (HTTP ${status}): give that one with --rpc`,
-      failure,
-    );
+function httpWordOf({ status, headers }: Response): HttpWord {
+  const ms = retryAfterMs(headers.get("retry-after"), Date.now());
+  return ms === undefined ? { status } : { status, retryAfterMs: ms };
+}
+
+function resultOf(method: string, http: HttpWord, text: string, shown: (words: string) => string): unknown {
   let answer: { result?: unknown; error?: { code?: unknown; message?: unknown } };
   try {
     answer = JSON.parse(text) as typeof answer;
   } catch {
-    throw new RpcError(`${method}: no JSON in the answer (HTTP ${status})`, failure);
+    throw new RpcError(`${method}: no JSON in the answer (HTTP ${http.status})`, undefined, http);
   }
-  if (typeof answer !== "object" || answer === null) throw new RpcError(`${method}: no JSON-RPC in the answer`, failure);
+  if (typeof answer !== "object" || answer === null) throw new RpcError(`${method}: no JSON-RPC in the answer`, undefined, http);
   if (answer.error !== undefined && answer.error !== null) {
     const { code, message } = answer.error;
-    throw new RpcError(`${method}: ${String(message).slice(0, 200)}`, { ...failure, code: typeof code === "number" ? code : 0 });
+    throw new RpcError(`${method}: ${shown(String(message)).slice(0, 200)}`, typeof code === "number" ? code : 0, http);
   }
   // Whatever stands between us and the node may fail with a body of its own: that is no answer of the node.
-  if (!ok) throw new RpcError(`${method}: HTTP ${status}`, failure);
-  if (!("result" in answer)) throw new RpcError(`${method}: neither result nor error in the answer`, failure);
+  if (http.status < 200 || http.status > 299) throw new RpcError(`${method}: HTTP ${http.status}`, undefined, http);
+  if (!("result" in answer)) throw new RpcError(`${method}: neither result nor error in the answer`, undefined, http);
   return answer.result;
 }
 

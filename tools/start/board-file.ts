@@ -4,10 +4,11 @@
 // owner's alone, since it may hold the broker's password. What chance gave a board (its climate) stays with its folder.
 
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import type { Fleet } from "../collector/intake.js";
+import { makeFolder, removeEmpty, writeWhole } from "../files.js";
 
 export interface BoardSettings {
   /** As the chain's consensus reads it. */
@@ -31,7 +32,7 @@ const KEEP_ALIVE_MS = 10_000;
 const HEALTH_MS = 10_000;
 
 export function writeBoardFile(directory: string, settings: BoardSettings): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeFolder(directory);
   const path = join(directory, "board.json");
   const url = new URL(settings.mqtt);
   const content = {
@@ -58,11 +59,11 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
       [`${TIME}:${NTP_PORT}`]: settings.sntp,
     },
   };
-  writeFileSync(`${path}.new`, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  writeWhole(path, `${JSON.stringify(content, null, 2)}\n`, "owner");
 }
 
 function seedOf(path: string): string {
+  removeEmpty(path);
   if (existsSync(path)) {
     const { seed } = JSON.parse(readFileSync(path, "utf8")) as { seed?: unknown };
     if (typeof seed === "string") return seed;

@@ -107,12 +107,24 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         return { word: "delivered", text: `seq ${number("seq")}` };
       case "stored":
         return { word: "stored", text: `seq ${number("seq")}, its receipt holds`, style: "green" };
+      case "not-stored":
+        return amiss("not stored", `seq ${number("seq")}, the collector refuses it: ${text("reason")}`);
+      case "set-aside":
+        return amiss("set aside", `${number("records")} records ${text("reason")}`);
+      case "overwritten":
+        return amiss("gone", `up to ${number("records")} records were overwritten that nobody has stored`);
       case "jump":
-        return amiss("jump", `to #${number("number")}, ${number("blocks")} blocks on`);
+        return amiss(
+          "jump",
+          `to #${number("number")}, ${number("blocks")} blocks on${event.linked === true ? "" : ", not linked by hash"}`,
+        );
       case "alarm":
         return amiss("alarm", `${text("alarm")} at #${number("head")}`);
       case "reorg":
-        return amiss("reorg", `to #${number("number")}, ${number("depth")} deep`);
+        return amiss(
+          "reorg",
+          `to #${number("number")}, ${number("depth")} deep${event.revoked === undefined ? "" : `, ${number("revoked")} had counted as settled`}`,
+        );
       case "gap":
         return amiss("gap", event.samples === undefined ? text("reason") : `${number("samples")} lost: ${text("reason")}`);
       case "refused":

@@ -5,7 +5,6 @@
 // Never: listens beyond 127.0.0.1, or lets a second system into the same folder.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
@@ -13,9 +12,12 @@ import { spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
 import { KeyFile } from "../crypto/key-file.js";
+import { makeFolder } from "../files.js";
 import { LocalBroker } from "../mqtt/broker.js";
+import { BrokerLink } from "../mqtt/link.js";
 import { BoundedLog, eachLine } from "../processes/bounded-log.js";
 import { type ChildEnd, type Running, runningChild, Supervisor } from "../processes/supervisor.js";
+import { publicUrl } from "../public-url.js";
 import { Relay } from "../relay/relay.js";
 import { CommandError } from "../terminal.js";
 import { writeBoardFile } from "./board-file.js";
@@ -96,7 +98,6 @@ export class System {
       mqtt,
       prefix,
       chain: node.chain,
-      clientId: `chainmote-relay-${toHex(key.address.subarray(0, 4))}`,
       onEvent: (event) => this.#options.onEvent("relay", event),
     });
     await this.#begun(() => relay.close());
@@ -130,7 +131,11 @@ export class System {
   }
 
   async #broker(): Promise<string> {
-    if (this.#options.mqtt !== undefined) return this.#options.mqtt;
+    const { mqtt } = this.#options;
+    if (mqtt !== undefined) {
+      await reached(mqtt);
+      return mqtt;
+    }
     const broker = await LocalBroker.start();
     await this.#begun(() => broker.close());
     return broker.url;
@@ -139,7 +144,7 @@ export class System {
   /** Resolves once the collector is connected to the broker. */
   #startCollector(node: LocalChain, mqtt: string, fleet: Fleet): Promise<void> {
     const { layout, prefix, exportPath, recordsMax } = this.#options;
-    mkdirSync(layout.collector, { recursive: true, mode: 0o700 });
+    makeFolder(layout.collector);
     let lastWords = "";
     const launch = (): Running => {
       const words = [
@@ -237,6 +242,22 @@ export class System {
     this.#boards.push(supervisor);
     supervisor.start();
   }
+}
+
+/** Throws where a broker that was named cannot be used: nothing else would come up without it. */
+async function reached(url: string): Promise<void> {
+  let end: (reason: string | undefined) => void = () => undefined;
+  const told = new Promise<string | undefined>((resolve) => {
+    end = resolve;
+  });
+  const link = new BrokerLink({
+    ...{ url, role: "start", subscriptions: [], onMessage: () => undefined, onFault: () => undefined },
+    onConnected: () => end(undefined),
+    onLost: (reason) => end(reason),
+  });
+  const reason = await told;
+  await link.close();
+  if (reason !== undefined) throw new CommandError(`the broker ${publicUrl(url)} (MQTT_URL): ${reason}`);
 }
 
 function parseEvent(line: string): SystemEvent | undefined {

@@ -44,8 +44,14 @@ export const set: ConformanceSet = {
   },
 };
 
+/** Undefined where there is no such file; one that cannot be read is named. */
 function readJson<T>(path: string): T | undefined {
-  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as T) : undefined;
+  if (!existsSync(path)) return undefined;
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as T;
+  } catch (error) {
+    throw new Error(`${path} cannot be read: ${String(error)}`);
+  }
 }
 
 /** Every header of the header files and of bitcoinj's, by network and height. */

@@ -3,7 +3,7 @@
 import { readMerkleBlock } from "../../../firmware/proof/merkle-block.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { anchor, decoded, engine, openAt, rulesOf, shown, unhex } from "../bitcoin-anchor.js";
-import { type ConformanceSet, skip } from "../set.js";
+import type { ConformanceSet } from "../set.js";
 
 const MUTATIONS = "bitcoin/mutations.json";
 
@@ -38,7 +38,7 @@ export const set: ConformanceSet = {
       const { controls, cases } = file.json() as { controls: Row[]; cases: Row[] };
       for (const { name, expect, input } of [...controls, ...cases])
         file.check(name, () => {
-          if (input.kind !== "btc-header" && input.kind !== "btc-txoutproof") return skip("an unknown kind of input");
+          if (input.kind !== "btc-header" && input.kind !== "btc-txoutproof") return "an unknown kind of input";
           const refusal = input.kind === "btc-header" ? headerRefusal(input) : proofRefusal(input);
           if (expect === "accept") return refusal === undefined ? undefined : `refused: ${refusal}`;
           return refusal === undefined ? "accepted" : undefined;

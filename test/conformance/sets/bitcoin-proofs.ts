@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { proveTransaction, proveTransactions, readMerkleBlock } from "../../../firmware/proof/merkle-block.js";
 import { Rejection } from "../../../firmware/rejection.js";
-import { decoded, engine, rulesOf, shown, unhex } from "../bitcoin-anchor.js";
+import { decoded, engine, headersOf, rulesOf, shown, unhex } from "../bitcoin-anchor.js";
 import {
   branchOf,
   merkleLevels,
@@ -19,6 +19,7 @@ import {
 } from "../bitcoin-blocks.js";
 import { checkRelay, checkSpvProofs, checkSummaFunctions } from "../bitcoin-summa.js";
 import { type ConformanceSet, type Outcome, skip, type VectorFile } from "../set.js";
+import { matching } from "../tally.js";
 
 const TXOUT = "bitcoin/proofs/txoutproof/case-*/*.bin";
 const BCOIN = "bitcoin/proofs/bcoin_merkle*.raw";
@@ -30,10 +31,13 @@ const BLOCKS = "bitcoin/blocks/*.raw";
 const PACKED = "bitcoin/blocks/*.dat.bz2";
 /** Transactions of one block that proofs of our own are made for. */
 const OWN_PROOFS_MAX = 40;
+/** Where a header names its parent. */
+const PARENT_AT = 4;
 const UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
 
 export const set: ConformanceSet = {
   name: "bitcoin/proofs",
+  beside: ["bitcoin/proofs/*_block_*.hex"],
   paths: [TXOUT, BCOIN, PAIRS, RELAYS, FUNCTIONS, SPV, BLOCKS, PACKED],
   async run(report, root) {
     await report.each(TXOUT, (file) => file.check("proof", () => checkTxOutProof(file)));
@@ -115,23 +119,19 @@ function checkBlock({ header, transactions }: RawBlock): Outcome {
 function checkPacked(file: VectorFile, root: string): void {
   const bytes = execFileSync("bzip2", ["-dc", join(root, file.path)], { maxBuffer: UNPACKED_BYTES_MAX });
   const rules = rulesOf("main");
-  const window = join(root, "bitcoin/headers/mainnet_000000-010236.bin");
-  const hashes = existsSync(window) ? hashesOf(readFileSync(window)) : undefined;
+  const children = new Map<string, string>();
+  for (const window of matching(root, "bitcoin/headers/mainnet_*.bin"))
+    for (const raw of headersOf(new Uint8Array(readFileSync(join(root, window)))))
+      children.set(shown(raw.subarray(PARENT_AT, PARENT_AT + 32)), shown(txidOf(raw)));
   for (let at = 0, height = 1; at < bytes.length; height += 1) {
     const length = bytes.readUInt32LE(at + 4);
     const raw = new Uint8Array(bytes.subarray(at + 8, at + 8 + length));
     at += 8 + length;
     file.check(height, () => {
       const block = readBlock(raw);
-      const { hash } = decoded(rules, block.header);
-      if (hashes !== undefined && !hashes.has(shown(hash))) return "its header is not in the window";
-      return checkBlock(block);
+      const { hash, parentHash } = decoded(rules, block.header);
+      const known = children.get(shown(parentHash));
+      return known === undefined || known === shown(hash) ? checkBlock(block) : `its header is not the window's, ${known}`;
     });
   }
-}
-
-function hashesOf(headers: Buffer): Set<string> {
-  const hashes = new Set<string>();
-  for (let at = 0; at < headers.length; at += 80) hashes.add(shown(txidOf(headers.subarray(at, at + 80))));
-  return hashes;
 }

@@ -66,7 +66,11 @@ export const set: ConformanceSet = {
 function each(file: VectorFile, test: (bytes: Uint8Array, vector: Vector) => Outcome): void {
   (exactJson(file.text()) as (Vector | null)[]).forEach((vector, index) => {
     const hex = vector?.hex ?? vector?.encoded;
-    if (vector === null || vector.context === true || hex === undefined) return;
+    if (vector?.context === true) return;
+    if (vector === null || typeof hex !== "string") {
+      file.check(index, () => "no bytes beside it");
+      return;
+    }
     file.check(`${index} (${hex.slice(0, RECORD_NAME_MAX)})`, () => {
       const bytes = fromHex(hex);
       return bytes instanceof Rejection ? bytes.toString() : test(bytes, vector);

@@ -121,6 +121,7 @@ export const set: ConformanceSet = {
         file.check(name, () => skip("messages between validators, which a light client neither sends nor reads"));
     });
     await report.each("eth-poa/mutations.json", (file) => {
+      file.mayBeEmpty();
       const { controls, cases } = lowerHex<Mutations>(file.json());
       for (const row of [...controls, ...cases])
         if (row.input.kind !== "clique-header") file.check(row.name, () => checkMutation(row));

@@ -12,6 +12,7 @@ import type { ConformanceSet, Outcome } from "../set.js";
 
 /** As the README of the vectors has it. */
 const EPOCH = 30_000;
+const PROOFS = "eth-poa/clique/*_tx_receipt_proof.json";
 const NOBODY = `0x${"00".repeat(20)}`;
 
 interface HeaderRow {
@@ -59,7 +60,7 @@ interface MutationRow {
 
 export const set: ConformanceSet = {
   name: "eth-poa/clique",
-  paths: ["eth-poa/clique/headers.json", "eth-poa/clique/snapshot_cases.json", "eth-poa/mutations.json"],
+  paths: ["eth-poa/clique/headers.json", "eth-poa/clique/snapshot_cases.json", "eth-poa/mutations.json", PROOFS],
   async run(report) {
     await report.each("eth-poa/clique/headers.json", (file) => {
       const chains = new Map<string, { clique: Clique; trusted: CliqueTrusted } | undefined>();
@@ -71,10 +72,13 @@ export const set: ConformanceSet = {
       for (const scenario of cases) file.check(scenario.description, () => checkScenario(scenario));
     });
     await report.each("eth-poa/mutations.json", (file) => {
+      // The same file has those of the BFT family.
+      file.mayBeEmpty();
       const { controls, cases } = file.json() as Mutations;
       for (const row of [...controls, ...cases])
         if (row.input.kind === "clique-header") file.check(row.name, () => checkMutation(row));
     });
+    await report.each(PROOFS, (file) => file.leaveOut("Merkle-Patricia proofs of transactions and receipts are not built"));
   },
 };
 
@@ -201,7 +205,7 @@ function refusalOf(input: MutationRow["input"]): Rejection | undefined {
   if (header instanceof Rejection) return header;
   const parent = input.parent_header === null ? undefined : decodeHeader(nobleEngine, bytesOf(input.parent_header));
   if (parent instanceof Rejection) return parent;
-  const number = parent?.number ?? header.number - 1;
+  const number = parent?.number ?? Math.max(0, header.number - 1);
   // The record lists no heights: the signers are those of the last blocks, and before them nobody who matters.
   const fill = Math.max(0, Math.min(input.signers.length >> 1, number) - input.recent_signers.length);
   const recent = [...Array<string>(fill).fill(NOBODY), ...input.recent_signers];
@@ -212,9 +216,7 @@ function refusalOf(input: MutationRow["input"]): Rejection | undefined {
     timeS: parent?.timeS ?? 0,
     signers: input.signers,
     recents: Object.fromEntries(recents),
-    ...(parent === undefined
-      ? {}
-      : { gasLimit: `0x${parent.gasLimit.toString(16)}`, gasUsed: `0x${parent.gasUsed.toString(16)}` }),
+    ...(parent === undefined ? {} : gasOf(parent)),
   });
   if (clique instanceof Rejection) {
     // Nobody left who may sign is a refusal; anything else would be this test's own fault.
@@ -227,4 +229,10 @@ function refusalOf(input: MutationRow["input"]): Rejection | undefined {
   if (!(next instanceof Rejection)) return undefined;
   // Without the whole set nobody's turn is known; the turn is judged last, so all else held.
   return next.code === "difficulty-turn" && !input.signers_complete ? undefined : next;
+}
+
+/** A parent without a base fee is one before London. */
+function gasOf({ gasLimit, gasUsed, baseFee }: EthereumHeader): Pick<CliqueCheckpoint, "gasLimit" | "gasUsed" | "baseFee"> {
+  const hex = (value: bigint): string => `0x${value.toString(16)}`;
+  return { gasLimit: hex(gasLimit), gasUsed: hex(gasUsed), ...(baseFee === undefined ? {} : { baseFee: hex(baseFee) }) };
 }

@@ -6,9 +6,14 @@ import { closable, type ResolverClass } from "../../../firmware/board/mqtt-clien
 import type { MqttBase, MqttClient, MqttClientClass, MqttOptions } from "../../../firmware/ports.js";
 import { createBoard } from "../../../host-sim/device.js";
 import { mqttClientFor } from "../../../host-sim/modules/mqtt-client.js";
-import { pause, startBroker, until } from "../ports/broker.js";
+import { pause, until } from "../../patience.js";
+import { sdkMqttClient } from "../../sdk/network.js";
+import { startBroker, type TestBroker } from "../ports/broker.js";
 
-async function board(endpoint?: string) {
+/** Where firmware gets its client from: the mirror, and where MODDABLE names an SDK, the SDK's own file over our sockets. */
+const SOURCES: readonly ("mirror" | "SDK")[] = process.env.MODDABLE ? ["mirror", "SDK"] : ["mirror"];
+
+async function board(endpoint?: string, source: "mirror" | "SDK" = "mirror") {
   const {
     device,
     board: hardware,
@@ -19,26 +24,29 @@ async function board(endpoint?: string) {
   });
   const wifi = new device.network.wifi.io({});
   wifi.connect({ SSID: "lab" });
-  await until(() => wifi.address?.includes(".") === true, "an address");
-  // The mirror as it is, with the edges of the SDK's client.
-  const base: MqttBase = { ...device.network.mqtt, io: mqttClientFor(() => hardware) as unknown as MqttClientClass };
+  await until("an address", () => wifi.address?.includes(".") === true);
+  // The mirror as it is, with the edges of the SDK's client, or that itself.
+  const mirror = mqttClientFor(() => hardware) as unknown as MqttClientClass;
+  const io = source === "mirror" ? mirror : ((await sdkMqttClient(() => hardware)) as MqttClientClass);
+  const base: MqttBase = { ...device.network.mqtt, io };
   const Resolver = (base.dns as { io: ResolverClass }).io;
   const Client = closable(base, Resolver, device.timer);
-  return { base, Client, simulated: device.network.mqtt.io, close };
+  return { base, Client, simulated: device.network.mqtt.io, timer: device.timer, close };
 }
 
 function options(base: MqttBase, more: Partial<MqttOptions>): MqttOptions {
   return { ...base, host: "broker", id: "closable", keepAlive: 30_000, ...more };
 }
 
-/** What escapes to the process while `action` runs and for a while after: on a board, a restart. */
-async function escaped(action: () => Promise<void> | void): Promise<unknown[]> {
+/** What escapes to the process while `action` runs and for a while after, until it is as much as `expected`: on a board, a restart. */
+async function escaped(expected: number, action: () => Promise<void> | void): Promise<unknown[]> {
   const errors: unknown[] = [];
   const note = (error: unknown): void => {
     errors.push(error);
   };
   process.on("uncaughtException", note);
   await action();
+  await until("what escapes", () => errors.length >= expected);
   await pause(60);
   process.off("uncaughtException", note);
   return errors;
@@ -62,7 +70,7 @@ test("closing while the name is being resolved: the SDK's class lets an error es
     const count = (): void => {
       calls += 1;
     };
-    const errorsEscaped = await escaped(() => new Class(options(base, { onError: count, onControl: count })).close());
+    const errorsEscaped = await escaped(expected, () => new Class(options(base, { onError: count, onControl: count })).close());
     assert.is(errorsEscaped.length, expected);
     assert.is(calls, 0);
   }
@@ -79,7 +87,7 @@ test("closing inside onReadable: the SDK's class lets an error escape, ours and 
   ] as const) {
     let readable = 0;
     let errors = 0;
-    const errorsEscaped = await escaped(async () => {
+    const errorsEscaped = await escaped(expected, async () => {
       const client = new Class(
         options(base, {
           onControl(this: MqttClient, { operation }) {
@@ -102,21 +110,88 @@ test("closing inside onReadable: the SDK's class lets an error escape, ours and 
           },
         }),
       );
-      await until(() => readable > 0, "a message");
+      await until("a message", () => readable > 0);
     });
     assert.is(errorsEscaped.length, expected);
     assert.is(readable, 1);
     assert.is(errors, 0);
-    await until(() => broker.aedes.connectedClients === 0, "the connection's end");
+    await until("the connection's end", () => broker.aedes.connectedClients === 0);
   }
   close();
   await broker.close();
 });
 
+/** What a broker may do to a session, and in which state of the client it then ends. */
+const LOSSES: Readonly<Record<string, (broker: TestBroker) => void>> = {
+  "the login is refused": ({ aedes }) => {
+    aedes.authenticate = (_client, _user, _password, done) => done(null, false);
+  },
+  "cut after CONNACK": (broker) => broker.aedes.once("clientReady", () => broker.cut()),
+  "cut at SUBSCRIBE": (broker) => {
+    broker.aedes.authorizeSubscribe = (_client, _subscription, done) => {
+      broker.cut();
+      done(null, null);
+    };
+  },
+  "cut when idle": (broker) => broker.aedes.once("subscribe", () => setTimeout(() => broker.cut(), 20)),
+  "cut in the middle of a message": (broker) =>
+    broker.aedes.once("subscribe", () => {
+      const packet = {
+        cmd: "publish" as const,
+        topic: "in",
+        payload: Buffer.alloc(60_000),
+        qos: 0 as const,
+        retain: false,
+        dup: false,
+      };
+      broker.aedes.publish(packet, () => setTimeout(() => broker.cut(), 5));
+    }),
+};
+
+for (const [name, lose, source] of Object.entries(LOSSES).flatMap((loss) => SOURCES.map((source) => [...loss, source] as const)))
+  test(`a session that is lost lets go of its socket and its timers, once (${name}; ${source})`, async () => {
+    const broker = await startBroker();
+    lose(broker);
+    const { base, timer, close } = await board(broker.endpoint, source);
+    let released = 0;
+    // The SDK's class ends its error path with `this.close()`: what counts is that its own `close` is reached through ours.
+    class Counted extends base.io {
+      override close(): void {
+        released += 1;
+        super.close();
+      }
+    }
+    const counted: MqttBase = { ...base, io: Counted as MqttClientClass };
+    const Client = closable(counted, (base.dns as { io: ResolverClass }).io, timer);
+    let lost = 0;
+    const errorsEscaped = await escaped(0, async () => {
+      const client = new Client(
+        options(counted, {
+          onControl(this: MqttClient, { operation }) {
+            if (operation === base.io.CONNACK)
+              this.write(null, { operation: base.io.SUBSCRIBE, id: 1, items: [{ topic: "in" }] });
+          },
+          onReadable(this: MqttClient, count) {
+            this.read(count);
+          },
+          onError() {
+            lost += 1;
+          },
+        }),
+      );
+      await until("the loss", () => lost > 0);
+      await pause(20);
+      client.close();
+    });
+    assert.equal([errorsEscaped, lost, released], [[], 1, 1]);
+    close();
+    await broker.close();
+  });
+
 test("closing inside onError, after it, and twice", async () => {
   const { Client, base, close } = await board();
   let errors = 0;
-  const errorsEscaped = await escaped(async () => {
+  const errorsEscaped = await escaped(0, async () => {
     const client: MqttClient = new Client(
       options(base, {
         onError(this: MqttClient) {
@@ -126,7 +201,7 @@ test("closing inside onError, after it, and twice", async () => {
         },
       }),
     );
-    await until(() => errors > 0, "onError");
+    await until("onError", () => errors > 0);
     client.close();
   });
   assert.equal(errorsEscaped, []);

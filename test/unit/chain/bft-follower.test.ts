@@ -4,13 +4,16 @@ import * as v8 from "node:v8";
 import * as vm from "node:vm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { crc32 } from "../../../firmware/bytes.js";
 import type { Bft } from "../../../firmware/chain/bft.js";
+import type { BftHeader } from "../../../firmware/chain/bft-header.js";
 import { Follower } from "../../../firmware/chain/follower.js";
 import { ALARM_EXPIRED, ALARM_FORK, ALARM_NONE, ALARM_STALE, Vigil } from "../../../firmware/chain/vigil.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
-import { openBftChain, TRUSTING_PERIOD_S } from "../../chains/bft-fixture.js";
+import { openBftChain, TRUSTING_PERIOD_S, walkBft } from "../../chains/bft-fixture.js";
 import { type BftBlock, BftChain } from "../../chains/bft-generator.js";
 import type { BftKind } from "../../chains/bft-model.js";
+import { codeOf, held } from "../../chains/clique-fixture.js";
 import { type Account, accounts, hexOf, notary } from "../../chains/clique-generator.js";
 import { headOf, kindOf, MemoryStore } from "../../chains/follower-fixture.js";
 
@@ -133,11 +136,150 @@ for (const kind of KINDS) {
     const below = rival(chain, blocks[1] as BftBlock);
     assert.is(kindOf(follower.offer(below.raw, nowS)), "stale");
     assert.is(follower.fork, undefined);
-    // A branch whose beginning is not known is evidence as well, once those who are trusted sealed it.
-    const deep = rival(chain, rival(chain, parent));
-    assert.is(kindOf(follower.offer(deep.raw, nowS)), "fork");
+    // Nor is what stands on a parent that is not believed, whoever sealed it; but the search for where it leaves our chain finds it.
+    const turn = rival(chain, parent);
+    const deep = chain.grow(turn, 3).at(-1) as BftBlock;
+    assert.is(kindOf(follower.offer(deep.raw, nowS)), "wanting");
+    assert.is(follower.fork, undefined);
+    const theirs = [...blocks.slice(0, 15), turn, ...chain.grow(turn, 5)];
+    const kinds: string[] = [];
+    for (let ask = follower.wanted(); ask !== undefined && follower.fork === undefined; ask = follower.wanted())
+      kinds.push(
+        ...follower
+          .answer(
+            ask.from,
+            theirs.slice(ask.from - 1, ask.from - 1 + ask.count).map(({ raw }) => raw),
+            nowS,
+          )
+          .map(kindOf),
+      );
+    assert.ok(kinds.includes("fork"), kinds.join());
+    assert.equal(follower.fork?.theirs, turn.raw);
+  });
+
+  test(`${kind}: evidence never reaches across chains, nor to what was jumped over`, () => {
+    for (const contract of kind === "qbft" ? [false, true] : [false]) {
+      const { sealer, engine } = notary(nobleEngine);
+      const made = (timeS: number): { chain: BftChain; blocks: BftBlock[] } => {
+        const chain = new BftChain({ kind, validators: accounts(4), sealer, timeS, contract });
+        return { chain, blocks: [chain.genesis, ...chain.grow(chain.genesis, 60)] };
+      };
+      const ours = made(1_700_000_000);
+      const other = made(1_700_000_001);
+      const nowS = (ours.blocks[60] as BftBlock).timeS + 100;
+      const store = new MemoryStore();
+      const consensus = openBftChain(ours.chain, { engine });
+      const open = (): Follower => new Follower({ consensus, engine, store, clock: { ticksMs: () => 0 } });
+      const silence = (follower: Follower): void => {
+        for (let i = 0; i < 100 && follower.wanted() !== undefined; i += 1) follower.unanswered();
+      };
+      // Walked to 30: the same heights of the other chain, with all seals, are nothing.
+      const walked = open();
+      offerAll(walked, ours.blocks.slice(1, 31), nowS);
+      for (let number = 1; number <= 30; number += 1) {
+        walked.offer((other.blocks[number] as BftBlock).raw, nowS);
+        silence(walked);
+        assert.is(walked.fork, undefined, `block ${number}`);
+      }
+      assert.is(kindOf(walked.offer((ours.blocks[31] as BftBlock).raw, nowS)), "advanced");
+      // Jumped to 60: what was jumped over is nothing, not even where it is our chain's own fork.
+      const jumped = open();
+      jumped.offer((ours.blocks[60] as BftBlock).raw, nowS);
+      for (let ask = jumped.wanted(); ask !== undefined; ask = jumped.wanted())
+        jumped.answer(
+          ask.from,
+          ours.blocks.slice(ask.from, ask.from + ask.count).map(({ raw }) => raw),
+          nowS,
+        );
+      assert.is(jumped.head.number, 60);
+      for (const number of [31, 45, 59]) {
+        jumped.offer(rival(ours.chain, ours.blocks[number - 1] as BftBlock).raw, nowS);
+        jumped.offer((other.blocks[number] as BftBlock).raw, nowS);
+        assert.is(jumped.fork, undefined, `block ${number}`);
+      }
+      // At the landing's own height only the landing's parent and set count.
+      assert.is(kindOf(jumped.offer((other.blocks[60] as BftBlock).raw, nowS)), "stale");
+      const set = ours.chain.validatorsAfter(ours.chain.genesis);
+      const parent = ours.blocks[59] as BftBlock;
+      assert.is(kindOf(jumped.offer(rival(ours.chain, parent, set.slice(0, 2)).raw, nowS)), "seals-too-few");
+      if (!contract) {
+        const own = ours.chain.child(parent, {
+          ...{ proposer: set[0] as Account, sealers: set.slice(0, 2), gasUsed: 3n },
+          bend: (draft) => {
+            draft.validators = set.slice(0, 2).map(({ address }) => address);
+          },
+        });
+        assert.is(kindOf(jumped.offer(own.raw, nowS)), "validators-wrong");
+      }
+      assert.is(jumped.fork, undefined);
+      assert.is(kindOf(jumped.offer(rival(ours.chain, parent).raw, nowS)), "fork");
+      jumped.persist();
+      assert.is(open().fork?.number, 60);
+      assert.equal(open().fork?.ours, (ours.blocks[60] as BftBlock).raw);
+    }
+  });
+
+  test(`${kind}: on the right parent a list of one's own is no evidence, not even where the tally is not known`, () => {
+    const { sealer, engine } = notary(nobleEngine);
+    const chain = new BftChain({ kind, validators: accounts(5), sealer });
+    const blocks = chain.grow(chain.genesis, 20);
+    const nowS = (blocks[19] as BftBlock).timeS + 100;
+    const set = chain.validatorsAfter(chain.genesis);
+    for (const votes of [[], "unknown"] as const) {
+      const consensus = openBftChain(chain, { engine, more: { votes: votes === "unknown" ? votes : [] } });
+      const follower = new Follower({ consensus, engine, store: new MemoryStore(), clock: { ticksMs: () => 0 } });
+      offerAll(follower, blocks, nowS);
+      assert.is(follower.head.number, 20);
+      for (const list of [set.slice(1), [...set, ...accounts(1, "stranger")], set.slice(3)]) {
+        const lie = chain.child(blocks[18] as BftBlock, {
+          ...{ proposer: list[0] as Account, sealers: list, gasUsed: 7n },
+          bend: (draft) => {
+            draft.validators = [...list].sort((a, b) => (a.hex < b.hex ? -1 : 1)).map(({ address }) => address);
+          },
+        });
+        assert.is(kindOf(follower.offer(lie.raw, nowS)), "validators-wrong");
+      }
+      assert.is(follower.fork, undefined);
+    }
   });
 }
+
+test("contradicts: beside a block only a sibling of it counts, by the set that sealed it", () => {
+  const { chain, bft } = world("qbft");
+  const blocks = chain.grow(chain.genesis, 5);
+  const [parent, block] = blocks.slice(3) as [BftBlock, BftBlock];
+  const decoded = (of: BftBlock): BftHeader => held(bft.decode(of.raw));
+  const trusted = walkBft(bft, bft.checkpoint, blocks);
+  const judged = (of: BftBlock, nowS: number | undefined = block.timeS): string =>
+    codeOf(bft.contradicts(trusted, decoded(of), nowS, decoded(block)));
+  const sibling = rival(chain, parent);
+  assert.is(judged(sibling), "accepted");
+  assert.is(judged(rival(chain, blocks[2] as BftBlock)), "parent-wrong");
+  assert.is(judged(rival(chain, rival(chain, blocks[2] as BftBlock))), "parent-wrong");
+  assert.is(judged(rival(chain, parent, chain.validatorsAfter(parent).slice(0, 2))), "seals-too-few");
+  assert.is(codeOf(bft.contradicts(trusted, decoded(sibling), undefined, decoded(block))), "clock-unknown");
+  assert.is(judged(sibling, block.timeS + TRUSTING_PERIOD_S + 1), "checkpoint-expired");
+  assert.is(judged(sibling, block.timeS - 16), "time-in-future");
+});
+
+test("what an older firmware took for evidence freezes nobody after an update", () => {
+  const { chain, store, open } = world("qbft");
+  const follower = open();
+  const blocks = chain.grow(chain.genesis, 20);
+  offerAll(follower, blocks);
+  const nowS = (blocks[19] as BftBlock).timeS;
+  assert.is(kindOf(follower.offer(rival(chain, blocks[18] as BftBlock).raw, nowS)), "fork");
+  follower.persist();
+  assert.is(open().fork?.number, 20);
+  const kept = store.values.get("fork") as Uint8Array;
+  const older = kept.slice();
+  older[0] = 1;
+  new DataView(older.buffer).setUint32(older.length - 4, crc32(older.subarray(0, -4)));
+  store.values.set("fork", older);
+  const updated = open();
+  assert.is(updated.fork, undefined);
+  assert.is(kindOf(updated.offer(chain.child(blocks[19] as BftBlock).raw, nowS + 2)), "advanced");
+});
 
 test("a relay that never brings the other half of the evidence is asked a few times, and the alarm stands", () => {
   const { chain, open } = world("qbft");

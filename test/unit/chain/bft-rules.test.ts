@@ -4,19 +4,32 @@
 import { RLP } from "@ethereumjs/rlp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { BftCheckpoint } from "../../../firmware/chain/bft-checkpoint.js";
+import { type BftCheckpoint, openBft } from "../../../firmware/chain/bft-checkpoint.js";
 import { VALIDATORS_MAX } from "../../../firmware/chain/bft-extra.js";
+import { isOrdered, setOf } from "../../../firmware/chain/bft-list.js";
+import type { BftTrusted } from "../../../firmware/chain/bft-state.js";
+import { ALARM_NONE, ALARM_STALE, Vigil } from "../../../firmware/chain/vigil.js";
+import { Rejection } from "../../../firmware/rejection.js";
+import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { type BftDraft, encodeExtra, encodeHeader } from "../../chains/bft-encoding.js";
-import { judgeBft, openBftChain, TRUSTING_PERIOD_S, walkBft } from "../../chains/bft-fixture.js";
-import { type BftBlock, BftChain, type BftChainOptions, type BftChildOptions } from "../../chains/bft-generator.js";
-import type { BftKind } from "../../chains/bft-model.js";
+import {
+  bftCheckpointAt,
+  judgeBft,
+  jumpBft,
+  openBftChain,
+  TRUSTING_PERIOD_S,
+  validatorsOf,
+  walkBft,
+} from "../../chains/bft-fixture.js";
+import { type BftBlock, BftChain, type BftChainOptions, type BftChildOptions, checksumText } from "../../chains/bft-generator.js";
+import { BFT_KINDS, type BftKind, isGoQuorum } from "../../chains/bft-model.js";
 import { codeOf } from "../../chains/clique-fixture.js";
-import { account, accounts } from "../../chains/clique-generator.js";
+import { type Account, account, accounts } from "../../chains/clique-generator.js";
 
 const N = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 const validators = accounts(7);
 const outsider = account("outsider");
-const KINDS: readonly BftKind[] = ["ibft", "ibft2", "qbft"];
+const KINDS = BFT_KINDS;
 
 interface World {
   readonly chain: BftChain;
@@ -65,6 +78,7 @@ for (const kind of KINDS) {
   const { chain, tip } = plain;
   const set = chain.validatorsAfter(tip);
   const quorum = set.slice(0, 5);
+  const isQbft = kind === "qbft" || kind === "goquorum-qbft";
 
   test(`${kind}: what nothing is wrong with is accepted`, () => {
     assert.is(plain.judge({}), "accepted");
@@ -126,11 +140,11 @@ for (const kind of KINDS) {
     const counted = (draft: BftDraft): void => {
       draft.nonce = Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 1]);
     };
-    assert.is(bend(counted), kind === "qbft" ? "accepted" : "nonce-wrong");
+    assert.is(bend(counted), isQbft ? "accepted" : "nonce-wrong");
     const mixed = (draft: BftDraft): void => {
       draft.nonce = Uint8Array.from([255, 255, 255, 255, 255, 255, 255, 0]);
     };
-    assert.is(bend(mixed), kind === "qbft" ? "accepted" : "nonce-wrong");
+    assert.is(bend(mixed), isQbft ? "accepted" : "nonce-wrong");
   });
 
   test(`${kind}: extra data has one form`, () => {
@@ -217,11 +231,11 @@ for (const kind of KINDS) {
     assert.is(plain.judgeExtra(item(2, [outsider.address, Uint8Array.of(255), Uint8Array.of(1)])), "vote-malformed");
     assert.is(plain.judgeExtra(item(2, [outsider.address, Uint8Array.of(255, 255)])), "vote-malformed");
     // The two family members' own ways are refused in each other's headers.
-    const empty = kind === "qbft" ? new Uint8Array(0) : [];
-    const drop = kind === "qbft" ? Uint8Array.of(0) : new Uint8Array(0);
+    const empty = isQbft ? new Uint8Array(0) : [];
+    const drop = isQbft ? Uint8Array.of(0) : new Uint8Array(0);
     assert.is(plain.judgeExtra(item(2, empty)), "vote-malformed");
     assert.is(plain.judgeExtra(item(2, [outsider.address, drop])), "vote-malformed");
-    const round = kind === "qbft" ? Uint8Array.of(0, 0, 0, 0) : new Uint8Array(0);
+    const round = isQbft ? Uint8Array.of(0, 0, 0, 0) : new Uint8Array(0);
     assert.is(plain.judgeExtra(item(3, round)), "round-malformed");
     assert.is(plain.judgeExtra(item(3, [])), "round-malformed");
     assert.is(plain.judgeExtra(item(3, new Uint8Array(5).fill(1))), "round-malformed");
@@ -246,7 +260,7 @@ for (const kind of KINDS) {
     assert.is(plain.judge({ afterS: 100 }, tip.timeS + 85), "accepted");
     assert.is(plain.judge({}, tip.timeS + TRUSTING_PERIOD_S), "accepted");
     assert.is(plain.judge({}, tip.timeS + TRUSTING_PERIOD_S + 1), "checkpoint-expired");
-    const bound = kind !== "ibft";
+    const bound = !isGoQuorum(kind);
     const limit = tip.draft.gasLimit;
     assert.is(
       bend((draft) => {
@@ -359,15 +373,149 @@ for (const kind of KINDS) {
   });
 }
 
-test("ibft: before ceil2Nby3Block a block needs 2F + 1 seals, from it two thirds", () => {
-  const six = accounts(6, "six");
-  const old = world("ibft", { validators: six }, { ceil2Nby3Block: 11 });
-  const late = world("ibft", { validators: six }, { ceil2Nby3Block: 10 });
-  const set = old.chain.validatorsAfter(old.tip);
-  assert.is(old.judge({ sealers: set.slice(0, 3) }), "accepted");
-  assert.is(old.judge({ sealers: set.slice(0, 2) }), "seals-too-few");
-  assert.is(late.judge({ sealers: set.slice(0, 3) }), "seals-too-few");
-  assert.is(late.judge({ sealers: set.slice(0, 4) }), "accepted");
+test("ibft, GoQuorum's qbft: before ceil2Nby3Block a block needs 2F + 1 seals, from it two thirds", () => {
+  for (const kind of ["ibft", "goquorum-qbft"] as const) {
+    const six = accounts(6, "six");
+    const seals = (count: number, more: Partial<BftCheckpoint>): string => {
+      const { chain, tip, judge } = world(kind, { validators: six }, more);
+      return judge({ sealers: chain.validatorsAfter(tip).slice(0, count) });
+    };
+    const said = (block: number, twoFPlusOne: boolean) => ({ transitions: [{ block, twoFPlusOne }] });
+    for (const few of [{ ceil2Nby3Block: 11 }, { ceil2Nby3Block: "never" }, said(10, true)] as const) {
+      assert.is(seals(3, few), "accepted");
+      assert.is(seals(2, few), "seals-too-few");
+    }
+    for (const many of [{ ceil2Nby3Block: 10 }, {}, said(11, true), said(9, false)]) {
+      assert.is(seals(3, many), "seals-too-few");
+      assert.is(seals(4, many), "accepted");
+    }
+  }
+});
+
+test("a list stands in the order of its bytes, and on GoQuorum's chains in that of its EIP-55 text, too", () => {
+  const texts = validators.map(({ hex }) => checksumText(hex));
+  assert.is.not(texts.join(), [...texts].sort().join(), "addresses whose two orders differ");
+  for (const kind of KINDS) {
+    const byBytes = world(kind, { order: "bytes" });
+    const byText = new BftChain({ kind, validators, order: "text" }).listOf(byBytes.chain.validatorsAfter(byBytes.tip));
+    const listed = (list: readonly { address: Uint8Array }[]): string =>
+      byBytes.judge({ bend: (draft) => (draft.validators = list.map(({ address }) => address)) });
+    assert.is(listed(byText), isGoQuorum(kind) ? "accepted" : "validators-unordered", kind);
+    // Neither order, an address twice, and another set in the order of its text.
+    const swapped = [byText[1], byText[0], ...byText.slice(2)] as Account[];
+    assert.is(listed(swapped), "validators-unordered");
+    assert.is(listed([...byText].reverse()), "validators-unordered");
+    assert.is(listed([...byText.slice(0, 6), byText[5] as Account]), "validators-unordered");
+    if (isGoQuorum(kind)) assert.is(listed(byText.slice(1)), "validators-wrong");
+  }
+});
+
+test("the list of a real block 39 is in the order of its text", () => {
+  const list = [
+    "4335d75841d8b85187cf651ed130774143927c79",
+    "61d7d88dbc76259fcf1f26bc0b5763aebd67aead",
+    "955425273ef777d6430d910f9a8b10adbe95fff6",
+    "f00d3c728929e42000c8d92d1a7e6a666f12e6ed",
+    "d42d697aa23f7b3e209259002b456c57af26edd6",
+  ];
+  const packed = (items: readonly string[]): Uint8Array => Uint8Array.from(Buffer.from(items.join(""), "hex"));
+  assert.ok(isOrdered(fastEngine, packed(list), true));
+  assert.not.ok(isOrdered(fastEngine, packed(list), false));
+  assert.not.ok(isOrdered(fastEngine, packed([...list.slice(1), list[0] as string]), true));
+  assert.equal(setOf(packed(list)), packed([...list].sort()));
+});
+
+test("a chain that makes no empty blocks is stale only once its empty block is overdue", () => {
+  const chain = new BftChain({ kind: "qbft", validators });
+  const staleAfterS = (more: Partial<BftCheckpoint>, at?: BftBlock): number =>
+    openBftChain(chain, { more, ...(at === undefined ? {} : { block: at }) }).staleAfterS;
+  const tenth = chain.grow(chain.genesis, 10).at(-1) as BftBlock;
+  assert.is(staleAfterS({}), 120);
+  assert.is(staleAfterS({ emptyPeriodS: 600 }), 12_000);
+  assert.is(staleAfterS({ emptyPeriodS: 0 }), 120);
+  // Whatever is in force now or comes into force later; what is over is over.
+  assert.is(staleAfterS({ transitions: [{ block: 5, emptyPeriodS: 60 }] }), 1200);
+  assert.is(staleAfterS({ transitions: [{ block: 5, periodS: 30 }] }), 600);
+  const over = { emptyPeriodS: 600, transitions: [{ block: 11, emptyPeriodS: 0 }] };
+  assert.is(staleAfterS(over), 12_000);
+  assert.is(staleAfterS(over, tenth), 120);
+  // The least distance stays the period, and the alarm waits as long as it was told.
+  const bft = openBftChain(chain, { more: { emptyPeriodS: 600 } });
+  assert.is(codeOf(judgeBft(bft, bft.checkpoint, chain.child(chain.genesis, { afterS: 1 }).raw)), "time-before-period");
+  assert.is(codeOf(judgeBft(bft, bft.checkpoint, chain.child(chain.genesis, { afterS: 2 }).raw)), "accepted");
+  let ticksMs = 0;
+  const vigil = new Vigil({ head: bft.checkpoint, fork: undefined, consensus: bft } as never, { ticksMs: () => ticksMs });
+  const { timeS } = bft.checkpoint;
+  for (const [silentS, alarm] of [
+    [600, ALARM_NONE],
+    [12_000, ALARM_NONE],
+    [12_001, ALARM_STALE],
+  ] as const) {
+    ticksMs = silentS * 1000;
+    assert.is(vigil.look(timeS), alarm, `${silentS} s`);
+  }
+});
+
+test("fields that are of one client alone are refused for the other", () => {
+  const detailOf = (kind: BftKind, more: object): string => {
+    const chain = new BftChain({ kind, validators });
+    const opened = openBft(fastEngine, { ...bftCheckpointAt(chain, chain.genesis), ...more });
+    return opened instanceof Rejection ? `${opened.code} ${opened.detail}` : "accepted";
+  };
+  assert.match(detailOf("qbft", { ceil2Nby3Block: 0 }), /^checkpoint-invalid ceil2Nby3Block/);
+  assert.match(detailOf("ibft2", { client: "goquorum" }), /^checkpoint-invalid client: expected "besu"/);
+  assert.match(detailOf("ibft", { client: "besu" }), /^checkpoint-invalid client: expected "goquorum"/);
+  assert.match(detailOf("qbft", { client: "geth" }), /^checkpoint-invalid client: expected "besu" or "goquorum"/);
+  assert.match(detailOf("qbft", { transitions: [{ block: 1, twoFPlusOne: true }] }), /transitions\[0\].twoFPlusOne/);
+  assert.match(detailOf("ibft", { transitions: [{ block: 1, twoFPlusOne: 1 }] }), /transitions\[0\].twoFPlusOne/);
+  assert.match(detailOf("goquorum-qbft", { epochStart: 4 }), /^checkpoint-invalid epochStart/);
+  assert.match(detailOf("goquorum-qbft", { ceil2Nby3Block: "soon" }), /^checkpoint-invalid ceil2Nby3Block/);
+  assert.match(detailOf("qbft", { emptyPeriodS: -1 }), /^checkpoint-invalid emptyPeriodS/);
+  assert.match(detailOf("qbft", { transitions: [{ block: 1, emptyPeriodS: "1" }] }), /^checkpoint-invalid emptyPeriodS/);
+  assert.is(detailOf("ibft", { client: "goquorum" }), "accepted");
+});
+
+test("epochs are counted from the block that the checkpoint names, and the rules of GoQuorum void what Besu's left", () => {
+  const chain = new BftChain({ kind: "qbft", validators: accounts(2), epoch: 4 });
+  const [newcomer] = accounts(1, "newcomer") as [Account];
+  chain.know(newcomer);
+  const vote = { account: newcomer.address, authorize: true };
+  // Blocks 3 and 4 vote: with epochs at 2, 6, … both count, with epochs at 4, 8, … that of block 4 is ignored.
+  const blocks = chain.grow(chain.genesis, 4, (i) => (i >= 2 ? { vote } : {}));
+  const after = (more: Partial<BftCheckpoint>): boolean => {
+    const bft = openBftChain(chain, { more: { votes: [], ...more } });
+    return validatorsOf(walkBft(bft, bft.checkpoint, blocks)).includes(newcomer.hex);
+  };
+  assert.is(after({}), false);
+  assert.is(after({ epochStart: 2 }), true);
+  assert.is(after({ epochStart: 4 }), false);
+  const digests = [{}, { client: "goquorum" }, { epochStart: 2 }, { client: "goquorum", ceil2Nby3Block: "never" }] as const;
+  const lines = digests.map((more) => Buffer.from(openBftChain(chain, { more }).rules).toString("hex"));
+  assert.is(new Set(lines).size, lines.length);
+});
+
+test("a chain whose order changes at a switch is followed through it, votes and jumps included", () => {
+  const [newcomer] = accounts(1, "newcomer") as [Account];
+  for (const kind of ["ibft", "goquorum-qbft"] as const) {
+    const chain = new BftChain({ kind, validators, epoch: 30, order: "text" });
+    chain.know(newcomer);
+    // A snapshot that was loaded from disk sorts by text, the node that runs QBFT by bytes.
+    const blocks = chain.grow(chain.genesis, 40, (i) => {
+      chain.order = i % 3 === 0 ? "bytes" : "text";
+      return i >= 10 && i < 14 ? { vote: { account: newcomer.address, authorize: true } } : {};
+    });
+    const bft = openBftChain(chain);
+    const walked = walkBft(bft, bft.checkpoint, blocks);
+    const last = blocks[39] as BftBlock;
+    assert.equal(validatorsOf(walked), last.model.sorted);
+    assert.is(last.model.sorted.length, 8);
+    for (const landing of blocks.slice(20)) {
+      const jumped = jumpBft(bft, bft.checkpoint, landing.raw, last.timeS) as BftTrusted;
+      assert.equal(validatorsOf(jumped), landing.model.sorted, `${kind} ${landing.number}`);
+      assert.equal(validatorsOf(bft.deserialize(bft.serialize(jumped)) as BftTrusted), landing.model.sorted);
+      assert.is(walkBft(bft, jumped, blocks.slice(landing.number)).number, 40);
+    }
+  }
 });
 
 test("qbft: in contract mode headers list nobody, nobody votes, and the pinned set seals", () => {

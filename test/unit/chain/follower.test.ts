@@ -9,8 +9,9 @@ import {
   FRUITLESS_CHECKS_PER_MINUTE_MAX,
   type Outcome,
   PERSIST_BLOCKS,
-  REORG_DEPTH_MAX,
+  REORG_DEPTH,
 } from "../../../firmware/chain/follower.js";
+import { SAVE_DUE, SAVED, UNSAVED } from "../../../firmware/persistence.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { checkpointAt, codeOf, held } from "../../chains/clique-fixture.js";
 import { account, accounts, type Block, type CliqueChain, hexOf } from "../../chains/clique-generator.js";
@@ -43,7 +44,7 @@ test("headers in order move the head, at one signature each; doubles and old one
     assert.is(follower.head.totalDifficulty, block.totalDifficulty);
   }
   assert.is(recoveries(), 40);
-  assert.is(follower.baseNumber, 40 - REORG_DEPTH_MAX);
+  assert.is(follower.baseNumber, 40 - REORG_DEPTH);
   assert.equal(offerAll(follower, blocks.slice(-17)), Array(17).fill("known"));
   assert.equal(offerAll(follower, [chain.genesis, ...blocks.slice(0, 23)]), Array(24).fill("stale"));
   assert.is(recoveries(), 40);
@@ -78,8 +79,8 @@ test("of two branches the heavier wins, of equals the first seen", () => {
   assert.is(headOf(follower), hexOf((further[2] as Block).hash));
 });
 
-test("a branch is left as deep as the window reaches, and no deeper", () => {
-  for (const depth of [1, 2, 7, REORG_DEPTH_MAX]) {
+test("a branch is left as deep as the window reaches, and deeper once its rival has been walked", () => {
+  for (const depth of [1, 2, 7, REORG_DEPTH]) {
     const { chain, follower } = world();
     const trunk = chain.grow(chain.genesis, 10);
     const old = light(chain, trunk[9] as Block, depth);
@@ -91,15 +92,15 @@ test("a branch is left as deep as the window reaches, and no deeper", () => {
   }
   const { chain, follower } = world();
   const trunk = chain.grow(chain.genesis, 10);
-  const old = light(chain, trunk[9] as Block, REORG_DEPTH_MAX + 1);
+  const old = light(chain, trunk[9] as Block, REORG_DEPTH + 1);
   offerAll(follower, [...trunk, ...old]);
   const head = headOf(follower);
-  const heavier = chain.grow(trunk[9] as Block, REORG_DEPTH_MAX + 8);
+  const heavier = chain.grow(trunk[9] as Block, REORG_DEPTH + 8);
   for (const block of heavier) assert.ok(["stale", "wanting"].includes(kindOf(follower.offer(block.raw, undefined))));
   assert.is(headOf(follower), head);
-  const outcomes = drive(follower, new Relay([...trunk, ...heavier]));
-  assert.is(outcomes.at(-1), "reorg-too-deep");
-  assert.is(headOf(follower), head);
+  drive(follower, new Relay([...trunk, ...heavier]));
+  assert.is(headOf(follower), hexOf(heavier.at(-1)?.hash as Uint8Array));
+  assert.ok(follower.revokedAt !== undefined);
 });
 
 test("catching up takes one signature per block and one ask per batch", () => {
@@ -299,26 +300,30 @@ test("what is believed survives a restart at any block, with its window", () => 
     assert.equal(hexOf(made.clique.serialize(follower.head as never)), hexOf(made.clique.serialize(head as never)));
     assert.equal([follower.baseNumber, follower.settled, follower.timeFloorS], [baseNumber, settled, timeFloorS]);
   }
-  assert.is(store.writes, 50);
+  assert.is(store.writes.get("trusted"), 50);
   made.follower.persist();
-  assert.is(store.writes, 50, "nothing new, nothing written");
+  assert.is(store.writes.get("trusted"), 50, "nothing new, nothing written");
 });
 
-test("without a call it is written every so many blocks; a store that fails loses nothing", () => {
+test("it says when it is due to be written, and writes only when told to; a store that fails loses nothing", () => {
   const made = world();
   const { chain, store, follower } = made;
-  const blocks = chain.grow(chain.genesis, 3 * PERSIST_BLOCKS + 5);
+  const blocks = chain.grow(chain.genesis, PERSIST_BLOCKS + 5);
+  assert.is(follower.unsaved(), SAVED);
   offerAll(follower, blocks.slice(0, PERSIST_BLOCKS - 1));
-  assert.is(store.writes, 0);
-  offerAll(follower, blocks.slice(PERSIST_BLOCKS - 1, 3 * PERSIST_BLOCKS));
-  assert.is(store.writes, 3);
+  assert.is(follower.unsaved(), UNSAVED);
+  assert.is(store.writes.get("trusted"), undefined);
   store.failing = true;
-  offerAll(follower, blocks.slice(3 * PERSIST_BLOCKS));
+  offerAll(follower, blocks.slice(PERSIST_BLOCKS - 1));
+  assert.is(follower.unsaved(), SAVE_DUE);
+  assert.is(store.writes.get("trusted"), undefined);
   assert.throws(() => follower.persist(), /full/);
-  assert.is(follower.head.number, 3 * PERSIST_BLOCKS + 5);
+  assert.is(follower.unsaved(), SAVE_DUE);
+  assert.is(follower.head.number, PERSIST_BLOCKS + 5);
   store.failing = false;
   follower.persist();
-  assert.is(made.restart().head.number, 3 * PERSIST_BLOCKS + 5);
+  assert.is(follower.unsaved(), SAVED);
+  assert.is(made.restart().head.number, PERSIST_BLOCKS + 5);
 });
 
 test("a persisted state that is damaged, foreign or of another version falls back to the checkpoint and says so", () => {

@@ -42,12 +42,12 @@ test(`${BASES * MUTATIONS_PER_BASE} mutated inputs: refused with a reason and a 
   const below = randomBelow(seed);
   const seen = new Set<string>();
   let accepted = 0;
-  let slowestMs = 0;
+  let slowestUs = 0;
   for (let i = 0; i < BASES; ) {
     const base = encode(randomValue(below, true), LIMITS.bytesMax, LIMITS.depthMax);
     if (base.length > BASE_BYTES_MAX) continue;
     i += 1;
-    const beforeMs = performance.now();
+    const before = process.cpuUsage();
     for (let k = 0; k < MUTATIONS_PER_BASE; k += 1) {
       const input = mutate(base, below);
       const decoded = decode(input);
@@ -59,7 +59,7 @@ test(`${BASES * MUTATIONS_PER_BASE} mutated inputs: refused with a reason and a 
         throw new Error(`seed ${seed}: ${decoded} for ${toHex(input)} has no known code or no position`);
       else seen.add(decoded.code);
     }
-    slowestMs = Math.max(slowestMs, performance.now() - beforeMs);
+    slowestUs = Math.max(slowestUs, process.cpuUsage(before).user);
   }
   assert.equal(
     [...CODES].filter((code) => !seen.has(code)),
@@ -67,7 +67,7 @@ test(`${BASES * MUTATIONS_PER_BASE} mutated inputs: refused with a reason and a 
     `seed ${seed}: every reason was met`,
   );
   assert.ok(accepted > BASES, `${accepted} accepted: the mutations must not be all nonsense`);
-  assert.ok(slowestMs < 2000, `the slowest ${MUTATIONS_PER_BASE} took ${slowestMs} ms`);
+  assert.ok(slowestUs < 5_000_000, `the slowest ${MUTATIONS_PER_BASE} took ${slowestUs} µs of a processor`);
 });
 
 test.run();

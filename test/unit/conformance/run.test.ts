@@ -10,9 +10,12 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../../firmware/bytes.js";
 import { encode, Tagged } from "../../../firmware/codec/cbor.js";
+import { type Block as BitcoinBlock, BitcoinChain } from "../../chains/bitcoin-generator.js";
+import { type Account, accounts, type Block, CliqueChain, type Draft, hexOf } from "../../chains/clique-generator.js";
 import { exactJson, fromDiagnostic } from "../../conformance/notation.js";
 import { type ConformanceSet, skip } from "../../conformance/set.js";
 import { matching, runSet, type Tally } from "../../conformance/tally.js";
+import { RUN_MS_MAX } from "../../patience.js";
 
 const PROJECT = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -35,7 +38,7 @@ function run(vectors: string, ...sets: string[]): { code: number | null; lines: 
     cwd: PROJECT,
     env: { ...process.env, VECTORS: vectors },
     encoding: "utf8",
-    timeout: 60_000,
+    timeout: RUN_MS_MAX,
   });
   return { code: child.status, lines: child.stdout.trim().split("\n"), error: child.stderr };
 }
@@ -148,6 +151,115 @@ test("a set that reads what it does not name, or names what it does not read, is
         assert.match(String(error), expected);
       }
   }));
+
+test("a file that holds no record, or none that can be read, is a failure; a file that no set reads is named", () =>
+  withVectors(
+    {
+      "cbor/rfc8949/appendix_a.json": "[]",
+      "cbor/dcbor/valid.json": GOOD,
+      "cbor/dcbor/invalid.json": JSON.stringify([{ encodedAs: "00" }]),
+      "cbor/dcbor/other.json": GOOD,
+      "cbor/README.md": "",
+      "eth-poa/mutations.json": JSON.stringify({
+        controls: [],
+        cases: [{ name: "new", expect: "reject", input: { kind: "new" } }],
+      }),
+      "eth-poa/clique/block_tx_receipt_proof.json": "{}",
+      "eth-poa/ibft2/headers.json": JSON.stringify({ headers: [{ chain: "a", header_rlp: "0xc0" }] }),
+      "bitcoin/mutations.json": JSON.stringify({
+        controls: [],
+        cases: [{ name: "new", expect: "reject", input: { kind: "new" } }],
+      }),
+      "bitcoin/headers/main.bin": "",
+      "bitcoin/checkpoints/bitcoinj_production.json": "{",
+    },
+    (root) => {
+      const { code, lines } = run(root);
+      const text = lines.join("\n");
+      assert.is(code, 1);
+      assert.match(text, /appendix_a\.json: 0 passed, 1 failed, 0 skipped\n {2}failed: the file: no record was found in it/);
+      assert.match(text, /invalid\.json: 0 passed, 1 failed, 0 skipped\n {2}failed: 0: no bytes beside it/);
+      assert.match(text, /\n {2}no set reads cbor\/dcbor\/other\.json\n/);
+      assert.not.match(text, /README|no set reads eth-poa/);
+      assert.match(text, /receipt_proof\.json: 0 passed, 0 failed, 1 skipped\n {2}1 skipped: Merkle-Patricia proofs/);
+      assert.match(text, /eth-poa\/mutations\.json: 0 passed, 1 failed, 0 skipped\n {2}failed: new: threw Error: no such kind/);
+      assert.match(text, /failed: header 0: the row does not say who may have sealed it/);
+      assert.match(text, /bitcoin\/mutations\.json: 0 passed, 1 failed, 0 skipped\n {2}failed: new: an unknown kind of input/);
+      assert.match(text, /failed: main\.bin the file: threw Error: no entry in headers\/index\.json/);
+      assert.match(text, /bitcoin\/checkpoints: Error: .*bitcoinj_production\.json cannot be read/);
+    },
+  ));
+
+test("a stale header is judged in a window that is context alone, from the block before it on", async () => {
+  const chain = BitcoinChain.regtest();
+  const blocks = [chain.genesis, ...chain.grow(chain.genesis, 40)];
+  const stale = chain.child(blocks[24] as BitcoinBlock, (draft) => {
+    draft.timeS += 1;
+  });
+  const window = blocks.slice(24, 27);
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+  const shown = (hash: Uint8Array): string => hex(Uint8Array.from(hash).reverse());
+  const work = (number: number): string => (2n * BigInt(number + 1)).toString(16).padStart(64, "0");
+  const [first, , last] = window as [BitcoinBlock, BitcoinBlock, BitcoinBlock];
+  const entries = (context: number): unknown[] => [
+    {
+      ...{
+        file: "headers/regtest.bin",
+        network: "regtest",
+        first_height: 24,
+        count: 3,
+        context_count: context,
+        period_start: null,
+      },
+      ...{ first_hash: shown(first.hash), last_hash: shown(last.hash), prev_hash: shown((blocks[23] as BitcoinBlock).hash) },
+      ...{ retargets_checkable: [], chainwork_first: work(24), chainwork_last: work(26) },
+    },
+    { file: "headers/stale_25.bin", network: "regtest", height: 25, hash: shown(stale.hash), count: 1 },
+  ];
+  for (const context of [0, 1, 2, 3])
+    await withVectors({ "bitcoin/headers/index.json": JSON.stringify(entries(context)) }, (root) => {
+      writeFileSync(join(root, "bitcoin/headers/regtest.bin"), Buffer.concat(window.map(({ raw }) => raw)));
+      writeFileSync(join(root, "bitcoin/headers/stale_25.bin"), stale.raw);
+      const { code, lines } = run(root, "bitcoin/headers");
+      assert.is(code, 0, lines.join("\n"));
+      assert.ok(lines.includes("bitcoin/headers/stale_*.bin: 1 passed, 0 failed, 0 skipped"), `${context}: ${lines.join("\n")}`);
+    });
+});
+
+test("a Clique mutation whose parent is past London keeps the gas limit that London gave it, and the base fee", () => {
+  const signers = accounts(3);
+  const chain = new CliqueChain({ signers, londonBlock: 4 });
+  const blocks = [chain.genesis, ...chain.grow(chain.genesis, 8, () => ({ gasUsed: 5_000_000n }))];
+  const row = (number: number, expect: string, bend?: (draft: Draft) => void): unknown => {
+    const parent = blocks[number - 1] as Block;
+    const header = bend === undefined ? (blocks[number] as Block) : chain.child(parent, undefined, { bend });
+    return {
+      name: `${number} ${expect}`,
+      expect,
+      input: {
+        ...{ kind: "clique-header", parent_header: hexOf(parent.raw), signers: signers.map(({ hex }) => hex) },
+        ...{ signers_complete: true, recent_signers: [(parent.signer as Account).hex], header: hexOf(header.raw) },
+      },
+    };
+  };
+  const controls = [3, 4, 5, 8].map((number) => row(number, "accept"));
+  const cases = [
+    row(6, "reject", (draft) => {
+      draft.tail = [(draft.tail[0] as bigint) + 1n];
+    }),
+    row(6, "reject", (draft) => {
+      draft.gasLimit *= 2n;
+    }),
+    row(6, "reject", (draft) => {
+      draft.tail = [];
+    }),
+  ];
+  return withVectors({ "eth-poa/mutations.json": JSON.stringify({ controls, cases }) }, (root) => {
+    const { code, lines } = run(root, "eth-poa/clique");
+    assert.is(code, 0, lines.join("\n"));
+    assert.ok(lines.includes("eth-poa/mutations.json: 7 passed, 0 failed, 0 skipped"), lines.join("\n"));
+  });
+});
 
 test("patterns", () =>
   withVectors({ "a/1.json": "", "a/b/2.json": "", "a/b/c/3.json": "", "a.json": "", "a/1xjson": "" }, (root) => {

@@ -25,7 +25,8 @@ import WiFi from "../../../host-sim/modules/guest/wifi.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
 import { SntpServer } from "../../../host-sim/world/sntp-server.js";
 import { decodeValues, encodeValues, type Value } from "../../../host-sim/xs/wire.js";
-import { pause, startBroker, until } from "../ports/broker.js";
+import { pause, until } from "../../patience.js";
+import { startBroker } from "../ports/broker.js";
 import { entropyContract } from "../ports/entropy.contract.js";
 import { flashContract } from "../ports/flash.contract.js";
 import { i2cContract } from "../ports/i2c.contract.js";
@@ -146,7 +147,7 @@ mqttContract("over the bridge", async (broker) => {
   const board = joined({ network: { "broker:1883": broker.endpoint }, radio: { associationMs: 1, addressMs: 1 } });
   const wifi = new Station();
   wifi.connect({ SSID: "lab" });
-  await until(() => wifi.address !== undefined, "an address");
+  await until("an address", () => wifi.address !== undefined);
   const dns = { io: Resolver, servers: guestNet.get("DNS") };
   const base = { io: MQTTClient, dns, socket: { io: TCP } } as unknown as MqttBase;
   const io = closable(base, Resolver as unknown as ResolverClass, timer);
@@ -218,15 +219,15 @@ test("a repeating timer, a timer set anew in its callback, and one that waits to
   }, 5);
   const waits = GuestTimer.set(() => calls.push("waits"), 5);
   GuestTimer.schedule(waits);
-  await pause(60);
+  const times = (name: string): number => calls.filter((call) => call === name).length;
+  await until("three calls of each", () => times("repeat") >= 3 && times("again") >= 3);
   GuestTimer.clear(repeating);
   const before = calls.length;
-  assert.ok(calls.filter((call) => call === "repeat").length >= 3);
-  assert.is(calls.filter((call) => call === "again").length, 3);
+  assert.is(times("again"), 3);
   assert.is(calls.includes("waits"), false);
   assert.throws(() => GuestTimer.schedule(again, 1), /invalid timer/);
   GuestTimer.schedule(waits, 1);
-  await pause(40);
+  await until("the one that waited", () => calls.length > before);
   assert.equal(calls.slice(before), ["waits"]);
 });
 
@@ -241,7 +242,7 @@ test("MQTT over TLS: the pinned certificate crosses the bridge, and holds only a
   joined({ network: { "broker:8883": `127.0.0.1:${port}` }, radio: { associationMs: 1, addressMs: 1 } });
   const wifi = new Station();
   wifi.connect({ SSID: "lab" });
-  await until(() => wifi.address !== undefined, "an address");
+  await until("an address", () => wifi.address !== undefined);
   const heard: string[] = [];
   const dial = (der: Uint8Array): MQTTClient =>
     new MQTTClient({
@@ -251,12 +252,12 @@ test("MQTT over TLS: the pinned certificate crosses the bridge, and holds only a
       onError: () => void heard.push("error"),
     });
   dial(certificate.der);
-  await until(() => heard.length > 0, "what comes of it in 1970");
+  await until("what comes of it in 1970", () => heard.length > 0);
   guestTime.set(Date.now() / 1000);
   dial(makeCertificate("broker").der);
-  await until(() => heard.length > 1, "what comes of another certificate");
+  await until("what comes of another certificate", () => heard.length > 1);
   const client = dial(certificate.der);
-  await until(() => heard.length > 2, "CONNACK");
+  await until("CONNACK", () => heard.length > 2);
   assert.equal(heard, ["error", "error", `control ${MQTTClient.CONNACK}`]);
   client.close();
   await broker.close();

@@ -10,7 +10,8 @@ import { tcpFor } from "../../../host-sim/modules/tcp.js";
 import { tlsFor } from "../../../host-sim/modules/tls.js";
 import { udpFor } from "../../../host-sim/modules/udp.js";
 import { SntpServer } from "../../../host-sim/world/sntp-server.js";
-import { listen, pause, until } from "../ports/broker.js";
+import { pause, until } from "../../patience.js";
+import { listen } from "../ports/broker.js";
 import { makeCertificate } from "./certificate.js";
 
 interface Peer {
@@ -49,7 +50,7 @@ async function onlineBoard(endpoint: string, options: Partial<BoardOptions> = {}
   });
   board.radio.start();
   board.radio.connect("lab", undefined);
-  await until(() => board.radio.online, "an address");
+  await until("an address", () => board.radio.online);
   return board;
 }
 
@@ -73,17 +74,17 @@ test("a connection is writable first, then carries bytes both ways", async () =>
   const board = await onlineBoard(other.endpoint);
   const { tcp, heard } = open(board);
   assert.throws(() => tcp.write(Uint8Array.of(1)), /not ready/);
-  await until(() => heard.writable.length > 0, "onWritable");
+  await until("onWritable", () => heard.writable.length > 0);
   assert.equal(heard.writable, [5744]);
   assert.is(tcp.write(Uint8Array.of(1, 2, 3)), 5741);
-  await until(() => other.received().length === 3, "three bytes");
+  await until("three bytes", () => other.received().length === 3);
   other.sockets[0]?.write(Buffer.from([4, 5]));
-  await until(() => heard.readable.length > 0, "onReadable");
+  await until("onReadable", () => heard.readable.length > 0);
   assert.equal([...new Uint8Array(tcp.read() as ArrayBuffer)], [4, 5]);
   assert.is(tcp.read(), undefined);
   tcp.format = "number";
   other.sockets[0]?.write(Buffer.from([6]));
-  await until(() => heard.readable.length > 1, "onReadable");
+  await until("onReadable", () => heard.readable.length > 1);
   assert.is(tcp.read(), 6);
   tcp.close();
   board.stop();
@@ -94,10 +95,10 @@ test("no more than the window waits to be read; reading lets the rest in, in ord
   const other = await peer(createServer());
   const board = await onlineBoard(other.endpoint);
   const { tcp, heard } = open(board);
-  await until(() => heard.writable.length > 0, "onWritable");
+  await until("onWritable", () => heard.writable.length > 0);
   const sent = Buffer.from(Uint8Array.from({ length: 400_000 }, (_, i) => (i * 31) & 255));
   other.sockets[0]?.write(sent);
-  await until(() => heard.readable.at(-1) === 5744, "a full window");
+  await until("a full window", () => heard.readable.at(-1) === 5744);
   await pause(50);
   assert.is(Math.max(...heard.readable), 5744);
   const parts: Uint8Array[] = [];
@@ -121,7 +122,7 @@ test("while the link is stalled nothing passes and little is taken; then everyth
   const other = await peer(createServer());
   const board = await onlineBoard(other.endpoint);
   const { tcp, heard } = open(board);
-  await until(() => heard.writable.length > 0, "onWritable");
+  await until("onWritable", () => heard.writable.length > 0);
   board.network.link = "stalled";
   let room = 5744;
   let written = 0;
@@ -135,12 +136,12 @@ test("while the link is stalled nothing passes and little is taken; then everyth
   assert.is(other.received().length, 0);
   assert.equal(heard.readable, []);
   board.network.link = "up";
-  await until(() => other.received().length === written && heard.readable.length > 0, "what was held");
+  await until("what was held", () => other.received().length === written && heard.readable.length > 0);
   assert.equal(
     [...other.received()].filter((_, i) => i % 1000 === 0),
     [0, 1, 2, 3, 4],
   );
-  await until(() => heard.writable.at(-1) === 5744, "room again");
+  await until("room again", () => heard.writable.at(-1) === 5744);
   tcp.close();
   board.stop();
   await other.close();
@@ -154,7 +155,7 @@ test("a connection begun on a stalled link opens when the link is up", async () 
   await pause(60);
   assert.equal(heard.writable, []);
   board.network.link = "up";
-  await until(() => heard.writable.length > 0, "onWritable");
+  await until("onWritable", () => heard.writable.length > 0);
   tcp.close();
   board.stop();
   await other.close();
@@ -164,9 +165,9 @@ test("the peer's end is told once, after its last byte was read; writes after it
   const other = await peer(createServer());
   const board = await onlineBoard(other.endpoint);
   const { tcp, heard } = open(board);
-  await until(() => heard.writable.length > 0, "onWritable");
+  await until("onWritable", () => heard.writable.length > 0);
   other.sockets[0]?.end(Buffer.alloc(3000, 7));
-  await until(() => heard.readable.at(-1) === 3000, "3,000 bytes");
+  await until("3,000 bytes", () => heard.readable.at(-1) === 3000);
   await pause(30);
   assert.is(heard.errors, 0);
   assert.is((tcp.read(2999) as ArrayBuffer).byteLength, 2999);
@@ -174,7 +175,7 @@ test("the peer's end is told once, after its last byte was read; writes after it
   assert.is(heard.errors, 0);
   tcp.read(1);
   assert.is(heard.errors, 0, "not from inside read");
-  await until(() => heard.errors > 0, "onError");
+  await until("onError", () => heard.errors > 0);
   await pause(20);
   assert.is(heard.errors, 1);
   assert.is(tcp.write(Uint8Array.of(1)), undefined);
@@ -192,9 +193,9 @@ test("an access point that goes breaks every connection, and no new one opens", 
   const other = await peer(createServer());
   const board = await onlineBoard(other.endpoint);
   const { heard } = open(board);
-  await until(() => heard.writable.length > 0, "onWritable");
+  await until("onWritable", () => heard.writable.length > 0);
   board.network.link = "down";
-  await until(() => heard.errors === 1, "onError");
+  await until("onError", () => heard.errors === 1);
   assert.throws(() => open(board), /connect error/);
   board.stop();
   await other.close();
@@ -205,11 +206,11 @@ test("nobody listening, and an address that leads nowhere, are errors", async ()
   const board = await onlineBoard(other.endpoint);
   await other.close();
   const refused = open(board);
-  await until(() => refused.heard.errors === 1, "onError");
+  await until("onError", () => refused.heard.errors === 1);
   const TCP = tcpFor(() => board);
   let errors = 0;
   new TCP({ address: "192.0.2.1", port: 7, onError: () => (errors += 1) });
-  await until(() => errors === 1, "onError");
+  await until("onError", () => errors === 1);
   for (const wrong of [
     { address: "peer", port: 7 },
     { address: "10.0.0.1", port: 70_000 },
@@ -223,7 +224,7 @@ test("a closed connection is silent, and its peer sees the end", async () => {
   const other = await peer(createServer());
   const board = await onlineBoard(other.endpoint);
   const { tcp, heard } = open(board);
-  await until(() => heard.writable.length > 0, "onWritable");
+  await until("onWritable", () => heard.writable.length > 0);
   let ended = false;
   other.sockets[0]?.on("end", () => {
     ended = true;
@@ -231,7 +232,7 @@ test("a closed connection is silent, and its peer sees the end", async () => {
   tcp.write(Uint8Array.of(1));
   tcp.close();
   other.sockets[0]?.write("late");
-  await until(() => ended && other.received().length === 1, "the end, after the byte");
+  await until("the end, after the byte", () => ended && other.received().length === 1);
   await pause(20);
   assert.equal([heard.readable, heard.errors], [[], 0]);
   board.stop();
@@ -252,7 +253,7 @@ test("datagrams carry the simulated source; they are lost while the link is stal
   const request = new Uint8Array(48);
   request[0] = 0x23;
   udp.write(request, address, 7);
-  await until(() => packets === 1, "an answer");
+  await until("an answer", () => packets === 1);
   const packet = udp.read();
   assert.is(packet?.byteLength, 48);
   assert.is(packet?.address, address);
@@ -302,12 +303,12 @@ test("TLS: only a peer whose certificate the board was given, for the right name
   assert.throws(() => dial("peer", certificate.der), /date validation/, "it is 1970 on this board");
   board.clock.set(1_750_000_000);
   const good = dial("peer", certificate.der);
-  await until(() => good.heard.writable.length > 0, "a session");
+  await until("a session", () => good.heard.writable.length > 0);
   assert.is(good.heard.writable[0], 5744 - 96);
   good.socket.write(Uint8Array.of(1, 2, 3));
-  await until(() => other.received().length === 3, "three bytes");
+  await until("three bytes", () => other.received().length === 3);
   other.sockets[0]?.write(Buffer.alloc(2000, 9));
-  await until(() => good.heard.readable === 2000, "2,000 bytes");
+  await until("2,000 bytes", () => good.heard.readable === 2000);
   assert.equal([...new Uint8Array(good.socket.read(2) as ArrayBuffer)], [9, 9]);
   assert.throws(() => good.socket.write(new Uint8Array(5700)), /would block/);
   good.socket.close();
@@ -317,7 +318,7 @@ test("TLS: only a peer whose certificate the board was given, for the right name
     ["peer", makeCertificate("peer").der],
   ] as const) {
     const bad = dial(host, ca);
-    await until(() => bad.heard.errors === 1, "a refusal");
+    await until("a refusal", () => bad.heard.errors === 1);
     assert.equal(bad.heard.writable, []);
   }
   board.stop();

@@ -8,8 +8,9 @@ import { Uplink } from "../../../firmware/link/uplink.js";
 import { MESSAGE_BYTES_MAX } from "../../../firmware/link/wire.js";
 import { createBoard } from "../../../host-sim/device.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
+import { pause, WAIT_MS_MAX } from "../../patience.js";
 import { LogBook } from "../hand-clock.js";
-import { pause, startBroker, type TestBroker } from "../ports/broker.js";
+import { startBroker, type TestBroker } from "../ports/broker.js";
 
 type Segments = "even" | "ragged";
 
@@ -33,22 +34,24 @@ async function make(broker: TestBroker, { segments = "even" as Segments, config 
     id: "mote-1",
     will: { topic: "health", message: Uint8Array.of(0xa1, 0, 0) },
     subscriptions: ["to/me", "to/all"],
-    onMessage: (topic, message) => heard.messages.push({ topic, message }),
-    onRefused: ({ code }) => heard.refused.push(code),
-    onAcknowledged: (packetId) => heard.acks.push(packetId),
-    onChanged: () => undefined,
+    listener: {
+      received: (topic, message) => void heard.messages.push({ topic, message }),
+      refused: ({ code }) => void heard.refused.push(code),
+      acknowledged: (packetId) => void heard.acks.push(packetId),
+      linkChanged: () => undefined,
+    },
     onWake: () => {
       dueMs = 0;
     },
   });
-  /** Lets virtual time pass until `condition` holds; true if it came to hold. */
-  const until = async (condition: () => boolean, limitMs: number, tickMs = 5) => {
+  /** Lets virtual time pass until `condition` holds, then `patienceMs` of real time at most; true if it came to hold. */
+  const until = async (condition: () => boolean, limitMs: number, tickMs = 5, patienceMs = WAIT_MS_MAX) => {
     for (const endMs = world.nowMs() + limitMs; !condition() && world.nowMs() < endMs; dueMs -= tickMs) {
       if (dueMs <= 0) dueMs = uplink.step();
       await world.advance(tickMs, 3);
     }
     // Sockets live in real time.
-    for (let i = 0; i < 200 && !condition(); i += 1) {
+    for (const endMs = performance.now() + patienceMs; !condition() && performance.now() < endMs; ) {
       uplink.step();
       await pause(1);
     }
@@ -128,11 +131,44 @@ test("a broker that refuses a subscription is tried again, with longer and longe
     if (subscription.topic === "to/all") asked.push(world.nowMs());
     callback(null, refuses && subscription.topic === "to/all" ? null : subscription);
   };
-  assert.not(await until(() => uplink.up, 20_000, 50));
+  assert.not(await until(() => uplink.up, 20_000, 50, 200));
   assert.ok(asked.length >= 4 && asked.length <= 6, `${asked.length} attempts in 20 seconds`);
   refuses = false;
   assert.ok(await until(() => uplink.up, 20_000, 50));
   await end();
+});
+
+test("a broker that kicks for a publish that it does not allow is tried with longer and longer waits", async () => {
+  const broker = await startBroker();
+  const { world, uplink, log, until, end } = await make(broker);
+  const logins: number[] = [];
+  broker.aedes.authorizePublish = (client, packet, callback) => {
+    callback(client !== null && packet.topic === "from/me" ? new Error("not allowed") : null);
+  };
+  broker.aedes.on("clientReady", () => logins.push(world.nowMs()));
+  for (let turn = 0; turn < 300 && world.nowMs() < 60_000; turn += 1) {
+    await until(() => uplink.up, 500, 100, 5);
+    if (uplink.up) uplink.publish("from/me", Uint8Array.of(1), { QoS: 1, packetId: 7 });
+    await until(() => !uplink.up, 500, 100, 5);
+  }
+  assert.ok(logins.length >= 4 && logins.length <= 7, `${logins.length} logins in a minute`);
+  const retries = log.of("link").flatMap(({ retryMs }) => (retryMs === undefined ? [] : [Number(retryMs)]));
+  assert.ok((retries[3] as number) >= 8000, retries.join(" "));
+  await end();
+});
+
+test("two clients of one name evict each other ever more rarely", async () => {
+  const broker = await startBroker();
+  const one = await make(broker);
+  const two = await make(broker);
+  let logins = 0;
+  broker.aedes.on("clientReady", () => {
+    logins += 1;
+  });
+  for (let second = 0; second < 120; second += 1) for (const { until } of [one, two]) await until(() => false, 1000, 100, 2);
+  assert.ok(logins >= 4 && logins <= 16, `${logins} logins in two minutes`);
+  one.uplink.close();
+  await two.end();
 });
 
 test("wrong credentials are refused by the broker and tried again; right ones are sent as configured", async () => {

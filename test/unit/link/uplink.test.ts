@@ -6,7 +6,7 @@ import { generate } from "mqtt-packet";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { MqttConfig } from "../../../firmware/config.js";
-import { Uplink } from "../../../firmware/link/uplink.js";
+import { SESSION_LASTED_MS, Uplink } from "../../../firmware/link/uplink.js";
 import { MESSAGE_BYTES_MAX } from "../../../firmware/link/wire.js";
 import { HandClock, LogBook } from "../hand-clock.js";
 import { Scripted } from "./scripted-client.js";
@@ -27,10 +27,12 @@ function make(config: Partial<MqttConfig> = {}, id = "mote-1") {
     id,
     will: { topic: "health", message: Uint8Array.of(1, 2) },
     subscriptions: ["a", "b"],
-    onMessage: (topic, message) => heard.messages.push([topic, message]),
-    onRefused: (rejection) => heard.refused.push(String(rejection)),
-    onAcknowledged: (packetId) => heard.acks.push(packetId),
-    onChanged: (up) => heard.up.push(up),
+    listener: {
+      received: (topic, message) => void heard.messages.push([topic, message]),
+      refused: (rejection) => void heard.refused.push(String(rejection)),
+      acknowledged: (packetId) => void heard.acks.push(packetId),
+      linkChanged: (up) => void heard.up.push(up),
+    },
     onWake: () => undefined,
   });
   const client = () => Scripted.made[Scripted.made.length - 1] as Scripted;
@@ -210,7 +212,7 @@ test("PUBACKs are told by their packet id", () => {
   assert.equal(heard.acks, [17]);
 });
 
-test("attempts wait twice as long each time up to a minute, a quarter more by the client's name; success sets it back", () => {
+test("attempts wait twice as long each time up to a minute, a quarter more by the client's name; a session that lasted sets it back", () => {
   const waitsOf = (id: string) => {
     const made = make({}, id);
     const waits: number[] = [];
@@ -229,7 +231,7 @@ test("attempts wait twice as long each time up to a minute, a quarter more by th
   const nominal = [1, 2, 4, 8, 16, 32, 60, 60, 60].map((s) => s * 1000);
   const spreads = new Set<number>();
   for (const id of ["mote-1", "mote-2", "mote-3", "mote-4"]) {
-    const { waits, up, uplink, client, heard } = waitsOf(id);
+    const { waits, up, uplink, client, heard, clock } = waitsOf(id);
     waits.forEach((waitMs, i) => {
       const least = nominal[i] as number;
       assert.ok(waitMs >= least && waitMs <= least * 1.25, `${waitMs} ms where ${least} to ${least * 1.25} are right`);
@@ -237,11 +239,68 @@ test("attempts wait twice as long each time up to a minute, a quarter more by th
     spreads.add(waits[8] as number);
     assert.equal(heard.up, []);
     up();
+    clock.pass(SESSION_LASTED_MS);
     client().options.onError?.call(client());
     assert.ok(uplink.step() <= 1250);
     assert.equal(heard.up, [true, false]);
   }
   assert.is(spreads.size, 4, "four boards do not come back at once");
+});
+
+test("a broker that lets in and then kicks is asked ever more rarely; only a session that lasted begins anew", () => {
+  const { clock, uplink, up, client, log } = make();
+  const waits: number[] = [];
+  for (let i = 0; i < 8; i += 1) {
+    up();
+    clock.pass(i % 2 === 0 ? 20 : SESSION_LASTED_MS - 1);
+    client().options.onError?.call(client());
+    const waitMs = uplink.step();
+    waits.push(Math.floor(waitMs / 1250 + 0.5));
+    clock.pass(waitMs);
+  }
+  assert.ok(
+    waits.every((wait, i) => i === 0 || wait > (waits[i - 1] as number) || wait >= 48),
+    waits.join(" "),
+  );
+  assert.ok((waits[7] as number) >= 48, waits.join(" "));
+  assert.equal(
+    log
+      .of("link")
+      .filter(({ state }) => state === "down")
+      .map(({ lastedMs }) => lastedMs),
+    [20, 119_999, 20, 119_999, 20, 119_999, 20, 119_999],
+  );
+  up();
+  clock.pass(SESSION_LASTED_MS);
+  client().options.onError?.call(client());
+  assert.ok(uplink.step() <= 1250);
+});
+
+test("a subscription that the broker refuses is named, and its waits grow", () => {
+  const { clock, uplink, client, log } = make();
+  for (let i = 0; i < 3; i += 1) {
+    uplink.step();
+    client().accept([1, 0x80]);
+    clock.pass(uplink.step());
+  }
+  const reasons = log.of("link").map(({ reason }) => String(reason));
+  assert.is(reasons.length, 3);
+  for (const reason of reasons) assert.match(reason, "the subscription to b");
+  const retries = log.of("link").map(({ retryMs }) => Number(retryMs));
+  assert.ok((retries[2] as number) >= 4000, retries.join(" "));
+});
+
+test("a client that throws when it is closed is left all the same", () => {
+  const { uplink, up, client, clock } = make();
+  const first = up();
+  first.close = () => {
+    throw new Error("no socket");
+  };
+  first.options.onError?.call(first);
+  assert.not(uplink.up);
+  clock.pass(uplink.step());
+  uplink.step();
+  assert.is.not(client(), first);
 });
 
 test("a broker that never answers is given up after 40 seconds, before CONNACK and before SUBACK", () => {

@@ -52,16 +52,3 @@ export async function listen(server: Server): Promise<string> {
   if (address === null || typeof address === "string") throw new Error("a server without a port");
   return `127.0.0.1:${address.port}`;
 }
-
-/** Waits until `condition` holds; throws after `timeoutMs`. */
-export async function until(condition: () => boolean, what: string, timeoutMs = 5000): Promise<void> {
-  const endMs = Date.now() + timeoutMs;
-  while (!condition()) {
-    if (Date.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
-
-export function pause(durationMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, durationMs));
-}

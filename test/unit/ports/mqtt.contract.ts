@@ -4,7 +4,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { equal } from "../../../firmware/bytes.js";
 import type { MqttBase, MqttClient, MqttControl, MqttOptions } from "../../../firmware/ports.js";
-import { startBroker, type TestBroker, until } from "./broker.js";
+import { pause, until } from "../../patience.js";
+import { startBroker, type TestBroker } from "./broker.js";
 
 export interface MqttWorld {
   readonly mqtt: MqttBase;
@@ -64,7 +65,7 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
 
   async function connected(world: MqttWorld, options: Partial<MqttOptions> = {}) {
     const { client, heard } = open(world, options);
-    await until(() => heard.controls.length > 0 && heard.writable > 0, "CONNACK");
+    await until("CONNACK", () => heard.controls.length > 0 && heard.writable > 0);
     assert.is(heard.controls[0]?.operation, world.mqtt.io.CONNACK);
     assert.is(heard.controls[0]?.returnCode, 0);
     return { client, heard };
@@ -73,7 +74,7 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
   async function subscribed(world: MqttWorld, topic: string, QoS = 1, options: Partial<MqttOptions> = {}) {
     const { client, heard } = await connected(world, options);
     client.write(null, { operation: world.mqtt.io.SUBSCRIBE, id: 7, items: [{ topic, QoS }] });
-    await until(() => heard.controls.some((message) => message.operation === world.mqtt.io.SUBACK), "SUBACK");
+    await until("SUBACK", () => heard.controls.some((message) => message.operation === world.mqtt.io.SUBACK));
     const suback = heard.controls.find((message) => message.operation === world.mqtt.io.SUBACK);
     assert.is(suback?.id, 7);
     assert.equal([...(suback?.payload ?? [])], [QoS]);
@@ -85,7 +86,7 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
     const payload = Uint8Array.from({ length: 300 }, (_, i) => i & 255);
     const room = client.write(payload, { topic: "a/b", QoS: 1, id: 1234, retain: true });
     assert.ok(room > 0);
-    await until(() => heard.controls.some((message) => message.operation === world.mqtt.io.PUBACK), "PUBACK");
+    await until("PUBACK", () => heard.controls.some((message) => message.operation === world.mqtt.io.PUBACK));
     assert.is(heard.controls.find((message) => message.operation === world.mqtt.io.PUBACK)?.id, 1234);
     assert.is(broker.published.length, 1);
     const { topic, qos, retain } = broker.published[0] as TestBroker["published"][0];
@@ -103,8 +104,8 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
         () => undefined,
       );
     await until(
+      () => `${sizes.length} messages`,
       () => heard.messages.length === sizes.length && heard.messages.at(-1)?.parts.length === 1,
-      `${sizes.length} messages`,
     );
     for (const [i, size] of sizes.entries()) {
       assert.is(heard.messages[i]?.topic, `in/${i}`);
@@ -120,15 +121,19 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
 
   test("a delivery with QoS 1 is acknowledged: the broker does not send it again", async ({ broker, world }) => {
     const { client, heard } = await subscribed(world, "in", 1, { clean: false });
+    let acknowledged = false;
+    broker.aedes.on("ack", () => {
+      acknowledged = true;
+    });
     broker.aedes.publish(
       { cmd: "publish", topic: "in", payload: Buffer.from("x"), qos: 1, retain: false, dup: false },
       () => undefined,
     );
-    await until(() => heard.messages.length === 1, "the message");
-    await new Promise((resolve) => setTimeout(resolve, 50)); // the acknowledgement leaves by a timer
+    await until("the message", () => heard.messages.length === 1);
+    await until("the acknowledgement, which leaves by a timer", () => acknowledged);
     client.close();
     const again = await connected(world, { clean: false });
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await pause(150);
     assert.is(again.heard.messages.length, 0);
     again.client.close();
   });
@@ -141,14 +146,14 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
         { cmd: "publish", topic: "in", payload: Buffer.alloc(10, i), qos: 0, retain: false, dup: false },
         () => undefined,
       );
-    await until(() => announced.length === 1, "the first message");
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until("the first message", () => announced.length === 1);
+    await pause(100);
     assert.equal(announced, [10]);
     assert.is(client.read(4).byteLength, 4);
     assert.is(client.read(6).byteLength, 6);
-    await until(() => announced.length === 2, "the second message");
+    await until("the second message", () => announced.length === 2);
     assert.is(new Uint8Array(client.read(10))[0], 1);
-    await until(() => announced.length === 3, "the third message");
+    await until("the third message", () => announced.length === 3);
     client.close();
   });
 
@@ -156,7 +161,7 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
     const { client, heard } = await connected(world);
     assert.throws(() => client.write(new Uint8Array(heard.writable + 100), { topic: "t", QoS: 0, id: 1 }));
     client.write(Uint8Array.of(5), { topic: "t", QoS: 1, id: 2 });
-    await until(() => heard.controls.length === 2, "PUBACK");
+    await until("PUBACK", () => heard.controls.length === 2);
     assert.equal(
       broker.published.map(({ payload }) => payload.length),
       [1],
@@ -167,8 +172,8 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
   test("a broker that goes is told once, after which the client is closed", async ({ broker, world }) => {
     const { client, heard } = await connected(world);
     broker.cut();
-    await until(() => heard.errors > 0, "onError");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until("onError", () => heard.errors > 0);
+    await pause(50);
     assert.is(heard.errors, 1);
     assert.throws(() => client.write(Uint8Array.of(1), { topic: "t", id: 1 }));
     client.close();
@@ -178,7 +183,7 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
     broker.aedes.authenticate = (_client, user, password, done) =>
       done(null, user === "mote" && password?.toString() === "secret");
     const { heard } = open(world, { user: "mote", password: "wrong" });
-    await until(() => heard.errors > 0, "onError");
+    await until("onError", () => heard.errors > 0);
     assert.is(heard.controls.length, 0);
     const good = await connected(world, { user: "mote", password: "secret" });
     good.client.close();
@@ -187,16 +192,15 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
   test("an unknown host and a closed port are errors, never exceptions", async ({ world }) => {
     const unknown = open(world, { host: "nobody" });
     const closed = open(world, { port: 1 });
-    await until(() => unknown.heard.errors === 1 && closed.heard.errors === 1, "two errors");
+    await until("two errors", () => unknown.heard.errors === 1 && closed.heard.errors === 1);
   });
 
   test("the Will is published when the connection is cut, not when it ends in order", async ({ broker, world }) => {
     const will = { topic: "gone", message: Uint8Array.of(1, 2, 3).buffer as ArrayBuffer, QoS: 1, retain: true };
     const orderly = await connected(world, { will, id: "orderly" });
     orderly.client.write(null, { operation: world.mqtt.io.DISCONNECT });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until("the end of the session", () => broker.aedes.connectedClients === 0);
     orderly.client.close();
-    await new Promise((resolve) => setTimeout(resolve, 50));
     const wills: Uint8Array[] = [];
     broker.aedes.on("publish", ({ topic, payload }) => {
       if (topic === "gone") wills.push(new Uint8Array(Buffer.from(payload as Buffer)));
@@ -204,7 +208,7 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
     const abrupt = await connected(world, { will, id: "abrupt" });
     assert.is(wills.length, 0);
     abrupt.client.close();
-    await until(() => wills.length === 1, "the Will");
+    await until("the Will", () => wills.length === 1);
     assert.ok(equal(wills[0] as Uint8Array, Uint8Array.of(1, 2, 3)));
   });
 
@@ -212,7 +216,7 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
     const { client, heard } = await connected(world);
     client.close();
     client.close();
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
     assert.is(heard.errors, 0);
   });
 

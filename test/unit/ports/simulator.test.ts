@@ -8,7 +8,7 @@ import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../../
 import { fileStorage, memoryStorage } from "../../../host-sim/hardware/storage.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
 import { SntpServer } from "../../../host-sim/world/sntp-server.js";
-import { pause, until } from "./broker.js";
+import { pause, until } from "../../patience.js";
 import { entropyContract } from "./entropy.contract.js";
 import { i2cContract } from "./i2c.contract.js";
 import { keyValueContract } from "./key-value.contract.js";
@@ -115,6 +115,6 @@ for (const segments of ["even", "ragged"] as const)
     const simulated: SimulatedDevice = createBoard({ network, segments, radio: { associationMs: 1, addressMs: 1 } });
     const wifi = new simulated.device.network.wifi.io({});
     wifi.connect({ SSID: "lab" });
-    await until(() => wifi.address?.includes(".") === true, "an address");
+    await until("an address", () => wifi.address?.includes(".") === true);
     return { mqtt: simulated.device.network.mqtt, host: "broker", close: simulated.close };
   });

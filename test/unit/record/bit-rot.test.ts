@@ -83,7 +83,9 @@ async function boot(flash: NorFlash): Promise<{ signed: string[]; sent: string[]
     digest: (payload) => digestOf(engine, ADDRESS, payload),
     onLost: (seq) => lost.push(seq),
   });
-  for (let out = outbox.next(0); out !== undefined; out = outbox.next(0)) sent.push(toHex(out.bytes));
+  // What does not read is asked for again after 1, 2 and 4 seconds, before it is given up.
+  for (const nowMs of [0, 1_000, 3_000, 7_000])
+    for (let out = outbox.next(nowMs); out !== undefined; out = outbox.next(nowMs)) sent.push(toHex(out.bytes));
   return { signed, sent, lost, journal };
 }
 

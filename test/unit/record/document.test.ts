@@ -8,7 +8,7 @@ import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { digestOf, RECORD_PAYLOAD_BYTES_MAX, SIGN1_BYTES_MAX, verifySign1 } from "../../../firmware/record/cose.js";
 import { DECIMAL_EXPONENT_MAX, decimal } from "../../../firmware/record/decimal.js";
 import { TREE_PATH_MAX, TREE_SIZE_MAX } from "../../../firmware/record/merkle.js";
-import { decodeReceipt, encodeReceipt } from "../../../firmware/record/receipt.js";
+import { decodeReceipt, decodeRefusal, encodeReceipt, encodeRefusal, REFUSED } from "../../../firmware/record/receipt.js";
 import { decodeRecord, encodeRecord } from "../../../firmware/record/record.js";
 import { SENML_ENTRIES_MAX, SENML_NAME_BYTES_MAX, SENML_UNIT_BYTES_MAX } from "../../../firmware/record/senml.js";
 import { Rejection } from "../../../firmware/rejection.js";
@@ -67,6 +67,16 @@ test("its digest, message and receipt are what the code makes, and hold", () => 
   assert.is(toHex(receipt), toHex(signed(COLLECTOR, encodeReceipt(fields))));
   const verified = verifySign1(nobleEngine, receipt);
   assert.equal(verified instanceof Rejection ? verified : decodeReceipt(verified.payload), fields);
+});
+
+test("its refusal is what the code makes, and its reasons are the code's", () => {
+  const message = nobleEngine.sha256(block("message", toHex(block("payload"))));
+  const fields = { seq: 1, message, mote: MOTE.address, stream: 0, reason: REFUSED.fleet };
+  assert.is(toHex(block("refusal")), toHex(signed(COLLECTOR, encodeRefusal(fields))));
+  const verified = verifySign1(nobleEngine, block("refusal"));
+  assert.equal(verified instanceof Rejection ? verified : decodeRefusal(verified.payload), fields);
+  const rows = [...DOCUMENT.matchAll(/^\| (\d) \| (fleet|form|version|signature|address) \| [a-z]/gm)];
+  assert.equal(Object.fromEntries(rows.map(([, number, name]) => [name, Number(number)])), { ...REFUSED });
 });
 
 test("its limits are those of the code", () => {

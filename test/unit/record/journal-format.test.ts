@@ -134,6 +134,44 @@ test("the dump shows what the journal keeps: every record, signature, state and 
   }
 });
 
+test("the dump shows what was passed over, as header, mark and clean end say it; a mount reads the same", () => {
+  const flash = new NorFlash({ sectors: 8 });
+  let journal = mount(flash);
+  let seq = 0;
+  const write = (count: number): void => {
+    for (let i = 0; i < count; i += 1) {
+      seq += 1;
+      assert.is(journal.append(0, seq, new Uint8Array(200).fill(seq)), undefined);
+      assert.is(journal.seal(seq, new Uint8Array(64).fill(seq)), undefined);
+    }
+  };
+  const agree = (passed: number): void => {
+    const dump = dumpJournal(flash.dump());
+    const again = mount(flash);
+    assert.equal([dump.storedThrough, dump.passedThrough], [4, passed]);
+    assert.equal([again.storedThrough, again.passedThrough, again.pendingCount], [4, passed, seq - passed]);
+    assert.is(again.passedCount, passed - 4);
+    assert.equal(
+      dump.records.filter((record) => record.passed).map((record) => record.seq),
+      Array.from({ length: passed - 4 }, (_, i) => 5 + i),
+    );
+  };
+  write(10);
+  journal.markStored(4);
+  journal.markPassed(9); // a ninth record passed: a mark
+  agree(9);
+  journal.markPassed(10);
+  journal.close(); // the clean end
+  agree(10);
+  journal = mount(flash);
+  journal.markPassed(10);
+  write(12); // the header of another sector
+  assert.ok(dumpJournal(flash.dump()).used.length >= 2);
+  agree(10);
+  journal.markStored(Number.MAX_SAFE_INTEGER);
+  assert.is(mount(flash).passedCount, 0);
+});
+
 test("the dump names what is damaged, and refuses what is no journal with one clear message", () => {
   const flash = new NorFlash({ sectors: 6 });
   const journal = mount(flash);

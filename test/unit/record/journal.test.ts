@@ -1,4 +1,4 @@
-// The journal without loss of power (that is test/sim/journal-power.test.ts): its API, its policies, bit rot, wear,
+// The journal without loss of power (that is test/sim/journal-power*): its API, its policies, bit rot, wear,
 // failing sectors, and images that are not ours.
 
 import { hash } from "node:crypto";

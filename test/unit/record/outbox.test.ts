@@ -205,15 +205,53 @@ test("no packet id is 0, with records in flight or without any", () => {
   }
 });
 
-test("a record that the journal cannot read is reported, once, and does not hold up the rest", () => {
+/** Where the payload of record 2 lies, in bits: frames take 3 + 3 units. */
+const SECOND_PAYLOAD_BIT = (96 + 6 * UNIT_BYTES + 30) * 8;
+
+test("a record that the journal cannot read is asked for again, then reported, once; it holds up nothing and is not stored", () => {
   const bench = new Bench(4);
-  bench.flash.flipBit((96 + 6 * UNIT_BYTES + 30) * 8); // payload of record 2: frames take 3 + 3 units
-  assert.equal(seqsOf(bench.drain()), [1, 3, 4]);
-  assert.equal(bench.lost, [2]);
+  bench.flash.flipBit(SECOND_PAYLOAD_BIT);
+  assert.equal(seqsOf(bench.drain(0)), [1, 3, 4]);
   for (const seq of [1, 3, 4]) assert.ok(bench.outbox.receipt(seq, digestOf(seq)));
-  assert.is(bench.journal.storedThrough, 4);
-  bench.drain();
+  for (const nowMs of [1_000, 2_999, 3_000, 6_999]) {
+    assert.equal(bench.drain(nowMs), []);
+    assert.equal(bench.lost, [], `at ${nowMs} ms`);
+  }
+  assert.is(bench.journal.pendingCount, 3, "those after it wait with it");
+  assert.equal(bench.drain(7_000), []);
   assert.equal(bench.lost, [2]);
+  assert.is(bench.journal.storedThrough, 1);
+  assert.is(bench.journal.passedThrough, 4);
+  assert.is(bench.journal.pendingCount, 0);
+  bench.drain(100_000);
+  assert.equal(bench.lost, [2]);
+});
+
+test("a record that reads again after a pause is sent, and so is one that reads again after the next boot", () => {
+  const bench = new Bench(4);
+  bench.flash.flipBit(SECOND_PAYLOAD_BIT);
+  bench.drain(0);
+  bench.drain(1_000);
+  bench.flash.flipBit(SECOND_PAYLOAD_BIT);
+  assert.equal(seqsOf(bench.drain(3_000)), [2]);
+  for (const seq of [1, 2, 3, 4]) assert.ok(bench.outbox.receipt(seq, digestOf(seq)));
+  assert.is(bench.journal.storedThrough, 4);
+
+  bench.record(5);
+  bench.record(6);
+  const fifth = Buffer.from(bench.flash.dump()).indexOf(payloadOf(5)) * 8;
+  bench.flash.flipBit(fifth);
+  for (const nowMs of [10_000, 11_000, 13_000, 17_000]) bench.drain(nowMs);
+  assert.equal(bench.lost, [5]);
+  bench.outbox.receipt(6, digestOf(6));
+  assert.is(bench.journal.storedThrough, 4);
+  bench.flash.flipBit(fifth);
+  bench.journal.close();
+  bench.reboot();
+  assert.is(bench.journal.passedThrough, 6);
+  assert.equal(seqsOf(bench.drain()), [5, 6]);
+  for (const seq of [5, 6]) assert.ok(bench.outbox.receipt(seq, digestOf(seq)));
+  assert.is(bench.journal.storedThrough, 6);
 });
 
 test("whatever fails in between, every record is stored in the end, and none out of order within a connection", () => {

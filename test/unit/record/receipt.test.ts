@@ -9,7 +9,15 @@ import { type CborValue, encode } from "../../../firmware/codec/cbor.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { verifySign1 } from "../../../firmware/record/cose.js";
 import { payloadTypeOf } from "../../../firmware/record/payload.js";
-import { decodeReceipt, encodeReceipt, type ReceiptFields } from "../../../firmware/record/receipt.js";
+import {
+  decodeReceipt,
+  decodeRefusal,
+  encodeReceipt,
+  encodeRefusal,
+  isRefusal,
+  type ReceiptFields,
+  type RefusalFields,
+} from "../../../firmware/record/receipt.js";
 import { decodeRecord } from "../../../firmware/record/record.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { independently, signed, testKey } from "./signing.js";
@@ -77,7 +85,56 @@ test("each key is asked for, by kind and size; nothing more is let in", () => {
   assert.is(refusal([...KEYS.slice(1), [0, 9]]), "payload-type: type 9 is unknown; a receipt has type 2");
 });
 
+const REFUSAL: RefusalFields = {
+  seq: 7,
+  message: new Uint8Array(32).fill(1),
+  mote: new Uint8Array(20).fill(2),
+  stream: 1,
+  reason: 3,
+};
+
+test("a refusal is the bytes that cborg writes for it, is read back, and is no receipt", () => {
+  fc.assert(
+    fc.property(fc.maxSafeNat(), fc.maxSafeNat(), fc.integer({ min: 1, max: 255 }), (seq, stream, reason) => {
+      const refusal = { ...REFUSAL, seq, stream, reason };
+      const payload = encodeRefusal(refusal);
+      const map = new Map<number, unknown>([
+        [0, 3],
+        [1, seq],
+        [2, refusal.message],
+        [3, refusal.mote],
+        [4, reason],
+        [10, stream],
+      ]);
+      assert.is(toHex(payload), toHex(cborgEncode(map, rfc8949EncodeOptions)));
+      assert.equal(decodeRefusal(payload), refusal);
+      assert.ok(isRefusal(payload));
+      assert.not.ok(isRefusal(encodeReceipt(EXAMPLE)));
+      assert.match(String(decodeReceipt(payload)), /^payload-type: type 3 is a refusal/);
+      assert.match(String(decodeRefusal(encodeReceipt(EXAMPLE))), /^payload-type: type 2 is a receipt; a refusal has type 3/);
+    }),
+  );
+  const pairs: [number, CborValue][] = [...KEYS.slice(1), [0, 3], [4, 1]];
+  const answer = (list: [number, CborValue][]): string => String(decodeRefusal(encode(new Map(list))));
+  assert.match(answer(pairs.slice(0, -1)), /key 4 \(reason\) is absent/);
+  for (const wrong of [0, 256, -1, "x"] as CborValue[])
+    assert.match(answer([...pairs.slice(0, -1), [4, wrong]]), /key 4 \(reason\) is no integer from 1 to 255/);
+  assert.match(answer([...pairs, [5, 0]]), /a key that this type does not have/);
+});
+
+test("noise is neither a receipt nor a refusal, and throws nothing", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 120 }), (noise) => {
+      assert.instance(decodeReceipt(noise), Rejection);
+      assert.instance(decodeRefusal(noise), Rejection);
+      isRefusal(noise);
+    }),
+  );
+});
+
 test("fields that would be refused are not encoded", () => {
+  assert.throws(() => encodeRefusal({ ...REFUSAL, reason: 0 }), /a reason/);
+  assert.throws(() => encodeRefusal({ ...REFUSAL, reason: 256 }), /a reason/);
   assert.throws(() => encodeReceipt({ ...EXAMPLE, digest: new Uint8Array(31) }), /a digest and an address/);
   assert.throws(() => encodeReceipt({ ...EXAMPLE, seq: -1 }), /unsigned/);
 });

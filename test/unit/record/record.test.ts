@@ -171,7 +171,7 @@ const REFUSED: readonly [string, Uint8Array, string][] = [
   ["no type", changed([[0, undefined]]), "payload-malformed: key 0 (type)"],
   ["a type that is no integer", changed([[0, "1"]]), "payload-malformed: key 0 (type)"],
   ["a negative type", changed([[0, -1]]), "payload-malformed: key 0 (type)"],
-  ["type 3", changed([[0, 3]]), "payload-type: type 3 is unknown; a record has type 1"],
+  ["type 3", changed([[0, 3]]), "payload-type: type 3 is a refusal; a record has type 1"],
   [
     "a receipt",
     encodeReceipt({ seq: 1, digest: H32, mote: A20, stream: 0 }),

@@ -10,11 +10,13 @@ import { Rejection } from "../../../firmware/rejection.js";
 class Store implements KeyValueDomain {
   readonly values = new Map<string, Uint8Array>();
   writes = 0;
+  failing = false;
   read(key: string): ArrayBuffer | undefined {
     return this.values.get(key)?.slice().buffer as ArrayBuffer | undefined;
   }
   write(key: string, value: ByteBuffer): void {
     assert.ok(key.length >= 1 && key.length <= 15);
+    if (this.failing) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
     this.values.set(key, new Uint8Array(value).slice());
     this.writes += 1;
   }
@@ -42,10 +44,44 @@ function open(store: Store, newest?: Newest, reserved?: number): Sequence {
 }
 function take(sequence: Sequence): Newest {
   const seq = sequence.reserve();
+  if (seq instanceof Rejection) throw new Error(String(seq));
   assert.is(sequence.reserve(), seq, "the same again until it is used");
   sequence.use(seq);
   return { seq, stream: sequence.stream, boot: sequence.boot };
 }
+
+test("a read of the store that goes wrong once or twice changes nothing", () => {
+  const whole = new Store();
+  const first = open(whole);
+  for (let i = 0; i < 5; i += 1) take(first);
+  const newest = { seq: 5, stream: 0, boot: 1 };
+  const sound = open(whole.copy(), newest);
+  const faults: readonly ((value: ArrayBuffer | undefined) => ArrayBuffer | undefined)[] = [
+    () => undefined,
+    (value) => {
+      const bytes = new Uint8Array(value as ArrayBuffer);
+      bytes[7] = (bytes[7] as number) ^ 4;
+      return value;
+    },
+    (value) => value?.slice(0, 9),
+    () => {
+      throw new Error("ESP_ERR_NVS_INVALID_STATE");
+    },
+  ];
+  for (const fault of faults)
+    for (const times of [1, 2]) {
+      const store = whole.copy();
+      const read = store.read.bind(store);
+      let reads = 0;
+      store.read = (key) => {
+        reads += 1;
+        const value = read(key);
+        return reads <= times ? fault(value) : value;
+      };
+      const { origin, boot, stream, next } = open(store, newest);
+      assert.equal([origin, boot, stream, next], [sound.origin, sound.boot, sound.stream, sound.next], `${fault}, ${times}`);
+    }
+});
 
 test("begins with seq 1, stream 0, boot 1, and writes to the store once a block", () => {
   const store = new Store();
@@ -152,6 +188,40 @@ test("resumes above a record that someone else still holds", () => {
   assert.ok(again.next >= 501 && again.stream >= 4);
   again.beginStream();
   assert.is(open(store).stream, again.stream + 1);
+});
+
+test("a store that cannot be written gives no number, and costs nothing that a later write could not bring", () => {
+  const store = new Store();
+  const before = open(store);
+  take(before);
+  store.failing = true;
+  const sequence = open(store, { seq: 1, stream: 0, boot: 1 });
+  assert.is(sequence.boot, 2);
+  assert.match(String(sequence.reserve()), /^sequence-write: /);
+  assert.match(String(sequence.reserve()), /^sequence-write: /, "a mark that was not written is no mark");
+  assert.ok(sequence.resumeAbove(3, 40));
+  sequence.countBootAfter(7);
+  sequence.beginStream();
+  assert.equal([sequence.next, sequence.stream, sequence.boot], [41, 4, 8]);
+  assert.instance(sequence.reserve(), Rejection);
+  assert.throws(() => sequence.close());
+  store.failing = false;
+  assert.equal(take(sequence), { seq: 41, stream: 4, boot: 8 });
+  const after = open(store, { seq: 41, stream: 4, boot: 8 });
+  assert.equal([after.boot, after.stream], [9, 4], "stream and boot went with the number that was reserved");
+  assert.ok(after.next > 41);
+});
+
+test("a stream that could not be written is written before the next number, though numbers are reserved", () => {
+  const store = new Store();
+  const sequence = open(store);
+  take(sequence);
+  store.failing = true;
+  assert.ok(sequence.resumeAbove(5, 0));
+  assert.instance(sequence.reserve(), Rejection);
+  store.failing = false;
+  assert.equal(take(sequence), { seq: 2, stream: 5, boot: 1 });
+  assert.is(open(store, { seq: 2, stream: 5, boot: 1 }).stream, 5);
 });
 
 test("refuses a store that holds something else under its key", () => {

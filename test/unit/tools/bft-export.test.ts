@@ -1,21 +1,21 @@
 // The checkpoint exporter for BFT chains, against a node made of generated blocks: what it says is what the model knows, and a
 // mote that starts from it goes on.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
+import { type BftCheckpoint, openBft } from "../../../firmware/chain/bft-checkpoint.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { main } from "../../../tools/cli.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { bftRulesFromGenesis, exportBftCheckpoint } from "../../../tools/headers/bft.js";
 import { bftCheckpointAt, TRUSTING_PERIOD_S, walkBft } from "../../chains/bft-fixture.js";
 import { type BftBlock, BftChain } from "../../chains/bft-generator.js";
-import type { BftKind } from "../../chains/bft-model.js";
+import { BFT_KINDS, consensusOf } from "../../chains/bft-model.js";
 import { held } from "../../chains/clique-fixture.js";
 import { type Account, accounts, hexOf } from "../../chains/clique-generator.js";
 
@@ -29,7 +29,7 @@ function node(chain: BftChain, blocks: readonly BftBlock[], bend?: (raw: Uint8Ar
       calls += 1;
       const number = params[0] === "latest" ? all.length - 1 : Number(params[0]);
       const block = all[number];
-      if (method === "qbft_getValidatorsByBlockNumber") return block?.model.sorted;
+      if (method === "qbft_getValidatorsByBlockNumber" || method === "istanbul_getValidators") return block?.model.sorted;
       if (block === undefined) return null;
       const raw = bend?.(block.raw, number) ?? block.raw;
       if (method === "debug_getRawHeader") return hexOf(raw);
@@ -51,7 +51,7 @@ function node(chain: BftChain, blocks: readonly BftBlock[], bend?: (raw: Uint8Ar
   };
 }
 
-for (const kind of ["ibft", "ibft2", "qbft"] as const satisfies readonly BftKind[])
+for (const kind of BFT_KINDS)
   test(`${kind}: an exported checkpoint is what the model knows, at any block`, async () => {
     const chain = new BftChain({ kind, validators: accounts(4), epoch: 20 });
     const [newcomer, other] = accounts(2, "newcomer").map((each) => chain.know(each)) as [Account, Account];
@@ -59,8 +59,8 @@ for (const kind of ["ibft", "ibft2", "qbft"] as const satisfies readonly BftKind
       if (i >= 3 && i < 6) return { vote: { account: newcomer.address, authorize: true } };
       return i === 39 || i === 45 ? { vote: { account: other.address, authorize: true } } : {};
     });
-    const { consensus, periodS, epoch } = bftCheckpointAt(chain, chain.genesis);
-    const rules = { chain: "eip155:1337", consensus, periodS, epoch, trustingPeriodS: TRUSTING_PERIOD_S };
+    const { periodS, epoch } = bftCheckpointAt(chain, chain.genesis);
+    const rules = { chain: "eip155:1337", ...consensusOf(kind), periodS, epoch, trustingPeriodS: TRUSTING_PERIOD_S };
     for (const number of [undefined, 0, 1, 5, 20, 21, 46, 57]) {
       const rpc = node(chain, blocks);
       const json = await exportBftCheckpoint({ rpc, engine: fastEngine, rules, ...(number === undefined ? {} : { number }) });
@@ -123,6 +123,7 @@ test("chainmote headers: a checkpoint of a QBFT chain, and every header after it
     const given = ["--rpc", url, "--genesis", genesis, "--trusting-period", String(TRUSTING_PERIOD_S)];
     const made = await headers("checkpoint", "--chain", "qbft", "--out", checkpoint, ...given);
     assert.is(made.code, 0, made.errors.join());
+    assert.match(made.errors.join(), /keys must seal this chain alone/, "what only the owner can see to");
     const { number, hash } = JSON.parse(readFileSync(checkpoint, "utf8")) as { number: number; hash: string };
     assert.is(number, 40);
     assert.is(hash, hexOf((blocks[39] as BftBlock).hash));
@@ -140,10 +141,32 @@ test("chainmote headers: a checkpoint of a QBFT chain, and every header after it
       assert.is(code, 0, errors.join());
       assert.ok(lines.join("\n").includes(`head #57 ${last}, settled #57`), lines.join());
     }
+    // A block that vouches for nothing any more is no place to start from.
+    const late = join(folder, "late.json");
+    const expired = ["--rpc", url, "--genesis", genesis, "--trusting-period", "60", "--out", late];
+    const refused = await headers("checkpoint", "--chain", "qbft", ...expired);
+    assert.is(refused.code, 1);
+    assert.match(
+      refused.errors.join(),
+      /^chainmote headers: block #40 is of .*trusting period of 60 s was over .*a later --number/,
+    );
+    assert.not.ok(existsSync(late));
     const other = await headers("checkpoint", "--chain", "ibft2", ...given);
     assert.is(other.code, 1);
     assert.match(other.errors.join(), /is of a chain with qbft, not ibft2/);
     assert.is((await headers("checkpoint", "--chain", "qbft", "--rpc", url)).code, 2);
+    // GoQuorum's old section with testQBFTBlock is QBFT from that block on, and nothing is passed over in silence.
+    const istanbul = { epoch: 20, policy: 0, testQBFTBlock: 0 };
+    writeFileSync(genesis, JSON.stringify({ config: { chainId: 1337, isQuorum: true, istanbul } }));
+    const old = await headers("checkpoint", "--chain", "qbft", ...given);
+    assert.is(old.code, 0, old.errors.join());
+    const { client, ceil2Nby3Block } = JSON.parse(old.lines.join("\n")) as BftCheckpoint;
+    assert.equal([client, ceil2Nby3Block], ["goquorum", "never"]);
+    assert.match((await headers("checkpoint", "--chain", "ibft", ...given)).errors.join(), /is of a chain with qbft, not ibft/);
+    writeFileSync(genesis, JSON.stringify({ config: { chainId: 1337, qbft: { ...qbft, blockperiodmilliseconds: 500 } } }));
+    const unknown = await headers("checkpoint", "--chain", "qbft", ...given);
+    assert.is(unknown.code, 1);
+    assert.match(unknown.errors.join(), /config\.qbft\.blockperiodmilliseconds .*\(genesis-unsupported\)/);
   } finally {
     server.close();
     rmSync(folder, { recursive: true });
@@ -168,6 +191,95 @@ test("contract mode takes the set from the node and verifies the block with it",
   const json = await exportBftCheckpoint({ rpc: node(chain, blocks), engine: fastEngine, rules, number: 10 });
   assert.equal(json.validators, chain.genesis.model.sorted);
   assert.is(json.hash, hexOf((blocks[9] as BftBlock).hash));
+});
+
+test("a chain that went from IBFT to QBFT gives a checkpoint of either, from its switch on", async () => {
+  for (const client of ["goquorum", "besu"] as const) {
+    const validators = accounts(7);
+    const before = new BftChain({ kind: client === "besu" ? "ibft2" : "ibft", validators, epoch: 20 });
+    const after = new BftChain({ kind: client === "besu" ? "qbft" : "goquorum-qbft", validators, epoch: 20, order: "bytes" });
+    const old = before.grow(before.genesis, 24);
+    const blocks = [...old, ...after.grow(old.at(-1) as BftBlock, 33)];
+    const rpc = node(before, blocks);
+    const config =
+      client === "besu"
+        ? { ibft2: { epochlength: 20, blockperiodseconds: 2 }, qbft: { epochlength: 20, blockperiodseconds: 2, startblock: 25 } }
+        : { istanbul: { epoch: 20, policy: 0, testQBFTBlock: 25 } };
+    const genesis = { config: { chainId: 1337, ...config } };
+    const rules = bftRulesFromGenesis(genesis, TRUSTING_PERIOD_S, "qbft");
+    // Besu counts epochs from the block before the switch: 24, 44; GoQuorum from genesis: 20, 40.
+    const newest = client === "besu" ? 44 : 40;
+    for (const number of [undefined, 25, 26, newest, 57]) {
+      const json = await exportBftCheckpoint({ rpc, engine: fastEngine, rules, ...(number === undefined ? {} : { number }) });
+      assert.is(json.number, number ?? newest);
+      assert.is(json.genesisHash, hexOf(before.genesis.hash));
+      assert.is(json.hash, hexOf((blocks[json.number - 1] as BftBlock).hash));
+      assert.is(json.client, client === "besu" ? undefined : "goquorum");
+      assert.not.ok("fromBlock" in json || "untilBlock" in json);
+      const bft = held(openBft(fastEngine, JSON.parse(JSON.stringify(json))));
+      assert.is(walkBft(bft, bft.checkpoint, blocks.slice(json.number)).number, 57);
+    }
+    const first = await exportBftCheckpoint({ rpc, engine: fastEngine, rules, number: 25 });
+    assert.is(first.votes, "unknown");
+    const ibft = bftRulesFromGenesis(genesis, TRUSTING_PERIOD_S, client === "besu" ? "ibft2" : "ibft");
+    const last = await exportBftCheckpoint({ rpc, engine: fastEngine, rules: ibft });
+    assert.is(last.number, 20);
+    for (const wrong of [{ rules, number: 24 }, { rules: ibft, number: 25 }, { rules: { ...rules, fromBlock: 90_000 } }])
+      try {
+        await exportBftCheckpoint({ rpc, engine: fastEngine, ...wrong });
+        assert.unreachable("a block of another consensus");
+      } catch (error) {
+        assert.ok(error instanceof Rejection && error.code === "block-absent", String(error));
+      }
+  }
+});
+
+test("transitions of the genesis file reach the checkpoint: those ahead as they are, those behind as what holds now", async () => {
+  const chain = new BftChain({ kind: "goquorum-qbft", validators: accounts(4), epoch: 20, periodS: 5 });
+  const blocks = chain.grow(chain.genesis, 45, (i) => ({ afterS: i + 1 >= 30 ? 2 : 5 }));
+  const transitions = [
+    { block: 30, blockperiodseconds: 2 },
+    { block: 90, validatorselectionmode: "contract", validatorcontractaddress: `0x${"77".repeat(20)}` },
+  ];
+  const config = { chainId: 1337, isQuorum: true, qbft: { epochLength: 20, blockPeriodSeconds: 5 }, transitions };
+  const rules = bftRulesFromGenesis({ config }, TRUSTING_PERIOD_S);
+  const rpc = node(chain, blocks);
+  try {
+    await exportBftCheckpoint({ rpc, engine: fastEngine, rules });
+    assert.unreachable("a set that nobody can tell");
+  } catch (error) {
+    assert.ok(error instanceof Rejection && error.code === "genesis-unsupported", String(error));
+    assert.match((error as Rejection).detail, "validatorselectionmode");
+  }
+  const known = bftRulesFromGenesis({ config: { ...config, transitions: transitions.slice(0, 1) } }, TRUSTING_PERIOD_S);
+  const early = await exportBftCheckpoint({ rpc, engine: fastEngine, rules: known, number: 20 });
+  assert.equal(early.transitions, [{ block: 30, periodS: 2 }]);
+  const bft = held(openBft(fastEngine, early));
+  assert.is(walkBft(bft, bft.checkpoint, blocks.slice(20)).number, 45);
+  const late = await exportBftCheckpoint({ rpc, engine: fastEngine, rules: known, number: 45 });
+  assert.is(late.transitions, undefined);
+  assert.is(late.periodS, 2);
+});
+
+test("a transition to a contract that the chain has passed is filled by the node, and only while it is ahead", async () => {
+  const validators = accounts(4);
+  const listed = new BftChain({ kind: "goquorum-qbft", validators, epoch: 20 });
+  const selected = new BftChain({ kind: "goquorum-qbft", validators, epoch: 20, contract: true });
+  const old = listed.grow(listed.genesis, 25);
+  const blocks = [...old, ...selected.grow(old.at(-1) as BftBlock, 10)];
+  const contract = { validatorselectionmode: "contract", validatorcontractaddress: `0x${"77".repeat(20)}` };
+  const config = { chainId: 1337, isQuorum: true, qbft: { epochLength: 20, blockPeriodSeconds: 2 } };
+  const rules = bftRulesFromGenesis({ config: { ...config, transitions: [{ block: 25, ...contract }] } }, TRUSTING_PERIOD_S);
+  const rpc = node(listed, blocks);
+  const set = listed.genesis.model.sorted;
+  for (const number of [20, 23, 30]) {
+    const json = await exportBftCheckpoint({ rpc, engine: fastEngine, rules, number });
+    const ahead = [{ block: 26, validatorSelection: "contract", validators: set }];
+    assert.equal(json.transitions, number < 26 ? ahead : undefined);
+    assert.is(json.validatorSelection, number < 26 ? undefined : "contract");
+    const bft = held(openBft(fastEngine, JSON.parse(JSON.stringify(json))));
+    assert.is(walkBft(bft, bft.checkpoint, blocks.slice(number)).number, 35);
+  }
 });
 
 test("rules come from the genesis files of Besu and GoQuorum", () => {

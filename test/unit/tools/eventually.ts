@@ -1,18 +1,17 @@
-// Waiting in tests: for something to hold, with a bound and a name.
+// Waiting in tests for something that has to be asked for, with the suite's bound and a name.
 
-const WAIT_MS = 15_000;
+import { pause, WAIT_MS_MAX } from "../../patience.js";
 
-/** Resolves with the first answer that is neither false nor undefined; throws after `waitMs`. */
+/** Resolves with the first answer that is neither false nor undefined; throws after `WAIT_MS_MAX`. */
 export async function eventually<T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  waitMs = WAIT_MS,
 ): Promise<T> {
-  const deadline = performance.now() + waitMs;
+  const deadline = performance.now() + WAIT_MS_MAX;
   for (;;) {
     const found = await probe();
     if (found !== undefined && found !== false) return found;
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${waitMs / 1000} s`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${WAIT_MS_MAX / 1000} s`);
+    await pause(20);
   }
 }

@@ -1,8 +1,6 @@
 // chainmote headers: files of any cut, a node that lies, checkpoints out of nodes; through the command as a person calls it.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
@@ -17,6 +15,7 @@ import { headersOfFile, measureBitcoin, measureRlp } from "../../../tools/header
 import { JsonRpc } from "../../../tools/rpc/json-rpc.js";
 import { BitcoinChain, type Block } from "../../chains/bitcoin-generator.js";
 import { accounts, CliqueChain } from "../../chains/clique-generator.js";
+import { FakeBitcoin, shown } from "./fake-bitcoin.js";
 
 const folder = mkdtempSync(join(tmpdir(), "chainmote-headers-"));
 const regtest = bitcoinNetwork("regtest") as BitcoinRules;
@@ -24,12 +23,6 @@ const chain = BitcoinChain.regtest();
 const blocks = chain.grow(chain.genesis, 300);
 const all: readonly Block[] = [chain.genesis, ...blocks];
 const genesis = bitcoinCheckpointFromGenesis(engine, regtest, chain.genesis.raw) as BitcoinCheckpoint;
-
-function shown(block: Block | undefined): string {
-  return Buffer.from((block as Block).hash)
-    .reverse()
-    .toString("hex");
-}
 
 function file(name: string, content: Uint8Array | string): string {
   const path = join(folder, name);
@@ -50,42 +43,6 @@ async function call(...words: string[]): Promise<{ code: number; lines: string[]
   return { code, lines, errors };
 }
 
-/** A Bitcoin node as Bitcoin Core answers, a password asked for; `lie` may change what it answers. */
-class FakeBitcoin {
-  lie: (method: string, result: unknown) => unknown = (_, result) => result;
-  #server: Server | undefined;
-  async up(): Promise<string> {
-    const server = createServer((request, response) => {
-      let body = "";
-      request.on("data", (data) => (body += data));
-      request.on("end", () => {
-        const { id, method, params } = JSON.parse(body) as { id: number; method: string; params: unknown[] };
-        const known = request.headers.authorization === `Basic ${Buffer.from("user:p%w").toString("base64")}`;
-        response.statusCode = known ? 200 : 401;
-        response.end(known ? JSON.stringify({ id, error: null, result: null, ...this.#answer(method, params) }) : "");
-      });
-    });
-    this.#server = server;
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return `http://user:p%25w@127.0.0.1:${(server.address() as AddressInfo).port}`;
-  }
-  async down(): Promise<void> {
-    this.#server?.closeAllConnections();
-    await new Promise((resolve) => this.#server?.close(resolve));
-  }
-  #answer(method: string, [first, verbose]: unknown[]): object {
-    const fail = (code: number, message: string) => ({ error: { code, message } });
-    const at = method === "getblockhash" ? all[Number(first)] : all.find((block) => shown(block) === first);
-    if (method === "getbestblockhash") return { result: this.lie(method, shown(all.at(-1))) };
-    if (method === "getblockhash")
-      return at === undefined ? fail(-8, "Block height out of range") : { result: this.lie(method, shown(at)) };
-    if (method !== "getblockheader") return fail(-32601, "Method not found");
-    if (at === undefined) return fail(-5, "Block not found");
-    if (verbose === false) return { result: this.lie("raw", Buffer.from(at.raw).toString("hex")) };
-    return { result: { height: at.number, chainwork: (2 * (at.number + 1)).toString(16).padStart(64, "0") } };
-  }
-}
-
 test.after(() => rmSync(folder, { recursive: true }));
 
 test("a file of raw headers, and one of lines, are verified to the end; those up to the checkpoint are read past", async () => {
@@ -103,7 +60,7 @@ test("a file of raw headers, and one of lines, are verified to the end; those up
 });
 
 test("from a checkpoint in the middle, the headers before it are read past however many they are", async () => {
-  const node = new FakeBitcoin();
+  const node = new FakeBitcoin(all);
   const url = await node.up();
   const path = join(folder, "middle.json");
   try {
@@ -142,7 +99,7 @@ test("the first header that does not hold ends it with its height and its code",
 });
 
 test("the headers of a node, and its checkpoint; whoever lies about a hash, a link or a height is refused", async () => {
-  const node = new FakeBitcoin();
+  const node = new FakeBitcoin(all);
   const url = await node.up();
   try {
     const good = await call("verify", "--checkpoint", checkpointFile, url, "--json");
@@ -173,7 +130,7 @@ test("the headers of a node, and its checkpoint; whoever lies about a hash, a li
 });
 
 test("a user and a password of the URL go into the header and never into a message", async () => {
-  const node = new FakeBitcoin();
+  const node = new FakeBitcoin(all);
   const url = await node.up();
   try {
     assert.is(await new JsonRpc(url).call("getblockhash", 0), shown(all[0]));

@@ -1,7 +1,7 @@
-// Child processes, locks, logs, keys: what `start` rests on.
+// Child processes, logs, keys: what `start` rests on. Locks: lock.test.ts.
 
-import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RLP } from "@ethereumjs/rlp";
@@ -16,7 +16,6 @@ import { KeyFile } from "../../../tools/crypto/key-file.js";
 import { rebuildHeader } from "../../../tools/ethereum/raw-header.js";
 import { Backoff } from "../../../tools/processes/backoff.js";
 import { BoundedLog, LOG_BYTES_MAX } from "../../../tools/processes/bounded-log.js";
-import { acquireLock, LockHeld, lockHolder } from "../../../tools/processes/lock.js";
 import { freePort } from "../../../tools/processes/ports.js";
 import { type ChildEnd, runningChild, Supervisor } from "../../../tools/processes/supervisor.js";
 import { eventually } from "./eventually.js";
@@ -33,52 +32,6 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
-
-test("of two that ask for a lock one gets it; the other is told by whom it is held", async () => {
-  const path = join(folder, "a", "lock");
-  const lock = await acquireLock(path);
-  const error = await acquireLock(path, 100).catch((reason: unknown) => reason);
-  assert.instance(error, LockHeld);
-  assert.match((error as Error).message, new RegExp(`is in use by process ${process.pid}$`));
-  assert.is(lockHolder(path), process.pid);
-  lock.release();
-  assert.is(lockHolder(path), undefined);
-  (await acquireLock(path)).release();
-});
-
-test("a lock of a process that is gone, of another one with its number, or torn, is taken over", async () => {
-  const path = join(folder, "stale");
-  const gone = spawnSync(process.execPath, ["-e", "0"]).pid;
-  for (const content of [
-    JSON.stringify({ pid: gone, began: "" }),
-    JSON.stringify({ pid: process.ppid, began: "another boot 1" }),
-    "",
-    "{",
-    "null",
-    "7",
-  ]) {
-    writeFileSync(path, content);
-    const lock = await acquireLock(path);
-    assert.is(lockHolder(path), process.pid, content);
-    lock.release();
-  }
-});
-
-test("many that ask at once: one after the other, never two", async () => {
-  const path = join(folder, "many");
-  writeFileSync(path, "stale");
-  let holders = 0;
-  await Promise.all(
-    Array.from({ length: 8 }, async () => {
-      const lock = await acquireLock(path, 10_000);
-      holders += 1;
-      assert.is(holders, 1);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      holders -= 1;
-      lock.release();
-    }),
-  );
-});
 
 test("a supervised child that dies is started again; one that is stopped is not, even if it ignores SIGTERM", async () => {
   const ends: ChildEnd[] = [];
@@ -186,11 +139,26 @@ test("a key file is made once, for its owner alone, and tells its secret to nobo
   const digest = engine.sha256(new Uint8Array(3));
   assert.ok(engine.secp256k1.verify(key.sign(digest), digest, key.publicKey));
   assert.not.match(JSON.stringify(key) + String(key) + Object.values(key).map(toHex).join(), new RegExp(secret));
-  for (const content of ["", "zz".repeat(32), "00".repeat(32), "ff".repeat(32), "12"]) {
+  // What a crash leaves where a key was being made never was one.
+  for (const content of ["", "\0".repeat(64)]) {
+    const lost = join(folder, "keys", `lost-${content.length}.key`);
+    writeFileSync(lost, content, { mode: 0o644 });
+    const made = KeyFile.openOrCreate(lost);
+    assert.match(readFileSync(lost, "utf8"), /^[0-9a-f]{64}$/);
+    assert.is(statSync(lost).mode & 0o777, 0o600);
+    assert.is.not(toHex(made.address), toHex(key.address));
+  }
+  // One that was copied with another mode is its owner's alone again.
+  chmodSync(path, 0o644);
+  assert.is(toHex(KeyFile.openOrCreate(path).address), toHex(key.address));
+  assert.is(statSync(path).mode & 0o777, 0o600);
+  assert.equal(readdirSync(join(folder, "keys")).sort(), ["a.key", "lost-0.key", "lost-64.key"], "no drafts are left");
+  for (const content of [" ", "zz".repeat(32), "00".repeat(32), "ff".repeat(32), "12"]) {
     writeFileSync(path, content);
     assert.throws(
       () => KeyFile.openOrCreate(path),
-      (error: Error) => error.message.includes("a.key") && (content === "" || !error.message.includes(content)),
+      (error: Error) =>
+        /a\.key does not hold .* remove this one/.test(error.message) && (content === " " || !error.message.includes(content)),
     );
   }
 });

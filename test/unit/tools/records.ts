@@ -18,6 +18,9 @@ export interface TestRecord {
   readonly fields: RecordFields;
 }
 
+/** n of SEC 2 §2.4.1. */
+export const secp256k1Order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+
 export const FLEET = { registry: new Uint8Array(20).fill(0xf1), chain: "eip155:31337" };
 
 export class TestMote {
@@ -32,6 +35,11 @@ export class TestMote {
     this.#prev = record.digest;
     this.#seq = record.fields.seq + 1;
     return record;
+  }
+
+  /** r ‖ s over a digest, whatever it is of. */
+  sign(digest: Uint8Array): Uint8Array {
+    return sign(digest, this.#secret, { prehash: false, lowS: true });
   }
 
   /** A record that does not move the chain on. */
@@ -53,7 +61,7 @@ export class TestMote {
     };
     const payload = encodeRecord(fields);
     const digest = digestOf(nobleEngine, this.address, payload);
-    const signature = sign(digest, this.#secret, { prehash: false, lowS: true });
+    const signature = this.sign(digest);
     return { sign1: encodeSign1(this.address, payload, signature), digest, fields };
   }
 }

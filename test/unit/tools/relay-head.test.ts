@@ -17,6 +17,7 @@ import { JsonRpc, RETRY_AFTER_MS_MAX, RpcError, retryAfterMs } from "../../../to
 import { PollPace } from "../../../tools/rpc/pace.js";
 import { BftChain } from "../../chains/bft-generator.js";
 import { accounts, hexOf } from "../../chains/clique-generator.js";
+import { WAIT_MS_MAX } from "../../patience.js";
 import { eventually } from "./eventually.js";
 import { type Failure, FakeNode } from "./fake-node.js";
 
@@ -84,7 +85,7 @@ for (const [what, failure] of Object.entries(FAILURES))
 
 test("the auxiliary method is asked again after a minute, then more seldom, and at once where nothing else will do", async () => {
   let nowMs = 0;
-  const source = new HeaderSource(new JsonRpc(node.url), 5000, () => nowMs);
+  const source = new HeaderSource(new JsonRpc(node.url), WAIT_MS_MAX, () => nowMs);
   const asked = (): number => node.calls.filter((method) => method === "debug_getRawHeader").length;
   node.fails.set("debug_getRawHeader", { status: 403 });
   for (const [atMs, calls] of [
@@ -339,7 +340,7 @@ test("newHeads over WebSocket: the node says that there is a new block; where it
   server.close();
   await new Promise((resolve) => http.close(resolve));
   node.mine();
-  await eventually("found by polling", () => stands(newest()), 60_000);
+  await eventually("found by polling", () => stands(newest()));
 });
 
 test("a hash that is none by any known rule is told once, not at every block", async () => {

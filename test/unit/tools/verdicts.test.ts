@@ -10,7 +10,7 @@ import * as assert from "uvu/assert";
 import { fromHex, toHex } from "../../../firmware/bytes.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { Collector, type CollectorEvent, type CollectorOptions } from "../../../tools/collector/collector.js";
-import { openPglite } from "../../../tools/collector/database.js";
+import { type Database, openPglite } from "../../../tools/collector/database.js";
 import { exportVerdicts } from "../../../tools/collector/export.js";
 import { headStateAt } from "../../../tools/collector/heads.js";
 import { checkRecord } from "../../../tools/collector/intake.js";
@@ -26,11 +26,14 @@ import { type Failure, FakeNode } from "./fake-node.js";
 import { FLEET, TestMote, type TestRecord } from "./records.js";
 
 const CHAIN = "eip155:31337";
+/** Short, so that what waits for the next question waits for nothing else. */
+const SOON = { firstMs: 50, maxMs: 200 };
 const test = suite("verdicts");
 const folder = mkdtempSync(join(tmpdir(), "chainmote-verdicts-"));
 const key = KeyFile.openOrCreate(join(folder, "collector.key"));
 let node: FakeNode;
 let broker: LocalBroker;
+let database: Database;
 let store: RecordStore;
 let client: MqttClient;
 let collector: Collector;
@@ -38,7 +41,8 @@ let events: CollectorEvent[] = [];
 
 async function begin(more: Partial<CollectorOptions> = {}): Promise<void> {
   collector = new Collector({
-    ...{ store, key, engine, mqtt: broker.url, rpc: node.url, chain: CHAIN, fleet: FLEET, settledDepth: 3, pollMs: 50 },
+    ...{ store, key, engine, mqtt: broker.url, rpc: node.url, chain: CHAIN, fleet: FLEET },
+    ...{ settledDepth: 3, pollMs: 50, unknownRetry: SOON },
     onEvent: (event) => events.push(event),
     ...more,
   });
@@ -72,22 +76,24 @@ async function verdicts(): Promise<Map<string, { head: string; settled: boolean;
 const headOf = async (record: TestRecord): Promise<string | undefined> => (await verdicts()).get(toHex(record.digest))?.head;
 
 test.before(async () => {
+  database = await openPglite();
+  store = await RecordStore.open(database);
   broker = await LocalBroker.start();
   client = mqtt.connect(broker.url);
 });
 test.before.each(async () => {
   node = new FakeNode(20);
   await node.up();
-  store = await RecordStore.open(await openPglite());
+  await database.query("TRUNCATE records, evidence, node_trail");
   events = [];
 });
 test.after.each(async () => {
   await collector.close();
-  await store.close();
   await node.down();
 });
 test.after(async () => {
   await client.endAsync(true);
+  await store.close();
   await broker.close();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -153,14 +159,14 @@ for (const [what, failure] of FAILURES.filter((_, i) => i % 3 === 0))
 
 test("a node that fails at one height, or looks for a block without end, holds up nobody else", async () => {
   node.fails.set("eth_getBlockByHash", "hangs");
-  await begin();
+  await begin({ byHashTimeoutMs: 300, unknownRetry: { firstMs: 600_000, maxMs: 600_000 } });
   const [stranger, mote] = [new TestMote(), new TestMote()];
   send(stranger, ...Array.from({ length: 8 }, (_, i) => stranger.next({ head: headAt(3 + i, made(0xb0 + i)) })));
   await eventually("the question", () => node.calls.includes("eth_getBlockByHash"));
   const first = mote.next({ head: headAt(3) });
   send(mote, first);
   // One question is under way and ends after the client's own limit; the others are not asked meanwhile.
-  await eventually("the honest one", () => isVerified(first), 60_000);
+  await eventually("the honest one", () => isVerified(first));
   assert.is(node.calls.filter((method) => method === "eth_getBlockByHash").length, 1);
 });
 
@@ -273,12 +279,19 @@ test("a mote that names many heads takes its turn with the others", async () => 
   assert.ok(events.slice(0, before).filter((event) => event.event === "head-foreign").length <= 8);
 });
 
-test("with a list of motes others are refused before anything is looked at", async () => {
+test("with a list of motes others are refused before anything is looked at, and get no answer", async () => {
   const [listed, stranger] = [new TestMote(), new TestMote()];
+  const answered: string[] = [];
+  const watcher = mqtt.connect(broker.url);
+  watcher.on("message", (topic) => answered.push(topic));
+  await watcher.subscribeAsync("motes/+/receipts", { qos: 1 });
   await begin({ allow: new Set([toHex(listed.address)]) });
   const record = listed.next({ head: headAt(6) });
-  send(stranger, stranger.next({ head: headAt(6) }));
+  send(stranger, stranger.next({ head: headAt(6) }), stranger.next({ fleet: { ...FLEET, chain: "eip155:1" } }));
   send(listed, record);
+  await eventually("the receipt", () => answered.length > 0);
+  await watcher.endAsync(true);
+  assert.equal(answered, [`motes/0x${toHex(listed.address)}/receipts`]);
   await eventually("the listed one", () => isVerified(record));
   await eventually("the refusal", () => events.some((event) => event.event === "refused" && event.code === "mote-not-allowed"));
   assert.is((await store.counts()).stored, 1);
@@ -360,7 +373,7 @@ test("Bitcoin: an error is an answer only where it says that there is no such bl
       BITCOIN,
       head,
     );
-  const error = (code: number, message = "no"): RpcError => new RpcError(message, { code });
+  const error = (code: number, message = "no"): RpcError => new RpcError(message, code);
   assert.is(await state({ getblockhash: shown(5) }), HEAD_KNOWN);
   assert.is(await state({ getblockheader: { height: 5, confirmations: -1 } }), HEAD_ORPHANED);
   assert.is(await state({ getblockheader: error(-5, "Block not found") }), HEAD_FOREIGN);

@@ -1,23 +1,11 @@
 // The power-loss runs of one flash mode: every byte of a ring that wraps, every boundary of long ones, second losses,
 // failing sectors. SEED=N replays another run.
 
-import { hash } from "node:crypto";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { FlashMode } from "../../host-sim/hardware/flash.js";
 import { cutEverywhere, type PowerLossOptions, type PowerLossResult } from "./power-cuts.js";
-
-const DIGEST_BYTES = 32;
-const seed = Number(process.env.SEED ?? 20_260_101);
-const engine = {
-  /** OpenSSL's, asked for a string: a buffer of its own costs three times the hash. */
-  sha256(...parts: readonly Uint8Array[]): Uint8Array {
-    const text = hash("sha256", parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts), "binary");
-    const digest = new Uint8Array(DIGEST_BYTES);
-    for (let i = 0; i < DIGEST_BYTES; i += 1) digest[i] = text.charCodeAt(i);
-    return digest;
-  },
-};
+import { engine, seed } from "./power-engine.js";
 
 export function powerLossOn(mode: FlashMode): void {
   let cutPoints = 0;
