@@ -21,6 +21,7 @@ export interface Words {
 }
 
 const RPC_SCHEMES = ["http", "https"];
+const WS_SCHEMES = ["ws", "wss"];
 
 /**
  * @param spec as `util.parseArgs` has it
@@ -92,8 +93,15 @@ function isPercentEncoded(text: string): boolean {
 
 /** --rpc, or RPC_URL where that is not given: a command line is seen by everyone on the machine, and a URL may hold a key. */
 export function rpcUrl(options: Words): string | undefined {
-  const given = options.url("rpc", RPC_SCHEMES);
-  if (given !== undefined) return given;
-  const { RPC_URL } = process.env;
-  return RPC_URL === undefined || RPC_URL === "" ? undefined : checkUrl("RPC_URL", RPC_URL, RPC_SCHEMES);
+  return options.url("rpc", RPC_SCHEMES) ?? fromEnvironment("RPC_URL", RPC_SCHEMES);
+}
+
+/** --ws, or RPC_WS_URL for the same reason. */
+export function wsUrl(options: Words): string | undefined {
+  return options.url("ws", WS_SCHEMES) ?? fromEnvironment("RPC_WS_URL", WS_SCHEMES);
+}
+
+function fromEnvironment(name: string, schemes: readonly string[]): string | undefined {
+  const url = process.env[name];
+  return url === undefined || url === "" ? undefined : checkUrl(name, url, schemes);
 }

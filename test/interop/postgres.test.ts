@@ -43,38 +43,42 @@ if (bin === undefined || (process.getuid?.() === 0 && as === undefined)) {
     server?.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
   });
-  storeSuite("PostgreSQL", async () => {
-    const data = join(folder, "data");
-    const made = spawnSync(join(bin, "initdb"), ["-D", data, "-U", "chainmote", "-A", "trust", "--no-sync"], {
-      ...as,
-      cwd: folder,
-      encoding: "utf8",
-    });
-    if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);
-    const port = await freePort();
-    server = spawn(join(bin, "postgres"), ["-D", data, "-h", "127.0.0.1", "-p", String(port), "-k", folder], {
-      ...as,
-      cwd: folder,
-      stdio: "ignore",
-    });
-    const database = await eventually("the server", async () => {
-      const attempt = await openPostgres(`postgres://chainmote@127.0.0.1:${port}/postgres`);
-      try {
-        await attempt.query("SELECT 1");
-        return attempt;
-      } catch {
-        await attempt.close(); // not up yet
-        return undefined;
-      }
-    });
-    return {
-      ...database,
-      async close() {
-        await database.close();
-        const gone = new Promise((resolve) => server?.once("exit", resolve));
-        server?.kill("SIGINT");
-        await gone;
-      },
-    };
-  });
+  storeSuite(
+    "PostgreSQL",
+    async () => {
+      const data = join(folder, "data");
+      const made = spawnSync(join(bin, "initdb"), ["-D", data, "-U", "chainmote", "-A", "trust", "--no-sync"], {
+        ...as,
+        cwd: folder,
+        encoding: "utf8",
+      });
+      if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);
+      const port = await freePort();
+      server = spawn(join(bin, "postgres"), ["-D", data, "-h", "127.0.0.1", "-p", String(port), "-k", folder], {
+        ...as,
+        cwd: folder,
+        stdio: "ignore",
+      });
+      const database = await eventually("the server", async () => {
+        const attempt = await openPostgres(`postgres://chainmote@127.0.0.1:${port}/postgres`);
+        try {
+          await attempt.query("SELECT 1");
+          return attempt;
+        } catch {
+          await attempt.close(); // not up yet
+          return undefined;
+        }
+      });
+      return {
+        ...database,
+        async close() {
+          await database.close();
+          const gone = new Promise((resolve) => server?.once("exit", resolve));
+          server?.kill("SIGINT");
+          await gone;
+        },
+      };
+    },
+    20_000,
+  );
 }

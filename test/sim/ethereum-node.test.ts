@@ -9,6 +9,8 @@ import { Common, ConsensusAlgorithm, ConsensusType, Hardfork, Mainnet } from "@e
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { equal, toHex } from "../../firmware/bytes.js";
+import { headStateAt, nodeHead } from "../../tools/collector/heads.js";
+import { HEAD_FOREIGN, HEAD_KNOWN } from "../../tools/collector/schema.js";
 import { blockIdentity, HeaderSource, rebuildHeader } from "../../tools/ethereum/raw-header.js";
 import { EthereumRpc } from "../../tools/ethereum/rpc.js";
 import { EthereumNode } from "../../tools/node/ethereum.js";
@@ -76,6 +78,14 @@ test("raw header and rebuilt header are the same bytes, and their Keccak is the 
   assert.is(await source.header(1_000_000), undefined);
 });
 
+test("the collector's eyes on a real node: known, foreign, ahead of it; and how deep a verdict has to be", async () => {
+  const head = { chain: "eip155:31337", number: 2, hash: Uint8Array.from(Buffer.from(await hashOf(2), "hex")) };
+  assert.is(await headStateAt(node.rpc, head.chain, head), HEAD_KNOWN);
+  assert.is(await headStateAt(node.rpc, head.chain, { ...head, hash: new Uint8Array(32).fill(1) }), HEAD_FOREIGN);
+  assert.is(await headStateAt(node.rpc, head.chain, { ...head, number: 1_000_000 }), undefined);
+  assert.is((await nodeHead(node.rpc, undefined)).settledDepth, 33, "Clique");
+});
+
 test("each header carries the seal of the genesis' signer", async () => {
   const common = new Common({
     chain: {
@@ -139,7 +149,7 @@ test("one folder, one node", async () => {
 });
 
 test("a node that is not there is told apart from one that says no", async () => {
-  const nobody = new EthereumRpc("http://127.0.0.1:9", 2000);
+  const nobody = new EthereumRpc("http://127.0.0.1:9", { timeoutMs: 2000 });
   const error = await nobody.call("eth_blockNumber").catch((reason: unknown) => reason);
   assert.ok(error instanceof Error && "unreachable" in error && error.unreachable === true);
   const refused = await node.rpc.call("no_such_method").catch((reason: unknown) => reason);

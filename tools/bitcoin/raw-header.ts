@@ -13,8 +13,14 @@ import { type JsonRpc, RpcError } from "../rpc/json-rpc.js";
 const HEADER_BYTES = 80;
 /** Digits of the genesis hash that name a chain (CAIP-2, bip122). */
 const REFERENCE_DIGITS = 32;
-/** Bitcoin Core's codes: RPC_INVALID_PARAMETER (no such height), RPC_INVALID_ADDRESS_OR_KEY (no such block); bcoin's -1. */
-const ABSENT = new Set([-8, -5, -1]);
+/** Bitcoin Core's codes: RPC_INVALID_PARAMETER (no such height), RPC_INVALID_ADDRESS_OR_KEY (no such block). */
+const NO_SUCH_HEIGHT = -8;
+const NO_SUCH_BLOCK = -5;
+/** bcoin's for both. Bitcoin Core says so of anything (RPC_MISC_ERROR), so its words count as well. */
+const MISC = -1;
+/** Where the header's fields stand. */
+const PARENT_AT = 4;
+const TIME_AT = 68;
 
 /** A hash as Bitcoin shows it: reversed, without 0x. */
 export function shownHash(hash: Uint8Array): string {
@@ -49,7 +55,9 @@ export class BitcoinHeaderSource {
     if (number === undefined) return undefined; // left for another branch in between
     const raw = fromHex(hexOf(await this.#rpc.call("getblockheader", hash, false), HEADER_BYTES, "getblockheader")) as Uint8Array;
     const hashed = shownHash(engine.sha256(engine.sha256(raw))) === hash;
-    const header = { number, hash: (fromHex(hash) as Uint8Array).reverse(), raw, rebuilt: false, hashed };
+    const timeS = new DataView(raw.buffer, raw.byteOffset).getUint32(TIME_AT, true);
+    const parentHash = raw.slice(PARENT_AT, PARENT_AT + 32);
+    const header = { number, hash: (fromHex(hash) as Uint8Array).reverse(), parentHash, timeS, raw, rebuilt: false, hashed };
     if (block === "latest") this.#newest = header;
     return header;
   }
@@ -70,6 +78,15 @@ export class BitcoinHeaderSource {
     return height;
   }
 
+  /** Whether the node is still catching up with its chain; throws where it does not say. */
+  async syncing(): Promise<boolean> {
+    const info = (await this.#rpc.call("getblockchaininfo")) as Readonly<Record<string, unknown>> | null;
+    if (typeof info?.initialblockdownload === "boolean") return info.initialblockdownload;
+    // Other nodes than Bitcoin Core do not have it: those know headers of blocks that they have not got yet.
+    if (typeof info?.headers === "number" && typeof info.blocks === "number") return info.headers > info.blocks;
+    throw new Rejection("block-malformed", "getblockchaininfo: neither initialblockdownload nor heights");
+  }
+
   /** Work of the chain up to a block, as the node tells it: 64 digits. Undefined where it does not (btcd). */
   async workOf(hash: string): Promise<string | undefined> {
     const header = (await this.#rpc.call("getblockheader", hash, true)) as { chainwork?: unknown } | null;
@@ -79,7 +96,8 @@ export class BitcoinHeaderSource {
 
 /** Nodes answer with an error for a block that they have not got. */
 function nothing(error: unknown): undefined {
-  if (error instanceof RpcError && error.code !== undefined && ABSENT.has(error.code)) return undefined;
+  if (error instanceof RpcError && (error.code === NO_SUCH_HEIGHT || error.code === NO_SUCH_BLOCK)) return undefined;
+  if (error instanceof RpcError && error.code === MISC && /not found|out of range/i.test(error.message)) return undefined;
   throw error;
 }
 

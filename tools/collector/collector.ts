@@ -1,8 +1,9 @@
 // The collector: takes records from MQTT, checks them, stores them, and says so with a signed receipt.
 //
-// Promises: a receipt names only what is committed; a record is stored once, whatever is delivered twice, late or out of
-// order; each mote's newest record is retained on `latest`, which only moves forward; what does not hold is refused with
-// its reason. Never: holds more than `QUEUE_MAX` records outside the store, or asks the node before it stores.
+// Promises: a receipt names only what is committed, and says nothing of the head; a record is stored once, whatever is delivered
+// twice, late or out of order; each mote's newest record is retained on `latest`, which only moves forward; what does not
+// hold is refused with its reason. Never: holds more than `QUEUE_MAX` records outside the store, lets a mote wait for its
+// receipt while another one's chain is linked, or asks the node before it stores.
 // Wire: firmware/link/wire.ts; receipts: firmware/record/receipt.ts.
 
 import { toHex } from "../../firmware/bytes.js";
@@ -14,14 +15,16 @@ import { Rejection } from "../../firmware/rejection.js";
 import type { KeyFile } from "../crypto/key-file.js";
 import { BrokerLink } from "../mqtt/link.js";
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
-import { hashText } from "../rpc/chain.js";
-import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
-import { headStateAt } from "./heads.js";
+import { type CollectorEvent, placeText } from "./events.js";
+import { HeadWatch } from "./head-watch.js";
 import { addressOfTopic, checkRecord, type Fleet } from "./intake.js";
-import { Newest } from "./newest.js";
+import { Latest } from "./latest.js";
+import { Linker } from "./linker.js";
+import type { Place } from "./place.js";
 import { Refusals } from "./refusals.js";
-import { HEAD_KNOWN } from "./schema.js";
-import { BATCH_RECORDS_MAX, type CheckedRecord, type Evidence, type Place, type RecordStore } from "./store.js";
+import { BATCH_RECORDS_MAX, type CheckedRecord, type RecordStore } from "./store.js";
+
+export type { CollectorEvent } from "./events.js";
 
 /** Records that wait for the next commit. */
 export const QUEUE_MAX = 1024;
@@ -29,27 +32,6 @@ const BATCH_MAX = Math.min(128, BATCH_RECORDS_MAX);
 /** How long to wait for more before a commit, in milliseconds. */
 const BATCH_MS = 20;
 const STORE_RETRY: BackoffLimits = { firstMs: 200, maxMs: 10_000 };
-const NODE_RETRY: BackoffLimits = { firstMs: 250, maxMs: 10_000 };
-const HEADS_PER_ROUND_MAX = 64;
-const HEAD_IDLE_MS = 500;
-
-export type CollectorEvent =
-  | { readonly event: "connected" }
-  | { readonly event: "lost"; readonly to: "broker" | "node" | "store"; readonly reason: string; readonly retryMs: number }
-  | { readonly event: "back"; readonly to: "node" }
-  | { readonly event: "refused"; readonly topic: string; readonly code: string; readonly detail: string }
-  | ({ readonly event: "stored"; readonly duplicate: boolean } & PlaceText)
-  | ({ readonly event: "verified" } & PlaceText)
-  | { readonly event: "head-unknown"; readonly number: number; readonly hash: string; readonly detail: string }
-  | { readonly event: "evidence"; readonly kind: Evidence["kind"]; readonly a: PlaceText; readonly b: PlaceText };
-
-export interface PlaceText {
-  readonly mote: string;
-  readonly stream: number;
-  readonly seq: number;
-  readonly digest: string;
-}
-
 export interface CollectorOptions {
   readonly store: RecordStore;
   readonly key: KeyFile;
@@ -60,6 +42,18 @@ export interface CollectorOptions {
   readonly chain: string;
   readonly prefix?: string;
   readonly fleet?: Fleet;
+  /** The only motes to take records of: addresses as 40 small hexadecimal digits. All where absent. */
+  readonly allow?: ReadonlySet<string>;
+  /** Blocks after which a verdict about a head is settled; by the kind of chain where absent. */
+  readonly settledDepth?: number;
+  /** How often the node's newest block is asked for, in milliseconds; by need where absent. */
+  readonly pollMs?: number;
+  /** How long a head that the node could not judge is left alone. */
+  readonly unknownRetry?: BackoffLimits;
+  /** How long the node may look for a block by its hash, in milliseconds. */
+  readonly byHashTimeoutMs?: number;
+  /** How long a record waits for one before it that nobody has, in milliseconds. */
+  readonly gapAfterMs?: number;
   /** Store no more than this many new records; those beyond get no receipt, and their motes keep them. */
   readonly recordsMax?: number;
   readonly onEvent?: (event: CollectorEvent) => void;
@@ -67,25 +61,21 @@ export interface CollectorOptions {
 
 export class Collector {
   readonly #options: CollectorOptions;
-  readonly #rpc: JsonRpc;
   readonly #link: BrokerLink;
   readonly #stop = new AbortController();
   readonly #queue: CheckedRecord[] = [];
-  readonly #newest = new Newest();
+  readonly #latest: Latest;
+  readonly #linker: Linker;
+  readonly #heads: HeadWatch;
   readonly #refusals: Refusals;
-  readonly #headsRunning: Promise<void>;
   /** Calls those who wait for room in the queue. */
   #room: (() => void)[] = [];
   #committing: Promise<void> | undefined;
   #stored = 0;
-  /** Records were stored since the last round began. */
-  #headsDue = true;
-  #headsWaiting: (() => void) | undefined;
 
   constructor(options: CollectorOptions) {
     this.#options = options;
     this.#refusals = new Refusals(options.engine);
-    this.#rpc = new JsonRpc(options.rpc);
     const { records } = topicsOf(options.prefix ?? "", new Uint8Array(20), options.chain);
     this.#link = new BrokerLink({
       url: options.mqtt,
@@ -99,7 +89,17 @@ export class Collector {
       },
       onLost: (reason, retryMs) => this.#emit({ event: "lost", to: "broker", reason, retryMs }),
     });
-    this.#headsRunning = this.#checkHeads();
+    this.#latest = new Latest((address, sign1) => {
+      const { latest } = topicsOf(options.prefix ?? "", address, options.chain);
+      return this.#link.publish(latest, sign1, { qos: 1, retain: true });
+    });
+    const onEvent = (event: CollectorEvent): void => this.#emit(event);
+    this.#linker = new Linker({ store: options.store, onEvent, gapAfterMs: options.gapAfterMs });
+    this.#heads = new HeadWatch({
+      ...{ verdicts: options.store.verdicts, rpc: options.rpc, chain: options.chain, collector: toHex(options.key.address) },
+      ...{ settledDepth: options.settledDepth, pollMs: options.pollMs, unknownRetry: options.unknownRetry },
+      ...{ byHashTimeoutMs: options.byHashTimeoutMs, onEvent },
+    });
   }
 
   get connected(): boolean {
@@ -109,9 +109,10 @@ export class Collector {
   /** Commits what has been taken in, and ends. The store stays open. */
   async close(): Promise<void> {
     this.#stop.abort();
-    this.#headsWaiting?.();
     await this.#committing;
-    await this.#headsRunning;
+    await this.#linker.close();
+    await this.#heads.close();
+    this.#latest.close();
     for (const go of this.#room.splice(0)) go();
     await this.#link.close();
   }
@@ -124,10 +125,13 @@ export class Collector {
   async #take(topic: string, message: Uint8Array): Promise<void> {
     if (this.#stop.signal.aborted) return;
     const address = addressOfTopic(topic);
+    const { allow } = this.#options;
     const record =
       address === undefined
         ? new Rejection("topic-malformed", "no mote's address in the topic")
-        : checkRecord(this.#options.engine, new Uint8Array(message), address, this.#options.fleet);
+        : allow?.has(toHex(address)) === false
+          ? new Rejection("mote-not-allowed", `0x${toHex(address)} is not on the list of motes`)
+          : checkRecord(this.#options.engine, new Uint8Array(message), address, this.#options.fleet);
     if (record instanceof Rejection) {
       this.#emit({ event: "refused", topic, code: record.code, detail: record.detail });
       if (address !== undefined) this.#answer(address, this.#refusals.answer(address, new Uint8Array(message), record));
@@ -164,7 +168,7 @@ export class Collector {
     const { store } = this.#options;
     const taken = await this.#withinLimit(batch);
     if (taken.length === 0) return;
-    const { added, verified, evidence } = await store.add(taken);
+    const { added, evidence } = await store.insert(taken);
     this.#stored += added.length;
     const fresh = new Set(added.map((place) => toHex(place.digest)));
     for (const record of taken) {
@@ -172,10 +176,18 @@ export class Collector {
       this.#emit({ event: "stored", duplicate: !fresh.has(toHex(record.digest)), ...placeText(placeOf(record)) });
     }
     for (const pair of evidence) this.#emit({ event: "evidence", kind: pair.kind, a: placeText(pair.a), b: placeText(pair.b) });
-    for (const record of this.#newest.forward(taken)) void this.#retain(record.address, record.sign1);
-    for (const place of verified) this.#emit({ event: "verified", ...placeText(place) });
-    this.#headsDue = true;
-    this.#headsWaiting?.();
+    this.#linker.take(added.map((place) => place.digest));
+    this.#heads.due();
+    await this.#offerLatest(taken);
+  }
+
+  /** What the store holds of a mote that was not heard of in this run may be newer than what has just come. */
+  async #offerLatest(taken: readonly CheckedRecord[]): Promise<void> {
+    const strangers = new Map(taken.map(({ address }) => [toHex(address), address]));
+    for (const [mote, address] of strangers) if (this.#latest.knows(address)) strangers.delete(mote);
+    for (const record of await this.#options.store.newestOf([...strangers.values()])) this.#latest.offer(record);
+    for (const { address, fields, sign1 } of taken)
+      this.#latest.offer({ address, sign1, stream: fields.stream, seq: fields.seq });
   }
 
   /** Those that may be stored: all where there is no limit, else duplicates and as many new ones as are left. */
@@ -207,96 +219,25 @@ export class Collector {
     void this.#link.publish(receipts, encodeSign1(key.address, payload, signature), { qos: 1 });
   }
 
+  /** A broker that restarted has forgotten what it retained. */
   async #retainAll(): Promise<void> {
-    try {
-      for await (const record of this.#options.store.newest()) {
-        this.#newest.note(record.address, record.stream, record.seq);
-        await this.#retain(record.address, record.sign1);
-      }
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#emit({ event: "lost", to: "store", reason, retryMs: 0 });
-    }
-  }
-
-  async #retain(address: Uint8Array, sign1: Uint8Array): Promise<void> {
-    const { latest } = topicsOf(this.#options.prefix ?? "", address, this.#options.chain);
-    await this.#link.publish(latest, sign1, { qos: 1, retain: true });
-  }
-
-  async #checkHeads(): Promise<void> {
-    const backoff = new Backoff(NODE_RETRY);
-    let lost = false;
-    while (!this.#stop.signal.aborted) {
+    const backoff = new Backoff(STORE_RETRY);
+    while (!this.#stop.signal.aborted && this.#link.connected)
       try {
-        this.#headsDue = false;
-        const open = await this.#checkRound();
-        if (lost) this.#emit({ event: "back", to: "node" });
-        lost = false;
-        backoff.succeeded();
-        await this.#headPause(open ? HEAD_IDLE_MS : undefined);
+        // What has come meanwhile is newer than what is read here, and stays.
+        for await (const record of this.#options.store.newest()) {
+          if (this.#stop.signal.aborted) return;
+          this.#latest.offer(record, true);
+        }
+        return;
       } catch (error) {
         const retryMs = backoff.next();
-        const reason = error instanceof Error ? error.message : String(error);
-        if (!lost) this.#emit({ event: "lost", to: error instanceof RpcError ? "node" : "store", reason, retryMs });
-        lost = true;
+        this.#emit({ event: "lost", to: "store", reason: error instanceof Error ? error.message : String(error), retryMs });
         await pause(retryMs, this.#stop.signal);
       }
-    }
   }
-
-  /** Waits for `ms`, or for the next commit, or for the end. */
-  #headPause(ms: number | undefined): Promise<void> {
-    if (this.#headsDue || this.#stop.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = ms === undefined ? undefined : setTimeout(() => this.#headsWaiting?.(), ms);
-      this.#headsWaiting = () => {
-        clearTimeout(timer);
-        this.#headsWaiting = undefined;
-        resolve();
-      };
-    });
-  }
-
-  /** Looks up the heads that are open; true where some stay so. */
-  async #checkRound(): Promise<boolean> {
-    const { store, chain } = this.#options;
-    let after = -1;
-    let open = false;
-    for (;;) {
-      const heads = await store.uncheckedHeads(HEADS_PER_ROUND_MAX, after);
-      for (const head of heads) {
-        if (this.#stop.signal.aborted) return false;
-        const state = await headStateAt(this.#rpc, chain, head);
-        if (state === undefined) {
-          open = true;
-          continue;
-        }
-        const places = await store.setHeadState(head, state);
-        if (state === HEAD_KNOWN) for (const place of places) this.#emit({ event: "verified", ...placeText(place) });
-        else
-          this.#emit({
-            event: "head-unknown",
-            number: head.number,
-            hash: hashText(head.chain, head.hash),
-            detail: headFault(head.chain, chain),
-          });
-      }
-      const last = heads.at(-1);
-      if (heads.length < HEADS_PER_ROUND_MAX || last === undefined) return open;
-      after = last.number;
-    }
-  }
-}
-
-function headFault(chain: string, ours: string): string {
-  return chain === ours ? "the node's chain has another block there" : `it is of ${chain}; the node follows ${ours}`;
 }
 
 function placeOf({ address, digest, fields }: CheckedRecord): Place {
   return { address, digest, stream: fields.stream, seq: fields.seq };
-}
-
-export function placeText(place: Place): PlaceText {
-  return { mote: `0x${toHex(place.address)}`, stream: place.stream, seq: place.seq, digest: toHex(place.digest) };
 }

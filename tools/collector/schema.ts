@@ -1,23 +1,25 @@
-// The collector's tables. One schema for PGlite and PostgreSQL; each statement may run again.
+// The relational schema for PGlite and PostgreSQL, as steps from one version to the next. A new store takes all of them.
 //
 // A record is stored first (`records`), whatever came before it; `linked` and `head_state` follow. Nothing is ever
-// replaced: two records of one place in one stream stay both, and `evidence` names the pair.
-
-export const SCHEMA_VERSION = 1;
+// replaced: two records of one place in one stream stay both, and `evidence` names the pair. What the node said of a head is
+// provisional until `head_settled`; a reorganisation opens it again.
 
 /** State of a record's head: what the real node said about it. */
 export const HEAD_UNCHECKED = 0;
 export const HEAD_KNOWN = 1;
-/** The node has another block at that number, and not this one. */
+/** The node has another block at that number and does not know this one, or the head is of another chain. */
 export const HEAD_FOREIGN = 2;
 /** The record names no head. */
 export const HEAD_ABSENT = 3;
 /** The node knows the block, but its chain went another way. */
 export const HEAD_ORPHANED = 4;
+/** The node was asked and could not say: neither yes nor no. It is asked again. */
+export const HEAD_UNKNOWN = 5;
 
-export const SCHEMA: readonly string[] = [
-  `CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)`,
-  `INSERT INTO schema_version (version) SELECT ${SCHEMA_VERSION} WHERE NOT EXISTS (SELECT 1 FROM schema_version)`,
+/** What people and programs read for a state. */
+export const HEAD_STATE_NAMES: readonly string[] = ["unchecked", "known", "foreign", "absent", "orphaned", "unknown"];
+
+const VERSION_1: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS records (
      digest bytea PRIMARY KEY CHECK (octet_length(digest) = 32),
      address bytea NOT NULL CHECK (octet_length(address) = 20),
@@ -51,3 +53,41 @@ export const SCHEMA: readonly string[] = [
      PRIMARY KEY (kind, digest_a, digest_b)
    )`,
 ];
+
+/**
+ * Verdicts that can change: `head_due` is the height of the node from which a head is asked (again); `head_retry_ms`, in
+ * milliseconds of the epoch, when one that the node could not judge is asked again. Whatever version 1 said is asked once
+ * more, since it took an error for a no. `after_gap`: linked although the record before it is missing.
+ */
+const VERSION_2: readonly string[] = [
+  `ALTER TABLE records ADD COLUMN head_settled boolean NOT NULL DEFAULT false`,
+  `ALTER TABLE records ADD COLUMN head_due bigint NOT NULL DEFAULT 0`,
+  `ALTER TABLE records ADD COLUMN head_retry_ms bigint NOT NULL DEFAULT 0`,
+  `ALTER TABLE records ADD COLUMN head_tries integer NOT NULL DEFAULT 0`,
+  `ALTER TABLE records ADD COLUMN after_gap boolean NOT NULL DEFAULT false`,
+  `UPDATE records SET head_settled = head_state = ${HEAD_ABSENT}, head_due = COALESCE(head_number, 0)`,
+  `DROP INDEX records_unchecked`,
+  `CREATE INDEX records_open ON records (address, head_due) WHERE NOT head_settled AND head_state <> ${HEAD_UNKNOWN}`,
+  `CREATE INDEX records_retry ON records (head_retry_ms) WHERE NOT head_settled AND head_state = ${HEAD_UNKNOWN}`,
+  `CREATE INDEX records_chain ON records (head_chain) WHERE NOT head_settled`,
+  `CREATE INDEX records_head ON records (head_number, head_hash)`,
+  `CREATE INDEX records_newest ON records (address, stream DESC, seq DESC, received_at)`,
+  `CREATE INDEX records_unlinked ON records (digest) WHERE NOT linked`,
+  // By the mote as well: whoever names another mote's record as the one before his own slows nobody down.
+  `DROP INDEX records_prev`,
+  `CREATE INDEX records_prev ON records (prev, address)`,
+  `CREATE INDEX records_waiting ON records (prev, address) WHERE NOT linked`,
+  `CREATE INDEX records_after_gap ON records (prev, address) WHERE after_gap`,
+  // Blocks that a collector's node once had at its head: by them a reorganisation is noticed, also one that was slept through.
+  `CREATE TABLE node_trail (
+     collector text NOT NULL,
+     chain text NOT NULL,
+     number bigint NOT NULL,
+     hash bytea NOT NULL,
+     PRIMARY KEY (collector, chain, number)
+   )`,
+];
+
+/** Entry `i` leads from version `i` to version `i + 1`. */
+export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2];
+export const SCHEMA_VERSION = MIGRATIONS.length;

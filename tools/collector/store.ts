@@ -1,15 +1,19 @@
-// Records in tables: stored first, linked later, in batches.
+// Records in tables: stored first, linked later, in bounded steps.
 //
 // Promises: a batch is committed as a whole; a record that is there already stays as it was and is no error; a record is
 // linked once the record that its `prev` names is there, of the same mote, fleet and stream and with a smaller seq, or
-// once it is the first of its stream; two records of one place are evidence of equivocation, two successors of one
-// record evidence of a fork. Never: deletes or replaces a record.
+// once it is the first of its stream, or, marked so, after a while without the one before it; two records of one place are
+// evidence of equivocation, two successors of one record evidence of a fork, whoever stores them and in whatever order they are
+// committed. No statement takes longer the more records wait. Never: deletes or replaces a record.
 
 import { toHex } from "../../firmware/bytes.js";
 import type { RecordFields } from "../../firmware/record/record.js";
 import { assert } from "../../firmware/rejection.js";
 import { bytesOf, type Database, integerOf, type Queries, type Row, type SqlValue, textOf } from "./database.js";
-import { HEAD_ABSENT, HEAD_KNOWN, HEAD_UNCHECKED, SCHEMA, SCHEMA_VERSION } from "./schema.js";
+import { byIndex, type Linked, linkAll, marks, type Repaired, repairStep, SAME_STREAM, ZERO } from "./linking.js";
+import { inOrderOfPlace, PLACE_COLUMNS, type Place, placeOf } from "./place.js";
+import { HEAD_ABSENT, HEAD_KNOWN, HEAD_UNCHECKED, MIGRATIONS, SCHEMA_VERSION } from "./schema.js";
+import { Verdicts } from "./verdicts.js";
 
 /** A record whose signature holds. */
 export interface CheckedRecord {
@@ -22,14 +26,6 @@ export interface CheckedRecord {
   readonly sign1: Uint8Array;
 }
 
-/** A record by its place in a stream. */
-export interface Place {
-  readonly address: Uint8Array;
-  readonly stream: number;
-  readonly seq: number;
-  readonly digest: Uint8Array;
-}
-
 export interface Evidence {
   readonly kind: "equivocation" | "fork";
   readonly a: Place;
@@ -40,42 +36,62 @@ export interface Evidence {
 export interface Stored {
   /** Places that are new. */
   readonly added: readonly Place[];
-  /** Places that became linked, newly or by a record that arrived late. */
-  readonly linked: readonly Place[];
-  /** Those of them whose head the node has confirmed before. */
-  readonly verified: readonly Place[];
   readonly evidence: readonly Evidence[];
 }
 
-/** A head that records name and nobody has looked up yet. */
-export interface UncheckedHead {
-  readonly chain: string;
-  readonly number: number;
-  readonly hash: Uint8Array;
-}
-
-/** 16 parameters a record; PostgreSQL takes 65,535 in one statement. */
+/** 18 parameters a record; PostgreSQL takes 65,535 in one statement. */
 export const BATCH_RECORDS_MAX = 256;
+/** Of the locks of motes; the second key is a part of the address. */
+const MOTE_LOCKS = 0x6d6f7465;
+/** Of the lock under which a store's tables are made or changed. */
+const MIGRATION_LOCK = 0x63686d74;
 /** Pairs of evidence that one new record can add. */
 const PAIRS_PER_RECORD_MAX = 4;
 const PAGE_ROWS = 500;
-const PLACE_COLUMNS = "address, stream, seq, digest";
-const ZERO = `'\\x${"00".repeat(32)}'::bytea`;
+
+/** The newest record `n` of each address of `m`. */
+const NEWEST_OF_M = `CROSS JOIN LATERAL (SELECT ${PLACE_COLUMNS}, sign1 FROM records r WHERE r.address = m.address
+  ORDER BY r.stream DESC, r.seq DESC, r.received_at LIMIT 1) n`;
+
+export type NewestRecord = Place & { readonly sign1: Uint8Array };
+
+export interface StoreCounts {
+  readonly stored: number;
+  readonly linked: number;
+  /** Linked, and the node knows the head. */
+  readonly verified: number;
+  /** Linked although the record before is missing. */
+  readonly gaps: number;
+  readonly motes: number;
+  readonly evidence: number;
+}
 
 export class RecordStore {
   readonly #database: Database;
 
-  /** Makes the tables where absent. Throws where they belong to another version. */
+  /** What the node said of the heads that records name. */
+  readonly verdicts: Verdicts;
+
+  /** Makes the tables where absent, and brings those of an older version up to this one. Throws where they are newer. */
   static async open(database: Database): Promise<RecordStore> {
-    for (const statement of SCHEMA) await database.query(statement);
-    const [row] = await database.query("SELECT version FROM schema_version");
-    const version = row === undefined ? 0 : integerOf(row, "version");
-    if (version !== SCHEMA_VERSION) throw new Error(`the store has version ${version}; this program knows ${SCHEMA_VERSION}`);
+    await database.transaction(async (queries) => {
+      await queries.query("SET LOCAL statement_timeout = 0"); // a large store takes its time once
+      await queries.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
+      await queries.query("CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)");
+      const [row] = await queries.query("SELECT version FROM schema_version");
+      const version = row === undefined ? 0 : integerOf(row, "version");
+      if (version > SCHEMA_VERSION || version < 0)
+        throw new Error(`the store has version ${version}; this program knows ${SCHEMA_VERSION}: use a newer one`);
+      for (const statement of MIGRATIONS.slice(version).flat()) await queries.query(statement);
+      if (row === undefined) await queries.query(`INSERT INTO schema_version (version) VALUES (${SCHEMA_VERSION})`);
+      else await queries.query(`UPDATE schema_version SET version = ${SCHEMA_VERSION}`);
+    });
     return new RecordStore(database);
   }
 
   private constructor(database: Database) {
     this.#database = database;
+    this.verdicts = new Verdicts(database);
   }
 
   close(): Promise<void> {
@@ -89,68 +105,99 @@ export class RecordStore {
     return rows.map((row) => bytesOf(row, "digest"));
   }
 
-  /** Stores a batch, at most `BATCH_RECORDS_MAX`, in one transaction. */
-  add(records: readonly CheckedRecord[]): Promise<Stored> {
+  /** Stores a batch, at most `BATCH_RECORDS_MAX`, in one transaction. What it makes possible is linked by `link`. */
+  insert(records: readonly CheckedRecord[]): Promise<Stored> {
     assert(records.length >= 1 && records.length <= BATCH_RECORDS_MAX, "a batch of a size that one statement takes");
     return this.#database.transaction(async (queries) => {
+      await byIndex(queries);
+      await lockMotes(queries, records);
       const added = await insert(queries, records);
-      if (added.length === 0) return { added, linked: [], verified: [], evidence: [] };
-      const digests = added.map((place) => place.digest);
-      return { added, ...(await link(queries, digests)), evidence: await findEvidence(queries, digests) };
+      if (added.length === 0) return { added, evidence: [] };
+      return {
+        added,
+        evidence: await findEvidence(
+          queries,
+          added.map((place) => place.digest),
+        ),
+      };
     });
   }
 
-  /** Distinct heads above number `after` that nobody has looked up yet, lowest first; heads of one number come together. */
-  async uncheckedHeads(limit: number, after = -1): Promise<readonly UncheckedHead[]> {
-    const rows = await this.#database.query(
-      `SELECT DISTINCT head_chain, head_number, head_hash FROM records WHERE head_state = ${HEAD_UNCHECKED} AND head_number > $2
-       ORDER BY head_number FETCH FIRST $1 ROWS WITH TIES`,
-      [limit, after],
-    );
-    return rows.map((row) => ({
-      chain: textOf(row, "head_chain"),
-      number: integerOf(row, "head_number"),
-      hash: bytesOf(row, "head_hash"),
-    }));
+  /** `insert`, and then `link` to its end, for who has no other motes to serve meanwhile. */
+  async add(records: readonly CheckedRecord[]): Promise<Stored & Linked> {
+    const stored = await this.insert(records);
+    const [linked, verified, closed]: Place[][] = [[], [], []];
+    for await (const step of this.link(stored.added.map((place) => place.digest))) {
+      linked?.push(...step.linked);
+      verified?.push(...step.verified);
+      closed?.push(...step.closed);
+    }
+    return { ...stored, linked: linked ?? [], verified: verified ?? [], closed: closed ?? [] };
   }
 
-  /** Notes what the node said of a head, for every record that names it; answers those of them that are linked. */
-  async setHeadState(head: UncheckedHead, state: number): Promise<readonly Place[]> {
-    const rows = await this.#database.query(
-      `UPDATE records SET head_state = $1 WHERE head_state = ${HEAD_UNCHECKED} AND head_number = $2 AND head_hash = $3 AND head_chain = $4
-       RETURNING ${PLACE_COLUMNS}, linked`,
-      [state, head.number, head.hash, head.chain],
-    );
-    return rows
-      .filter((row) => row.linked === true)
-      .map(placeOf)
-      .sort(inOrderOfPlace);
+  /** See linking.ts. */
+  link(digests: readonly Uint8Array[]): AsyncGenerator<Linked> {
+    return linkAll(this.#database, digests);
   }
 
-  async counts(): Promise<{ stored: number; linked: number; verified: number; motes: number; evidence: number }> {
+  /** See linking.ts. */
+  repair(after: Uint8Array, gapAfterMs: number): Promise<Repaired> {
+    return repairStep(this.#database, after, gapAfterMs);
+  }
+
+  /** Of these records those whose head the node has confirmed. */
+  async confirmed(digests: readonly Uint8Array[]): Promise<readonly Place[]> {
+    if (digests.length === 0) return [];
+    const rows = await this.#database.query(
+      `SELECT ${PLACE_COLUMNS} FROM records WHERE digest IN (${marks(digests.length)}) AND linked AND head_state = ${HEAD_KNOWN}`,
+      digests,
+    );
+    return rows.map(placeOf).sort(inOrderOfPlace);
+  }
+
+  async counts(): Promise<StoreCounts> {
     const [row] = await this.#database.query(
       `SELECT count(*) AS stored, count(*) FILTER (WHERE linked) AS linked,
          count(*) FILTER (WHERE linked AND head_state = ${HEAD_KNOWN}) AS verified,
+         count(*) FILTER (WHERE after_gap) AS gaps,
          count(DISTINCT address) AS motes, (SELECT count(*) FROM evidence) AS evidence FROM records`,
     );
     const of = (column: string): number => (row === undefined ? 0 : integerOf(row, column));
-    return { stored: of("stored"), linked: of("linked"), verified: of("verified"), motes: of("motes"), evidence: of("evidence") };
+    return {
+      ...{ stored: of("stored"), linked: of("linked"), verified: of("verified") },
+      ...{ gaps: of("gaps"), motes: of("motes"), evidence: of("evidence") },
+    };
   }
 
-  /** Each mote's newest record: the highest seq of its highest stream. */
-  async *newest(): AsyncGenerator<Place & { readonly sign1: Uint8Array }> {
+  /** Each mote's newest record: the highest seq of its highest stream. One row is read for each mote, however many it has. */
+  async *newest(): AsyncGenerator<NewestRecord> {
     let after: Uint8Array = new Uint8Array(0);
     for (;;) {
       const rows: readonly Row[] = await this.#database.query(
-        `SELECT DISTINCT ON (address) ${PLACE_COLUMNS}, sign1 FROM records WHERE address > $2
-         ORDER BY address, stream DESC, seq DESC, received_at LIMIT $1`,
+        `WITH RECURSIVE motes AS (
+           (SELECT address FROM records WHERE address > $2 ORDER BY address LIMIT 1)
+           UNION ALL
+           SELECT (SELECT r.address FROM records r WHERE r.address > m.address ORDER BY r.address LIMIT 1) FROM motes m
+           WHERE m.address IS NOT NULL
+         ) SELECT n.* FROM (SELECT address FROM motes WHERE address IS NOT NULL LIMIT $1) m ${NEWEST_OF_M}`,
         [PAGE_ROWS, after],
       );
       for (const row of rows) yield { ...placeOf(row), sign1: bytesOf(row, "sign1") };
-      const last = rows.at(-1);
+      const last = rows
+        .map((row) => bytesOf(row, "address"))
+        .sort(Buffer.compare)
+        .at(-1);
       if (rows.length < PAGE_ROWS || last === undefined) return;
-      after = bytesOf(last, "address");
+      after = last;
     }
+  }
+
+  /** The newest record of each of these motes. */
+  async newestOf(addresses: readonly Uint8Array[]): Promise<readonly NewestRecord[]> {
+    if (addresses.length === 0) return [];
+    const list = addresses.map((_, i) => `($${i + 1}::bytea)`).join(", ");
+    const rows = await this.#database.query(`SELECT n.* FROM (VALUES ${list}) m (address) ${NEWEST_OF_M}`, addresses);
+    return rows.map((row) => ({ ...placeOf(row), sign1: bytesOf(row, "sign1") }));
   }
 
   /** All records in the order of mote, fleet, stream and seq. */
@@ -181,18 +228,9 @@ export class RecordStore {
   }
 }
 
-function placeOf(row: Row): Place {
-  return {
-    address: bytesOf(row, "address"),
-    stream: integerOf(row, "stream"),
-    seq: integerOf(row, "seq"),
-    digest: bytesOf(row, "digest"),
-  };
-}
-
 /** The columns of `insert`, in the order of `valuesOf`. */
 const INSERT_COLUMNS =
-  "digest, address, registry, fleet_chain, stream, seq, prev, boot, time_s, time_quality, gap, head_chain, head_number, head_hash, head_state, sign1";
+  "digest, address, registry, fleet_chain, stream, seq, prev, boot, time_s, time_quality, gap, head_chain, head_number, head_hash, head_state, head_settled, head_due, sign1";
 
 function valuesOf({ address, digest, fields, sign1 }: CheckedRecord): readonly SqlValue[] {
   const { head } = fields;
@@ -212,13 +250,10 @@ function valuesOf({ address, digest, fields, sign1 }: CheckedRecord): readonly S
     head?.number ?? null,
     head?.hash ?? null,
     head === undefined ? HEAD_ABSENT : HEAD_UNCHECKED,
+    head === undefined,
+    head?.number ?? 0,
     sign1,
   ];
-}
-
-/** `$1, $2, …` */
-function marks(count: number, from = 1): string {
-  return Array.from({ length: count }, (_, i) => `$${from + i}`).join(", ");
 }
 
 /** Places of those that are new. */
@@ -232,39 +267,31 @@ async function insert(queries: Queries, records: readonly CheckedRecord[]): Prom
   return rows.map(placeOf);
 }
 
-/** `p` is in the stream of `r`. */
-const SAME_STREAM = "p.address = r.address AND p.registry = r.registry AND p.fleet_chain = r.fleet_chain AND p.stream = r.stream";
-
-/** Links those of these records whose predecessor is there and linked, and then all that waited for one of them. */
-async function link(queries: Queries, digests: readonly Uint8Array[]): Promise<Pick<Stored, "linked" | "verified">> {
-  const rows = await queries.query(
-    `WITH RECURSIVE newly AS (
-       SELECT r.digest, r.address, r.registry, r.fleet_chain, r.stream, r.seq FROM records r
-       WHERE r.digest IN (${marks(digests.length)}) AND NOT r.linked AND (r.prev = ${ZERO} OR EXISTS (
-         SELECT 1 FROM records p WHERE p.digest = r.prev AND p.linked AND ${SAME_STREAM} AND p.seq < r.seq))
-       UNION
-       SELECT r.digest, r.address, r.registry, r.fleet_chain, r.stream, r.seq FROM newly p
-       JOIN records r ON r.prev = p.digest AND NOT r.linked AND ${SAME_STREAM} AND p.seq < r.seq
-     )
-     UPDATE records SET linked = true WHERE digest IN (SELECT digest FROM newly) RETURNING ${PLACE_COLUMNS}, head_state`,
-    digests,
-  );
-  const known = rows.filter((row) => integerOf(row, "head_state") === HEAD_KNOWN);
-  return { linked: rows.map(placeOf).sort(inOrderOfPlace), verified: known.map(placeOf).sort(inOrderOfPlace) };
+/**
+ * Until the end of the transaction nobody else stores records of these motes: of two collectors that store two records of
+ * one place, the second sees the first one's.
+ */
+async function lockMotes(queries: Queries, records: readonly CheckedRecord[]): Promise<void> {
+  const keys = [...new Set(records.map(({ address }) => new DataView(address.buffer, address.byteOffset).getInt32(0)))];
+  // In one order, so that two transactions never wait for each other.
+  const list = keys.sort((a, b) => a - b).map((_, i) => `($${i + 1}::integer)`);
+  await queries.query(`SELECT pg_advisory_xact_lock(${MOTE_LOCKS}, k) FROM (VALUES ${list.join(", ")}) v (k)`, keys);
 }
 
 /** Pairs that these records are part of: one place with two payloads, one predecessor (or beginning) with two successors. */
 async function findEvidence(queries: Queries, digests: readonly Uint8Array[]): Promise<readonly Evidence[]> {
-  const pair = (kind: string, condition: string): string =>
+  const same = SAME_STREAM;
+  const after = "SELECT * FROM records WHERE prev = r.prev AND address = r.address OFFSET 0";
+  const pair = (kind: string, others: string): string =>
     `SELECT '${kind}' AS kind, LEAST(r.digest, o.digest) AS digest_a, GREATEST(r.digest, o.digest) AS digest_b
      FROM records r CROSS JOIN LATERAL (
-       SELECT p.digest FROM records p WHERE ${condition} AND ${SAME_STREAM} AND p.digest <> r.digest LIMIT ${PAIRS_PER_RECORD_MAX}) o
+       SELECT p.digest FROM ${others} AND ${same} AND p.digest <> r.digest LIMIT ${PAIRS_PER_RECORD_MAX}) o
      WHERE r.digest IN (${marks(digests.length)})`;
   const rows = await queries.query(
     `INSERT INTO evidence (kind, digest_a, digest_b)
-     ${pair("equivocation", "p.seq = r.seq")}
-     UNION ${pair("fork", `p.prev = r.prev AND p.prev <> ${ZERO} AND p.seq <> r.seq`)}
-     UNION ${pair("fork", `p.prev = ${ZERO} AND r.prev = ${ZERO} AND p.seq <> r.seq`)}
+     ${pair("equivocation", "records p WHERE p.seq = r.seq")}
+     UNION ${pair("fork", `(${after}) p WHERE p.prev <> ${ZERO} AND p.seq <> r.seq`)}
+     UNION ${pair("fork", `records p WHERE p.prev = ${ZERO} AND r.prev = ${ZERO} AND p.seq <> r.seq`)}
      ON CONFLICT DO NOTHING RETURNING kind, digest_a, digest_b`,
     digests,
   );
@@ -279,8 +306,4 @@ async function findEvidence(queries: Queries, digests: readonly Uint8Array[]): P
     if (a === undefined || b === undefined) return [];
     return [{ kind: textOf(row, "kind") === "equivocation" ? "equivocation" : "fork", a, b } as const];
   });
-}
-
-function inOrderOfPlace(a: Place, b: Place): number {
-  return Buffer.compare(a.address, b.address) || a.stream - b.stream || a.seq - b.seq;
 }

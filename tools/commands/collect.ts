@@ -1,10 +1,12 @@
 // chainmote collect: verifies and stores records and answers with receipts; or exports the records that are stored.
 
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import { Collector, type CollectorEvent } from "../collector/collector.js";
 import { openPglite, openPostgres } from "../collector/database.js";
-import { exportRecords } from "../collector/export.js";
+import { exportRecords, exportVerdicts } from "../collector/export.js";
+import { HEAD_STATE_NAMES } from "../collector/schema.js";
 import { RecordStore } from "../collector/store.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
@@ -19,7 +21,7 @@ import { CommandError, type Output, plainText, plural, shortHex, UsageError } fr
 import { checkPrefix, DEFAULT_MQTT, MQTT_SCHEMES, mqttFromEnvironment } from "./relay.js";
 
 export const usage = `chainmote collect --rpc URL [--mqtt URL] [--prefix P/] [--data DIR] [--fleet ADDRESS@CHAIN] [--json] [--verbose]
-chainmote collect --export FILE [--data DIR]
+chainmote collect --export FILE [--verdicts FILE] [--data DIR]
 
 Takes records from a broker, verifies and stores them, and answers each with a signed receipt.
 The second form writes the stored records to a file (a CBOR sequence, in order) and ends.
@@ -29,8 +31,14 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
   --prefix P/      put before every topic
   --data DIR       folder of the store and of the collector's key (default .chainmote/collector)
   --fleet A@C      take records of this fleet only: registry's address, and its chain (CAIP-2)
+  --allow LIST     take records of these motes only: addresses with commas between them, or a file with one a line
+  --settled-depth N  blocks after which what the node says of a record's head is settled (default by the kind of chain:
+                   0 on IBFT and QBFT, 33 on Clique, 6 on Bitcoin, 96 elsewhere); a reorganisation opens it again
+  --poll-ms N      how often the node's newest block is asked for (default by need, a few times a block)
+  --gap-after S    seconds after which a record is linked whose predecessor nobody has; the gap is said (default 10)
   --records-max N  store no more than N new records
   --export-at-end FILE  write the stored records there when ending
+  --verdicts FILE  with either export: what the node said of each record's head, one JSON object a line
   --json           one object per event
   --verbose        duplicates too
 
@@ -46,6 +54,11 @@ export async function run(words: readonly string[], output: Output): Promise<num
     prefix: { type: "string" },
     data: { type: "string" },
     fleet: { type: "string" },
+    allow: { type: "string" },
+    "settled-depth": { type: "string" },
+    "poll-ms": { type: "string" },
+    "gap-after": { type: "string" },
+    verdicts: { type: "string" },
     chain: { type: "string" },
     "records-max": { type: "string" },
     export: { type: "string" },
@@ -56,13 +69,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const directory = options.text("data") ?? join(".chainmote", "collector");
   const exportPath = options.text("export");
   const json = options.has("json");
+  const verdictsPath = options.text("verdicts");
   if (exportPath !== undefined) {
-    const count = await withStore(directory, (store) => exportTo(store, exportPath));
-    output.line(
-      json
-        ? JSON.stringify({ event: "exported", file: exportPath, records: count })
-        : `${plural(count, "record")} in ${exportPath}`,
-    );
+    const made = await withStore(directory, (store) => exportTo(store, exportPath, verdictsPath));
+    output.line(json ? JSON.stringify({ event: "exported", ...made }) : exportedText(made));
     return 0;
   }
   const rpc = rpcUrl(options);
@@ -70,6 +80,12 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const mqtt = options.url("mqtt", MQTT_SCHEMES) ?? mqttFromEnvironment() ?? DEFAULT_MQTT;
   const prefix = checkPrefix(options.text("prefix"));
   const fleet = readFleet(options.text("fleet"));
+  const settings = {
+    allow: readMotes(options.text("allow")),
+    settledDepth: options.number("settled-depth", 0, 1_000_000),
+    pollMs: options.number("poll-ms", 10, 3_600_000),
+    gapAfterMs: seconds(options.number("gap-after", 0, 31_536_000)),
+  };
   const recordsMax = options.number("records-max", 1, 1_000_000_000);
   const exportAtEnd = options.text("export-at-end");
   const told = untilTold();
@@ -80,6 +96,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     const collector = new Collector({
       ...{ store, key, engine, mqtt, rpc, chain, prefix },
       ...(fleet === undefined ? {} : { fleet }),
+      ...given(settings),
       ...(recordsMax === undefined ? {} : { recordsMax }),
       onEvent(event) {
         if (json) output.line(JSON.stringify(event));
@@ -93,8 +110,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
     await told;
     await collector.close();
     if (exportAtEnd !== undefined) {
-      const count = await exportTo(store, exportAtEnd);
-      if (json) output.line(JSON.stringify({ event: "exported", file: exportAtEnd, records: count }));
+      const made = await exportTo(store, exportAtEnd, verdictsPath);
+      if (json) output.line(JSON.stringify({ event: "exported", ...made }));
     }
     return 0;
   });
@@ -128,13 +145,32 @@ async function withStore<T>(directory: string, work: (store: RecordStore) => Pro
   }
 }
 
-async function exportTo(store: RecordStore, path: string): Promise<number> {
-  try {
-    return await exportRecords(store, path);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new CommandError(`${path}: ${code === "EACCES" || code === "EPERM" ? "it may not be written" : plainText(message)}`);
-  }
+interface Exported {
+  readonly file: string;
+  readonly records: number;
+  /** How many records have a head of each state. */
+  readonly heads: Readonly<Record<string, number>>;
+}
+
+async function exportTo(store: RecordStore, path: string, verdictsPath: string | undefined): Promise<Exported> {
+  const attempt = async <T>(file: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      throw new CommandError(`${file}: ${code === "EACCES" || code === "EPERM" ? "it may not be written" : plainText(message)}`);
+    }
+  };
+  const records = await attempt(path, () => exportRecords(store, path));
+  if (verdictsPath !== undefined) await attempt(verdictsPath, () => exportVerdicts(store, verdictsPath));
+  const heads: Record<string, number> = {};
+  for (const [state, count] of await store.verdicts.counts()) heads[HEAD_STATE_NAMES[state] ?? String(state)] = count.records;
+  return { file: path, records, heads };
+}
+
+function exportedText({ file, records, heads }: Exported): string {
+  const states = Object.entries(heads).map(([state, count]) => `${count} ${state}`);
+  return `${plural(records, "record")} in ${file}${states.length === 0 ? "" : `; heads: ${states.join(", ")}`}`;
 }
 
 /** The node's own chain, asked until it answers. */
@@ -164,6 +200,36 @@ function readFleet(text: string | undefined): { registry: Uint8Array; chain: str
   return { registry: new Uint8Array(Buffer.from(match[1] as string, "hex")), chain: match[2] as string };
 }
 
+/** Addresses with commas between them, or a file with one a line. */
+function readMotes(text: string | undefined): ReadonlySet<string> | undefined {
+  if (text === undefined) return undefined;
+  let list = text;
+  if (!/^0x[0-9a-fA-F]{40}(,|$)/.test(text))
+    try {
+      list = readFileSync(text, "utf8");
+    } catch (error) {
+      throw new UsageError(
+        `--allow ${plainText(text, 60)}: ${plainText((error as NodeJS.ErrnoException).code ?? "not readable")}`,
+      );
+    }
+  const motes = list.split(/[\s,]+/).filter((word) => word !== "");
+  const wrong = motes.find((mote) => !/^0x[0-9a-fA-F]{40}$/.test(mote));
+  if (wrong !== undefined || motes.length === 0)
+    throw new UsageError(`--allow takes addresses such as 0x and 40 digits, not "${plainText(wrong ?? "", 60)}"`);
+  return new Set(motes.map((mote) => mote.slice(2).toLowerCase()));
+}
+
+function seconds(count: number | undefined): number | undefined {
+  return count === undefined ? undefined : count * 1000;
+}
+
+/** Without what is undefined. */
+function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
 export function collectorText(event: CollectorEvent): string {
   switch (event.event) {
     case "connected":
@@ -178,8 +244,20 @@ export function collectorText(event: CollectorEvent): string {
       return `${shortHex(event.mote)} seq ${event.seq} ${event.duplicate ? "was stored already" : "stored"}`;
     case "verified":
       return `${shortHex(event.mote)} seq ${event.seq} verified`;
+    case "head-foreign":
+      return `head #${event.number} ${shortHex(event.hash)} is foreign: ${plainText(event.detail)}`;
+    case "head-orphaned":
+      return `head #${event.number} ${shortHex(event.hash)} is orphaned: ${plainText(event.detail)}`;
     case "head-unknown":
-      return `head #${event.number} ${shortHex(event.hash)} is not the node's: ${event.detail}`;
+      return `head #${event.number} ${shortHex(event.hash)} is unknown, and asked for again: ${plainText(event.detail)}`;
+    case "rejudged":
+      return `${shortHex(event.mote)} seq ${event.seq}: its head was ${event.from} and is ${event.to}`;
+    case "reorganised":
+      return `the node's chain went another way above #${event.above}, to #${event.number} ${shortHex(event.hash)}; heads are judged again`;
+    case "gap":
+      return `${shortHex(event.mote)} seq ${event.seq}: the record before it is missing; linked from here`;
+    case "gap-closed":
+      return `${shortHex(event.mote)} seq ${event.seq}: the missing record before it has come`;
     case "evidence":
       return `${event.kind} of ${shortHex(event.a.mote)}: seq ${event.a.seq} ${shortHex(event.a.digest)} and seq ${event.b.seq} ${shortHex(event.b.digest)}`;
   }

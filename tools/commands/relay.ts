@@ -1,11 +1,11 @@
 // chainmote relay: carries raw headers from an Ethereum or a Bitcoin node to motes.
 
-import { checkUrl, publicUrl, readWords, rpcUrl } from "../options.js";
+import { checkUrl, publicUrl, readWords, rpcUrl, wsUrl } from "../options.js";
 import { untilTold } from "../processes/end.js";
 import { Relay, type RelayEvent } from "../relay/relay.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
 
-export const usage = `chainmote relay --rpc URL [--mqtt URL] [--prefix P/] [--chain ID] [--name N] [--json] [--verbose]
+export const usage = `chainmote relay --rpc URL [--mqtt URL] [--prefix P/] [--chain ID] [--name N] [--ws URL] [--json] [--verbose]
 
 Publishes the newest header of an Ethereum or a Bitcoin node, retained, and answers motes that ask for others.
 
@@ -13,6 +13,10 @@ Publishes the newest header of an Ethereum or a Bitcoin node, retained, and answ
   --mqtt URL    broker, mqtt(s)://user:password@host:port (or MQTT_URL; default mqtt://127.0.0.1:1883)
   --prefix P/   put before every topic
   --chain ID    CAIP-2; asked of the node where absent
+  --poll-ms N   how often the node's newest block is asked for (default by need: a few times a block)
+  --calls-per-s N  ask the node no oftener than this, whatever for (default unbounded); a node that answers with
+                Retry-After is left alone for as long in any case
+  --ws URL      ws(s)://… of the node, or RPC_WS_URL, which tells of new blocks there (eth_subscribe); then it is hardly polled
   --name N      motes that name several relays in their configuration ask this one by it
   --json        one object per event
   --verbose     every head and every answer`;
@@ -24,6 +28,9 @@ export async function run(words: readonly string[], output: Output): Promise<num
     prefix: { type: "string" },
     chain: { type: "string" },
     name: { type: "string" },
+    "poll-ms": { type: "string" },
+    "calls-per-s": { type: "string" },
+    ws: { type: "string" },
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
@@ -41,8 +48,16 @@ export async function run(words: readonly string[], output: Output): Promise<num
   };
   if (!options.has("json")) output.line(`relay: ${publicUrl(rpc)} to ${publicUrl(mqtt)}`);
   const named = { ...(chain === undefined ? {} : { chain }), ...(name === undefined ? {} : { name }) };
+  const pollMs = options.number("poll-ms", 10, 3_600_000);
+  const callsPerSecond = options.number("calls-per-s", 1, 10_000);
+  const ws = wsUrl(options);
+  const asking = {
+    ...(pollMs === undefined ? {} : { pollMs }),
+    ...(callsPerSecond === undefined ? {} : { callsPerSecond }),
+    ...(ws === undefined ? {} : { ws }),
+  };
   const told = untilTold();
-  const relay = new Relay({ rpc, mqtt, prefix, ...named, onEvent: show });
+  const relay = new Relay({ rpc, mqtt, prefix, ...named, ...asking, onEvent: show });
   await told;
   await relay.close();
   return 0;
@@ -74,6 +89,12 @@ export function relayText(event: RelayEvent): string {
       return `${event.to} lost: ${plainText(event.reason)}; next attempt in ${event.retryMs} ms`;
     case "head":
       return `head #${event.number} ${event.hash}${event.rebuilt ? " (rebuilt from JSON)" : ""}`;
+    case "reorganised":
+      return `the chain went another way: from #${event.from} to #${event.number} ${event.hash}`;
+    case "behind":
+      return `the node shows #${event.number} after #${event.head}, which is behind and no reorganisation: #${event.head} stays`;
+    case "put-back":
+      return `head #${event.number} put back: ${plainText(event.detail)}`;
     case "hash-differs":
       return `head #${event.number}: ${event.detail}`;
     case "answered":

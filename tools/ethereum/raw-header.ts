@@ -1,18 +1,25 @@
 // Raw headers of a node: as it gives them (debug_getRawHeader), or rebuilt from the fields of eth_getBlockByNumber
 // (Yellow Paper §4.3; EIPs 1559, 4895, 4844, 4788, 7685, 7928, 7843).
 //
-// Promises: the tail ends where the node's fields end, since presence and not value decides what is encoded; the
-// Keccak-256 of what is given is compared with the node's own block hash, and a difference is told. Never: believes that
-// a header is valid; that is for who follows the chain.
+// Promises: the tail ends where the node's fields end, since presence and not value decides what is encoded; what is given is
+// hashed as its chain hashes (block-hash.ts) and compared with the node's own block hash, and a difference is told. Whatever
+// goes wrong with debug_getRawHeader, which many nodes keep from strangers, costs its answer alone: the header is rebuilt, and
+// the method is left alone for a while. Never: believes that a header is valid; that is for who follows the chain.
 
 import { RLP } from "@ethereumjs/rlp";
-import { fromHex, toHex } from "../../firmware/bytes.js";
+import { equal, fromHex } from "../../firmware/bytes.js";
 import { Rejection } from "../../firmware/rejection.js";
-import { engine } from "../crypto/engine.js";
+import { Backoff, type BackoffLimits } from "../processes/backoff.js";
+import { isBlockHashOf } from "./block-hash.js";
 import { type EthereumRpc, RpcError } from "./rpc.js";
 
 /** A header with its tail takes about 640 bytes; extraData of a large signer set takes more. */
 export const RAW_HEADER_BYTES_MAX = 16_384;
+
+/** How long debug_getRawHeader may take: without it the header is rebuilt. */
+const RAW_TIMEOUT_MS = 2000;
+/** How long it is left alone after it failed. */
+const RAW_RETRY: BackoffLimits = { firstMs: 60_000, maxMs: 3_600_000 };
 
 type FieldKind = "bytes" | "scalar";
 
@@ -49,21 +56,46 @@ export interface RawHeader {
   readonly number: number;
   /** The block's hash as the node tells it, 32 bytes. */
   readonly hash: Uint8Array;
+  readonly parentHash: Uint8Array;
+  /** Seconds of the epoch. */
+  readonly timeS: number;
+  /** As the node tells it, where it does. */
+  readonly totalDifficulty?: bigint;
   readonly raw: Uint8Array;
   readonly rebuilt: boolean;
-  /** Whether keccak256(raw) is the node's hash: not so on IBFT 2.0 and QBFT, whose hash leaves out the seals. */
+  /** Whether the raw header hashes to the node's hash, as its chain hashes. */
   readonly hashed: boolean;
 }
 
-/** Number and hash of a block as JSON-RPC gives it, or `block-malformed`. */
-export function blockIdentity(block: unknown): { number: number; hash: Uint8Array } | Rejection {
+/** What a block says of itself. */
+export interface BlockIdentity {
+  readonly number: number;
+  readonly hash: Uint8Array;
+  readonly parentHash: Uint8Array;
+  readonly timeS: number;
+  readonly totalDifficulty?: bigint;
+}
+
+/** Number, hashes and time of a block as JSON-RPC gives it, or `block-malformed`. */
+export function blockIdentity(block: unknown): BlockIdentity | Rejection {
   if (typeof block !== "object" || block === null) return new Rejection("block-malformed", "the node gave no block");
   const fields = block as Readonly<Record<string, unknown>>;
-  const hash = typeof fields.hash === "string" ? fromHex(fields.hash) : undefined;
-  const number = typeof fields.number === "string" ? Number(fields.number) : Number.NaN;
+  const [hash, parentHash] = [fields.hash, fields.parentHash].map((text) =>
+    typeof text === "string" ? fromHex(text) : undefined,
+  );
+  const [number, timeS] = [fields.number, fields.timestamp].map((text) => (typeof text === "string" ? Number(text) : Number.NaN));
+  const { totalDifficulty: total } = fields;
   if (!(hash instanceof Uint8Array) || hash.length !== 32) return new Rejection("block-malformed", "hash is not 32 bytes");
-  if (!Number.isSafeInteger(number) || number < 0) return new Rejection("block-malformed", "number is no block number");
-  return { number, hash };
+  if (!(parentHash instanceof Uint8Array) || parentHash.length !== 32)
+    return new Rejection("block-malformed", "parentHash is not 32 bytes");
+  if (!Number.isSafeInteger(number) || (number as number) < 0)
+    return new Rejection("block-malformed", "number is no block number");
+  if (!Number.isSafeInteger(timeS)) return new Rejection("block-malformed", "timestamp is no time");
+  const totalDifficulty = typeof total === "string" && /^0x[0-9a-fA-F]{1,64}$/.test(total) ? BigInt(total) : undefined;
+  return {
+    ...{ number: number as number, timeS: timeS as number, hash, parentHash },
+    ...(totalDifficulty === undefined ? {} : { totalDifficulty }),
+  };
 }
 
 /** The header of a block as JSON-RPC gives it, encoded anew, or `block-malformed` with the name of the field. */
@@ -93,18 +125,21 @@ function encodeField(value: unknown, name: string, kind: FieldKind): Uint8Array 
   return bytes instanceof Rejection ? new Rejection("block-malformed", `${name}: ${bytes.detail}`) : bytes;
 }
 
-/** Fetches raw headers, and remembers whether the node has debug_getRawHeader. */
+/** Fetches raw headers, and remembers whether debug_getRawHeader is worth asking for. */
 export class HeaderSource {
   readonly #rpc: Pick<EthereumRpc, "call">;
-  #rawAbsent = false;
+  readonly #rawTimeoutMs: number;
+  readonly #nowMs: () => number;
+  readonly #rawBackoff = new Backoff(RAW_RETRY);
+  /** Until then debug_getRawHeader is left alone. */
+  #rawAfterMs = Number.NEGATIVE_INFINITY;
+  /** The node's head when it was last asked for: mostly it is still the same. */
+  #newest: RawHeader | undefined;
 
-  constructor(rpc: Pick<EthereumRpc, "call">) {
+  constructor(rpc: Pick<EthereumRpc, "call">, rawTimeoutMs = RAW_TIMEOUT_MS, nowMs = () => performance.now()) {
     this.#rpc = rpc;
-  }
-
-  /** True once the node has said that it knows no debug_getRawHeader. */
-  get rebuilds(): boolean {
-    return this.#rawAbsent;
+    this.#rawTimeoutMs = rawTimeoutMs;
+    this.#nowMs = nowMs;
   }
 
   /**
@@ -114,35 +149,56 @@ export class HeaderSource {
    */
   async header(block: number | "latest"): Promise<RawHeader | undefined> {
     const answer = await this.#rpc.call("eth_getBlockByNumber", block === "latest" ? block : `0x${block.toString(16)}`, false);
-    if (answer === null) return undefined;
+    if (answer === null || answer === undefined) return undefined;
     const identity = blockIdentity(answer);
     if (identity instanceof Rejection) throw identity;
-    const given = this.#rawAbsent ? undefined : await this.#raw(identity.number);
-    const isThat = given !== undefined && isHashOf(identity.hash, given);
-    if (given !== undefined && isThat) return { ...identity, raw: given, rebuilt: false, hashed: true };
-    const rebuilt = rebuildHeader(answer);
-    if (rebuilt instanceof Rejection) throw rebuilt;
+    if (block !== "latest") return this.#headerOf(identity, answer);
+    if (this.#newest !== undefined && equal(this.#newest.hash, identity.hash)) return this.#newest;
+    this.#newest = await this.#headerOf(identity, answer);
+    return this.#newest;
+  }
+
+  async #headerOf(identity: BlockIdentity, block: unknown): Promise<RawHeader> {
+    const given = this.#nowMs() < this.#rawAfterMs ? undefined : await this.#raw(identity.number);
+    if (given !== undefined && isBlockHashOf(identity.hash, given)) return this.#worked(identity, given);
+    const rebuilt = rebuildHeader(block);
     // A reorganisation between the two calls gives two different blocks: what was rebuilt belongs to the hash told.
-    const hashed = isHashOf(identity.hash, rebuilt);
-    return given !== undefined && !hashed
-      ? { ...identity, raw: given, rebuilt: false, hashed }
-      : { ...identity, raw: rebuilt, rebuilt: true, hashed };
-  }
-
-  async #raw(number: number): Promise<Uint8Array | undefined> {
-    try {
-      const answer = await this.#rpc.call("debug_getRawHeader", `0x${number.toString(16)}`);
-      if (typeof answer !== "string" || answer.length > 2 + 2 * RAW_HEADER_BYTES_MAX) return undefined;
-      const raw = fromHex(answer);
-      return raw instanceof Rejection || raw.length === 0 ? undefined : raw;
-    } catch (error) {
-      if (!(error instanceof RpcError) || error.unreachable) throw error;
-      if (error.methodAbsent) this.#rawAbsent = true;
-      return undefined;
+    if (rebuilt instanceof Uint8Array && isBlockHashOf(identity.hash, rebuilt)) {
+      if (given !== undefined) this.#failed();
+      return { ...identity, raw: rebuilt, rebuilt: true, hashed: true };
     }
+    // A block with fields that we do not know cannot be rebuilt: then nothing but the node's own bytes will do.
+    const last = given ?? (await this.#raw(identity.number));
+    if (last !== undefined && isBlockHashOf(identity.hash, last)) return this.#worked(identity, last);
+    if (last !== undefined) return { ...identity, raw: last, rebuilt: false, hashed: false };
+    if (rebuilt instanceof Rejection) throw rebuilt;
+    return { ...identity, raw: rebuilt, rebuilt: true, hashed: false };
   }
-}
 
-function isHashOf(hash: Uint8Array, raw: Uint8Array): boolean {
-  return toHex(engine.keccak256(raw)) === toHex(hash);
+  #worked(identity: BlockIdentity, raw: Uint8Array): RawHeader {
+    this.#rawBackoff.succeeded();
+    return { ...identity, raw, rebuilt: false, hashed: true };
+  }
+
+  /** Whatever happens here is no reason to do without the block. */
+  async #raw(number: number): Promise<Uint8Array | undefined> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), this.#rawTimeoutMs);
+    });
+    const asked = this.#rpc.call("debug_getRawHeader", `0x${number.toString(16)}`).catch((error: unknown) => {
+      if (!(error instanceof RpcError)) throw error;
+      return error;
+    });
+    const answer = await Promise.race([asked, late]);
+    clearTimeout(timer);
+    const raw = typeof answer === "string" && answer.length <= 2 + 2 * RAW_HEADER_BYTES_MAX ? fromHex(answer) : undefined;
+    if (raw instanceof Uint8Array && raw.length > 0) return raw;
+    this.#failed(answer instanceof RpcError ? answer.http?.retryAfterMs : undefined);
+    return undefined;
+  }
+
+  #failed(retryAfterMs = 0): void {
+    this.#rawAfterMs = this.#nowMs() + Math.max(this.#rawBackoff.next(), retryAfterMs);
+  }
 }

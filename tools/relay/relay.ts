@@ -1,6 +1,7 @@
 // The relay: carries raw headers from an Ethereum or a Bitcoin node (JSON-RPC) to motes (MQTT). Motes trust it in nothing.
 //
-// Promises: the newest header is retained on `chains/<id>/head`; a request is answered with consecutive raw headers, at
+// Promises: the newest header is retained on `chains/<id>/head`, never goes back but where the chain did, and is put back where
+// somebody else replaced it; the node is asked by need, no oftener than told, and left alone as long as it asks for; a request is answered with consecutive raw headers, at
 // most what it asks for, what fits its `bytesMax`, and what its mote has left (token bucket); node and broker may go
 // and come back. Never: keeps more than `QUEUE_MAX` requests, answers twice, or judges a header.
 // Wire: firmware/link/wire.ts.
@@ -23,9 +24,14 @@ import { BrokerLink } from "../mqtt/link.js";
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
 import { chainOfNode, headersOf, isBitcoin, type RawHeaders } from "../rpc/chain.js";
 import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
+import { NewHeads } from "../rpc/new-heads.js";
+import { PollPace } from "../rpc/pace.js";
+import { HeadKeeper } from "./head-keeper.js";
+import { HeadTopic } from "./head-topic.js";
 import { type BucketLimits, Buckets, TokenBucket } from "./token-bucket.js";
 
-const POLL_MS = 250;
+/** While the node itself tells of new heads: in case that it stopped. */
+const POLL_LIVE_MS = 30_000;
 const NODE_RETRY: BackoffLimits = { firstMs: 250, maxMs: 5000 };
 /** Requests that wait for an answer. */
 export const QUEUE_MAX = 256;
@@ -43,6 +49,11 @@ export type RelayEvent =
   | { readonly event: "connected"; readonly to: "broker" | "node" }
   | { readonly event: "lost"; readonly to: "broker" | "node"; readonly reason: string; readonly retryMs: number }
   | { readonly event: "head"; readonly number: number; readonly hash: string; readonly rebuilt: boolean }
+  | { readonly event: "reorganised"; readonly number: number; readonly hash: string; readonly from: number }
+  /** The node shows less than it did: what is retained stays. */
+  | { readonly event: "behind"; readonly number: number; readonly head: number }
+  /** Somebody else's message stood in the head's place. */
+  | { readonly event: "put-back"; readonly number: number; readonly detail: string }
   | { readonly event: "hash-differs"; readonly number: number; readonly detail: string }
   | { readonly event: "answered"; readonly to: string; readonly from: number; readonly asked: number; readonly given: number }
   | { readonly event: "refused"; readonly code: string; readonly detail: string };
@@ -57,12 +68,21 @@ export interface RelayOptions {
   readonly chain?: string;
   /** By which motes can ask this relay alone; without it only what is asked of all is answered. */
   readonly name?: string;
+  /** How often the node's newest block is asked for, in milliseconds; by need where absent. */
+  readonly pollMs?: number;
+  /** Calls of the node in a second, of all kinds; unbounded where absent. */
+  readonly callsPerSecond?: number;
+  /** ws:// or wss:// of the node, which tells of new heads there. */
+  readonly ws?: string;
   readonly onEvent?: (event: RelayEvent) => void;
 }
 
 export class Relay {
   readonly #rpc: JsonRpc;
   readonly #options: RelayOptions;
+  readonly #pace: PollPace;
+  readonly #keeper = new HeadKeeper();
+  readonly #news: NewHeads | undefined;
   readonly #stop = new AbortController();
   readonly #requests: HeaderRequest[] = [];
   readonly #buckets = new Buckets(MOTE_HEADERS, MOTES_MAX);
@@ -70,21 +90,31 @@ export class Relay {
   readonly #cache = new Map<number, RawHeader>();
   readonly #running: Promise<void>;
   #link: BrokerLink | undefined;
+  #topic: HeadTopic | undefined;
   #source: RawHeaders | undefined;
   #chain = "";
-  #head: RawHeader | undefined;
-  #published = "";
+  #differed = false;
+  #wake: (() => void) | undefined;
+  /** There was news before anybody waited for it. */
+  #due = false;
+  /** The node asked to be left alone until then. */
+  #restUntilMs = 0;
   #nodeLost = false;
   #answering: Promise<void> | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    this.#rpc = new JsonRpc(options.rpc);
+    this.#rpc = new JsonRpc(options.rpc, { callsPerSecond: options.callsPerSecond });
+    this.#pace = new PollPace(options.pollMs);
+    this.#news = options.ws === undefined ? undefined : new NewHeads(options.ws, () => this.#look());
     this.#running = this.#run();
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#news?.close();
+    this.#topic?.close();
+    this.#wake?.();
     await this.#running;
     await this.#answering;
     await this.#link?.close();
@@ -103,13 +133,15 @@ export class Relay {
     while (!this.#stop.signal.aborted) {
       try {
         if (this.#chain === "") this.#begin(this.#options.chain ?? (await chainOfNode(this.#rpc)));
-        await this.#follow();
+        this.#due = false;
+        const waitMs = await this.#follow();
         if (this.#nodeLost) this.#emit({ event: "connected", to: "node" });
         this.#nodeLost = false;
         backoff.succeeded();
-        await pause(POLL_MS, this.#stop.signal);
+        await this.#pause(waitMs);
       } catch (error) {
-        const retryMs = backoff.next();
+        const retryMs = Math.max(backoff.next(), error instanceof RpcError ? (error.http?.retryAfterMs ?? 0) : 0);
+        this.#restUntilMs = performance.now() + retryMs;
         const reason = error instanceof Rejection ? error.toString() : error instanceof Error ? error.message : String(error);
         if (!this.#nodeLost) this.#emit({ event: "lost", to: "node", reason, retryMs });
         this.#nodeLost = true;
@@ -122,39 +154,81 @@ export class Relay {
     this.#chain = chain;
     this.#source = headersOf(this.#rpc, chain);
     const topics = this.#topics(new Uint8Array(20));
+    this.#topic = new HeadTopic({
+      ...{ rpc: this.#rpc, chain },
+      connected: () => this.#link?.connected === true,
+      publish: async (raw) => (await this.#link?.publish(topics.head, raw, { qos: 1, retain: true })) === true,
+      onPutBack: (number, detail) => this.#emit({ event: "put-back", number, detail }),
+    });
     const { name } = this.#options;
     this.#link = new BrokerLink({
       url: this.#options.mqtt,
       role: "relay",
-      subscriptions: [topics.requests, ...(name === undefined ? [] : [requestTopic(topics, name)])],
-      onMessage: (_topic, payload) => this.#take(payload),
+      subscriptions: [topics.head, topics.requests, ...(name === undefined ? [] : [requestTopic(topics, name)])],
+      onMessage: (topic, payload) => (topic === topics.head ? this.#topic?.see(payload) : this.#take(payload)),
       onFault: (_topic, { message }) => this.#emit({ event: "refused", code: "relay-fault", detail: message }),
       onConnected: () => {
-        this.#published = ""; // a broker that restarted has forgotten what it retained
+        this.#topic?.connected();
         this.#emit({ event: "connected", to: "broker" });
       },
       onLost: (reason, retryMs) => this.#emit({ event: "lost", to: "broker", reason, retryMs }),
     });
   }
 
-  async #follow(): Promise<void> {
+  /** There may be something new: does not wait for the next poll. */
+  #look(): void {
+    this.#due = true;
+    this.#wake?.();
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#due || this.#stop.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#wake?.(), ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        resolve();
+      };
+    });
+  }
+
+  /** Asks for the newest block; answers how long to wait before it is asked for again, in milliseconds. */
+  async #follow(): Promise<number> {
     const head = await this.#source?.header("latest");
-    if (head === undefined) return;
-    const hash = toHex(head.hash);
-    if (this.#head === undefined || toHex(this.#head.hash) !== hash) {
-      if (this.#head !== undefined && head.number <= this.#head.number) this.#cache.clear();
-      this.#head = head;
-      this.#emit({ event: "head", number: head.number, hash: `0x${hash}`, rebuilt: head.rebuilt });
-      if (!head.hashed) {
-        const detail = isBitcoin(this.#chain)
-          ? `the given header does not hash to 0x${hash}`
-          : `keccak256 of the ${head.rebuilt ? "rebuilt" : "given"} header is not the block's hash 0x${hash}`;
-        this.#emit({ event: "hash-differs", number: head.number, detail });
+    if (head === undefined) return this.#pace.unchanged();
+    const before = this.#keeper.head;
+    const change = this.#keeper.offer(head);
+    if (change === "behind" && before !== undefined && !this.#behind)
+      this.#emit({ event: "behind", number: head.number, head: before.number });
+    this.#behind = change === "behind";
+    if (change === "newer" || change === "reorganised") {
+      const hash = `0x${toHex(head.hash)}`;
+      if (change === "reorganised") {
+        this.#cache.clear();
+        this.#emit({ event: "reorganised", number: head.number, hash, from: before?.number ?? 0 });
       }
+      this.#emit({ event: "head", number: head.number, hash, rebuilt: head.rebuilt });
+      this.#tellHash(head);
     }
-    if (this.#published === hash || this.#link?.connected !== true) return;
-    const { head: topic } = this.#topics(new Uint8Array(20));
-    if (await this.#link.publish(topic, head.raw, { qos: 1, retain: true })) this.#published = hash;
+    if (this.#keeper.head !== undefined) await this.#topic?.head(this.#keeper.head);
+    const waitMs =
+      change === "newer" || change === "reorganised" ? this.#pace.changed(head.number, head.timeS) : this.#pace.unchanged();
+    return this.#news?.live === true ? POLL_LIVE_MS : waitMs;
+  }
+
+  #behind = false;
+
+  /** Once, and not at every block of a chain whose hashes we do not know. */
+  #tellHash(head: RawHeader): void {
+    if (!head.hashed && !this.#differed) {
+      const hash = toHex(head.hash);
+      const detail = isBitcoin(this.#chain)
+        ? `the given header does not hash to 0x${hash}`
+        : `keccak256 of the ${head.rebuilt ? "rebuilt" : "given"} header is not the block's hash 0x${hash}, by no rule that is known here`;
+      this.#emit({ event: "hash-differs", number: head.number, detail });
+    }
+    this.#differed = !head.hashed;
   }
 
   #take(payload: Uint8Array): void {
@@ -188,6 +262,10 @@ export class Relay {
   }
 
   async #answer(request: HeaderRequest): Promise<void> {
+    if (performance.now() < this.#restUntilMs) {
+      this.#emit({ event: "refused", code: "node-failed", detail: "the node is away, or asked to be left alone for a while" });
+      return;
+    }
     const mote = toHex(request.to);
     const nowMs = performance.now();
     const allowed = this.#buckets.take(mote, Math.min(request.count, HEADERS_PER_REQUEST_MAX), nowMs);
@@ -219,7 +297,7 @@ export class Relay {
   }
 
   async #header(number: number): Promise<RawHeader | undefined> {
-    const headNumber = this.#head?.number ?? 0;
+    const headNumber = this.#keeper.head?.number ?? 0;
     if (number > headNumber) return undefined;
     const kept = this.#cache.get(number);
     if (kept !== undefined) return kept;

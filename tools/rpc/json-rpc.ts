@@ -2,82 +2,124 @@
 //
 // Promises: an answer of the node, or an `RpcError` that says whether the node said no or could not be reached. A user and a
 // password in the URL go into the header that Bitcoin nodes ask for (RFC 7617), never into a message. Never: reads a response
-// beyond `RESPONSE_BYTES_MAX`, nor waits beyond `timeoutMs`. What a node answers is checked by who asks.
+// beyond `RESPONSE_BYTES_MAX`, nor waits beyond `timeoutMs`, nor follows a redirection: that would turn the question into another
+// one, or take the password to another host. What a node answers is checked by who asks.
 
 import { withoutSecretsOf } from "../public-url.js";
 
 const RESPONSE_BYTES_MAX = 1024 * 1024;
 const TIMEOUT_MS = 10_000;
-/** JSON-RPC 2.0 §5.1. */
-const METHOD_NOT_FOUND = -32601;
-/** "Limit exceeded" of EIP-1474, and what Bitcoin Core says while it starts (RPC_IN_WARMUP). */
-const PASSING_CODES = new Set([-32005, -28, 429]);
-const PASSING_WORDS = /rate.?limit|too many requests/i;
-/** Request timeout, too early, too many requests (RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4); what a server calls its own trouble. */
-const PASSING_STATUS = new Set([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
+/** JSON-RPC 2.0 §5.1, EIP-1474, and what gateways answer in their place. */
+const METHOD_ABSENT = new Set([-32601, -32004, -32604]);
+/** "Limit exceeded" of EIP-1474, and what gateways use for it. */
+const LIMIT_CODES = new Set([-32005, -32029, 429]);
+const LIMIT_WORDS = /rate.?limit|too many requests/i;
+/** Too many requests, and not now (RFC 6585 §4, RFC 9110 §15.6.4). */
+const LIMIT_STATUS = new Set([429, 503]);
+/** What Bitcoin Core says while it starts (RPC_IN_WARMUP). */
+const IN_WARMUP = -28;
+/** Besides those: request timeout, too early (RFC 9110 §15.5.9, RFC 8470 §5.2), and what a server calls its own trouble. */
+const PASSING_STATUS = new Set([408, 425, 500, 502, 504, 520, 521, 522, 523, 524]);
+/** However long a node asks for. */
+export const RETRY_AFTER_MS_MAX = 600_000;
 
 /** What HTTP said besides. */
 export interface HttpWord {
   readonly status: number;
-  /** `Retry-After` (RFC 9110 §10.2.3) in milliseconds from now. */
+  /** `Retry-After` (RFC 9110 §10.2.3) in milliseconds from now, at most `RETRY_AFTER_MS_MAX`; absent where the node does not say. */
   readonly retryAfterMs?: number;
 }
 
 export class RpcError extends Error {
   /** The node's own error code, or undefined where no node answered. */
   readonly code: number | undefined;
+  /** Absent where there was no answer at all. */
   readonly http: HttpWord | undefined;
   constructor(message: string, code?: number, http?: HttpWord) {
     super(message);
     this.code = code;
     this.http = http;
   }
-  /** Whether the same call may well be answered later: no answer came at all, the node starts, or it was asked too often. */
+  /** Whether the same call may well be answered later: no answer of a node came at all, it starts, or it was asked too often. */
   get passing(): boolean {
-    if (this.code !== undefined && (PASSING_CODES.has(this.code) || PASSING_WORDS.test(this.message))) return true;
-    if (this.http !== undefined && PASSING_STATUS.has(this.http.status))
-      return this.code === undefined || this.http.status === 429;
-    return this.code === undefined && (this.http === undefined || this.http.status < 400);
+    if (this.limited || this.code === IN_WARMUP) return true;
+    if (this.code !== undefined) return false;
+    // A redirection stays one, and so does a refusal; a success without JSON-RPC is something that stands in between.
+    return this.http === undefined || this.http.status < 300 || PASSING_STATUS.has(this.http.status);
   }
   get unreachable(): boolean {
     return this.code === undefined;
   }
   get methodAbsent(): boolean {
-    return this.code === METHOD_NOT_FOUND || /method.*(not found|not available|not exist|unsupported)/i.test(this.message);
+    if (this.code === undefined) return false;
+    return METHOD_ABSENT.has(this.code) || /method.*(not found|not available|not exist|unsupported)/i.test(this.message);
   }
+  /** The node answers, and does not want to be asked so often. */
+  get limited(): boolean {
+    if (this.http !== undefined && LIMIT_STATUS.has(this.http.status)) return true;
+    return this.code !== undefined && (LIMIT_CODES.has(this.code) || LIMIT_WORDS.test(this.message));
+  }
+}
+
+export interface JsonRpcOptions {
+  readonly timeoutMs?: number | undefined;
+  /** No more calls than these; unbounded where absent. */
+  readonly callsPerSecond?: number | undefined;
 }
 
 export class JsonRpc {
   readonly #url: () => string;
   readonly #timeoutMs: number;
+  /** Between two calls. */
+  readonly #apartMs: number;
+  #nextMs = 0;
   #id = 0;
 
   /** @param url http or https, or a function that gives it anew for each call */
-  constructor(url: string | (() => string), timeoutMs = TIMEOUT_MS) {
+  constructor(url: string | (() => string), options: JsonRpcOptions = {}) {
     this.#url = typeof url === "string" ? () => url : url;
-    this.#timeoutMs = timeoutMs;
+    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+    this.#apartMs = options.callsPerSecond === undefined ? 0 : 1000 / options.callsPerSecond;
   }
 
   async call(method: string, ...params: readonly unknown[]): Promise<unknown> {
+    await this.#turn();
     this.#id += 1;
     const body = JSON.stringify({ jsonrpc: "2.0", id: this.#id, method, params });
     const given = this.#url();
     let text: string;
     let http: HttpWord;
+    let redirected: string | undefined;
     try {
       const { url, authorization } = withoutPassword(given);
       const response = await fetch(url, {
         method: "POST",
         headers: { "content-type": "application/json", ...(authorization === undefined ? {} : { authorization }) },
         body,
+        redirect: "manual",
         signal: AbortSignal.timeout(this.#timeoutMs),
       });
       http = httpWordOf(response);
+      if (http.status >= 300 && http.status < 400) redirected = whither(response.headers);
       text = await boundedText(response);
     } catch (error) {
       throw new RpcError(`${method}: ${withoutSecretsOf(given, reasonOf(error))}`);
     }
-    return resultOf(method, http, text, (words) => withoutSecretsOf(given, words));
+    const shown = (words: string): string => withoutSecretsOf(given, words);
+    if (redirected !== undefined) {
+      const advice = `the node's address redirects ${redirected} (HTTP ${http.status}): give that one with --rpc`;
+      throw new RpcError(`${method}: ${shown(advice)}`, undefined, http);
+    }
+    return resultOf(method, http, text, shown);
+  }
+
+  /** Where calls are counted, each has a time of its own. */
+  async #turn(): Promise<void> {
+    if (this.#apartMs === 0) return;
+    const nowMs = performance.now();
+    const atMs = Math.max(nowMs, this.#nextMs);
+    this.#nextMs = atMs + this.#apartMs;
+    if (atMs > nowMs) await new Promise((resolve) => setTimeout(resolve, atMs - nowMs));
   }
 }
 
@@ -93,10 +135,8 @@ function withoutPassword(text: string): { url: string; authorization: string | u
 }
 
 function httpWordOf({ status, headers }: Response): HttpWord {
-  const said = headers.get("retry-after")?.trim();
-  if (said === undefined || said === "") return { status };
-  const ms = /^\d{1,9}$/.test(said) ? Number(said) * 1000 : Date.parse(said) - Date.now();
-  return Number.isNaN(ms) ? { status } : { status, retryAfterMs: Math.max(0, ms) };
+  const ms = retryAfterMs(headers.get("retry-after"), Date.now());
+  return ms === undefined ? { status } : { status, retryAfterMs: ms };
 }
 
 function resultOf(method: string, http: HttpWord, text: string, shown: (words: string) => string): unknown {
@@ -111,8 +151,27 @@ function resultOf(method: string, http: HttpWord, text: string, shown: (words: s
     const { code, message } = answer.error;
     throw new RpcError(`${method}: ${shown(String(message)).slice(0, 200)}`, typeof code === "number" ? code : 0, http);
   }
+  // Whatever stands between us and the node may fail with a body of its own: that is no answer of the node.
+  if (http.status < 200 || http.status > 299) throw new RpcError(`${method}: HTTP ${http.status}`, undefined, http);
   if (!("result" in answer)) throw new RpcError(`${method}: neither result nor error in the answer`, undefined, http);
   return answer.result;
+}
+
+/** Scheme and host alone: a path may hold a key. */
+function whither(headers: Headers): string {
+  const location = headers.get("location") ?? "";
+  return URL.canParse(location) ? `to ${new URL(location).origin}` : "elsewhere";
+}
+
+/**
+ * Retry-After (RFC 9110 §10.2.3), seconds or a date, in milliseconds from `nowMs` (epoch).
+ * @returns at most `RETRY_AFTER_MS_MAX`, or undefined where it says nothing that can be read
+ */
+export function retryAfterMs(value: string | null, nowMs: number): number | undefined {
+  if (value === null) return undefined;
+  const text = value.trim();
+  const ms = /^\d{1,12}$/.test(text) ? Number(text) * 1000 : /^[A-Za-z]{3}/.test(text) ? Date.parse(text) - nowMs : Number.NaN;
+  return Number.isNaN(ms) ? undefined : Math.min(RETRY_AFTER_MS_MAX, Math.max(0, ms));
 }
 
 async function boundedText(response: Response): Promise<string> {

@@ -143,8 +143,18 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
   switch (event.event) {
     case "verified":
       return { word: "verified", text: `${whose}seq ${number("seq")}: signature, chain, head`, style: "green" };
-    case "head-unknown":
-      return amiss("head", `#${number("number")} ${shortHex(text("hash"))} is not the node's: ${text("detail")}`);
+    case "head-foreign":
+    case "head-orphaned":
+    case "head-unknown": {
+      const state = event.event.replace("head-", "");
+      return amiss("head", `#${number("number")} ${shortHex(text("hash"))} is ${state}: ${text("detail")}`);
+    }
+    case "rejudged":
+      return amiss("rejudged", `${whose}seq ${number("seq")}: its head was ${text("from")} and is ${text("to")}`);
+    case "reorganised":
+      return amiss("reorg", `to #${number("number")} ${shortHex(text("hash"))}`);
+    case "gap":
+      return amiss("gap", `${whose}seq ${number("seq")}: the record before it is missing`);
     case "evidence":
       return { word: "evidence", text: evidenceText(event), style: "red" };
     case "refused":

@@ -213,7 +213,7 @@ test("a head that the node does not know is told and never verified; one that is
     },
   });
   send(mote, foreign, ahead);
-  await eventually("the warning", () => events.some((event) => event.event === "head-unknown" && event.number === 3));
+  await eventually("the warning", () => events.some((event) => event.event === "head-foreign" && event.number === 3));
   await eventually("the receipt", () => receiptsFor(mote, ahead) === 1);
   assert.not.ok(isVerified(ahead));
   node.mine();
@@ -225,7 +225,7 @@ test("a head that the node does not know is told and never verified; one that is
 test("node down: records are stored and answered; back: they are verified", async () => {
   const mote = new TestMote();
   await node.down();
-  const record = mote.next({ head: headAt(6) });
+  const record = mote.next({ head: headAt(11) });
   send(mote, record);
   await eventually("the receipt", () => receiptsFor(mote, record) === 1);
   await eventually("the loss", () => events.some((event) => event.event === "lost" && event.to === "node"));

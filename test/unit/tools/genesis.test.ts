@@ -284,8 +284,10 @@ test("Clique: a checkpoint takes its rules from the genesis file", async () => {
   const rpc = new JsonRpc("http://127.0.0.1:9");
   rpc.call = async (method: string, block?: unknown): Promise<unknown> => {
     if (method === "eth_chainId") return "0x539";
-    const { raw, hash, number } = blocks[block === "latest" ? 12 : Number(block)] as Block;
-    return method === "debug_getRawHeader" ? hexOf(raw) : { hash: hexOf(hash), number: `0x${number.toString(16)}` };
+    const { raw, hash, number, timeS, draft } = blocks[block === "latest" ? 12 : Number(block)] as Block;
+    if (method === "debug_getRawHeader") return hexOf(raw);
+    const [height, timestamp] = [number, timeS].map((value) => `0x${value.toString(16)}`);
+    return { hash: hexOf(hash), parentHash: hexOf(draft.parentHash), number: height, timestamp };
   };
   try {
     const genesis = join(folder, "genesis.json");

@@ -292,6 +292,8 @@ test("a block that one of several servers has not got is no end of the chain", a
         ? {
             number: block === "latest" ? 9 : block,
             hash: new Uint8Array(32),
+            parentHash: new Uint8Array(32),
+            timeS: 0,
             raw: new Uint8Array(80),
             rebuilt: false,
             hashed: true,

@@ -86,17 +86,38 @@ test("neither a node's answer nor a command's last words tell a key", async () =
       await run("broker", "--port", url);
       await run("collect", "--fleet", url, "--rpc", url);
       const events: RelayEvent[] = [];
-      const relay = new Relay({ rpc: url, mqtt: `mqtt://user:${KEY}@127.0.0.1:1`, onEvent: (event) => events.push(event) });
+      const relay = new Relay({
+        ...{ rpc: url, mqtt: `mqtt://user:${KEY}@127.0.0.1:1`, ws: url.replace("http", "ws") },
+        onEvent: (event) => events.push(event),
+      });
       await eventually("a lost node", () => events.some(({ event }) => event === "lost"));
       await relay.close();
       said.push(JSON.stringify(events));
     }
     await run("relay", "--rpc", `http://127.0.0.1/${KEY}`, "--mqtt", `amqp://u:${KEY}@x`);
+    await run("relay", "--rpc", `http://127.0.0.1/${KEY}`, "--ws", `http://u:${KEY}@x/${KEY}`);
+    assert.match(said.join("\n"), /--ws takes a URL that begins with wss?:/);
   } finally {
     server.close();
   }
   assert.ok(said.length > 15);
   for (const line of said) assert.not.match(line, new RegExp(`${KEY}|${Buffer.from(`user:${KEY}`).toString("base64")}`));
+});
+
+test("the environment stands for --rpc and --ws, and is checked like them", async () => {
+  const said: string[] = [];
+  const output = { line: (text = "") => void said.push(text), error: (text: string) => void said.push(text) };
+  const { RPC_URL, RPC_WS_URL } = process.env;
+  Object.assign(process.env, { RPC_URL: `http://127.0.0.1:1/${KEY}`, RPC_WS_URL: `http://127.0.0.1:1/${KEY}` });
+  try {
+    assert.is(await main(["relay"], { ...output, style: (_: string, text: string) => text }), 2);
+  } finally {
+    for (const [name, value] of Object.entries({ RPC_URL, RPC_WS_URL }))
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+  }
+  assert.match(said.join("\n"), /RPC_WS_URL takes a URL that begins with ws:\/\/ or wss:/);
+  assert.not.match(said.join("\n"), new RegExp(KEY));
 });
 
 test.run();

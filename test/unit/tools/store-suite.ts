@@ -1,23 +1,85 @@
-// What the collector's tables must do on every database: duplicates, every order of delivery, equivocation, forks, heads.
+// What the collector's tables must do on every database: duplicates, every order of delivery, equivocation, forks, gaps, heads,
+// two collectors at once, chains of many records, and stores of an older version.
 
 import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { equal, toHex } from "../../../firmware/bytes.js";
 import { Rejection } from "../../../firmware/rejection.js";
-import type { Database } from "../../../tools/collector/database.js";
+import { type Database, integerOf } from "../../../tools/collector/database.js";
 import { addressOfTopic, checkRecord } from "../../../tools/collector/intake.js";
-import { HEAD_FOREIGN, HEAD_KNOWN } from "../../../tools/collector/schema.js";
+import { LINK_ROWS_MAX, type Repaired } from "../../../tools/collector/linking.js";
+import type { Place } from "../../../tools/collector/place.js";
+import {
+  HEAD_FOREIGN,
+  HEAD_KNOWN,
+  HEAD_ORPHANED,
+  HEAD_UNCHECKED,
+  HEAD_UNKNOWN,
+  MIGRATIONS,
+  SCHEMA_VERSION,
+} from "../../../tools/collector/schema.js";
 import { type CheckedRecord, RecordStore } from "../../../tools/collector/store.js";
+import type { Verdict } from "../../../tools/collector/verdicts.js";
 import { engine } from "../../../tools/crypto/engine.js";
 import { FLEET, TestMote, type TestRecord } from "./records.js";
 
+const CHAIN = "eip155:31337";
+const FIRST = new Uint8Array(0);
+let database: Database;
 let store: RecordStore;
 
 function checked(record: TestRecord): CheckedRecord {
   const result = checkRecord(engine, record.sign1);
   assert.not.instance(result, Rejection);
   return result as CheckedRecord;
+}
+
+function settled(state: number): Verdict {
+  return { state, settled: true, due: 0 };
+}
+
+function headAt(number: number, fill: number) {
+  return { chain: CHAIN, number, hash: new Uint8Array(32).fill(fill) };
+}
+
+async function openHeads(height: number) {
+  return (await store.verdicts.open(CHAIN, height, FIRST, 1000, 4)).heads;
+}
+
+/** Seqs of the linked records that a verdict was noted for. */
+async function linkedSeqs(head: ReturnType<typeof headAt>, verdict: Verdict): Promise<number[]> {
+  return (await store.verdicts.note(head, verdict)).filter(({ linked }) => linked).map(({ seq }) => seq);
+}
+
+async function linkAll(digests: readonly Uint8Array[], of = store): Promise<number[]> {
+  const seqs: number[] = [];
+  for await (const { linked } of of.link(digests)) seqs.push(...linked.map(({ seq }) => seq));
+  return seqs;
+}
+
+async function repairAll(gapAfterMs: number) {
+  const [linkable, gaps] = [[] as Uint8Array[], [] as Place[]];
+  for (let after: Uint8Array | undefined = FIRST; after !== undefined; ) {
+    const step: Repaired = await store.repair(after, gapAfterMs);
+    linkable.push(...step.linkable);
+    gaps.push(...step.gaps);
+    after = step.next;
+  }
+  return { linkable, gaps };
+}
+
+/** Records as the store gets them; what is signed is not looked at there. */
+function chainOf(count: number): CheckedRecord[] {
+  const address = Uint8Array.from({ length: 20 }, () => Math.floor(Math.random() * 256));
+  const template = new TestMote().make();
+  let prev: Uint8Array = new Uint8Array(32);
+  return Array.from({ length: count }, (_, seq) => {
+    const digest = engine.sha256(Uint8Array.of(...address, ...new Uint8Array(Uint32Array.of(seq).buffer)));
+    const record = { address, digest, fields: { ...template.fields, seq, prev }, sign1: template.sign1 };
+    prev = digest;
+    return record;
+  });
 }
 
 async function exported(address: Uint8Array): Promise<string[]> {
@@ -30,11 +92,12 @@ async function exported(address: Uint8Array): Promise<string[]> {
   return all;
 }
 
-/** The suite for one database; `open` gives it empty. */
-export function storeSuite(name: string, open: () => Promise<Database>): void {
+/** The suite for one database; `open` gives it empty. `chainRecords`: of the longest chain that it links. */
+export function storeSuite(name: string, open: () => Promise<Database>, chainRecords: number): void {
   const test = suite(name);
   test.before(async () => {
-    store = await RecordStore.open(await open());
+    database = await open();
+    store = await RecordStore.open(database);
   });
   test.after(() => store.close());
 
@@ -137,12 +200,9 @@ export function storeSuite(name: string, open: () => Promise<Database>): void {
       CheckedRecord,
     ];
     await store.add([a, c]);
-    const open = await store.uncheckedHeads(100);
+    const open = await openHeads(55);
     assert.is(open.filter((candidate) => equal(candidate.hash, hash)).length, 1, "asked for once");
-    assert.equal(
-      (await store.setHeadState(head, HEAD_KNOWN)).map((place) => place.seq),
-      [0],
-    );
+    assert.equal(await linkedSeqs(head, settled(HEAD_KNOWN)), [0]);
     const late = await store.add([b]);
     assert.equal(
       late.linked.map((place) => place.seq),
@@ -152,39 +212,201 @@ export function storeSuite(name: string, open: () => Promise<Database>): void {
       late.verified.map((place) => place.seq),
       [2],
     );
+    assert.equal(await linkedSeqs(head, settled(HEAD_KNOWN)), [1]);
+  });
+
+  test("heads are handed out fairly, some of each mote, never above the node's height, and not again once settled", async () => {
+    const [greedy, modest] = [new TestMote(), new TestMote()];
+    const many = Array.from({ length: 40 }, (_, i) => headAt(1000 + i, i));
+    const one = headAt(1005, 0xee);
+    await store.add(many.map((head) => checked(greedy.next({ head }))));
+    await store.add([checked(modest.next({ head: one })), checked(modest.next({ head: headAt(9_000_000_000, 1) }))]);
+    const ours = async (height: number): Promise<string[]> =>
+      (await openHeads(height))
+        .filter(({ mote }) => equal(mote, greedy.address) || equal(mote, modest.address))
+        .map(({ mote, number }) => `${equal(mote, greedy.address) ? "greedy" : "modest"} ${number}`);
+    assert.equal(await ours(999), []);
+    const turn = await ours(2000);
+    assert.equal(turn.filter((head) => head.startsWith("greedy")).length, 4, "four of one mote");
+    assert.ok(turn.indexOf("modest 1005") <= 1, "the second one's first comes before the first one's second");
+    for (const head of many) await store.verdicts.note(head, settled(HEAD_FOREIGN));
+    await store.verdicts.note(one, { state: HEAD_KNOWN, settled: false, due: 1050 });
+    assert.equal(await ours(1049), [], "provisional ones rest until they are due");
+    assert.equal(await ours(1050), ["modest 1005"]);
+    await store.verdicts.reopen(CHAIN, 1037);
+    assert.equal(await ours(1045), ["greedy 1038", "greedy 1039"], "what is above a fork is open again");
+    for (const head of many) await store.verdicts.note(head, settled(HEAD_FOREIGN));
+    await store.verdicts.note(one, settled(HEAD_KNOWN));
+  });
+
+  test("what the node could not say is no verdict: it rests, and is handed out again when its time has come", async () => {
+    const mote = new TestMote();
+    const head = headAt(700, 0x77);
+    await store.add([checked(mote.next({ head }))]);
+    const retryMs = Date.now() + 60_000;
+    const [judged] = await store.verdicts.note(head, { state: HEAD_UNKNOWN, settled: false, due: 700, retryMs, tries: 3 });
+    assert.is(judged?.was, HEAD_UNCHECKED);
+    assert.not.ok((await openHeads(800)).some((open) => equal(open.hash, head.hash)));
+    assert.equal(await store.verdicts.retried(CHAIN, 800, retryMs - 1, 16), []);
+    const [again] = await store.verdicts.retried(CHAIN, 800, retryMs, 16);
+    assert.equal([again?.number, again?.tries, again?.state], [700, 3, HEAD_UNKNOWN]);
+    assert.is((await store.verdicts.note(head, settled(HEAD_ORPHANED)))[0]?.was, HEAD_UNKNOWN);
+  });
+
+  test("a head of another chain is handed out apart, whatever its number", async () => {
+    const mote = new TestMote();
+    const head = { chain: "eip155:1", number: 7_000_000_000, hash: new Uint8Array(32).fill(1) };
+    await store.add([checked(mote.next({ head }))]);
     assert.equal(
-      (await store.setHeadState(head, HEAD_KNOWN)).map((place) => place.seq),
-      [1],
+      (await store.verdicts.elsewhere(CHAIN, 16)).map(({ number }) => number),
+      [7_000_000_000],
+    );
+    await store.verdicts.note(head, settled(HEAD_FOREIGN));
+    assert.equal(await store.verdicts.elsewhere(CHAIN, 16), []);
+  });
+
+  test("a collector's trail is kept, and forgotten above a fork", async () => {
+    const block = (number: number) => ({ number, hash: new Uint8Array(32).fill(number) });
+    for (const number of [1, 2, 3]) await store.verdicts.extendTrail("a", CHAIN, block(number), Number.MAX_SAFE_INTEGER, 0);
+    await store.verdicts.extendTrail("b", CHAIN, block(9), Number.MAX_SAFE_INTEGER, 0);
+    await store.verdicts.extendTrail("a", CHAIN, block(4), 1, 0);
+    assert.equal(
+      (await store.verdicts.trail("a", CHAIN)).map(({ number }) => number),
+      [1, 4],
     );
   });
 
-  test("heads are handed out in rounds, those of one number together", async () => {
+  test("two collectors that store a record and its successor, or twins, at the same time: linked, and evidence, always", async () => {
+    const second = await RecordStore.open(database);
+    for (let i = 0; i < 12; i += 1) {
+      const mote = new TestMote();
+      const records = Array.from({ length: 4 }, () => checked(mote.next()));
+      const twin = checked(mote.make({ seq: 3, prev: (records[2] as CheckedRecord).digest, time: 1_900_000_000 }));
+      const [a, b, c, d] = records as [CheckedRecord, CheckedRecord, CheckedRecord, CheckedRecord];
+      const [one, two] = await Promise.all([store.add([a, c]), second.add([b]), store.add([d]), second.add([twin])]).then(
+        (all) => [all, all.flatMap(({ evidence }) => evidence)] as const,
+      );
+      assert.equal(one.flatMap(({ linked }) => linked.map(({ seq }) => seq)).sort(), [0, 1, 2, 3, 3], `round ${i}`);
+      assert.is(two.length, 1, `the twins of round ${i}`);
+    }
+  });
+
+  test("what was stored and not linked by a collector that ended is found, a piece at a time", async () => {
     const mote = new TestMote();
-    const heads = [1000, 1000, 1001].map((number, i) => ({
-      chain: "eip155:31337",
-      number,
-      hash: new Uint8Array(32).fill(0x60 + i),
-    }));
-    await store.add(heads.map((head) => checked(mote.next({ head }))));
-    const first = await store.uncheckedHeads(1, 999);
-    assert.equal(
-      first.map((head) => head.number),
-      [1000, 1000],
+    const [a, b, c] = [mote.next(), mote.next(), mote.next()].map(checked) as [CheckedRecord, CheckedRecord, CheckedRecord];
+    await store.add([a]);
+    await store.insert([c]);
+    await store.insert([b]);
+    const { linkable, gaps } = await repairAll(3_600_000);
+    assert.equal(linkable.map(toHex), [toHex(b.digest)]);
+    assert.equal(gaps, []);
+    assert.equal(await linkAll(linkable), [1, 2]);
+  });
+
+  test("a mote that was known before the store was lost: linked from its first record here, after a while, and the gap is told", async () => {
+    const mote = new TestMote();
+    const lost = [mote.next(), mote.next({ seq: 5000 })].map(checked) as [CheckedRecord, CheckedRecord];
+    const [first, second] = [mote.next(), mote.next()].map(checked) as [CheckedRecord, CheckedRecord];
+    assert.equal((await store.add([first, second])).linked, []);
+    assert.equal((await repairAll(3_600_000)).gaps, [], "not before its time");
+    const { gaps } = await repairAll(0);
+    assert.ok(gaps.some((place) => equal(place.digest, first.digest)));
+    assert.not.ok(
+      gaps.some((place) => equal(place.digest, second.digest)),
+      "only where the record before is missing",
     );
+    assert.ok((await linkAll([first.digest])).includes(5002));
+    // It comes after all: the gap moves to where it really is.
+    const late = await store.add([lost[1]]);
+    assert.equal(late.closed, [], "not linked itself yet");
     assert.equal(
-      (await store.uncheckedHeads(1, 1000)).map((head) => head.number),
-      [1001],
+      (await store.add([lost[0]])).closed.map(({ seq }) => seq),
+      [5001],
     );
-    for (const head of heads) await store.setHeadState(head, HEAD_FOREIGN);
-    assert.equal(await store.uncheckedHeads(1, 999), []);
+  });
+
+  test("a chain that arrives in reverse is linked by bounded statements that read no more than they link, whatever its length", async () => {
+    const counted = { statements: 0, rowsMax: 0, read: 0 };
+    const counting = await RecordStore.open({
+      ...database,
+      transaction: (work) =>
+        database.transaction(async (queries) => {
+          const result = await work({
+            async query(sql, values) {
+              const rows = await queries.query(sql, values);
+              counted.statements += 1;
+              if (sql.includes("SET linked")) counted.rowsMax = Math.max(counted.rowsMax, rows.length);
+              return rows;
+            },
+          });
+          const [row] = await queries.query(
+            "SELECT seq_tup_read + idx_tup_fetch AS read FROM pg_stat_xact_user_tables WHERE relname = 'records'",
+          );
+          counted.read += row === undefined ? 0 : integerOf(row, "read");
+          return result;
+        }),
+    });
+    const count = chainRecords;
+    const chain = chainOf(count).reverse();
+    for (let i = 0; i < count; i += 250) await counting.insert(chain.slice(i, i + 250));
+    Object.assign(counted, { statements: 0, rowsMax: 0, read: 0 });
+    assert.is((await linkAll([(chain.at(-1) as CheckedRecord).digest], counting)).length, count);
+    assert.ok(counted.rowsMax <= LINK_ROWS_MAX, `${counted.rowsMax} rows by one statement`);
+    assert.ok(counted.statements <= 600, `${counted.statements} statements`);
+    assert.ok(counted.read > 0 && counted.read <= 100 * count, `${counted.read} rows read for ${count}`);
+  });
+
+  test("a store of version 1 opens, keeps its records, and has every verdict looked at once more", async () => {
+    // The tables of the suite are left alone: another schema of the same database stands for another store.
+    const old: Database = {
+      ...database,
+      query: (sql, values) => old.transaction((queries) => queries.query(sql, values)),
+      transaction: (work) =>
+        database.transaction(async (queries) => {
+          await queries.query("SET LOCAL search_path TO older");
+          return work(queries);
+        }),
+    };
+    await database.query("CREATE SCHEMA older");
+    for (const sql of MIGRATIONS[0] as readonly string[]) await old.query(sql);
+    await old.query("CREATE TABLE schema_version (version integer NOT NULL)");
+    await old.query("INSERT INTO schema_version (version) VALUES (1)");
+    const mote = new TestMote();
+    const record = checked(mote.next({ head: headAt(3, 3) }));
+    const { fields } = record;
+    await old.query(
+      `INSERT INTO records (digest, address, registry, fleet_chain, stream, seq, prev, boot, time_s, time_quality, head_chain,
+         head_number, head_hash, head_state, linked, sign1) VALUES ($1, $2, $3, $4, 0, 0, $5, 1, 1, 3, $6, 3, $7, ${HEAD_FOREIGN}, true, $8)`,
+      [
+        ...[record.digest, record.address, FLEET.registry, FLEET.chain, fields.prev, CHAIN],
+        ...[fields.head?.hash ?? FIRST, record.sign1],
+      ],
+    );
+    for (const open of [1, 2]) {
+      const opened = await RecordStore.open(old);
+      assert.is((await opened.counts()).stored, 1, `opened ${open} times`);
+      const { heads } = await opened.verdicts.open(CHAIN, 3, FIRST, 16, 4);
+      assert.equal(
+        heads.map(({ number, state }) => [number, state]),
+        [[3, HEAD_FOREIGN]],
+      );
+    }
+    await old.query("UPDATE schema_version SET version = $1", [SCHEMA_VERSION + 1]);
+    await RecordStore.open(old).then(
+      () => assert.unreachable("a store of a newer version"),
+      (error: Error) => assert.match(error.message, /use a newer one/),
+    );
   });
 
   test("each mote's newest record is the highest seq of its highest stream", async () => {
     const mote = new TestMote();
     const records = [mote.next(), mote.next(), mote.make({ stream: 1, seq: 0, prev: new Uint8Array(32) })];
     await store.add(records.map(checked));
-    for await (const newest of store.newest())
-      if (equal(newest.address, mote.address)) assert.equal([newest.stream, newest.seq], [1, 0]);
+    const seen: number[][] = [];
+    for await (const newest of store.newest()) if (equal(newest.address, mote.address)) seen.push([newest.stream, newest.seq]);
+    assert.equal(seen, [[1, 0]]);
+    const [newest] = await store.newestOf([mote.address, new Uint8Array(20)]);
+    assert.equal([newest?.stream, newest?.seq], [1, 0]);
     const counts = await store.counts();
     assert.ok(counts.stored >= counts.linked && counts.linked >= counts.verified && counts.motes > 1);
   });

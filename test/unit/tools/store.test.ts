@@ -3,4 +3,4 @@
 import { openPglite } from "../../../tools/collector/database.js";
 import { storeSuite } from "./store-suite.js";
 
-storeSuite("PGlite", () => openPglite());
+storeSuite("PGlite", () => openPglite(), 4000);
