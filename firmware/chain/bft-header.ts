@@ -4,9 +4,11 @@
 // asked for (Besu `BftBlockHashing`: keccak256 of the raw header is neither). Never judges the chain's rules but those that
 // the header alone can break.
 
+import { equal } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
 import type { BftExtra, BftVote } from "./bft-extra.js";
+import { setOf } from "./bft-list.js";
 import { HASH_BYTES } from "./clique-state.js";
 import type { Header } from "./consensus.js";
 import type { EthereumHeader } from "./header.js";
@@ -28,6 +30,7 @@ export class BftHeader implements Header {
   readonly #engine: CryptoEngine;
   #hash: Uint8Array | undefined;
   #forSeals: Uint8Array | undefined;
+  #set: Uint8Array | undefined;
 
   constructor(engine: CryptoEngine, eth: EthereumHeader, extra: BftExtra) {
     this.#engine = engine;
@@ -52,6 +55,19 @@ export class BftHeader implements Header {
   get hash(): Uint8Array {
     this.#hash ??= this.number === 0 ? this.eth.hash : this.eth.hashWithExtraData(this.extra.forBlock);
     return this.#hash;
+  }
+
+  /** The addresses that it lists, ascending by bytes: `known` itself where that is the same set, so that it is compared once. */
+  setAs(known: Uint8Array): Uint8Array {
+    let set = this.#set ?? this.extra.validators;
+    if (set === known) return known;
+    if (equal(set, known)) set = known;
+    else if (this.#set === undefined) {
+      set = setOf(set);
+      if (equal(set, known)) set = known;
+    }
+    this.#set = set;
+    return set;
   }
 
   /** keccak256 of the header with the extra data that seals cover. */

@@ -13,7 +13,7 @@ import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
 import type { BftVote } from "./bft-extra.js";
 import { type BftDialect, BftHeader, checkCommonFields } from "./bft-header.js";
-import { isOrdered, setOf } from "./bft-list.js";
+import { isOrdered } from "./bft-list.js";
 import { type BftRules, contractAt, leastSpanS, periodAt, pinnedBetween, quorumAt, rulesBytes, setAfter } from "./bft-rules.js";
 import { checkSealCount, differsByOne, jumpVouchersOf, overlapOf, sealer, vouchersOf, whoSealed } from "./bft-seals.js";
 import { BftTrusted, deserializeBft, serializeBft } from "./bft-state.js";
@@ -100,7 +100,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     });
     if (gas !== undefined) return gas;
     const list = this.listOf(header, trusted.validators);
-    if (!equal(list, trusted.validators)) {
+    if (list !== trusted.validators) {
       if (trusted.votes !== undefined) return new Rejection("validators-wrong", `the list of block ${number} is not the tally's`);
       if (!differsByOne(list, trusted.validators))
         return new Rejection("validators-wrong", `the list of block ${number} differs by more than one vote can`);
@@ -113,8 +113,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   }
 
   authenticate(trusted: BftTrusted, header: BftHeader): BftTrusted | Rejection {
-    const own = this.listOf(header, trusted.validators);
-    const list = equal(own, trusted.validators) ? trusted.validators : own;
+    const list = this.listOf(header, trusted.validators);
     const vouchers = list === trusted.validators ? 0 : this.vouchers(trusted.validators, header.number);
     const proposer = this.authenticateSeals(header, list, trusted.validators, vouchers);
     if (proposer instanceof Rejection) return proposer;
@@ -193,7 +192,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (nowS === undefined) return new Rejection("clock-unknown", "nobody can tell whether the trusting period is over");
     const { number } = header;
     const known = ours === undefined ? trusted.validators : this.sealersOf(trusted, ours);
-    if (known === undefined || !equal(this.listOf(header, known), known))
+    if (known === undefined || this.listOf(header, known) !== known)
       return new Rejection("validators-wrong", `the list of block ${number} is not the set that is known there`);
     if (ours === undefined) {
       const state = this.verify(trusted, header, nowS);
@@ -266,9 +265,9 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     return quorumAt(this.#rules, number, list.length / ADDRESS_BYTES);
   }
 
-  /** Those whose seals count, ascending by bytes: the header's own list, in contract mode the set that is pinned. */
+  /** Those whose seals count, ascending by bytes: the header's own list, in contract mode the set that is pinned; `known` where it is that. */
   private listOf(header: BftHeader, known: Uint8Array): Uint8Array {
-    return contractAt(this.#rules, header.number) ? known : setOf(header.extra.validators);
+    return contractAt(this.#rules, header.number) ? known : header.setAs(known);
   }
 
   /** Who sealed the trusted block, whose header is `ours`; undefined where its list is not told and the next set is another. */
