@@ -19,7 +19,8 @@ import { Rejection } from "../../../firmware/rejection.js";
 import { createBoard } from "../../../host-sim/device.js";
 import { SntpServer } from "../../../host-sim/world/sntp-server.js";
 import { Collector, type CollectorEvent } from "../../../tools/collector/collector.js";
-import { openPglite } from "../../../tools/collector/database.js";
+import { bytesOf, integerOf, openPglite } from "../../../tools/collector/database.js";
+import { HEAD_KNOWN, HEAD_ORPHANED } from "../../../tools/collector/schema.js";
 import { RecordStore } from "../../../tools/collector/store.js";
 import { engine } from "../../../tools/crypto/engine.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
@@ -30,6 +31,8 @@ import { Relay } from "../../../tools/relay/relay.js";
 import { CHAIN, EPOCH, GethNetwork, PERIOD_S } from "./network.js";
 
 const SAMPLE_MS = 500;
+/** Blocks after which the collector's verdicts are no longer provisional: more than any partition here is deep. */
+const SETTLED_DEPTH = 40;
 /** The node that relay and collector ask. */
 const OURS = 0;
 const ALL = [0, 1, 2, 3];
@@ -52,11 +55,12 @@ const broker = await LocalBroker.start();
 const sntp = await SntpServer.start();
 const key = KeyFile.openOrCreate(join(folder, "collector.key"));
 const fleet = { registry: new Uint8Array(20).fill(0xf1), chain: CHAIN };
-const store = await RecordStore.open(await openPglite());
+const database = await openPglite();
+const store = await RecordStore.open(database);
 const ours = network.node(OURS);
 const relay = new Relay({ rpc: ours.url, mqtt: broker.url, prefix: "", chain: CHAIN, onEvent: () => {} });
 const collector = new Collector({
-  ...{ store, key, engine, mqtt: broker.url, rpc: ours.url, chain: CHAIN, fleet },
+  ...{ store, key, engine, mqtt: broker.url, rpc: ours.url, chain: CHAIN, fleet, settledDepth: SETTLED_DEPTH },
   onEvent: (event) => verdicts.push(event),
 });
 const simulated = createBoard({
@@ -144,11 +148,13 @@ test("a fourth signer is voted in, seals, and is voted out again, over epoch blo
 
 test("a partition shorter than what a mote keeps is turned from", async () => {
   await partition(6);
-  assert.ok(of("head").length > 0);
+  assert.ok(of("reorg").some(({ depth }) => Number(depth) >= 6));
 });
 
 test("a partition longer than what a mote keeps is turned from as well, with an alarm", async () => {
   await partition(REORG_DEPTH + 12);
+  assert.ok(of("reorg").some(({ depth, revoked }) => Number(depth) > REORG_DEPTH && Number(revoked) > 0));
+  assert.ok(of("alarm").some(({ alarm }) => alarm === "revoked"));
 });
 
 test("a cloned signer beside its original", async () => {
@@ -158,9 +164,33 @@ test("a cloned signer beside its original", async () => {
   await network.node(3).rpc.call("miner_stop");
 });
 
-test("in the end the collector's verdicts are geth's chain", async () => {
+test("in the end the collector's verdicts are geth's chain: known where the node has the block, and orphaned where it had it", async () => {
+  const { number } = of("head").at(-1) as Line;
   await grows(6);
   await follows();
+  const states = async (): Promise<{ height: number; hash: string; state: number }[]> => {
+    const rows = await database.query("SELECT head_number, head_hash, head_state FROM records WHERE head_number <= $1", [
+      Number(number),
+    ]);
+    return rows.map((row) => ({
+      height: integerOf(row, "head_number"),
+      hash: `0x${toHex(bytesOf(row, "head_hash"))}`,
+      state: integerOf(row, "head_state"),
+    }));
+  };
+  const hashes = new Map<number, string>();
+  for (let height = 0; height <= Number(number); height += 1) hashes.set(height, (await ours.block(height)).hash);
+  const wrong = async (): Promise<object[]> =>
+    (await states()).filter(({ height, hash, state }) => state !== (hashes.get(height) === hash ? HEAD_KNOWN : HEAD_ORPHANED));
+  await ours.until("the verdicts are geth's", async () => (await wrong()).length === 0);
+  const all = await states();
+  assert.ok(all.length > 100, `${all.length} records`);
+  assert.ok(
+    all.some(({ state }) => state === HEAD_ORPHANED),
+    "some records name a block that was left",
+  );
+  // They had been verified before the partition healed.
+  assert.ok(verdicts.some(({ event }) => event === "rejudged"));
 });
 
 test.after(async () => {
