@@ -104,7 +104,7 @@ const WRONG: Readonly<Record<string, readonly unknown[]>> = {
   "wifi.ssid": required(32),
   "wifi.password": text(64),
   ntp: [undefined, ["time"], "time"],
-  "ntp.servers": [undefined, "time", [], ["a", "b", "c", "d", "e"], ["a", ""], ["a", 5], ["x".repeat(254)]],
+  "ntp.servers": [undefined, "time", [], ["a", "b", "c", "d", "e"], ["a", ""], ["a", "b", "a"], ["a", 5], ["x".repeat(254)]],
   relays: [5, "north", [], [""], ["a/b"], ["+"], ["#"], ["a b"], ["\u00e4"], ["x".repeat(33)], ["a", "a"], [..."abcdefghi"]],
   mqtt: [undefined, 5, null, []],
   "mqtt.host": required(253),
