@@ -15,14 +15,14 @@ import { encodeHealth, encodeWill, type Health, requestTopic, type Topics } from
 import type { Device } from "./ports.js";
 import { decodeSign1, digestOf, encodeSign1, SIGN1_BYTES_MAX, verifySign1 } from "./record/cose.js";
 import type { Journal, KeptRecord } from "./record/journal.js";
-import { Outbox, type OutboxOptions } from "./record/outbox.js";
+import { Outbox, type OutboxOptions, UNANSWERED_MAX } from "./record/outbox.js";
 import type { Ownership } from "./record/ownership.js";
 import { decodeReceipt, decodeRefusal, isRefusal, reasonName } from "./record/receipt.js";
 import type { RefusalLog } from "./refusal-log.js";
 import { Rejection } from "./rejection.js";
 
-/** Receipts that wait for a step; one more is dropped, and comes again when its record does. */
-const RECEIPTS_WAITING_MAX = 32;
+/** Receipts that wait for a step: each record's that may wait for one. One more is dropped, and comes again when its record does. */
+const RECEIPTS_WAITING_MAX = UNANSWERED_MAX;
 /**
  * Public-key operations a minute for receipts that then do not hold: 1 to 2 % of an ESP32-C3. One receipt is one of them, or two
  * until the collector's public key is known.

@@ -1,7 +1,7 @@
 // The outbox: which record goes out next, under which MQTT packet id, and when it counts as stored.
 //
 // Promises: every sealed record of the journal goes out at least once, in order, until a receipt that names its own
-// digest has come; at most `windowMax` are in flight (sent, no PUBACK), at most AHEAD_MAX beyond the stored watermark; a
+// digest has come; at most `windowMax` are in flight (sent, no PUBACK), at most UNANSWERED_MAX wait for their receipts; a
 // PUBACK moves only that window; packet ids are 1 to 65,535 and never one that is in flight (MQTT 3.1.1 §2.3.1). A
 // record that the journal cannot read back is asked for again after a pause, and again; then it is passed over, as is one
 // that the collector refuses and one that is not ours: reported, never counted as stored, tried once more after each boot.
@@ -14,8 +14,10 @@ import { equal } from "../bytes.js";
 import { assert, Rejection } from "../rejection.js";
 import type { Journal, KeptRecord } from "./journal.js";
 
-/** Records sent beyond the stored watermark: the bounded set in which receipts may come in any order. */
+/** Records beyond the stored watermark that are in sight: the bounded set in which receipts may come in any order. */
 export const AHEAD_MAX = 64;
+/** Of these, records sent that wait for their receipts: as many as may come at once and all be kept (`delivery.ts`). */
+export const UNANSWERED_MAX = 32;
 const PACKET_ID_MAX = 65_535;
 /** A record without a receipt waits twice as long each time, up to this many doublings. */
 const DOUBLINGS_MAX = 5;
@@ -43,7 +45,7 @@ export interface OutboxOptions {
   encode(payload: Uint8Array, signature: Uint8Array): Uint8Array;
   /** The digest that a receipt for this payload must name: 32 bytes. */
   digest(payload: Uint8Array): Uint8Array;
-  /** Records in flight at once, 1 to AHEAD_MAX. */
+  /** Records in flight at once, 1 to UNANSWERED_MAX. */
   readonly windowMax?: number;
   /** How long a record that was sent waits for its receipt before it is sent again, in milliseconds. */
   readonly receiptTimeoutMs?: number;
@@ -92,8 +94,8 @@ export class Outbox {
     this.#windowMax = options.windowMax ?? 8;
     this.#timeoutMs = options.receiptTimeoutMs ?? 30_000;
     assert(
-      Number.isInteger(this.#windowMax) && this.#windowMax >= 1 && this.#windowMax <= AHEAD_MAX,
-      `a window of 1 to ${AHEAD_MAX}`,
+      Number.isInteger(this.#windowMax) && this.#windowMax >= 1 && this.#windowMax <= UNANSWERED_MAX,
+      `a window of 1 to ${UNANSWERED_MAX}`,
     );
     assert(this.#timeoutMs > 0, "a timeout above 0");
     const tables = new ArrayBuffer(AHEAD_MAX * 12);
@@ -113,9 +115,7 @@ export class Outbox {
 
   /** Records sent and not acknowledged by the broker. */
   get inFlight(): number {
-    let count = 0;
-    for (let i = 0; i < this.#count; i += 1) if (this.#states[i] === SENT) count += 1;
-    return count;
+    return this.countOf(SENT);
   }
 
   /**
@@ -125,13 +125,15 @@ export class Outbox {
   next(nowMs: number): Outgoing | undefined {
     const options = this.#options;
     const inFlight = this.inFlight;
+    const opening = inFlight < this.#windowMax && inFlight + this.countOf(DELIVERED) < UNANSWERED_MAX;
     let found = 0;
     this.#more = false;
-    for (let i = 0; i < this.#count || (inFlight < this.#windowMax && this.extend(nowMs)); i += 1) {
+    for (let i = 0; i < this.#count || (opening && this.extend(nowMs)); i += 1) {
       const state = this.#states[i] as number;
       if (state >= STORED) continue;
       if (state !== IDLE && this.sinceMs(i, nowMs) < this.patienceMs(i)) continue;
       if (state !== SENT && inFlight >= this.#windowMax) continue;
+      if (state !== SENT && state !== DELIVERED && !opening) continue;
       const seq = this.#seqs[i] as number;
       if ((state === SENT || state === DELIVERED) && seq <= this.#retryThrough) {
         this.#states[i] = PASSED; // tried, and nobody answered
@@ -240,6 +242,12 @@ export class Outbox {
     for (let i = 0; i < this.#count; i += 1)
       if (this.#states[i] !== UNREAD) this.#attempts[i] = Math.min(this.#attempts[i] as number, 1);
     this.settle();
+  }
+
+  private countOf(state: number): number {
+    let count = 0;
+    for (let i = 0; i < this.#count; i += 1) if (this.#states[i] === state) count += 1;
+    return count;
   }
 
   private sinceMs(i: number, nowMs: number): number {

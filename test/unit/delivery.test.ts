@@ -6,6 +6,7 @@ import * as assert from "uvu/assert";
 import { FAILED_CHECKS_PER_MINUTE_MAX } from "../../firmware/delivery.js";
 import { decodeSign1, encodeSign1 } from "../../firmware/record/cose.js";
 import { decimal } from "../../firmware/record/decimal.js";
+import { UNANSWERED_MAX } from "../../firmware/record/outbox.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { encodeRecord } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
@@ -126,17 +127,26 @@ test("what claims to be the newest record costs a signature only where it would 
   powered.cut();
 });
 
-test("receipts that pile up between two steps are dropped beyond a bound, and come again", async () => {
+test("receipts that come all at once, of every record that may wait for one, are all kept; forged ones beyond them are dropped", async () => {
   const { powered, sent } = await waiting(50);
-  for (const record of sent.slice(0, 50)) powered.give("receipts", powered.receiptFor(record));
+  assert.is(sent.length, UNANSWERED_MAX, "no more wait for their receipts");
+  for (const record of sent) powered.give("receipts", powered.receiptFor(record));
   await powered.pass(100);
-  const stored = powered.of("stored").length;
-  assert.ok(stored >= 32 && stored < 50, `${stored} of 50 at once`);
-  for (const record of sent.slice(0, 50)) {
+  assert.is(powered.of("stored").length, UNANSWERED_MAX);
+
+  await powered.pass(1000);
+  powered.acknowledge();
+  const more = unique(powered).slice(UNANSWERED_MAX);
+  assert.ok(more.length >= 8, `${more.length} more`);
+  for (let i = 0; i < UNANSWERED_MAX; i += 1) powered.give("receipts", Uint8Array.of(0x80));
+  powered.give("receipts", powered.receiptFor(more[0] as Uint8Array));
+  await powered.pass(100);
+  assert.is(powered.of("stored").length, UNANSWERED_MAX, "there was no room for it");
+  for (const record of more) {
     powered.give("receipts", powered.receiptFor(record));
     await powered.pass(10);
   }
-  assert.is(powered.of("stored").length, 50);
+  assert.is(powered.of("stored").length, UNANSWERED_MAX + more.length, "it counts when it comes again");
   powered.cut();
 });
 

@@ -139,7 +139,8 @@ async function linkStep(
   };
 }
 
-/** The planner would read a whole table, again and again, while it is young and has no statistics. */
+/** The planner would read a whole table, again and again, or join with all of it, while it is young and has no statistics. */
 export async function byIndex(queries: Queries): Promise<void> {
-  await queries.query("SET LOCAL enable_seqscan = off");
+  const off = ["seqscan", "hashjoin", "mergejoin"].map((way) => `set_config('enable_${way}', 'off', true)`);
+  await queries.query(`SELECT ${off.join(", ")}`);
 }
