@@ -19,7 +19,7 @@ for (const name of ["NO_PROXY", "no_proxy"]) {
 }
 // A URL may hold a key, and a command line is seen by everyone on this machine.
 const words = process.argv.slice(2);
-if (words.some((word) => /^(--\w+=)?[a-z]+:\/\/[^/]*(@|\/.)/i.test(word))) process.title = `chainmote ${words[0] ?? ""}`;
+if (words.some((word) => /^(--[\w-]+=)?[a-z]+:\/\/[^/?]*(@|\?|\/.)/i.test(word))) process.title = `chainmote ${words[0] ?? ""}`;
 
 const { ensureInstalled } = await import("./setup.mjs");
 if (!(await ensureInstalled())) process.exit(1);

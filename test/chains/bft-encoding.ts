@@ -1,10 +1,10 @@
-// Headers of the BFT family as bytes, out of @ethereumjs/rlp and @noble/hashes alone: what the generator seals, and what the
+// Headers of the BFT family as bytes, out of @ethereumjs/rlp and hash-wasm alone: what the generator seals, and what the
 // conformance tests compare the firmware's reading with.
 
 import { RLP } from "@ethereumjs/rlp";
-import { keccak_256 } from "@noble/hashes/sha3.js";
 import type { BftKind } from "./bft-model.js";
 import { type Draft, itemsOf } from "./clique-generator.js";
+import { keccak256Of } from "./keccak.js";
 
 /** What stands in the extra data. */
 export interface ExtraDraft {
@@ -50,16 +50,16 @@ export function encodeHeader(kind: BftKind, draft: Readonly<BftDraft>, cover: Co
 
 /** The hash of the block; a genesis block's covers all there is. */
 export function hashOf(kind: BftKind, draft: Readonly<BftDraft>): Uint8Array {
-  return keccak_256(encodeHeader(kind, draft, draft.number === 0n ? "all" : "block"));
+  return keccak256Of(encodeHeader(kind, draft, draft.number === 0n ? "all" : "block"));
 }
 
 /** What the committed seals are over. */
 export function sealDigestOf(kind: BftKind, draft: Readonly<BftDraft>): Uint8Array {
-  if (kind === "ibft") return keccak_256(Buffer.concat([hashOf(kind, draft), Uint8Array.of(2)]));
-  return keccak_256(encodeHeader(kind, draft, "seals"));
+  if (kind === "ibft") return keccak256Of(Buffer.concat([hashOf(kind, draft), Uint8Array.of(2)]));
+  return keccak256Of(encodeHeader(kind, draft, "seals"));
 }
 
 /** What the proposer's seal of IBFT 1 is over. */
 export function proposalDigestOf(draft: Readonly<BftDraft>): Uint8Array {
-  return keccak_256(keccak_256(encodeHeader("ibft", draft, "seals")));
+  return keccak256Of(keccak256Of(encodeHeader("ibft", draft, "seals")));
 }

@@ -1,12 +1,12 @@
 // Builds IBFT 1, IBFT 2.0 and QBFT chains of any length, with votes, epochs, transitions, forks and faults, out of third-party
-// code alone: @ethereumjs/rlp, @noble/hashes and the libsecp256k1 of @bitauth/libauth. test/unit/chain/bft-generator.test.ts
+// code alone: @ethereumjs/rlp, hash-wasm and the libsecp256k1 of @bitauth/libauth. test/conformance/poa/generator-check.ts
 // checks it against real headers.
 
 import { instantiateSecp256k1 } from "@bitauth/libauth/build/lib/crypto/secp256k1.js";
-import { keccak_256 } from "@noble/hashes/sha3.js";
 import { type BftDraft, encodeHeader, hashOf, proposalDigestOf, sealDigestOf } from "./bft-encoding.js";
 import { type BftKind, BftModel } from "./bft-model.js";
 import { type Account, bytesOf, hexOf, type Sealer } from "./clique-generator.js";
+import { keccak256Of } from "./keccak.js";
 
 const libsecp256k1 = await instantiateSecp256k1();
 
@@ -52,7 +52,7 @@ export interface BftChildOptions {
 /** EIP-55, from its text. */
 export function checksumText(hex: string): string {
   const digits = hex.slice(2);
-  const hash = hexOf(keccak_256(new TextEncoder().encode(digits))).slice(2);
+  const hash = hexOf(keccak256Of(new TextEncoder().encode(digits))).slice(2);
   return `0x${[...digits].map((digit, i) => ("89abcdef".includes(hash[i] as string) ? digit.toUpperCase() : digit)).join("")}`;
 }
 
@@ -107,7 +107,7 @@ export class BftChain {
       parentHash: new Uint8Array(32),
       ommersHash: NO_OMMERS,
       coinbase: new Uint8Array(20),
-      stateRoot: keccak_256(new TextEncoder().encode("genesis")),
+      stateRoot: keccak256Of(new TextEncoder().encode("genesis")),
       transactionsRoot: EMPTY_TRIE,
       receiptsRoot: EMPTY_TRIE,
       logsBloom: new Uint8Array(256),
@@ -155,7 +155,7 @@ export class BftChain {
       parentHash: parent.hash,
       coinbase: isIbft1 ? (vote?.account ?? new Uint8Array(20)) : proposer.address,
       nonce: new Uint8Array(8).fill(isIbft1 && vote?.authorize === true ? 0xff : 0),
-      stateRoot: keccak_256(parent.draft.stateRoot),
+      stateRoot: keccak256Of(parent.draft.stateRoot),
       number: BigInt(number),
       gasUsed: options.gasUsed ?? 0n,
       timeS: BigInt(parent.timeS + (options.afterS ?? this.periodS)),

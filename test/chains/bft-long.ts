@@ -4,11 +4,11 @@
 
 import { type BftDraft, encodeExtra, encodeHeader, sealDigestOf } from "./bft-encoding.js";
 import { MIX_HASH } from "./bft-generator.js";
-import { keccak256Of } from "./bft-keccak.js";
 import { type Account, bytesOf, type Sealer } from "./clique-generator.js";
+import { keccak256Of } from "./keccak.js";
 
 /** Every so many blocks a hash is kept, from which those after it follow. */
-const STRIDE = 4096;
+const STRIDE = 256;
 
 /** From `block` on these validate. The vote that passes stands in the block before. */
 export interface Era {

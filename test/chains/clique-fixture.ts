@@ -4,8 +4,8 @@ import type { Clique } from "../../firmware/chain/clique.js";
 import { type CliqueCheckpoint, cliqueCheckpointFromGenesis, openClique } from "../../firmware/chain/clique-checkpoint.js";
 import type { CliqueTrusted } from "../../firmware/chain/clique-state.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
-import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../firmware/rejection.js";
+import { fastEngine } from "../../tools/crypto/engine-fast.js";
 import { type Block, type CliqueChain, hexOf } from "./clique-generator.js";
 
 /** What was expected to hold, or an error that says what came instead. */
@@ -21,7 +21,7 @@ export function codeOf(value: unknown): string {
 /** The chain's verifier, opened by way of JSON as a configuration would be. */
 export function openGenerated(
   chain: CliqueChain,
-  engine: CryptoEngine = nobleEngine,
+  engine: CryptoEngine = fastEngine,
   rules: { londonBlock?: number; baseFeeRule?: "zero"; trustingPeriodS?: number } = {},
 ): Clique {
   const { periodS, epoch } = chain;

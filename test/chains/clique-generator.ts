@@ -1,13 +1,13 @@
 // Builds Clique chains of any length, with votes, epochs, forks and faults, out of third-party code alone: @ethereumjs/rlp,
-// @noble/secp256k1, @noble/hashes. It never uses the firmware's codec, so that it cannot share its mistakes.
+// @noble/secp256k1, hash-wasm. It never uses the firmware's codec, so that it cannot share its mistakes.
 
 import { RLP } from "@ethereumjs/rlp";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { keccak_256 } from "@noble/hashes/sha3.js";
 import * as secp from "@noble/secp256k1";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { CliqueModel } from "./clique-model.js";
+import { keccak256Of } from "./keccak.js";
 
 secp.hashes.sha256 = sha256;
 secp.hashes.hmacSha256 = (key, message) => hmac(sha256, key, message);
@@ -32,9 +32,9 @@ export function bytesOf(hex: string): Uint8Array {
 
 /** The account whose key is made of `name`. */
 export function account(name: string): Account {
-  const secret = keccak_256(new TextEncoder().encode(`clique ${name}`));
+  const secret = keccak256Of(new TextEncoder().encode(`clique ${name}`));
   const publicKey = secp.getPublicKey(secret, false);
-  const address = keccak_256(publicKey.slice(1)).slice(12);
+  const address = keccak256Of(publicKey.slice(1)).slice(12);
   return { name, secret, publicKey, address, hex: hexOf(address) };
 }
 
@@ -60,7 +60,7 @@ export function notary(engine: CryptoEngine): { sealer: Sealer; engine: CryptoEn
   return {
     sealer(digest, signer) {
       const seal = new Uint8Array(65);
-      seal.set(keccak_256(Uint8Array.from([...digest, ...signer.address])));
+      seal.set(keccak256Of(Uint8Array.from([...digest, ...signer.address])));
       sealed.set(hexOf(seal.slice(0, 64)) + hexOf(digest), signer.publicKey);
       return seal;
     },
@@ -134,8 +134,8 @@ export interface ChainOptions {
   readonly sealer?: Sealer;
 }
 
-const NO_OMMERS = keccak_256(RLP.encode([]));
-const EMPTY_TRIE = keccak_256(RLP.encode(new Uint8Array(0)));
+const NO_OMMERS = keccak256Of(RLP.encode([]));
+const EMPTY_TRIE = keccak256Of(RLP.encode(new Uint8Array(0)));
 
 export class CliqueChain {
   readonly genesis: Block;
@@ -157,7 +157,7 @@ export class CliqueChain {
       parentHash: new Uint8Array(32),
       ommersHash: NO_OMMERS,
       coinbase: new Uint8Array(20),
-      stateRoot: keccak_256(new TextEncoder().encode("genesis")),
+      stateRoot: keccak256Of(new TextEncoder().encode("genesis")),
       transactionsRoot: EMPTY_TRIE,
       receiptsRoot: EMPTY_TRIE,
       logsBloom: new Uint8Array(256),
@@ -206,7 +206,7 @@ export class CliqueChain {
       ...parent.draft,
       parentHash: parent.hash,
       coinbase: vote?.account ?? new Uint8Array(20),
-      stateRoot: keccak_256(parent.draft.stateRoot),
+      stateRoot: keccak256Of(parent.draft.stateRoot),
       difficulty: BigInt(parent.model.difficultyOf(signer.hex)),
       number: BigInt(number),
       gasLimit,
@@ -218,7 +218,7 @@ export class CliqueChain {
     };
     options.bend?.(draft);
     const unsealed = RLP.encode(itemsOf(draft, new Uint8Array(0)));
-    const seal = this.#sealer(keccak_256(unsealed), signer);
+    const seal = this.#sealer(keccak256Of(unsealed), signer);
     const authorize = draft.nonce[0] === 0xff;
     const model = parent.model.after(signer.hex, hexOf(draft.coinbase), authorize);
     return blockOf(draft, options.bendSeal?.(seal) ?? seal, signer, parent.totalDifficulty + draft.difficulty, model);
@@ -267,7 +267,7 @@ function blockOf(
 ): Block {
   const raw = RLP.encode(itemsOf(draft, seal));
   const number = Number(draft.number);
-  return { raw, hash: keccak_256(raw), draft, number, timeS: Number(draft.timeS), totalDifficulty, signer, model };
+  return { raw, hash: keccak256Of(raw), draft, number, timeS: Number(draft.timeS), totalDifficulty, signer, model };
 }
 
 /** EIP-1559, from its text. */

@@ -3,9 +3,9 @@
 import type { Clique } from "../../firmware/chain/clique.js";
 import { Follower } from "../../firmware/chain/follower.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
-import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import type { ByteBuffer, KeyValueDomain } from "../../firmware/ports.js";
 import type { Rejection } from "../../firmware/rejection.js";
+import { fastEngine } from "../../tools/crypto/engine-fast.js";
 import { openGenerated } from "./clique-fixture.js";
 import { type Account, accounts, type Block, CliqueChain, hexOf, notary } from "./clique-generator.js";
 
@@ -42,7 +42,7 @@ export interface World {
 }
 
 export function world(signers: readonly Account[] = accounts(4), epoch = 30_000): World {
-  const { sealer, engine, recoveries } = notary(nobleEngine);
+  const { sealer, engine, recoveries } = notary(fastEngine);
   const chain = new CliqueChain({ signers, epoch, sealer });
   const clique = openGenerated(chain, engine);
   const store = new MemoryStore();

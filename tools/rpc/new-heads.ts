@@ -64,7 +64,9 @@ export class NewHeads {
     socket.on("error", () => undefined); // "close" follows
     socket.on("close", () => {
       clearTimeout(this.#timer);
+      const told = this.#live;
       this.#live = false;
+      if (told) this.#onNews(); // from here on whoever listens has to look for himself
       if (!this.#closed) this.#timer = setTimeout(() => this.#connect(), this.#backoff.next());
     });
   }

@@ -7,8 +7,8 @@ import * as assert from "uvu/assert";
 import type { Bft } from "../../../firmware/chain/bft.js";
 import type { BftTrusted } from "../../../firmware/chain/bft-state.js";
 import { VOTES_MAX } from "../../../firmware/chain/bft-votes.js";
-import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { judgeBft, jumpBft, openBftChain, openFromGenesis, validatorsOf, walkBft } from "../../chains/bft-fixture.js";
 import { type BftBlock, BftChain } from "../../chains/bft-generator.js";
 import { BFT_KINDS, type BftKind, isGoQuorum } from "../../chains/bft-model.js";
@@ -74,7 +74,7 @@ interface Scripted {
 
 /** A short chain whose votes, rounds and sealers come from a script of numbers. */
 function scripted(kind: BftKind, size: number, script: readonly number[]): Scripted {
-  const { sealer, engine } = notary(nobleEngine);
+  const { sealer, engine } = notary(fastEngine);
   const validators = accounts(size);
   const chain = new BftChain({ kind, validators, epoch: 12, sealer });
   const voted = [...validators, ...accounts(3, "newcomer")].map((each) => chain.know(each));
@@ -135,7 +135,7 @@ for (const kind of KINDS)
             replayed = held(bft.replay(replayed, state.step));
           }
           assert.equal(told(replayed), told(walked));
-          const { engine } = notary(nobleEngine);
+          const { engine } = notary(fastEngine);
           const written = openBftChain(chain, { engine, block: start === 0 ? chain.genesis : (blocks[start - 1] as BftBlock) });
           assert.equal(told(written.checkpoint), told(reached));
           // A jump, where enough of the set that was trusted sealed its landing; then on to the next epoch block.
@@ -163,7 +163,7 @@ for (const kind of KINDS)
 
 for (const kind of KINDS)
   test(`${kind}: more votes than are kept make the tally unknown until the epoch, and the set never wrong`, () => {
-    const { sealer, engine } = notary(nobleEngine);
+    const { sealer, engine } = notary(fastEngine);
     const chain = new BftChain({ kind, validators: accounts(5), epoch: 100, sealer });
     const targets = accounts(VOTES_MAX + 6, "target").map((target) => chain.know(target));
     const bft = openBftChain(chain, { engine });
@@ -271,7 +271,7 @@ test("a transition into contract mode goes on with the set that is pinned", () =
 });
 
 test("a state of 21 validators and a full table of votes stays below 2 KiB", () => {
-  const { sealer, engine } = notary(nobleEngine);
+  const { sealer, engine } = notary(fastEngine);
   const chain = new BftChain({ kind: "qbft", validators: accounts(21), sealer, tail: [2n ** 200n] });
   const bft = openBftChain(chain, { engine });
   const targets = accounts(VOTES_MAX, "target");

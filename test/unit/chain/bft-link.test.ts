@@ -6,9 +6,9 @@ import * as assert from "uvu/assert";
 import { LINK_BLOCKS_MAX } from "../../../firmware/chain/bft.js";
 import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
 import { Follower, type Outcome } from "../../../firmware/chain/follower.js";
-import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { RelayOrder } from "../../../firmware/link/relay-order.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { bftCheckpointAt, jumpBft, openBftChain } from "../../chains/bft-fixture.js";
 import { type BftBlock, BftChain, type BftChainOptions } from "../../chains/bft-generator.js";
 import { codeOf } from "../../chains/clique-fixture.js";
@@ -41,7 +41,7 @@ interface World {
 }
 
 function world(options: Pick<BftChainOptions, "kind" | "contract">, length = 60, otherLength = length): World {
-  const { sealer, engine, recoveries } = notary(nobleEngine);
+  const { sealer, engine, recoveries } = notary(fastEngine);
   const network = (timeS: number, count: number): Network => {
     const chain = new BftChain({ ...options, validators: accounts(4), sealer, timeS });
     return { chain, blocks: [chain.genesis, ...chain.grow(chain.genesis, count)] };
@@ -282,7 +282,7 @@ test("foreign landings one after the other halve the pace of a walk and no more,
 });
 
 test("the signatures of landings that led nowhere count as fruitless, however many seals each has", () => {
-  const { sealer, engine, recoveries } = notary(nobleEngine);
+  const { sealer, engine, recoveries } = notary(fastEngine);
   const made = (timeS: number): Network => {
     const chain = new BftChain({ kind: "qbft", validators: accounts(10), sealer, timeS });
     return { chain, blocks: [chain.genesis, ...chain.grow(chain.genesis, 600)] };
@@ -370,7 +370,7 @@ test("what a jump may span follows the period, through transitions, and for chai
 test("how far jumps are linked can be raised by the checkpoint, never lowered", () => {
   const chain = new BftChain({ kind: "qbft", validators: accounts(4) });
   const open = (linkBlocks: unknown): string =>
-    codeOf(openBft(nobleEngine, { ...bftCheckpointAt(chain, chain.genesis), linkBlocks } as unknown));
+    codeOf(openBft(fastEngine, { ...bftCheckpointAt(chain, chain.genesis), linkBlocks } as unknown));
   for (const good of [undefined, LINK_BLOCKS_MAX, 2 ** 48 - 1]) assert.is(open(good), "accepted");
   for (const bad of [LINK_BLOCKS_MAX - 1, 0, -1, 1.5, 2 ** 48, "1024", null]) assert.is(open(bad), "checkpoint-invalid");
 });

@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import type { Bft } from "../../../firmware/chain/bft.js";
 import { VALIDATORS_MAX } from "../../../firmware/chain/bft-extra.js";
 import { Follower } from "../../../firmware/chain/follower.js";
-import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
+import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { judgeBft, jumpBft, openBftChain } from "../../chains/bft-fixture.js";
 import { BftChain } from "../../chains/bft-generator.js";
 import { codeOf } from "../../chains/clique-fixture.js";
@@ -44,7 +44,7 @@ interface Scene {
 }
 
 function scene(validatorCount: number, wholeQuorum: boolean): Scene {
-  const { sealer, engine } = notary(nobleEngine);
+  const { sealer, engine } = notary(fastEngine);
   // IBFT 1 knows both quorums.
   const chain = new BftChain({ kind: "ibft", validators: validators.slice(0, validatorCount), sealer });
   const more = { ceil2Nby3Block: wholeQuorum ? 0 : NEVER };
@@ -143,7 +143,7 @@ for (const kind of ["ibft", "ibft2", "qbft"] as const)
       [5, 2],
       [6, 2],
     ] as const) {
-      const { sealer, engine } = notary(nobleEngine);
+      const { sealer, engine } = notary(fastEngine);
       const chain = new BftChain({ kind, validators: accounts(n), sealer });
       const store = new MemoryStore();
       const consensus = openBftChain(chain, { engine });

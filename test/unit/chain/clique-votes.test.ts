@@ -6,8 +6,8 @@ import * as assert from "uvu/assert";
 import type { Clique } from "../../../firmware/chain/clique.js";
 import { openClique } from "../../../firmware/chain/clique-checkpoint.js";
 import { type CliqueTrusted, VOTES_MAX } from "../../../firmware/chain/clique-state.js";
-import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { checkpointAt, codeOf, held, judge, openGenerated, signersOf, walk } from "../../chains/clique-fixture.js";
 import { type Account, account, accounts, type Block, CliqueChain, hexOf, notary } from "../../chains/clique-generator.js";
 
@@ -23,7 +23,7 @@ interface Game {
 }
 
 function game(signers: readonly Account[], epoch: number, others: readonly Account[] = pool): Game {
-  const sealer = notary(nobleEngine);
+  const sealer = notary(fastEngine);
   const chain = new CliqueChain({ signers, epoch, sealer: sealer.sealer });
   for (const other of others) chain.know(other);
   return { chain, clique: openGenerated(chain, sealer.engine), sealer };

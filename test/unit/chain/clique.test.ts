@@ -7,8 +7,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Clique } from "../../../firmware/chain/clique.js";
 import type { CliqueTrusted } from "../../../firmware/chain/clique-state.js";
-import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { codeOf, held, judge, openGenerated, signersOf, walk } from "../../chains/clique-fixture.js";
 import {
   type Account,
@@ -28,7 +28,7 @@ const outsider = account("outsider");
 /** A London chain of five signers with an epoch every ten blocks, walked to block `length`. */
 function prepare(length: number): { chain: CliqueChain; clique: Clique; trusted: CliqueTrusted; tip: Block } {
   const chain = new CliqueChain({ signers, epoch: 10, londonBlock: 0 });
-  const clique = openGenerated(chain, nobleEngine, { londonBlock: 0 });
+  const clique = openGenerated(chain, fastEngine, { londonBlock: 0 });
   const blocks = chain.grow(chain.genesis, length, (i) => ({ gasUsed: BigInt(i % 3) * 4_000_000n }));
   return { chain, clique, trusted: walk(clique, clique.checkpoint, blocks), tip: blocks.at(-1) ?? chain.genesis };
 }
@@ -417,16 +417,16 @@ test("London begins where it is configured, or with the first base fee, at twice
   const chain = new CliqueChain({ signers: accounts(2), londonBlock: 4 });
   const blocks = chain.grow(chain.genesis, 8);
   const three = blocks.slice(0, 3);
-  const configured = openGenerated(chain, nobleEngine, { londonBlock: 4 });
+  const configured = openGenerated(chain, fastEngine, { londonBlock: 4 });
   const open = openGenerated(chain);
   walk(configured, configured.checkpoint, blocks);
   walk(open, open.checkpoint, blocks);
-  const early = openGenerated(chain, nobleEngine, { londonBlock: 3 });
+  const early = openGenerated(chain, fastEngine, { londonBlock: 3 });
   assert.is(
     codeOf(judge(early, walk(early, early.checkpoint, three.slice(0, 2)), three[2]?.raw as Uint8Array)),
     "base-fee-absent",
   );
-  const late = openGenerated(chain, nobleEngine, { londonBlock: 5 });
+  const late = openGenerated(chain, fastEngine, { londonBlock: 5 });
   const fourth = blocks[3] as Block;
   assert.is(codeOf(judge(late, walk(late, late.checkpoint, three), fourth.raw)), "base-fee-unexpected");
   const state = walk(open, open.checkpoint, three);
@@ -448,7 +448,7 @@ test("London begins where it is configured, or with the first base fee, at twice
 test("networks without fees: zero stays zero where that is the rule, and only there", () => {
   const chain = new CliqueChain({ signers: accounts(2), londonBlock: 0, baseFeeRule: "zero" });
   const blocks = chain.grow(chain.genesis, 5, () => ({ gasUsed: 8_000_000n }));
-  const zero = openGenerated(chain, nobleEngine, { baseFeeRule: "zero" });
+  const zero = openGenerated(chain, fastEngine, { baseFeeRule: "zero" });
   walk(zero, zero.checkpoint, blocks);
   const paid = chain.child(blocks[4] as Block, undefined, {
     bend: (d) => {
@@ -506,7 +506,7 @@ test("a block settles once more than half of the signers have built on it", () =
 });
 
 test("the genesis block and noise are read without a crash, and cost no signature", () => {
-  const { engine, recoveries } = notary(nobleEngine);
+  const { engine, recoveries } = notary(fastEngine);
   const clique = openGenerated(plain.chain, engine);
   assert.is(codeOf(judge(clique, clique.checkpoint, plain.chain.genesis.raw)), "number-wrong");
   fc.assert(
@@ -524,7 +524,7 @@ test("the genesis block and noise are read without a crash, and cost no signatur
 
 test("no header survives the flip of any single bit", () => {
   // Without curves a flipped field shows as a digest that nobody sealed; the seal itself is flipped on the real curve.
-  const { sealer, engine } = notary(nobleEngine);
+  const { sealer, engine } = notary(fastEngine);
   const chain = new CliqueChain({ signers, londonBlock: 0, sealer });
   const survivorsOf = (clique: Clique, block: Block, from: number, to: number): number[] => {
     held(judge(clique, clique.checkpoint, block.raw));

@@ -10,7 +10,6 @@ import * as assert from "uvu/assert";
 import type { Consensus } from "../../../firmware/chain/consensus.js";
 import { Follower } from "../../../firmware/chain/follower.js";
 import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
-import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { encodeHeader } from "../../chains/bft-encoding.js";
 import { openBftChain } from "../../chains/bft-fixture.js";
@@ -56,7 +55,7 @@ interface Lane {
 const MORE_BLOCKS = 60;
 
 function bftLane(kind: "ibft2" | "qbft", periodS = 2): Lane {
-  const { sealer, engine } = notary(nobleEngine);
+  const { sealer, engine } = notary(fastEngine);
   const chain = new BftChain({ kind, validators: accounts(4), periodS, sealer });
   const blocks = [chain.genesis, ...chain.grow(chain.genesis, 1000 + MORE_BLOCKS)];
   const mallory = account("mallory");
@@ -85,7 +84,7 @@ function bftLane(kind: "ibft2" | "qbft", periodS = 2): Lane {
 
 function cliqueLane(trustingPeriodS?: number): Lane {
   const periodS = 5;
-  const { sealer, engine } = notary(nobleEngine);
+  const { sealer, engine } = notary(fastEngine);
   const chain = new CliqueChain({ signers: accounts(5), periodS, epoch: 100, sealer });
   const blocks = [chain.genesis, ...chain.grow(chain.genesis, 1000 + MORE_BLOCKS)];
   const consensus = openGenerated(chain, engine, trustingPeriodS === undefined ? {} : { trustingPeriodS });

@@ -11,9 +11,9 @@ import { configurationDigest, encodeState } from "../../../firmware/chain/follow
 import { RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_STEPS_MAX, Rival } from "../../../firmware/chain/rival.js";
 import { ALARM_NONE, ALARM_REVOKED, REVOKED_BLOCKS, Vigil } from "../../../firmware/chain/vigil.js";
 import { WINDOW_STEPS_MAX, Window } from "../../../firmware/chain/window.js";
-import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { SAVE_DUE } from "../../../firmware/persistence.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { openGenerated, walk } from "../../chains/clique-fixture.js";
 import { type Account, accounts, type Block, CliqueChain, type Draft, hexOf, notary } from "../../chains/clique-generator.js";
 import { headOf, kindOf, MemoryStore } from "../../chains/follower-fixture.js";
@@ -34,7 +34,7 @@ interface Made {
 }
 
 function make(count: number, trustingPeriodS?: number): Made {
-  const { sealer, engine, recoveries } = notary(nobleEngine);
+  const { sealer, engine, recoveries } = notary(fastEngine);
   const signers = accounts(count);
   const chain = new CliqueChain({ signers, sealer });
   const clique = openGenerated(chain, engine, trustingPeriodS === undefined ? {} : { trustingPeriodS });
@@ -318,7 +318,7 @@ test("a rival to which nothing comes is asked for a few times, and forgotten", (
 });
 
 test("what is kept of a rival is bounded while it is walked", () => {
-  const { sealer, engine } = notary(nobleEngine);
+  const { sealer, engine } = notary(fastEngine);
   const signers = accounts(3);
   const chain = new CliqueChain({ signers, sealer });
   const clique = openGenerated(chain, engine);
@@ -356,7 +356,7 @@ test("what is kept of a rival is bounded while it is walked", () => {
 });
 
 test("nothing is walked from further back than the stated depth", () => {
-  const { sealer, engine } = notary(nobleEngine);
+  const { sealer, engine } = notary(fastEngine);
   const chain = new CliqueChain({ signers: accounts(3), sealer });
   const clique = openGenerated(chain, engine);
   for (const [number, code] of [

@@ -124,14 +124,20 @@ test("start with a broker that is not there says so and ends", async () => {
   assert.not.match(text(), /secret-word/);
 });
 
-test("a command line with a key in a URL is not to be read in the list of processes", async () => {
-  const key = "d34db33fc0ffee";
-  const { child, text } = program(["relay", "--rpc", `http://127.0.0.1:1/v3/${key}`, "--mqtt", `mqtt://u:${key}@127.0.0.1:1`]);
-  await eventually("the relay", () => text().includes("relay: "));
-  assert.is(text().includes(key), false);
-  assert.is(readFileSync(`/proc/${child.pid}/cmdline`, "utf8").includes(key), false);
-  child.kill("SIGKILL");
-});
+for (const [where, rpc] of Object.entries({
+  path: ["--rpc", "http://127.0.0.1:1/v3/KEY"],
+  query: ["--rpc=http://127.0.0.1:1?apikey=KEY"],
+  password: ["--rpc", "http://user:KEY@127.0.0.1:1"],
+}))
+  test(`a command line with a key in a URL's ${where} is not to be read in the list of processes`, async () => {
+    const key = "d34db33fc0ffee";
+    const words = rpc.map((word) => word.replace("KEY", key));
+    const { child, text } = program(["relay", ...words, "--mqtt", "mqtt://127.0.0.1:1"]);
+    await eventually("the relay", () => text().includes("relay: "));
+    assert.is(text().includes(key), false);
+    assert.is(readFileSync(`/proc/${child.pid}/cmdline`, "utf8").includes(key), false);
+    child.kill("SIGKILL");
+  });
 
 test("a file is there whole or not at all, beside no draft; a link is followed, a device is written into", () => {
   const path = join(folder, "whole", "file");
