@@ -25,14 +25,20 @@ interface FileResult {
 
 /** Against a file that hangs, and no verdict on one that is slow: the longest takes a tenth of it on two quiet processors. */
 const FILE_MS_MAX = 3_600_000;
+/** Against a file that has told its results and does not end: closing takes a second or two. */
+const CLOSING_MS_MAX = 120_000;
 /** What a file takes of a processor, where that is far from one: systems, brokers and nodes wait more than they compute. */
 const SHARES: readonly (readonly [RegExp, number])[] = [
-  [/^sim\/(hostile-relay|false-receipts|full-journal|bft-chain|restored-state)/, 0.1],
-  [/^sim\/(outage|ethereum-node|start)/, 0.4],
-  [/^(sim|interop)\/(?!journal-power)/, 0.6],
+  [/^sim\/(hostile-relay|false-receipts|full-journal|bft-chain|restored-state|refused-records|tls)/, 0.1],
+  [/^sim\/outage|relay-head/, 0.3],
+  [/^xs\/engine|^sim\/ethereum-node/, 0.4],
+  [/^(sim|interop)\/(?!journal-power|kill|start|engines)|data-folder|headers-life|tools\/collector/, 0.7],
 ];
+/** So much more than there is may be taken: every file waits at times. */
+const SPARE = 0.35;
 /** These take longest: begun last, they would be waited for alone. */
-const LONGEST = /journal-power.*soak|runtime\.soak|outage|hostile-relay|kill\.test|xs\/(engine|board|bench)\.test/;
+const LONGEST =
+  /journal-power.*soak|runtime\.soak|outage|hostile-relay|restored-state|refused-records|sim\/tls|kill\.test|sim\/(start|engines)|relay-head|xs\/(engine|board|bench)\.test/;
 /** Long runs of what shorter tests try as well: with FULL=1, or where one is named. */
 const SOAK = /\.soak\.test\.ts$/;
 const ENGINES = /^(xs|sim\/engines)/;
@@ -74,23 +80,28 @@ async function runFile(name: string): Promise<FileResult> {
   });
   running.add(child);
   let output = "";
+  const endAfter = (ms: number, reason: string): NodeJS.Timeout =>
+    setTimeout(() => {
+      output += `\nended after ${ms / 1000} s ${reason}\n`;
+      child.kill("SIGKILL");
+    }, ms);
+  let timer = endAfter(FILE_MS_MAX, "without a result");
   const keep = (data: Buffer): void => {
     output += data;
+    if (!/^ *Duration:/m.test(String(data))) return;
+    clearTimeout(timer);
+    timer = endAfter(CLOSING_MS_MAX, "in which it had told its results and did not end");
   };
   child.stdout.on("data", keep);
   child.stderr.on("data", keep);
-  const timer = setTimeout(() => {
-    output += `\nended after ${FILE_MS_MAX / 1000} s without a result\n`;
-    child.kill("SIGKILL");
-  }, FILE_MS_MAX);
   const code = await new Promise<number | null>((resolve) => child.on("exit", resolve));
-  clearTimeout(timer);
   running.delete(child);
   // Whoever is left holds the pipes open, too: the pipes' end is waited for after that.
   const left = await endLeftovers(mark);
   await Promise.all(
     [child.stdout, child.stderr].map((pipe) => pipe.closed || new Promise((resolve) => pipe.once("close", resolve))),
   );
+  clearTimeout(timer);
   if (left.length > 0) output += `\nleft behind, and ended: ${left.join(", ")}\n`;
   const count = (word: string): number =>
     [...output.matchAll(new RegExp(`^ *${word}: +(\\d+)`, "gm"))].reduce((sum, match) => sum + Number(match[1]), 0);
@@ -128,7 +139,7 @@ async function runAll(names: readonly string[]): Promise<void> {
   const under = new Set<Promise<void>>();
   let taken = 0;
   while (queue.length > 0 || under.size > 0) {
-    const at = queue.findIndex((name) => taken === 0 || taken + shareOf(name) <= processors + 1e-9);
+    const at = queue.findIndex((name) => taken === 0 || taken + shareOf(name) <= processors + SPARE);
     if (at < 0) {
       await Promise.race(under);
       continue;
