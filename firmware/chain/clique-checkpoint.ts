@@ -74,7 +74,7 @@ export function openClique(engine: CryptoEngine, json: unknown): Clique | Reject
     const isEpoch = number % rules.epoch === 0;
     if (number === 0 && toHex(hash) !== toHex(rules.genesisHash)) throw invalid("hash", "the genesis hash, at number 0");
     const recents = recentsOf(fields.recents, number, signers.length / ADDRESS_BYTES, isEpoch);
-    const votes = votesOf(fields.votes, signers, isEpoch);
+    const votes = votesOf(fields.votes, signers, number, isEpoch);
     const totalDifficulty = fields.totalDifficulty === undefined ? 0n : quantity(fields, "totalDifficulty", UINT256_MAX);
     const gas = gasFields(fields);
     const none = new Uint8Array(0);
@@ -162,10 +162,12 @@ function recentsOf(map: unknown, number: number, signerCount: number, isEpoch: b
   return packed;
 }
 
-function votesOf(list: unknown, signers: Uint8Array, isEpoch: boolean): Uint8Array {
-  if (list === undefined && isEpoch) return new Uint8Array(0);
-  if (!Array.isArray(list) || list.length > (isEpoch ? 0 : VOTES_MAX))
-    throw invalid("votes", isEpoch ? "none after an epoch block" : `a list of at most ${VOTES_MAX} pending votes`);
+function votesOf(list: unknown, signers: Uint8Array, number: number, isEpoch: boolean): Uint8Array {
+  // An epoch block names the zero address and "drop", as every block without a vote does: a vote where that is a signer.
+  const most = !isEpoch ? VOTES_MAX : number > 0 && findAddress(signers, new Uint8Array(ADDRESS_BYTES)) >= 0 ? 1 : 0;
+  if (list === undefined && most === 0) return new Uint8Array(0);
+  if (!Array.isArray(list) || list.length > most)
+    throw invalid("votes", most === 0 ? "none after an epoch block" : `a list of at most ${most} pending votes`);
   const packed = new Uint8Array(list.length * VOTE_BYTES);
   const seen: string[] = [];
   list.forEach((item: unknown, i) => {

@@ -103,9 +103,12 @@ export async function exportCliqueCheckpoint(
     child = block;
   }
   const { gasLimit, gasUsed, baseFee } = gasOf(header);
+  // Every block without a vote is one to drop the zero address, where that was voted in.
+  const nobody = hex(new Uint8Array(ADDRESS_BYTES));
+  const votes = signers.includes(nobody) ? [{ signer: recents[String(at)] as string, account: nobody, authorize: false }] : [];
   const checkpoint: CliqueCheckpoint = {
     ...{ chain, consensus: "clique", genesisHash: hex(genesis.hash), ...given },
-    ...{ number: at, hash: hex(header.hash), timeS: header.timeS, signers, recents, votes: [] },
+    ...{ number: at, hash: hex(header.hash), timeS: header.timeS, signers, recents, votes },
     ...{ gasLimit: quantity(gasLimit), gasUsed: quantity(gasUsed) },
     ...(baseFee === undefined ? {} : { baseFee: quantity(baseFee) }),
   };

@@ -7,7 +7,7 @@ import { cliqueCheckpointFromGenesis, openClique } from "../../../firmware/chain
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { checkpointAt, codeOf, held, judge, walk } from "../../chains/clique-fixture.js";
-import { account, accounts, type Block, CliqueChain, hexOf } from "../../chains/clique-generator.js";
+import { type Account, account, accounts, type Block, CliqueChain, hexOf } from "../../chains/clique-generator.js";
 
 const RULES = { chain: "eip155:1337", periodS: 15, epoch: 30_000 };
 const signers = accounts(5);
@@ -80,6 +80,33 @@ test("an epoch block needs neither recents nor votes", () => {
   const { recents: _1, votes: _2, ...rest } = checkpointAt(short, grown[4] as Block);
   const clique = held(openClique(nobleEngine, rest));
   walk(clique, clique.checkpoint, grown.slice(5));
+});
+
+test("where the zero address was voted in, an epoch block is a vote to drop it: the checkpoint brings that one, and no other", () => {
+  const [one, two] = [account("a"), account("b")].sort((x, y) => (x.hex < y.hex ? -1 : 1)) as [Account, Account];
+  const odd = new CliqueChain({ signers: [one, two], epoch: 4 });
+  const vote = { account: new Uint8Array(20), authorize: true };
+  const first = odd.child(odd.genesis, one, { vote });
+  const second = odd.child(first, two, { vote });
+  const third = odd.child(second, one);
+  const fourth = odd.child(third, two);
+  assert.is(fourth.model.signers.size, 3);
+  const json = checkpointAt(odd, fourth);
+  assert.is(json.votes?.length, 1);
+  const pinned = held(openClique(nobleEngine, json));
+  const { votes: _, ...without } = json;
+  assert.is(codeOf(openClique(nobleEngine, without as typeof json)), "checkpoint-invalid");
+  assert.is(
+    codeOf(openClique(nobleEngine, { ...json, votes: [...(json.votes ?? []), ...(json.votes ?? [])] })),
+    "checkpoint-invalid",
+  );
+  // The second vote to drop it is that of the next block without a vote.
+  const whole = held(
+    openClique(nobleEngine, held(cliqueCheckpointFromGenesis(nobleEngine, odd.genesis.raw, { ...RULES, epoch: 4 }))),
+  );
+  const walked = walk(whole, whole.checkpoint, [first, second, third, fourth, odd.child(fourth, one)]);
+  assert.is(walked.signerCount, 2);
+  assert.is(walk(pinned, pinned.checkpoint, [odd.child(fourth, one)]).signerCount, 2);
 });
 
 test("each field that is wrong is named", () => {
