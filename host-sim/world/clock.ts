@@ -94,6 +94,12 @@ export class VirtualClock implements WorldClock {
     return this.#waiting.size;
   }
 
+  /** How long until the first of them is due, in milliseconds; undefined where none waits. */
+  get untilNextMs(): number | undefined {
+    const next = this.#first(Number.POSITIVE_INFINITY);
+    return next === undefined ? undefined : Math.max(0, next.dueMs - this.#nowMs);
+  }
+
   /**
    * Lets `durationMs` milliseconds pass and runs what falls due.
    * @param ioTurns turns of the machine's event loop after each callback, for real sockets to answer in
