@@ -50,7 +50,7 @@ export function wifiOperations(board: Board, notices: Notices): Operations {
 
 export function ntpOperations(board: Board, notices: Notices): Operations {
   const NTP = ntpFor(() => board);
-  const dns = { io: resolverFor(() => board), servers: ["10.0.1.1"] };
+  const dns = { io: resolverFor(() => board), servers: ["10.0.1.1"], socket: { io: udpFor(() => board) } };
   const clients = new Handles<InstanceType<typeof NTP>>();
   return {
     "ntp.open"(number, ...servers) {
@@ -87,6 +87,7 @@ export function mqttOperations(board: Board, notices: Notices): Operations {
   const TCP = tcpFor(() => board);
   const transports = { tcp: { io: TCP }, tls: { io: tlsFor(() => board), TCP: { io: TCP } } };
   const Resolver = resolverFor(() => board);
+  const UDP = udpFor(() => board);
   const clients = new Handles<Client>();
 
   function callbacks(client: Client, number: number): Partial<MQTTClientOptions> {
@@ -116,7 +117,7 @@ export function mqttOperations(board: Board, notices: Notices): Operations {
       const secure = defined({ certificate, serverName });
       const socket = { ...transports[transport as "tcp" | "tls"], ...(certificate === undefined ? {} : { secure }) };
       const servers = new Array<string>(serverCount as number).fill("10.0.1.1");
-      const options = { socket, dns: { io: Resolver, servers } } as unknown as Partial<MQTTClientOptions>;
+      const options = { socket, dns: { io: Resolver, servers, socket: { io: UDP } } } as unknown as Partial<MQTTClientOptions>;
       clients.set(number as number, { options, room: 0 });
       return undefined;
     },
