@@ -37,19 +37,37 @@ const DNS_SERIALIZER = "modules/network/dns/dnsserializer.js";
 
 /** The modules for one board, with the edges that they have. */
 export async function networkModules(source: Source, board: () => Board): Promise<NetworkModules> {
-  const sockets = { TCP: tcpFor(board), TLSSocket: tlsFor(board), UDP: udpFor(board) };
+  return (await networkModulesOf(source))(board);
+}
+
+/** The same for any board, once the files are read. */
+export async function networkModulesOf(source: Source): Promise<(board: () => Board) => NetworkModules> {
   if (source === "mirror")
-    return { ...sockets, MQTTClient: mqttClientFor(board), NTP: ntpFor(board), Resolver: resolverFor(board) };
+    return (board) => ({
+      ...socketsOf(board),
+      MQTTClient: mqttClientFor(board),
+      NTP: ntpFor(board),
+      Resolver: resolverFor(board),
+    });
   extendLanguage();
-  const given: Record<string, unknown> = { Timer: timerFor(board), Time: timeFor(board), Parser: DnsParser };
-  given.DNS = await moduleOf(DNS_NAMES, given);
-  given.Serializer = await moduleOf(DNS_SERIALIZER, given);
-  return {
-    ...sockets,
-    MQTTClient: await moduleOf(MQTT_CLIENT, given),
-    NTP: await moduleOf(NTP_CLIENT, given),
-    Resolver: await moduleOf(RESOLVER, given),
+  const makers = new Map<string, Make>();
+  for (const path of [DNS_NAMES, DNS_SERIALIZER, MQTT_CLIENT, NTP_CLIENT, RESOLVER]) makers.set(path, await makerOf(path));
+  const made = (path: string, given: object): unknown => (makers.get(path) as Make)(given, () => undefined);
+  return (board) => {
+    const given: Record<string, unknown> = { Timer: timerFor(board), Time: timeFor(board), Parser: DnsParser };
+    given.DNS = made(DNS_NAMES, given);
+    given.Serializer = made(DNS_SERIALIZER, given);
+    return {
+      ...socketsOf(board),
+      MQTTClient: made(MQTT_CLIENT, given),
+      NTP: made(NTP_CLIENT, given),
+      Resolver: made(RESOLVER, given),
+    };
   };
+}
+
+function socketsOf(board: () => Board) {
+  return { TCP: tcpFor(board), TLSSocket: tlsFor(board), UDP: udpFor(board) };
 }
 
 /** What XS has beside the language, as far as the SDK's modules use it. */
@@ -60,11 +78,16 @@ function extendLanguage(): void {
   Object.assign(String, { fromArrayBuffer: (bytes: ArrayBuffer) => decoder.decode(bytes) });
 }
 
-/** What a file of the SDK exports by default, where `given` has what it imports. */
-async function moduleOf(path: string, given: Readonly<Record<string, unknown>>): Promise<unknown> {
+/** What a module of the SDK is, as a function of what it imports and of the global `trace`. */
+type Make = (given: object, trace: () => void) => unknown;
+
+/** By these names the SDK's files import. */
+const IMPORTED = ["DNS", "Parser", "Serializer", "Time", "Timer"];
+
+async function makerOf(path: string): Promise<Make> {
   const imports = new Set<string>();
   const body = readFileSync(join(sdk, path), "utf8").replace(/^\s*import (\w+) from .*$/gm, (line, name: string) => {
-    if (!(name in given)) throw new Error(`${path} of the SDK imports something new: ${line}`);
+    if (!IMPORTED.includes(name)) throw new Error(`${path} of the SDK imports something new: ${line}`);
     imports.add(name);
     return "";
   });
@@ -75,8 +98,7 @@ async function moduleOf(path: string, given: Readonly<Record<string, unknown>>):
   try {
     const file = join(folder, "module.mjs");
     writeFileSync(file, `export function make({ ${[...imports].join(", ")} }, trace) {\n${text}\nreturn ${exported};\n}\n`);
-    const { make } = (await import(pathToFileURL(file).href)) as { make: (given: object, trace: () => void) => unknown };
-    return make(given, () => undefined);
+    return ((await import(pathToFileURL(file).href)) as { make: Make }).make;
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -4,6 +4,7 @@
 // (test/chains), never the firmware's codec. Faults are the tests' own.
 
 import mqtt, { type MqttClient } from "mqtt";
+import { type NetworkModules, networkOver } from "../../firmware/board/network.js";
 import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
 import { type MoteConfig, parseConfig } from "../../firmware/config.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
@@ -14,6 +15,7 @@ import { Mote } from "../../firmware/mote.js";
 import type { Keys, LogValue } from "../../firmware/ports.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../host-sim/device.js";
+import type { Board } from "../../host-sim/hardware/board.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import { LocalBroker } from "../../tools/mqtt/broker.js";
 import { accounts, type Block, CliqueChain } from "../chains/clique-generator.js";
@@ -38,6 +40,8 @@ export interface Actor {
 }
 
 export interface ActorOptions extends DeviceOptions {
+  /** The firmware's own network over these modules (firmware/board/network.ts), in place of the simulated device's. */
+  readonly modules?: (board: () => Board) => NetworkModules;
   readonly engine?: CryptoEngine;
   /** Told each digest before it is signed. */
   readonly onSign?: (digest: Uint8Array) => void;
@@ -147,15 +151,25 @@ export class Scene {
   }
 
   /** Powers on a board; `storage` of an earlier one continues its life. */
-  mote({ engine = nobleEngine, onSign, ...options }: ActorOptions = {}): Actor {
+  mote({ engine = nobleEngine, onSign, modules, ...options }: ActorOptions = {}): Actor {
     const events: LoggedEvent[] = [];
     const board = createBoard({
       network: { "broker.stage:1883": `127.0.0.1:${this.port}`, "time.stage:123": this.sntp.endpoint },
       onLog: (event, fields) => events.push({ event, ...fields }),
       ...options,
     });
-    const { entropy, store } = board.device;
-    const device = { ...board.device, keys: watched(new SoftwareKeys({ entropy, store }), onSign) };
+    const { entropy, store, log } = board.device;
+    const report = (error: unknown): void => log.write("link", { state: "error", reason: String(error) });
+    const own =
+      modules === undefined
+        ? {}
+        : networkOver(
+            modules(() => board.board),
+            () => ["10.0.1.1"],
+            report,
+          );
+    const network = { ...board.device.network, ...own };
+    const device = { ...board.device, network, keys: watched(new SoftwareKeys({ entropy, store }), onSign) };
     const mote = Mote.open({ device, engine, config: this.config() });
     if (mote instanceof Rejection) throw new Error(mote.toString());
     mote.run();
