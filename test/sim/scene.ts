@@ -129,14 +129,15 @@ export class Scene {
     return { client, announce, requests };
   }
 
-  config(): MoteConfig {
+  /** What a board of this scene has as `mc/config`. */
+  configuration(): Readonly<Record<string, unknown>> {
     const checkpoint = cliqueCheckpointFromGenesis(nobleEngine, this.chain.genesis.raw, {
       chain: CHAIN,
       periodS: 1,
       epoch: 30_000,
       londonBlock: 0,
     });
-    const config = parseConfig({
+    return {
       wifi: { ssid: "stage" },
       ntp: { servers: ["time.stage"] },
       mqtt: { host: "broker.stage", port: 1883, keepAliveMs: 2000, ...this.options.mqtt },
@@ -145,7 +146,11 @@ export class Scene {
       collector: this.options.collector ?? `0x${"c0".repeat(20)}`,
       sampling: { intervalMs: this.options.sampleIntervalMs ?? 200 },
       journal: { full: this.options.full ?? "stop" },
-    });
+    };
+  }
+
+  config(): MoteConfig {
+    const config = parseConfig(this.configuration());
     if (config instanceof Rejection) throw new Error(config.toString());
     return config;
   }
