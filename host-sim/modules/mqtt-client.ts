@@ -12,7 +12,8 @@
 //    told, because bytes wait that nobody reads.
 //  - a QoS 1 delivery is acknowledged when its last part is announced, read or not.
 //  - `close` while the name is being resolved throws later, out of the resolver; `close` inside `onReadable` throws right
-//    after it (over TCP); a socket that the resolver then opens is never closed. On a board either is an unhandled exception, which restarts it. `close` is safe in `onError`.
+//    after it (over TCP); a socket that the resolver then opens is never closed. On a board either is an unhandled exception,
+//    which restarts it. `close` is safe in `onError`.
 //    With the edges "covered" it does neither: so is the client of firmware/board/mqtt-client.ts.
 //  - nothing ends a connection whose CONNACK never comes, except the keep-alive. Always set `keepAlive`.
 //  - a Will whose message is no ArrayBuffer is sent as its text.
