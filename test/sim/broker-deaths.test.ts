@@ -171,7 +171,8 @@ await onXs(
       await until("all is delivered", () => made.every((digest) => stored().has(digest)));
       const last = await inUse();
       assert.equal([last.tcp, last.udp], [first.tcp, first.udp]);
-      assert.ok((last.timers as number) <= (first.timers as number), `${last.timers} timers, ${first.timers} before`);
+      // One or two come and go; a leak is one for each death.
+      assert.ok((last.timers as number) <= (first.timers as number) + 2, `${last.timers} timers, ${first.timers} before`);
       assert.equal([of("key").length, of("engine").length, of("error").length], [1, 0, 0]);
       for (const { seq, digest } of of("record").filter(({ digest }) => made.includes(digest)))
         assert.is(arrived.get(Number(seq)), String(digest).replace(/^0x/, ""), `record ${seq}`);
