@@ -27,18 +27,21 @@ export function networkOver(
   report: Report,
 ): Omit<BoardNetwork, "wifi"> {
   const { NTP, Resolver, TCP } = modules;
-  const datagrams = { io: guardedDatagrams(modules.UDP as DatagramClass, report) };
-  const dns = {
+  // Frozen, each of them: what a preloaded module holds lies in flash.
+  const only = <T>(io: T): { readonly io: T } => Object.freeze({ io });
+  const datagrams = only(guardedDatagrams(modules.UDP as DatagramClass, report));
+  const dns = Object.freeze({
     io: Resolver,
     get servers(): readonly string[] {
       const servers = nameServers();
       return servers.length > 0 ? servers : NO_NAME_SERVER;
     },
     socket: datagrams,
-  };
+  });
   const io = closable(modules.MQTTClient as MqttClientClass, Resolver as ResolverClass);
-  const mqtt: MqttBase = { io, dns, socket: { io: guardedStream(TCP as StreamClass, report) } };
-  const secure = { io: guardedStream(modules.TLSSocket as StreamClass, report), TCP: { io: TCP } };
-  const client = { io: NTP, servers: [], dns, socket: datagrams } as unknown as NtpClientOptions & { io: never };
-  return { ntp: { client }, mqtt, mqtts: { ...mqtt, socket: secure } };
+  const mqtt: MqttBase = Object.freeze({ io, dns, socket: only(guardedStream(TCP as StreamClass, report)) });
+  const secure = Object.freeze({ io: guardedStream(modules.TLSSocket as StreamClass, report), TCP: only(TCP) });
+  const none: readonly string[] = Object.freeze([]);
+  const client = Object.freeze({ io: NTP, servers: none, dns, socket: datagrams }) as unknown as NtpClientOptions & { io: never };
+  return Object.freeze({ ntp: Object.freeze({ client }), mqtt, mqtts: Object.freeze({ ...mqtt, socket: secure }) });
 }
