@@ -23,23 +23,17 @@ import Time from "time";
 import ModuleTimer from "timer";
 import type {
   BoardIO,
-  BoardNetwork,
   Clock,
   Device,
   Entropy,
   FlashStorage as FlashPort,
   KeyValueStorage as KeyValuePort,
   Log,
-  MqttBase,
-  NtpClientOptions,
   Timer,
   WiFiOptions,
   WiFi as WiFiStation,
 } from "../ports.js";
-import { closable, type ResolverClass } from "./mqtt-client.js";
-
-/** Where no name server is known yet: asking it fails after five seconds, while an empty list would never end. */
-const NO_NAME_SERVER: readonly string[] = Object.freeze(["127.0.0.1"]);
+import { networkOver } from "./network.js";
 
 /** The `config` of the manifest, as it is: checked by config.ts. */
 export const configuration: unknown = config;
@@ -60,7 +54,7 @@ export function createDevice(): Device {
     flash: FlashStorage as FlashPort,
     store,
     io: wiring(),
-    network: network(timer),
+    network: { wifi: { io: Station }, ...NETWORK },
     log,
   };
 }
@@ -86,22 +80,6 @@ function wiring(): BoardIO {
   const pins = (config.i2c ?? builtin.I2C?.default) as { data: number; clock: number } | undefined;
   if (pins === undefined) throw new Error("this board has no default I2C bus: name its pins in config.i2c");
   return { i2c: { ...pins, io: I2C as unknown as BoardIO["i2c"]["io"] } };
-}
-
-function network(timer: Timer): BoardNetwork {
-  const dns = {
-    io: Resolver,
-    get servers(): readonly string[] {
-      const servers: readonly string[] = Net.get("DNS");
-      return servers.length > 0 ? servers : NO_NAME_SERVER;
-    },
-    socket: { io: UDP },
-  };
-  const plain = { io: MQTTClient, dns, socket: { io: TCP } } as unknown as MqttBase;
-  const secure = { ...plain, socket: { io: TLSSocket, TCP: { io: TCP } } };
-  const io = closable(plain, Resolver as unknown as ResolverClass, timer);
-  const ntp = { io: NTP, servers: [], dns, socket: { io: UDP } } as unknown as NtpClientOptions & { io: never };
-  return { wifi: { io: Station }, ntp: { client: ntp }, mqtt: { ...plain, io }, mqtts: { ...secure, io } };
 }
 
 /** The SDK's station, whose address may first be the link-local one of IPv6, which leads nowhere: this waits for IPv4. */
@@ -136,3 +114,10 @@ const log: Log = Object.freeze({
     trace(`${JSON.stringify({ event, ...fields })}\n`);
   },
 });
+
+// Its classes are made before the preload ends, so that they lie in flash.
+const NETWORK = networkOver(
+  { MQTTClient, NTP, Resolver, TCP, TLSSocket, UDP },
+  () => Net.get("DNS"),
+  (error) => log.write("link", { state: "error", reason: String(error) }),
+);

@@ -13,11 +13,14 @@ import { Board, type BoardOptions } from "../hardware/board.js";
 import type { Sht3xFaults } from "../hardware/sht3x.js";
 import { type FlashChip, fileStorage } from "../hardware/storage.js";
 import { setCurrentBoard } from "../modules/current.js";
+import { RealClock } from "../world/clock.js";
 import type { LinkState } from "../world/network.js";
 
 /** `board.json` in a board's folder. */
 export interface BoardFile extends Omit<BoardOptions, "storage" | "clock"> {
   readonly flash?: FlashChip;
+  /** How many times as fast as this machine's the world's clock runs. */
+  readonly speed?: number;
 }
 
 /** What the parent may do to the board's world. */
@@ -27,6 +30,8 @@ export interface WorldChange {
   readonly route?: readonly [string, string];
   readonly sensor?: Sht3xFaults;
   readonly unplugI2C?: boolean;
+  /** Asks for the event `board`: what of the board is in use. */
+  readonly count?: boolean;
 }
 
 /**
@@ -34,8 +39,9 @@ export interface WorldChange {
  * @param powerOff what SIGTERM does; it ends the process, with code 0
  */
 export function powerOn(folder: string, powerOff: (board: Board) => void): Board {
-  const { flash, ...options } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
-  const board = new Board({ ...options, storage: fileStorage(folder, flash) });
+  const { flash, speed, ...options } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
+  const clock = new RealClock(speed);
+  const board = new Board({ ...options, clock, storage: fileStorage(folder, flash) });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGTERM", () => powerOff(board));
   process.on("SIGINT", () => undefined); // the parent of a terminal's group decides
@@ -61,5 +67,9 @@ function changeWorld(board: Board, change: WorldChange): void {
   if (change.link !== undefined) board.network.link = change.link;
   if (change.route !== undefined) board.network.route(...change.route);
   if (change.sensor !== undefined) Object.assign(board.sensor.faults, change.sensor);
+  if (change.count === true) {
+    const { network, world } = board;
+    process.stdout.write(`${JSON.stringify({ event: "board", ...network.sockets, timers: world.waiting })}\n`);
+  }
   if (change.unplugI2C !== undefined) board.i2c.unplugged = change.unplugI2C;
 }

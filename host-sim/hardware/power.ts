@@ -17,6 +17,11 @@ export class PoweredClock implements WorldClock {
     return this.#on;
   }
 
+  /** How many callbacks of this board wait: timers that run. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   nowMs(): number {
     return this.#world.nowMs();
   }

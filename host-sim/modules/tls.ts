@@ -64,8 +64,8 @@ export function tlsFor(board: () => Board) {
     write(data: ByteBuffer): number {
       const stream = this.#stream;
       if (stream === undefined) throw new TypeError("closed");
+      if (!stream.ready) throw new Error("not ready");
       if (stream.broken) return 0;
-      if (!stream.connected) throw new Error("not ready");
       const bytes = bytesOf(data);
       if (bytes.length + OVERHEAD_BYTES > stream.room) throw new Error("would block");
       stream.write(bytes);

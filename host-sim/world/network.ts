@@ -28,6 +28,8 @@ export interface NetworkOptions {
 const SEGMENT_BYTES = 1024;
 const SEGMENT_BYTES_MAX = 1436;
 const HOSTS_MAX = 200;
+/** Control blocks of lwIP: CONFIG_LWIP_MAX_ACTIVE_TCP, the least of the boards', and CONFIG_LWIP_MAX_UDP_PCBS. */
+const SOCKETS_MAX = { tcp: 8, udp: 16 } as const;
 
 export class Network {
   readonly #endpoints = new Map<string, Endpoint>();
@@ -35,6 +37,7 @@ export class Network {
   readonly #listeners = new Set<(state: LinkState) => void>();
   readonly #options: NetworkOptions;
   #link: LinkState = "up";
+  readonly #sockets = { tcp: 0, udp: 0 };
 
   constructor(options: NetworkOptions) {
     this.#options = options;
@@ -73,6 +76,22 @@ export class Network {
         return { address: host, port };
       }
     return { address: endpoint.host, port: endpoint.port };
+  }
+
+  /** Sockets of the board that are open. */
+  get sockets(): { readonly tcp: number; readonly udp: number } {
+    return { ...this.#sockets };
+  }
+
+  /** Takes one of the board's few sockets; answers how to give it back. Throws where none is left. */
+  takeSocket(kind: "tcp" | "udp"): () => void {
+    if (this.#sockets[kind] >= SOCKETS_MAX[kind]) throw new RangeError("no socket");
+    this.#sockets[kind] += 1;
+    let taken = true;
+    return () => {
+      if (taken) this.#sockets[kind] -= 1;
+      taken = false;
+    };
   }
 
   get link(): LinkState {

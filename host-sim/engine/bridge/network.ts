@@ -50,7 +50,7 @@ export function wifiOperations(board: Board, notices: Notices): Operations {
 
 export function ntpOperations(board: Board, notices: Notices): Operations {
   const NTP = ntpFor(() => board);
-  const dns = { io: resolverFor(() => board), servers: ["10.0.1.1"] };
+  const dns = { io: resolverFor(() => board), servers: ["10.0.1.1"], socket: { io: udpFor(() => board) } };
   const clients = new Handles<InstanceType<typeof NTP>>();
   return {
     "ntp.open"(number, ...servers) {
@@ -80,6 +80,8 @@ interface Client {
   io?: { write(data: Uint8Array | null, options: MqttWrite): number; read(count?: number): unknown; close(): void };
   /** What fits now, by the client's last word on it. */
   room: number;
+  /** What it had announced when it ended, and the guest has still to read. */
+  left?: Uint8Array;
 }
 
 export function mqttOperations(board: Board, notices: Notices): Operations {
@@ -87,6 +89,7 @@ export function mqttOperations(board: Board, notices: Notices): Operations {
   const TCP = tcpFor(() => board);
   const transports = { tcp: { io: TCP }, tls: { io: tlsFor(() => board), TCP: { io: TCP } } };
   const Resolver = resolverFor(() => board);
+  const UDP = udpFor(() => board);
   const clients = new Handles<Client>();
 
   function callbacks(client: Client, number: number): Partial<MQTTClientOptions> {
@@ -101,7 +104,11 @@ export function mqttOperations(board: Board, notices: Notices): Operations {
       onControl({ operation, id, returnCode, payload }: MqttControl) {
         notices.post(number, "control", () => [operation, id, returnCode, payload && Uint8Array.from(payload)]);
       },
-      onError: () => notices.post(number, "error"),
+      onError() {
+        // On a board what is announced is read before anything else happens.
+        client.left = announced(client);
+        notices.post(number, "error");
+      },
     };
   }
 
@@ -116,7 +123,7 @@ export function mqttOperations(board: Board, notices: Notices): Operations {
       const secure = defined({ certificate, serverName });
       const socket = { ...transports[transport as "tcp" | "tls"], ...(certificate === undefined ? {} : { secure }) };
       const servers = new Array<string>(serverCount as number).fill("10.0.1.1");
-      const options = { socket, dns: { io: Resolver, servers } } as unknown as Partial<MQTTClientOptions>;
+      const options = { socket, dns: { io: Resolver, servers, socket: { io: UDP } } } as unknown as Partial<MQTTClientOptions>;
       clients.set(number as number, { options, room: 0 });
       return undefined;
     },
@@ -142,6 +149,13 @@ export function mqttOperations(board: Board, notices: Notices): Operations {
       return room;
     },
     "mqtt.read"(number, count) {
+      const client = clients.get(number);
+      const { left } = client;
+      if (left !== undefined) {
+        const bytes = left.slice(0, count as number | undefined);
+        client.left = left.subarray(bytes.length);
+        return bytes.length > 0 ? bytes : undefined;
+      }
       const bytes = opened(number).read(count as number | undefined) as ArrayBuffer | undefined;
       return bytes === undefined ? undefined : new Uint8Array(bytes);
     },
@@ -151,6 +165,15 @@ export function mqttOperations(board: Board, notices: Notices): Operations {
       return undefined;
     },
   };
+}
+
+/** What the client has announced and the guest has not read; nothing where there never was a socket. */
+function announced({ io }: Client): Uint8Array {
+  try {
+    return new Uint8Array((io?.read() as ArrayBuffer | undefined) ?? new ArrayBuffer(0));
+  } catch {
+    return new Uint8Array(0);
+  }
 }
 
 /** Options as the mirrors take them: what the guest has not given is not there. */

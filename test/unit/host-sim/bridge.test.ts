@@ -150,7 +150,7 @@ mqttContract("over the bridge", async (broker) => {
   await until("an address", () => wifi.address !== undefined);
   const dns = { io: Resolver, servers: guestNet.get("DNS") };
   const base = { io: MQTTClient, dns, socket: { io: TCP } } as unknown as MqttBase;
-  const io = closable(base, Resolver as unknown as ResolverClass, timer);
+  const io = closable(base.io, Resolver as unknown as ResolverClass);
   return { mqtt: { ...base, io }, host: "broker", close: () => board.stop() };
 });
 

@@ -161,7 +161,7 @@ test("a connection begun on a stalled link opens when the link is up", async () 
   await other.close();
 });
 
-test("the peer's end is told once, after its last byte was read; writes after it do nothing", async () => {
+test("the peer's end is told once, after its last byte was read; writes after it throw", async () => {
   const other = await peer(createServer());
   const board = await onlineBoard(other.endpoint);
   const { tcp, heard } = open(board);
@@ -178,13 +178,74 @@ test("the peer's end is told once, after its last byte was read; writes after it
   await until("onError", () => heard.errors > 0);
   await pause(20);
   assert.is(heard.errors, 1);
-  assert.is(tcp.write(Uint8Array.of(1)), undefined);
+  assert.throws(() => tcp.write("nothing that could be written" as never), /not ready/);
   tcp.close();
   assert.throws(() => tcp.write(Uint8Array.of(1)), /invalid host object/);
   assert.throws(() => {
     tcp.format = "buffer";
   }, /invalid host object/);
   tcp.close();
+  board.stop();
+  await other.close();
+});
+
+test("an end that comes with the last bytes: not writable from then on, and told twice where they are read at once", async () => {
+  const other = await peer(createServer());
+  const board = await onlineBoard(other.endpoint);
+  const TCP = tcpFor(() => board);
+  let writable = 0;
+  let errors = 0;
+  const thrown: unknown[] = [];
+  const tcp = new TCP({
+    address: board.network.addressOf("peer") as string,
+    port: 7,
+    onWritable() {
+      writable += 1;
+    },
+    onReadable() {
+      try {
+        this.write(Uint8Array.of(1));
+      } catch (error) {
+        thrown.push(error);
+      }
+      this.read();
+    },
+    onError() {
+      errors += 1;
+    },
+  } as ConstructorParameters<typeof TCP>[0] & ThisType<{ write(data: Uint8Array): void; read(): void }>);
+  await until("onWritable", () => writable > 0);
+  // Held back by the link until both are here.
+  board.network.link = "stalled";
+  other.sockets[0]?.end("x");
+  await until("the peer's end", () => other.sockets[0]?.readableEnded === true || other.sockets[0]?.writableFinished === true);
+  await pause(30);
+  board.network.link = "up";
+  await until("onError, twice", () => errors === 2);
+  assert.match(String(thrown[0]), /not ready/);
+  tcp.close();
+  board.stop();
+  await other.close();
+});
+
+test("a board has eight connections and sixteen datagram sockets; in each format only what is of it is written", async () => {
+  const other = await peer(createServer());
+  const board = await onlineBoard(other.endpoint);
+  const opened = Array.from({ length: 8 }, () => open(board));
+  assert.throws(() => open(board), /no socket/);
+  await until("all are writable", () => opened.every(({ heard }) => heard.writable.length > 0));
+  const [{ tcp }] = opened as [(typeof opened)[0]];
+  assert.throws(() => tcp.write(1), TypeError);
+  tcp.format = "number";
+  tcp.write(7);
+  for (const one of opened) one.tcp.close();
+  open(board).tcp.close();
+  const UDP = udpFor(() => board);
+  const datagrams = Array.from({ length: 16 }, () => new UDP());
+  assert.throws(() => new UDP(), /no socket/);
+  for (const one of datagrams) one.close();
+  assert.equal(board.network.sockets, { tcp: 0, udp: 0 });
+  assert.throws(() => new UDP({ onReadable: 1 as never }), /not a function/);
   board.stop();
   await other.close();
 });
