@@ -125,6 +125,10 @@ class Station implements WiFiStation {
     return address?.includes(":") ? undefined : address;
   }
 
+  get connection(): number {
+    return this.#wifi.connection;
+  }
+
   close(): void {
     this.#wifi.close();
   }

@@ -42,7 +42,8 @@ export function udpFor(board: () => Board) {
         this.#announced = true;
         setImmediate(() => {
           this.#announced = false;
-          if (!this.#closed && radio.on && this.#packets.length > 0) options.onReadable?.call(this, this.#packets.length);
+          if (this.#closed || !radio.on || this.#packets.length === 0) return;
+          radio.enter("a callback of a UDP socket", () => options.onReadable?.call(this, this.#packets.length));
         });
       });
       this.#socket.bind(0, "127.0.0.1");
