@@ -36,6 +36,7 @@ import type {
   WiFiOptions,
   WiFi as WiFiStation,
 } from "../ports.js";
+import { contain, contained, type DatagramClass } from "./contained.js";
 import { closable, type ResolverClass } from "./mqtt-client.js";
 
 /** Where no name server is known yet: asking it fails after five seconds, while an empty list would never end. */
@@ -46,7 +47,7 @@ export const configuration: unknown = config;
 
 export function createDevice(): Device {
   const timer: Timer = {
-    set: (callback, delayMs) => ModuleTimer.set(() => callback(), delayMs),
+    set: (callback, delayMs) => ModuleTimer.set(() => contain(log, "timer", callback, undefined), delayMs),
     clear: (handle) => ModuleTimer.clear(handle as Parameters<typeof ModuleTimer.clear>[0]),
   };
   const entropy: Entropy = { read: (buffer) => readEntropy(buffer) };
@@ -95,12 +96,12 @@ function network(timer: Timer): BoardNetwork {
       const servers: readonly string[] = Net.get("DNS");
       return servers.length > 0 ? servers : NO_NAME_SERVER;
     },
-    socket: { io: UDP },
+    socket: { io: Datagrams },
   };
   const plain = { io: MQTTClient, dns, socket: { io: TCP } } as unknown as MqttBase;
   const secure = { ...plain, socket: { io: TLSSocket, TCP: { io: TCP } } };
   const io = closable(plain, Resolver as unknown as ResolverClass, timer);
-  const ntp = { io: NTP, servers: [], dns, socket: { io: UDP } } as unknown as NtpClientOptions & { io: never };
+  const ntp = { io: NTP, servers: [], dns, socket: { io: Datagrams } } as unknown as NtpClientOptions & { io: never };
   return { wifi: { io: Station }, ntp: { client: ntp }, mqtt: { ...plain, io }, mqtts: { ...secure, io } };
 }
 
@@ -109,7 +110,7 @@ class Station implements WiFiStation {
   readonly #wifi: WiFi;
 
   constructor(options: WiFiOptions) {
-    this.#wifi = new WiFi({ onChanged: (property) => options.onChanged?.(property) });
+    this.#wifi = new WiFi({ onChanged: (property) => contain(log, "wifi", options.onChanged, property) });
   }
 
   connect(options: { SSID: string; password?: string }): void {
@@ -140,3 +141,6 @@ const log: Log = Object.freeze({
     trace(`${JSON.stringify({ event, ...fields })}\n`);
   },
 });
+
+/** For the SDK's NTP client and its resolver. */
+const Datagrams = contained(UDP as unknown as DatagramClass, log);

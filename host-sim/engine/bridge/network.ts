@@ -12,7 +12,7 @@ import { netFor } from "../../modules/net.js";
 import { type NTPOptions, ntpFor } from "../../modules/ntp-client.js";
 import { tcpFor } from "../../modules/tcp.js";
 import { tlsFor } from "../../modules/tls.js";
-import { udpFor } from "../../modules/udp.js";
+import { coveredUdpFor } from "../../modules/udp-covered.js";
 import { wifiFor } from "../../modules/wifi.js";
 import type { Value } from "../../xs/wire.js";
 import { Handles, type Notices, type Operations } from "./bridge.js";
@@ -54,7 +54,7 @@ export function ntpOperations(board: Board, notices: Notices): Operations {
   const clients = new Handles<InstanceType<typeof NTP>>();
   return {
     "ntp.open"(number, ...servers) {
-      const options = { servers, dns, socket: { io: udpFor(() => board) } };
+      const options = { servers, dns, socket: { io: coveredUdpFor(() => board) } };
       clients.set(number as number, new NTP(options as unknown as NTPOptions));
       return undefined;
     },
