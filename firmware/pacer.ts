@@ -62,13 +62,11 @@ export class Pacer {
     if (this.#running) this.schedule(this.#woken && this.#failures === 0 ? 0 : dueMs);
   }
 
-  /** The new timer is there before the old one goes: where none can be had, the old one still comes. */
   private schedule(delayMs: number): void {
-    const before = this.#handle;
+    this.#timer.clear(this.#handle);
     this.#handle = this.#timer.set(() => {
       this.#handle = undefined;
       this.turn();
     }, delayMs);
-    this.#timer.clear(before);
   }
 }

@@ -173,30 +173,4 @@ test("failures that are not in a row add up to nothing", async () => {
   assert.ok(times.length > 20);
 });
 
-test("where no timer can be had for a wake-up, the step that was due comes all the same", async () => {
-  const clock = new VirtualClock();
-  const { device } = createBoard({ clock });
-  const times: number[] = [];
-  let none = false;
-  const timer = {
-    set: (callback: () => void, delayMs: number) => {
-      if (none) throw new Error("add failed");
-      return device.timer.set(callback, delayMs);
-    },
-    clear: (handle: object | undefined) => device.timer.clear(handle),
-  };
-  const pacer = new Pacer(timer, new LogBook(), async () => {
-    times.push(clock.nowMs());
-    return 1000;
-  });
-  pacer.run();
-  await clock.advance(100);
-  none = true;
-  assert.throws(() => pacer.wake());
-  none = false;
-  await clock.advance(1000);
-  assert.equal(times, [0, 1000]);
-  pacer.stop();
-});
-
 test.run();
