@@ -128,6 +128,16 @@ interface Section {
   wrong(name: string, expected: string): Rejection;
 }
 
+/** Bytes of UTF-8, in which Wi-Fi and MQTT count; a surrogate is half of four. */
+function utf8Bytes(text: string): number {
+  let bytes = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    bytes += unit < 0x80 ? 1 : unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 2 : 3;
+  }
+  return bytes;
+}
+
 /** Reads one object of the configuration; every method throws the `Rejection` that names the field. */
 function section(json: unknown, path: string): Section {
   if (typeof json !== "object" || json === null || Array.isArray(json))
@@ -140,8 +150,8 @@ function section(json: unknown, path: string): Section {
   };
   const text = (name: string, lengthMax: number, otherwise?: string): string => {
     const value = fields[name] ?? otherwise;
-    const fits = typeof value === "string" && value.length <= lengthMax && (value !== "" || otherwise === "");
-    if (!fits) throw wrong(name, `a text of 1 to ${lengthMax} characters`);
+    const fits = typeof value === "string" && utf8Bytes(value) <= lengthMax && (value !== "" || otherwise === "");
+    if (!fits) throw wrong(name, `a text of 1 to ${lengthMax} bytes`);
     return value;
   };
   return {

@@ -143,6 +143,8 @@ export interface WiFi {
   connect(options: { SSID: string; password?: string }): void;
   disconnect(): void;
   readonly address: string | undefined;
+  /** 200: no network, nothing under way; 300: an attempt is under way; 400: joined; 500: with all its addresses. */
+  readonly connection: number;
   close(): void;
 }
 

@@ -1,6 +1,6 @@
 // A simulated board in this process, as the firmware's `Device` without its keys: for simulations of many boards in one
 // process, and for tests. The classes are the mirrors that firmware/board/provider.ts imports in a board's own process, with
-// the two sharp edges covered that the provider covers (an MQTT client that is closed, a link-local address).
+// the sharp edges covered that the provider covers (an MQTT client that is closed, a link-local address, a bad datagram).
 //
 // Promises: two boards share nothing but what they are given (a clock, a storage); a power cut is `close`, after which no
 // callback of that board comes, and a new board on the same storage. Never touches the process's globals.
@@ -18,7 +18,7 @@ import { ntpFor } from "./modules/ntp-client.js";
 import { tcpFor } from "./modules/tcp.js";
 import { timerFor } from "./modules/timer.js";
 import { tlsFor } from "./modules/tls.js";
-import { udpFor } from "./modules/udp.js";
+import { coveredUdpFor } from "./modules/udp-covered.js";
 import { wifiFor } from "./modules/wifi.js";
 
 export interface DeviceOptions extends Omit<BoardOptions, "storage"> {
@@ -41,7 +41,7 @@ export function createBoard(options: DeviceOptions = {}): SimulatedDevice {
   const hardware = new Board({ ...options, storage });
   const board = () => hardware;
   const Timer = timerFor(board);
-  const UDP = udpFor(board);
+  const UDP = coveredUdpFor(board);
   const TCP = tcpFor(board);
   const MQTTClient = mqttClientFor(board, "covered");
   class Station extends wifiFor(board) {

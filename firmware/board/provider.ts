@@ -33,6 +33,7 @@ import type {
   WiFiOptions,
   WiFi as WiFiStation,
 } from "../ports.js";
+import { contain } from "./contained.js";
 import { networkOver } from "./network.js";
 
 /** The `config` of the manifest, as it is: checked by config.ts. */
@@ -40,7 +41,7 @@ export const configuration: unknown = config;
 
 export function createDevice(): Device {
   const timer: Timer = {
-    set: (callback, delayMs) => ModuleTimer.set(() => callback(), delayMs),
+    set: (callback, delayMs) => ModuleTimer.set(() => contain(log, "timer", callback, undefined), delayMs),
     clear: (handle) => ModuleTimer.clear(handle as Parameters<typeof ModuleTimer.clear>[0]),
   };
   const entropy: Entropy = { read: (buffer) => readEntropy(buffer) };
@@ -87,7 +88,7 @@ class Station implements WiFiStation {
   readonly #wifi: WiFi;
 
   constructor(options: WiFiOptions) {
-    this.#wifi = new WiFi({ onChanged: (property) => options.onChanged?.(property) });
+    this.#wifi = new WiFi({ onChanged: (property) => contain(log, "wifi", options.onChanged, property) });
   }
 
   connect(options: { SSID: string; password?: string }): void {
@@ -101,6 +102,10 @@ class Station implements WiFiStation {
   get address(): string | undefined {
     const address = this.#wifi.address;
     return address?.includes(":") ? undefined : address;
+  }
+
+  get connection(): number {
+    return this.#wifi.connection;
   }
 
   close(): void {

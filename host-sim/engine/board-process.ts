@@ -3,21 +3,25 @@
 //
 // Promises: the firmware finds what it finds on a board and starts as it starts there (its main module is imported, and
 // called where it exports a function); `trace` writes to standard output; `Date.now` is the board's wall clock; the
-// process ends with the parent (the channel closes), and with code 0 on SIGTERM. Never catches what the firmware throws:
-// an unhandled exception ends the process, as it restarts a board.
+// process ends with the parent (the channel closes), and with code 0 on SIGTERM. What the firmware throws and nobody catches
+// ends the process, as it restarts a board: on Node with code 2, as on the XS engine, and the reason on standard error.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Board, type BoardOptions } from "../hardware/board.js";
+import { BoardAborted } from "../hardware/power.js";
 import type { Sht3xFaults } from "../hardware/sht3x.js";
 import { type FlashChip, fileStorage } from "../hardware/storage.js";
 import { setCurrentBoard } from "../modules/current.js";
 import { RealClock } from "../world/clock.js";
 import type { LinkState } from "../world/network.js";
 
+/** Exit code of an exception that nobody caught (host-sim/xs/src/main.c). */
+const EXIT_EXCEPTION = 2;
+
 /** `board.json` in a board's folder. */
-export interface BoardFile extends Omit<BoardOptions, "storage" | "clock"> {
+export interface BoardFile extends Omit<BoardOptions, "storage" | "clock" | "onAbort"> {
   readonly flash?: FlashChip;
   /** How many times as fast as this machine's the world's clock runs. */
   readonly speed?: number;
@@ -41,7 +45,7 @@ export interface WorldChange {
 export function powerOn(folder: string, powerOff: (board: Board) => void): Board {
   const { flash, speed, ...options } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
   const clock = new RealClock(speed);
-  const board = new Board({ ...options, clock, storage: fileStorage(folder, flash) });
+  const board = new Board({ ...options, clock, storage: fileStorage(folder, flash), onAbort: endWith });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGTERM", () => powerOff(board));
   process.on("SIGINT", () => undefined); // the parent of a terminal's group decides
@@ -57,10 +61,20 @@ export async function runBoard(folder: string, firmware: string): Promise<void> 
     process.exit(0);
   });
   setCurrentBoard(board);
+  process.on("uncaughtException", (error, origin) =>
+    endWith(new BoardAborted(origin === "unhandledRejection" ? "a promise" : "the main module", error)),
+  );
   Object.assign(globalThis, { trace: (...parts: unknown[]) => process.stdout.write(parts.join("")) });
   Date.now = () => board.clock.nowMs();
   const main: { default?: unknown } = await import(pathToFileURL(firmware).href);
   if (typeof main.default === "function") main.default();
+}
+
+/** Ends this process as XS ends a board. */
+function endWith(reason: BoardAborted): never {
+  const { cause } = reason;
+  process.stderr.write(`${reason.message}\n${cause instanceof Error ? `${cause.stack}\n` : ""}`);
+  process.exit(EXIT_EXCEPTION);
 }
 
 function changeWorld(board: Board, change: WorldChange): void {

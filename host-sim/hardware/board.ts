@@ -11,7 +11,7 @@ import { BoardClock, type BoardClockOptions } from "./board-clock.js";
 import { type EntropyOptions, EntropySource } from "./entropy.js";
 import { I2CBus, type I2CPins } from "./i2c.js";
 import { KeyValuePartition } from "./key-value.js";
-import { PoweredClock } from "./power.js";
+import { type BoardAborted, PoweredClock } from "./power.js";
 import { Radio, type RadioOptions } from "./radio.js";
 import { type Climate, generatedTrace, recordedTrace, Sht3x, type Sht3xFaults } from "./sht3x.js";
 import type { BoardStorage } from "./storage.js";
@@ -31,6 +31,8 @@ export interface BoardOptions {
   readonly clocks?: BoardClockOptions;
   readonly radio?: RadioOptions;
   readonly sensor?: SensorOptions;
+  /** The firmware let an exception out of a callback, and the board has ended. Thrown to whoever turns the world where absent. */
+  readonly onAbort?: (reason: BoardAborted) => void;
 }
 
 export interface SensorOptions {
@@ -59,7 +61,11 @@ export class Board {
   constructor(options: BoardOptions) {
     const prng = new Prng(options.seed ?? "chainmote");
     this.config = deepFreeze(structuredClone(options.config ?? {}));
-    this.world = new PoweredClock(options.clock ?? new RealClock());
+    this.world = new PoweredClock(options.clock ?? new RealClock(), (reason) => {
+      this.stop();
+      if (options.onAbort === undefined) throw reason;
+      options.onAbort(reason);
+    });
     this.clock = new BoardClock(this.world, options.clocks);
     this.network = new Network({
       prng: prng.fork("network"),

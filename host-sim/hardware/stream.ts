@@ -16,6 +16,9 @@ export const SEND_BYTES = 5744;
 /** Beyond this the machine's socket is paused: what one read of the machine may bring. */
 const ARRIVED_BYTES_PAUSE = 65_536;
 
+/** As an exception in it is named. */
+const CALLBACK = "a callback of a TCP socket";
+
 export interface StreamEvents {
   connected(): void;
   /** Bytes came in; `available` tells how many wait in all. */
@@ -160,16 +163,16 @@ export class Stream {
       if (!this.#radio.on) return; // the board has no power
       if (ends) {
         this.#over = true;
-        if (this.#window.length === 0) this.#events.failed();
+        if (this.#window.length === 0) this.#radio.enter(CALLBACK, () => this.#events.failed());
         return;
       }
       this.#window.push(this.#arrived.shift(Math.min(this.#network.segmentBytes(), this.#arrived.length, room)));
       if (this.#arrived.length <= ARRIVED_BYTES_PAUSE) this.#socket.resume();
       // An end that is here already comes with the last bytes.
       this.#over = this.#broken && this.#arrived.length === 0;
-      this.#events.received();
+      this.#radio.enter(CALLBACK, () => this.#events.received());
       if (!this.#over) this.#deliver();
-      else if (!this.#closed && this.#window.length === 0) this.#events.failed();
+      else if (!this.#closed && this.#window.length === 0) this.#radio.enter(CALLBACK, () => this.#events.failed());
     });
   }
 
@@ -188,7 +191,7 @@ export class Stream {
 
   #post(event: () => void): void {
     setImmediate(() => {
-      if (!this.#closed && this.#radio.on) event();
+      if (!this.#closed && this.#radio.on) this.#radio.enter(CALLBACK, event);
     });
   }
 }

@@ -94,7 +94,8 @@ export function udpFor(board: () => Board) {
       this.#announced = true;
       setImmediate(() => {
         this.#announced = false;
-        if (!this.#closed && radio.on && this.#packets.length > 0) this.#options.onReadable?.call(this, this.#packets.length);
+        if (this.#closed || !radio.on || this.#packets.length === 0) return;
+        radio.enter("a callback of a UDP socket", () => this.#options.onReadable?.call(this, this.#packets.length));
       });
     }
 

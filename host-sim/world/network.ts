@@ -2,7 +2,7 @@
 // and the link to the access point.
 //
 // Faults it may cause: the access point gone (`down`: sockets break), every packet lost (`stalled`: sockets hang until
-// the link is `up` again), a stream cut into ragged pieces, datagrams lost.
+// the link is `up` again), a stream cut into ragged pieces, datagrams lost, a captive portal.
 // Never reaches an endpoint that the map does not name, except loopback addresses.
 
 import type { Prng } from "./prng.js";
@@ -30,6 +30,7 @@ const SEGMENT_BYTES_MAX = 1436;
 const HOSTS_MAX = 200;
 /** Control blocks of lwIP: CONFIG_LWIP_MAX_ACTIVE_TCP, the least of the boards', and CONFIG_LWIP_MAX_UDP_PCBS. */
 const SOCKETS_MAX = { tcp: 8, udp: 16 } as const;
+const PORTAL_ADDRESS = "10.0.1.1";
 
 export class Network {
   readonly #endpoints = new Map<string, Endpoint>();
@@ -38,6 +39,8 @@ export class Network {
   readonly #options: NetworkOptions;
   #link: LinkState = "up";
   readonly #sockets = { tcp: 0, udp: 0 };
+  /** A captive portal on this machine: every name and every connection leads to it, and datagrams get no answer. */
+  portal: Endpoint | undefined;
 
   constructor(options: NetworkOptions) {
     this.#options = options;
@@ -60,11 +63,12 @@ export class Network {
 
   /** The IPv4 address that the network's name server knows for `host`. */
   addressOf(host: string): string | undefined {
-    return literalAddress(host) ?? this.#addresses.get(host);
+    return literalAddress(host) ?? (this.portal === undefined ? this.#addresses.get(host) : PORTAL_ADDRESS);
   }
 
   /** Where `address:port` is reached on this machine. */
   endpointOf(address: string, port: number): Endpoint | undefined {
+    if (this.portal !== undefined) return this.portal;
     return this.#endpoints.get(`${address}:${port}`) ?? (address.startsWith("127.") ? { host: address, port } : undefined);
   }
 

@@ -149,12 +149,12 @@ test("the world can be changed while the board runs", async ({ directory, broker
 
 test("what the firmware does not catch ends the board, and its last words are handed on", async ({ directory }) => {
   const { board, events, text } = boot(directory, CRASH);
-  assert.is(await board.exited, 1);
+  assert.is(await board.exited, 2);
   assert.equal(
     events.map(({ event }) => event),
     ["boot"],
   );
-  assert.ok(text.some((line) => line.includes("unhandled, as on a board")));
+  assert.ok(text.includes("unhandled exception in a callback of a timer: unhandled, as on a board"));
   assert.ok(text.includes("plain text"));
 });
 

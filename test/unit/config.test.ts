@@ -101,7 +101,7 @@ const bytes = (count: number) => ["", "0x", "ab".repeat(count - 1), "ab".repeat(
 /** Wrong values by path. */
 const WRONG: Readonly<Record<string, readonly unknown[]>> = {
   wifi: [undefined, 5, "lab", [], null],
-  "wifi.ssid": required(32),
+  "wifi.ssid": [...required(32), "ü".repeat(17), "€".repeat(11), "😀".repeat(9)],
   "wifi.password": text(64),
   ntp: [undefined, ["time"], "time"],
   "ntp.servers": [undefined, "time", [], ["a", "b", "c", "d", "e"], ["a", ""], ["a", "b", "a"], ["a", 5], ["x".repeat(254)]],
@@ -142,7 +142,7 @@ for (const [path, values] of Object.entries(WRONG))
 
 test("the edges of each range pass", () => {
   for (const [path, values] of [
-    ["wifi.ssid", ["s", "s".repeat(32)]],
+    ["wifi.ssid", ["s", "s".repeat(32), "ü".repeat(16), "€".repeat(10), "😀".repeat(8)]],
     ["wifi.password", ["", "p".repeat(64)]],
     ["mqtt.port", [1, 65_535]],
     ["mqtt.prefix", ["", "/", "a/", `${"x".repeat(63)}/`]],

@@ -13,6 +13,7 @@ import { type NTPOptions, ntpFor } from "../../modules/ntp-client.js";
 import { tcpFor } from "../../modules/tcp.js";
 import { tlsFor } from "../../modules/tls.js";
 import { udpFor } from "../../modules/udp.js";
+import { coveredUdpFor } from "../../modules/udp-covered.js";
 import { wifiFor } from "../../modules/wifi.js";
 import type { Value } from "../../xs/wire.js";
 import { Handles, type Notices, type Operations } from "./bridge.js";
@@ -50,11 +51,11 @@ export function wifiOperations(board: Board, notices: Notices): Operations {
 
 export function ntpOperations(board: Board, notices: Notices): Operations {
   const NTP = ntpFor(() => board);
-  const dns = { io: resolverFor(() => board), servers: ["10.0.1.1"], socket: { io: udpFor(() => board) } };
+  const dns = { io: resolverFor(() => board), servers: ["10.0.1.1"], socket: { io: coveredUdpFor(() => board) } };
   const clients = new Handles<InstanceType<typeof NTP>>();
   return {
     "ntp.open"(number, ...servers) {
-      const options = { servers, dns, socket: { io: udpFor(() => board) } };
+      const options = { servers, dns, socket: { io: coveredUdpFor(() => board) } };
       clients.set(number as number, new NTP(options as unknown as NTPOptions));
       return undefined;
     },

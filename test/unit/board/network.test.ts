@@ -62,14 +62,19 @@ async function make(source: Source, network: Readonly<Record<string, string>>) {
       await pause(3);
     }
   };
+  /** The end of a board that has ended by an exception: it leaves what it had. */
+  const cut = (): void => {
+    process.off("uncaughtException", note);
+    close();
+  };
   const raw = { dns: { io: modules.Resolver, servers, socket: { io: modules.UDP } }, socket: { io: modules.UDP } };
   return {
     ...{ clock, device, board, modules, ours, raw, servers, reported, escaped, pass },
     end() {
-      process.off("uncaughtException", note);
+      cut();
       assert.equal({ ...board.network.sockets, timers: board.world.waiting }, { tcp: 0, udp: 0, timers: 0 });
-      close();
     },
+    cut,
   };
 }
 
@@ -145,12 +150,13 @@ for (const source of SOURCES) {
   for (const [what, answer] of Object.entries(HOSTILE))
     test(`resolver: ${what} restarts a board with the SDK's class, not with ours (${source})`, async () => {
       const names = await server(answer);
-      const { modules, raw, ours, pass, escaped, end } = await make(source, { "10.0.1.1:53": names.endpoint });
-      const sharp = ask(modules.Resolver, raw.dns, "peer");
-      await pass(8000);
-      assert.ok(escaped.length > 0, "the SDK's class lets an error escape");
-      sharp.resolver.close();
-      escaped.length = 0;
+      const bare = await make(source, { "10.0.1.1:53": names.endpoint });
+      ask(bare.modules.Resolver, bare.raw.dns, "peer");
+      await bare.pass(8000);
+      assert.ok(bare.escaped.length > 0, "the SDK's class lets an error escape");
+      assert.not.ok(bare.board.world.on, "and that ends the board");
+      bare.cut();
+      const { modules, ours, pass, escaped, end } = await make(source, { "10.0.1.1:53": names.endpoint });
       const { answers } = ask(modules.Resolver, ours.mqtt.dns as object, "peer");
       await pass(8000);
       assert.equal(escaped, []);
@@ -162,38 +168,35 @@ for (const source of SOURCES) {
   test(`NTP: an answer that is too short, and a network that goes while it asks (${source})`, async () => {
     const short = await server(() => [new Uint8Array(40)]);
     const silent = await server(() => []);
-    const { ours, raw, board, pass, escaped, reported, end } = await make(source, {
-      "short:123": short.endpoint,
-      "silent:123": silent.endpoint,
-    });
-    const client = ours.ntp.client;
-    const NTP = client.io as unknown as NtpClass;
-    const run = async (options: object, host: string, goes: boolean): Promise<unknown[]> => {
-      board.network.link = "up";
-      if (!board.radio.online) board.radio.connect("lab", undefined);
-      await pass(1000);
-      escaped.length = 0;
+    const run = async (whose: "raw" | "ours", host: string, goes: boolean) => {
+      const made = await make(source, { "short:123": short.endpoint, "silent:123": silent.endpoint });
+      const { client } = made.ours.ntp;
       const answers: unknown[] = [];
-      const one = new NTP({ ...options, servers: [host] });
+      const one = new (client.io as unknown as NtpClass)({ ...(whose === "raw" ? made.raw : client), servers: [host] });
       one.getTime((error) => answers.push(error));
-      await pass(1000);
-      if (goes) board.network.link = "down";
-      await pass(20_000);
-      one.close();
-      return answers;
+      await made.pass(1000);
+      if (goes) made.board.network.link = "down";
+      await made.pass(20_000);
+      if (whose === "raw") made.cut();
+      else {
+        one.close();
+        made.end();
+      }
+      return { answers, escaped: made.escaped, reported: made.reported };
     };
-    assert.equal(await run(raw, "short", false), []);
-    assert.ok(escaped.length > 0, "the SDK's class lets an error escape");
-    await run(raw, "silent", true);
-    assert.ok(escaped.length > 0, "the SDK's class lets an error escape");
-    assert.equal(await run(client, "short", false), [], "no answer: the timekeeper gives it up");
-    assert.equal([escaped, reported.length], [[], 1]);
-    const [error] = await run(client, "silent", true);
-    assert.instance(error, Error);
-    assert.equal(escaped, []);
+    for (const [host, goes] of [
+      ["short", false],
+      ["silent", true],
+    ] as const)
+      assert.ok((await run("raw", host, goes)).escaped.length > 0, "the SDK's class lets an error escape");
+    const cut = await run("ours", "short", false);
+    assert.equal(cut.answers, [], "no answer: the timekeeper gives it up");
+    assert.equal([cut.escaped, cut.reported.length], [[], 1]);
+    const gone = await run("ours", "silent", true);
+    assert.instance(gone.answers[0], Error);
+    assert.equal(gone.escaped, []);
     short.close();
     silent.close();
-    end();
   });
 
   ntpContract(`the firmware's network over the ${source}`, async () => {

@@ -215,7 +215,8 @@ test("a repeating timer, a timer set anew in its callback, and one that waits to
   const repeating = GuestTimer.repeat(() => calls.push("repeat"), 10);
   const again = GuestTimer.set((own) => {
     calls.push("again");
-    if (calls.filter((call) => call === "again").length < 3) GuestTimer.schedule(own, 5);
+    if (calls.filter((call) => call === "again").length < 3) GuestTimer.schedule(own, 5, 5);
+    else GuestTimer.schedule(own, 5); // a one-shot timer is gone after its callback, scheduled or not
   }, 5);
   const waits = GuestTimer.set(() => calls.push("waits"), 5);
   GuestTimer.schedule(waits);

@@ -124,11 +124,15 @@ for (const kind of ["memory", "folder"] as const)
 
 test("a partition refuses what NVS has no room for, and every write where the flash refuses", () => {
   const partition = new KeyValuePartition(new MemoryNvs());
-  partition.write("a", "k", new Uint8Array(19_000));
+  assert.throws(() => partition.write("a", "k", new Uint8Array(20_001)), /VALUE_TOO_LONG/);
+  partition.write("a", "k", new Uint8Array(14_000));
   assert.throws(() => partition.write("a", "l", new Uint8Array(2000)), /NOT_ENOUGH_SPACE/);
+  assert.throws(() => partition.write("a", "k", new Uint8Array(2000)), /NOT_ENOUGH_SPACE/, "the old value is still there");
   partition.write("a", "k", new Uint8Array(10));
   partition.write("a", "l", new Uint8Array(2000));
   partition.failWrites = true;
+  assert.throws(() => partition.open("b", false), /FLASH_OP_FAIL/, "a namespace's name is written, too");
+  partition.open("a", false);
   assert.throws(() => partition.write("a", "k", Uint8Array.of(1)), /FLASH_OP_FAIL/);
   assert.is(partition.read("a", "k")?.length, 10);
 });
