@@ -225,7 +225,7 @@ export class Uplink {
     const client = this.#client;
     const wasUp = this.#up;
     const nowMs = this.#options.clock.ticksMs();
-    const lasted = wasUp ? { lastedMs: nowMs - this.#startedMs } : {};
+    const lasted: { readonly lastedMs?: number } = wasUp ? { lastedMs: nowMs - this.#startedMs } : {};
     if (wasUp && nowMs - this.#startedMs >= SESSION_LASTED_MS) this.#backoffMs = BACKOFF_FIRST_MS;
     this.forget();
     try {
