@@ -1,6 +1,7 @@
 // Joins the Wi-Fi network and joins it again when it is lost (ECMA-419 network interface, `embedded:network/interface/wifi`).
 //
-// Promises: `online` is true exactly while the interface has an address. Never blocks, never gives up.
+// Promises: `online` is true exactly while the interface has an address. Where no network is named the station is started all
+// the same, for its radio feeds the noise source, and joins none. Never blocks, never gives up.
 
 import type { Clock, Log, WiFi, WiFiOptions } from "../ports.js";
 
@@ -12,7 +13,7 @@ export interface AssociationOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly wifi: { readonly io: new (options: WiFiOptions) => WiFi };
-  readonly ssid: string;
+  readonly ssid: string | undefined;
   readonly password: string | undefined;
   readonly onWake: () => void;
 }
@@ -33,10 +34,16 @@ export class Association {
     return this.#online;
   }
 
+  /** Whether the station was started, so that its radio feeds the noise source. */
+  get started(): boolean {
+    return this.#interface !== undefined;
+  }
+
   /** Does what is due. Answers the milliseconds until it wants to be called again. */
   step(): number {
     const { clock, log } = this.#options;
     const nowMs = clock.ticksMs();
+    if (this.#options.ssid === undefined) return this.startAlone(nowMs);
     const online = this.#interface?.address !== undefined;
     if (online !== this.#online) {
       this.#online = online;
@@ -62,8 +69,22 @@ export class Association {
     this.#online = false;
   }
 
+  private startAlone(nowMs: number): number {
+    const { wifi, onWake } = this.#options;
+    if (this.started) return Number.POSITIVE_INFINITY;
+    if (nowMs < this.#nextMs) return this.#nextMs - nowMs;
+    try {
+      this.#interface = new wifi.io({ onChanged: onWake });
+      return Number.POSITIVE_INFINITY;
+    } catch (error) {
+      this.failed(nowMs, error instanceof Error ? error.message : String(error));
+      return this.#nextMs - nowMs;
+    }
+  }
+
   private connect(nowMs: number): void {
-    const { wifi, ssid, password, onWake } = this.#options;
+    const { wifi, password, onWake } = this.#options;
+    const ssid = this.#options.ssid as string;
     this.#attemptMs = nowMs;
     try {
       this.#interface ??= new wifi.io({ onChanged: onWake });

@@ -11,12 +11,12 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Board, type BoardOptions } from "../hardware/board.js";
 import type { Sht3xFaults } from "../hardware/sht3x.js";
-import { type FlashChip, fileStorage } from "../hardware/storage.js";
+import { FileRtc, type FlashChip, fileStorage } from "../hardware/storage.js";
 import { setCurrentBoard } from "../modules/current.js";
 import type { LinkState } from "../world/network.js";
 
 /** `board.json` in a board's folder. */
-export interface BoardFile extends Omit<BoardOptions, "storage" | "clock"> {
+export interface BoardFile extends Omit<BoardOptions, "storage" | "rtc" | "clock"> {
   readonly flash?: FlashChip;
 }
 
@@ -29,13 +29,16 @@ export interface WorldChange {
   readonly unplugI2C?: boolean;
 }
 
+/** How a board comes to start: with its power, or by itself, as after a crash of its firmware. */
+export type Reset = "power-on" | "software";
+
 /**
  * The board of `folder`, with power on, tied to this process's signals and to the parent.
  * @param powerOff what SIGTERM does; it ends the process, with code 0
  */
-export function powerOn(folder: string, powerOff: (board: Board) => void): Board {
+export function powerOn(folder: string, reset: Reset, powerOff: (board: Board) => void): Board {
   const { flash, ...options } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
-  const board = new Board({ ...options, storage: fileStorage(folder, flash) });
+  const board = new Board({ ...options, storage: fileStorage(folder, flash), rtc: new FileRtc(folder, reset) });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGTERM", () => powerOff(board));
   process.on("SIGINT", () => undefined); // the parent of a terminal's group decides
@@ -45,8 +48,8 @@ export function powerOn(folder: string, powerOff: (board: Board) => void): Board
 }
 
 /** Runs the firmware on Node. */
-export async function runBoard(folder: string, firmware: string): Promise<void> {
-  const board = powerOn(folder, (stopping) => {
+export async function runBoard(folder: string, firmware: string, reset: Reset): Promise<void> {
+  const board = powerOn(folder, reset, (stopping) => {
     stopping.stop();
     process.exit(0);
   });

@@ -19,6 +19,7 @@ import type { Job } from "./guest/oracle.js";
 export type ToProcess =
   | { readonly jobs: readonly Job[] }
   | { readonly noise: string }
+  | { readonly powerCut: true }
   | { readonly slot: string; readonly value?: string }
   | { readonly stop: true };
 
@@ -92,6 +93,12 @@ export class Session {
 
   setNoise(noise: string): void {
     this.#send({ noise });
+    this.#receive();
+  }
+
+  /** RTC memory forgets; the guest, which keeps nothing of it, runs on. */
+  powerCut(): void {
+    this.#send({ powerCut: true });
     this.#receive();
   }
 

@@ -12,7 +12,7 @@ import { SoftwareKeys } from "../../../firmware/crypto/software-keys.js";
 import type { ByteBuffer, Entropy, KeyHandle, KeyValueDomain, KeyValueStorage } from "../../../firmware/ports.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { created, isRefusal, type KeysWorld, keysContract } from "../ports/keys.contract.js";
-import { biasedNoise, goodNoise, noiseOf, turningNoise } from "./noise.js";
+import { biasedNoise, goodNoise, noiseOf, sourceOf, turningNoise } from "./noise.js";
 import { bytesOf, inverse, modulo, N, numberOf, scalar } from "./scalars.js";
 
 /** A key-value store in memory that remembers every buffer it handed out. */
@@ -52,20 +52,22 @@ function board(): KeysWorld & { store: MemoryStore; entropy: Entropy } {
   boards += 1;
   const seed = `board ${boards}`;
   const store = new MemoryStore();
-  const notReady: Entropy = {
-    read() {
-      throw new Error("the radio is off");
-    },
-  };
+  const notReady = sourceOf(() => {
+    throw new Error("the radio is off");
+  });
   const noises = { good: goodNoise(seed), "not-ready": notReady, stuck: noiseOf(() => 0), biased: biasedNoise(seed, 0.75) };
   let noise: Entropy = noises.good;
-  const entropy: Entropy = { read: (buffer) => noise.read(buffer) };
+  let rtc = sourceOf(() => undefined);
+  const entropy: Entropy = { read: (buffer) => noise.read(buffer), failed: () => rtc.failed(), fail: () => rtc.fail() };
   return {
     store,
     entropy,
     boot: () => new SoftwareKeys({ entropy, store }),
     setNoise: (name) => {
       noise = noises[name];
+    },
+    powerCut: () => {
+      rtc = sourceOf(() => undefined);
     },
     putSlot: (slot, value) => {
       if (value === undefined) store.values.delete(`keys/${slot}`);
@@ -235,12 +237,10 @@ test("what the store handed out is wiped, and what the keys hold is wiped when c
   const drawn: Uint8Array[] = [];
   const source = goodNoise("wipe");
   const { store } = board();
-  const entropy: Entropy = {
-    read(buffer) {
-      drawn.push(buffer);
-      source.read(buffer);
-    },
-  };
+  const entropy = sourceOf((buffer) => {
+    drawn.push(buffer);
+    source.read(buffer);
+  });
   const keys = new SoftwareKeys({ entropy, store });
   const key = created(keys, "mote");
   const reopened = keys.open("mote") as KeyHandle;
@@ -260,12 +260,10 @@ test("a refusal for want of a slot or of a store wipes what was drawn", () => {
   const source = goodNoise("wiped");
   const { store } = board();
   store.onWrite = () => new Uint8Array(1);
-  const entropy: Entropy = {
-    read(buffer) {
-      drawn.push(buffer);
-      source.read(buffer);
-    },
-  };
+  const entropy = sourceOf((buffer) => {
+    drawn.push(buffer);
+    source.read(buffer);
+  });
   assert.instance(new SoftwareKeys({ entropy, store }).create("mote"), Rejection);
   assert.is(drawn.length, 2);
   for (const buffer of drawn) assert.ok(buffer.every((byte) => byte === 0));
