@@ -28,7 +28,7 @@ export interface FromProcess {
   readonly results?: readonly { value?: unknown; error?: string }[];
   /** What the key store holds, hexadecimal. */
   readonly slots?: Readonly<Record<string, string>>;
-  readonly report?: { readonly code: number; readonly reason: string };
+  readonly report?: { readonly code: number; readonly reason: string; readonly lines: readonly string[] };
   readonly dump?: string;
 }
 
@@ -40,6 +40,8 @@ export class Session {
   readonly #orders: number;
   readonly #answers: number;
   #rest = "";
+  /** What the guest has printed in its life, once it has ended. */
+  lines: readonly string[] = [];
 
   private constructor(orders: number, answers: number) {
     this.#orders = orders;
@@ -119,6 +121,7 @@ export class Session {
     const { report, dump } = this.#receive();
     closeSync(this.#orders);
     closeSync(this.#answers);
+    this.lines = report?.lines ?? [];
     if (report === undefined || report.code !== 0) throw new Error(`the guest: ${report?.reason ?? "no report"}`);
     return new Uint8Array(Buffer.from(dump ?? "", "base64"));
   }

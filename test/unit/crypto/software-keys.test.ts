@@ -1,7 +1,7 @@
 // SoftwareKeys: the contract of `Keys`, RFC 6979 against a second implementation of it over node:crypto, and that no
 // secret is left lying about.
 
-import { createECDH, createHmac } from "node:crypto";
+import { createECDH } from "node:crypto";
 import { inspect } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -13,7 +13,7 @@ import type { ByteBuffer, Entropy, KeyHandle, KeyValueDomain, KeyValueStorage } 
 import { Rejection } from "../../../firmware/rejection.js";
 import { created, isRefusal, type KeysWorld, keysContract } from "../ports/keys.contract.js";
 import { biasedNoise, goodNoise, noiseOf, sourceOf, turningNoise } from "./noise.js";
-import { bytesOf, inverse, modulo, N, numberOf, scalar } from "./scalars.js";
+import { bytesOf, inverse, modulo, N, nonceByTheBook, numberOf, scalar } from "./scalars.js";
 
 /** A key-value store in memory that remembers every buffer it handed out. */
 class MemoryStore implements KeyValueStorage {
@@ -87,22 +87,9 @@ function keyOf(secret: Uint8Array, engine?: CryptoEngine): { keys: SoftwareKeys;
   return { keys, key: keys.open("mote") as KeyHandle, store };
 }
 
-function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
-  const mac = createHmac("sha256", key);
-  for (const part of parts) mac.update(part);
-  return new Uint8Array(mac.digest());
-}
-
 /** RFC 6979 §3.2 and ECDSA with low s, from the text of the RFC over OpenSSL's HMAC and scalar multiplication. */
 function signByTheBook(secret: Uint8Array, digest: Uint8Array): Uint8Array {
-  const h = scalar(modulo(numberOf(digest)));
-  let v: Uint8Array = new Uint8Array(32).fill(1);
-  let k: Uint8Array = new Uint8Array(32);
-  for (const step of [0, 1]) {
-    k = hmac(k, v, Uint8Array.of(step), secret, h);
-    v = hmac(k, v);
-  }
-  v = hmac(k, v);
+  const v = nonceByTheBook(secret, digest);
   const nonce = numberOf(v);
   assert.ok(nonce > 0n && nonce < N, "the first candidate, but for one case in 2^127");
   const ecdh = createECDH("secp256k1");
