@@ -58,7 +58,9 @@ const IDF = "IDF_VERSION=v6.0";
 const NO_IDF = join(REPOSITORY, "build/sdk/no-esp-idf");
 const PARTITIONS = "firmware/board/partitions.csv";
 /** Macros of a manifest that choose other code, for each file that knows one; the last is what is built without them. */
-const VARIANTS: Readonly<Record<string, readonly (readonly string[])[]>> = {};
+const VARIANTS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "board-esp32.c": [["-DMODDEF_CHAINMOTE_ETHERNET=1"], []],
+};
 const SLOT_BYTES = 16;
 
 /** Memory of the preset, as mcconfig hands it to the linker. The parser's two are manifest_base.json's. */
