@@ -31,6 +31,7 @@ export async function findSdk(folder = process.env.MODDABLE ?? ""): Promise<Sdk 
   const version = await readFile(join(folder, "tools/VERSION"), "utf8");
   const path = [bin, join(REPOSITORY, "node_modules/.bin"), process.env.PATH ?? ""].join(delimiter);
   const env: NodeJS.ProcessEnv = { ...process.env, MODDABLE: folder, PATH: path };
+  delete env.SDKCONFIGPATH; // it would stand in for the manifest's
   return { folder, version: version.trim(), env };
 }
 

@@ -23,7 +23,7 @@ const manifest = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) a
 };
 const platformOf = (board: string): Platform => manifest.platforms[board === "esp32" ? board : `esp32/${board}`] as Platform;
 const filesOf = (board: string): readonly [string, string] => {
-  const folder = join(root, platformOf(board).build?.SDKCONFIGPATH ?? "none");
+  const folder = join(root, platformOf(board).build?.["SDKCONFIGPATH ?="] ?? "none");
   const text = (name: string): string => (existsSync(join(folder, name)) ? readFileSync(join(folder, name), "utf8") : "");
   return [text("sdkconfig.defaults"), text("sdkconfig.defaults.release")];
 };
