@@ -9,7 +9,8 @@ import { isChainId } from "./record/record.js";
 import { Rejection } from "./rejection.js";
 
 export interface MoteConfig {
-  readonly wifi: { readonly ssid: string; readonly password?: string };
+  /** Absent on a board that is not told its network yet, or has an Ethernet: it makes its key, measures and keeps. */
+  readonly wifi?: { readonly ssid: string; readonly password?: string };
   readonly ntpServers: readonly string[];
   readonly mqtt: MqttConfig;
   /** Checkpoint of the chain to follow, as its consensus module reads it. */
@@ -59,13 +60,14 @@ const DAY_MS = 86_400_000;
 export function parseConfig(json: unknown): MoteConfig | Rejection {
   try {
     const root = section(json, "");
-    const wifi = root.section("wifi");
+    const wifi = root.has("wifi") ? root.section("wifi") : undefined;
     const mqtt = root.section("mqtt");
     const fleet = root.section("fleet");
     const sensor = root.section("sensor", {});
     const sampling = root.section("sampling", {});
     const journal = root.section("journal", {});
-    const password = wifi.text("password", 64, "");
+    const ssid = wifi?.text("ssid", 32);
+    const password = wifi?.text("password", 64, "") ?? "";
     const user = mqtt.text("user", 64, "");
     const mqttPassword = mqtt.text("password", 128, "");
     const ca = mqtt.has("ca") ? mqtt.bytes("ca", 1, CA_BYTES_MAX) : undefined;
@@ -85,7 +87,7 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
     const chain = fleet.text("chain", 41);
     if (!isChainId(chain)) throw fleet.wrong("chain", "a CAIP-2 identifier such as eip155:1337");
     return {
-      wifi: { ssid: wifi.text("ssid", 32), ...(password === "" ? {} : { password }) },
+      ...(ssid === undefined ? {} : { wifi: { ssid, ...(password === "" ? {} : { password }) } }),
       ntpServers,
       mqtt: {
         host: mqtt.text("host", 253),

@@ -15,7 +15,7 @@ import builtin from "embedded:provider/builtin";
 import FlashStorage from "embedded:storage/flash";
 import KeyValueStorage from "embedded:storage/key-value";
 import { createKeys } from "chainmote/crypto";
-import { read as readEntropy } from "chainmote/entropy";
+import { fail, failed, read } from "chainmote/entropy";
 import config from "mc/config";
 // biome-ignore lint/style/useNodejsImportProtocol: the SDK's module of that name
 import Net from "net";
@@ -44,7 +44,6 @@ export function createDevice(): Device {
     set: (callback, delayMs) => ModuleTimer.set(() => contain(log, "timer", callback, undefined), delayMs),
     clear: (handle) => ModuleTimer.clear(handle as Parameters<typeof ModuleTimer.clear>[0]),
   };
-  const entropy: Entropy = { read: (buffer) => readEntropy(buffer) };
   // The SDK's declaration answers any format; opened as "buffer", it answers buffers.
   const store = KeyValueStorage as unknown as KeyValuePort;
   return {
@@ -114,6 +113,7 @@ class Station implements WiFiStation {
 }
 
 // Frozen, for what a preloaded module holds lies in flash.
+const entropy: Entropy = Object.freeze({ read, failed, fail });
 const log: Log = Object.freeze({
   write(event: string, fields?: Readonly<Record<string, unknown>>) {
     trace(`${JSON.stringify({ event, ...fields })}\n`);

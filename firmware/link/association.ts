@@ -4,6 +4,7 @@
 // such network: the SDK says the same of both) is noticed when the interface tells of it; a router that is late with its
 // address is waited for. Before each new attempt the interface is told to disconnect, and well before it: a station that is
 // joined already would be "already connecting" for ever, and the news of a disconnection would be taken for the next attempt's.
+// Where no network is named the station is started all the same, for its radio feeds the noise source, and joins none.
 // Never blocks, never gives up, lets no exception of the interface out.
 
 import type { Clock, Log, WiFi, WiFiOptions } from "../ports.js";
@@ -23,7 +24,7 @@ export interface AssociationOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly wifi: { readonly io: new (options: WiFiOptions) => WiFi };
-  readonly ssid: string;
+  readonly ssid: string | undefined;
   readonly password: string | undefined;
   readonly onWake: () => void;
 }
@@ -44,10 +45,16 @@ export class Association {
     return this.#online;
   }
 
+  /** Whether the station was started, so that its radio feeds the noise source. */
+  get started(): boolean {
+    return this.#interface !== undefined;
+  }
+
   /** Does what is due. Answers the milliseconds until it wants to be called again. */
   step(): number {
     const { clock, log } = this.#options;
     const nowMs = clock.ticksMs();
+    if (this.#options.ssid === undefined) return this.startAlone(nowMs);
     const online = this.#interface?.address !== undefined;
     if (online !== this.#online) {
       this.#online = online;
@@ -78,8 +85,22 @@ export class Association {
     this.#online = false;
   }
 
+  private startAlone(nowMs: number): number {
+    const { wifi, onWake } = this.#options;
+    if (this.started) return Number.POSITIVE_INFINITY;
+    if (nowMs < this.#nextMs) return this.#nextMs - nowMs;
+    try {
+      this.#interface = new wifi.io({ onChanged: onWake });
+      return Number.POSITIVE_INFINITY;
+    } catch (error) {
+      this.failed(nowMs, error instanceof Error ? error.message : String(error));
+      return this.#nextMs - nowMs;
+    }
+  }
+
   private connect(nowMs: number): void {
-    const { wifi, ssid, password, onWake } = this.#options;
+    const { wifi, password, onWake } = this.#options;
+    const ssid = this.#options.ssid as string;
     this.#attemptMs = nowMs;
     try {
       this.#interface ??= new wifi.io({ onChanged: onWake });

@@ -12,7 +12,7 @@ import { pathToFileURL } from "node:url";
 import { Board, type BoardOptions } from "../hardware/board.js";
 import { BoardAborted } from "../hardware/power.js";
 import type { Sht3xFaults } from "../hardware/sht3x.js";
-import { type FlashChip, fileStorage } from "../hardware/storage.js";
+import { FileRtc, type FlashChip, fileStorage } from "../hardware/storage.js";
 import { setCurrentBoard } from "../modules/current.js";
 import { RealClock } from "../world/clock.js";
 import type { LinkState } from "../world/network.js";
@@ -21,7 +21,7 @@ import type { LinkState } from "../world/network.js";
 const EXIT_EXCEPTION = 2;
 
 /** `board.json` in a board's folder. */
-export interface BoardFile extends Omit<BoardOptions, "storage" | "clock" | "onAbort"> {
+export interface BoardFile extends Omit<BoardOptions, "storage" | "rtc" | "clock" | "onAbort"> {
   readonly flash?: FlashChip;
   /** How many times as fast as this machine's the world's clock runs. */
   readonly speed?: number;
@@ -38,14 +38,18 @@ export interface WorldChange {
   readonly count?: boolean;
 }
 
+/** How a board comes to start: with its power, or by itself, as after a crash of its firmware. */
+export type Reset = "power-on" | "software";
+
 /**
  * The board of `folder`, with power on, tied to this process's signals and to the parent.
  * @param powerOff what SIGTERM does; it ends the process, with code 0
  */
-export function powerOn(folder: string, powerOff: (board: Board) => void): Board {
+export function powerOn(folder: string, reset: Reset, powerOff: (board: Board) => void): Board {
   const { flash, speed, ...options } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
   const clock = new RealClock(speed);
-  const board = new Board({ ...options, clock, storage: fileStorage(folder, flash), onAbort: endWith });
+  const rtc = new FileRtc(folder, reset);
+  const board = new Board({ ...options, clock, storage: fileStorage(folder, flash), rtc, onAbort: endWith });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGTERM", () => powerOff(board));
   process.on("SIGINT", () => undefined); // the parent of a terminal's group decides
@@ -55,8 +59,8 @@ export function powerOn(folder: string, powerOff: (board: Board) => void): Board
 }
 
 /** Runs the firmware on Node. */
-export async function runBoard(folder: string, firmware: string): Promise<void> {
-  const board = powerOn(folder, (stopping) => {
+export async function runBoard(folder: string, firmware: string, reset: Reset): Promise<void> {
+  const board = powerOn(folder, reset, (stopping) => {
     stopping.stop();
     process.exit(0);
   });

@@ -100,7 +100,7 @@ const bytes = (count: number) => ["", "0x", "ab".repeat(count - 1), "ab".repeat(
 
 /** Wrong values by path. */
 const WRONG: Readonly<Record<string, readonly unknown[]>> = {
-  wifi: [undefined, 5, "lab", [], null],
+  wifi: [5, "lab", [], null],
   "wifi.ssid": [...required(32), "ü".repeat(17), "€".repeat(11), "😀".repeat(9)],
   "wifi.password": text(64),
   ntp: [undefined, ["time"], "time"],
@@ -139,6 +139,13 @@ for (const [path, values] of Object.entries(WRONG))
       assert.ok(detail.startsWith(`${path}: expected `), `${JSON.stringify(value)}: ${detail}`);
     }
   });
+
+test("a board that is told no network is no mistake; one that is told half of it is", () => {
+  const config = accepted(bent("wifi", undefined));
+  assert.is(config.wifi, undefined);
+  assert.not("wifi" in config);
+  assert.match(refusal(bent("wifi", {})).detail, /^wifi\.ssid: expected /);
+});
 
 test("the edges of each range pass", () => {
   for (const [path, values] of [

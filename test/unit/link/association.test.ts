@@ -73,6 +73,32 @@ test("does nothing before its first step, then connects with what is configured"
   assert.equal(open.wifi().connects, [{ SSID: "lab" }], "no password is no empty password");
 });
 
+test("where no network is named the station is started, for its noise, and joins nothing", () => {
+  Scripted.refuses = undefined;
+  const { clock, association, wifi, states } = make(null);
+  const unnamed = new Association({
+    ...{ clock, log: new LogBook(), wifi: { io: Scripted }, password: undefined, onWake: () => undefined },
+    ssid: undefined,
+  });
+  assert.not(unnamed.started);
+  Scripted.refuses = "construct";
+  assert.is(unnamed.step(), 1000, "a radio that does not start is tried again");
+  assert.not(unnamed.started);
+  Scripted.refuses = undefined;
+  assert.is(unnamed.step(), 1000);
+  clock.pass(1000);
+  assert.is(unnamed.step(), Number.POSITIVE_INFINITY);
+  assert.ok(unnamed.started && !unnamed.online);
+  clock.pass(3_600_000);
+  assert.is(unnamed.step(), Number.POSITIVE_INFINITY);
+  assert.is(Scripted.made.length, 1);
+  assert.equal(wifi().connects, []);
+  assert.equal(states(), []);
+  assert.not(association.started);
+  unnamed.close();
+  assert.ok(wifi().closed && !unnamed.started);
+});
+
 test("is online exactly while the interface has an address, and says each change once", () => {
   const { clock, association, wifi, connects, states, wakes } = make();
   association.step();
