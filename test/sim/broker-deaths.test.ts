@@ -23,7 +23,7 @@ import { DEATHS, type Death, MortalBroker } from "./mortal-broker.js";
 import { Scene } from "./scene.js";
 
 /** Deaths in each state, of which there are ten. */
-const ROUNDS = process.env.FULL === "1" ? 20 : 10;
+const ROUNDS = process.env.FULL === "1" ? 10 : 3;
 const COLLECTOR = testKey("the collector of a mortal broker");
 const SAMPLE_MS = 10_000;
 const STEP_MS = 4000;
