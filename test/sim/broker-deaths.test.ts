@@ -23,13 +23,13 @@ import { DEATHS, type Death, MortalBroker } from "./mortal-broker.js";
 import { Scene } from "./scene.js";
 
 /** Deaths in each state, of which there are ten. */
-const ROUNDS = process.env.FULL === "1" ? 10 : 3;
+const ROUNDS = 10;
 const COLLECTOR = testKey("the collector of a mortal broker");
 const SAMPLE_MS = 10_000;
 const STEP_MS = 4000;
 /** The board on XS lives in real time: how many times as fast, and deaths in each state. */
 const XS_SPEED = 40;
-const XS_ROUNDS = process.env.FULL === "1" ? 2 : 1;
+const XS_ROUNDS = 1;
 const BEFORE_A_SESSION: readonly Death[] = ["connecting", "logging in", "logged in", "subscribing", "subscribed"];
 
 test.after(() => Scene.closeAll());
