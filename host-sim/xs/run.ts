@@ -119,24 +119,35 @@ async function converse(child: ChildProcess, options: RunOptions): Promise<Repor
   try {
     const output = child.stdin as Writable;
     output.on("error", () => {}); // the guest has ended; `ended` says how
-    return await Promise.race([readFrames(child.stdout as Readable, output, options, errors), late, afterwards(ended)]);
+    const input = child.stdout as Readable;
+    const listening = { waits: false };
+    const report = readFrames({ input, output, listening }, options, errors);
+    return await Promise.race([report, late, afterwards(ended, () => input.readableEnded || input.destroyed || listening.waits)]);
   } finally {
     clearTimeout(timer);
     ended.catch(() => {});
   }
 }
 
-/** The last frames may still be on their way when the process is gone. */
-async function afterwards(ended: Promise<never>): Promise<never> {
+/** The last frames may still be on their way when the process is gone: until all are `read`. */
+async function afterwards(ended: Promise<never>, read: () => boolean): Promise<never> {
   try {
     return await ended;
   } catch (error) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    do await new Promise((resolve) => setTimeout(resolve, 100));
+    while (!read());
     throw error;
   }
 }
 
-async function readFrames(input: Readable, output: Writable, options: RunOptions, errors: readonly string[]): Promise<Report> {
+interface Pipe {
+  readonly input: Readable;
+  readonly output: Writable;
+  /** `waits`: the guest has asked for an event, so nothing comes from it before there is one. */
+  readonly listening: { waits: boolean };
+}
+
+async function readFrames({ input, output, listening }: Pipe, options: RunOptions, errors: readonly string[]): Promise<Report> {
   const lines: string[] = [];
   const dumps: Buffer[] = [];
   let pending: Buffer[] = [];
@@ -165,7 +176,9 @@ async function readFrames(input: Readable, output: Writable, options: RunOptions
       else if (type === "K") send(output, "R", await answer(options.keys, payload, "request of the native keys"));
       else if (type === "C") send(output, "R", await answer(options.call, payload, "call over the bridge"));
       else if (type === "W") {
+        listening.waits = true;
         const event = options.notice === undefined ? await options.event?.() : await options.notice();
+        listening.waits = false;
         const word = options.notice === undefined ? "E" : "N";
         send(output, event === undefined ? "S" : word, event ?? Buffer.alloc(0));
       } else if (type === "X") {
