@@ -19,6 +19,7 @@
 #define UART_LINE_STATUS 5
 #define UART_RECEIVED 0x01
 #define UART_SENT 0x20
+#define UART_IDLE 0x40 /* sent, to the last byte */
 /* The interrupt controller, as far as one source of one core goes. */
 #define PLIC_PRIORITY(source) (*(volatile uint32_t*)(0x0C000000 + 4 * (source)))
 #define PLIC_ENABLE (*(volatile uint32_t*)0x0C002000)
@@ -92,6 +93,8 @@ uint64_t machineNanoseconds(void)
 
 void machineExit(int code)
 {
+	while (!(UART[UART_LINE_STATUS] & UART_IDLE))
+		; /* what the emulator still holds would end with it */
 	TEST_DEVICE = code ? (uint32_t)code << 16 | TEST_FAIL : TEST_PASS;
 	for (;;)
 		;
