@@ -9,6 +9,7 @@
 import { Rejection } from "../../firmware/rejection.js";
 import { BitcoinHeaderSource } from "../bitcoin/raw-header.js";
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
+import { Bell } from "../processes/bell.js";
 import { hashText, isBitcoin } from "../rpc/chain.js";
 import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
 import { PollPace } from "../rpc/pace.js";
@@ -85,8 +86,10 @@ export class HeadWatch {
   #byHashAfterMs = 0;
   readonly #unknownRetry: BackoffLimits;
   readonly #byHashBackoff: Backoff;
-  #due = true;
-  #wake: (() => void) | undefined;
+  /** Rings when records were stored, and at the end. */
+  readonly #bell = new Bell();
+  /** Whether the node could tell where its chain went. */
+  #certain = false;
 
   constructor(options: HeadWatchOptions) {
     this.#options = options;
@@ -101,13 +104,12 @@ export class HeadWatch {
 
   /** Records were stored. */
   due(): void {
-    this.#due = true;
-    this.#wake?.();
+    this.#bell.ring();
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
-    this.#wake?.();
+    this.#bell.ring();
     await this.#running;
   }
 
@@ -116,12 +118,11 @@ export class HeadWatch {
     let lost = false;
     while (!this.#stop.signal.aborted) {
       try {
-        this.#due = false;
         const waitMs = await this.#round();
         if (lost) this.#options.onEvent({ event: "back", to: "node" });
         lost = false;
         backoff.succeeded();
-        await this.#pause(waitMs);
+        await this.#bell.wait(waitMs);
       } catch (error) {
         const asked = error instanceof RpcError ? (error.http?.retryAfterMs ?? 0) : 0;
         const retryMs = Math.max(backoff.next(), asked);
@@ -132,19 +133,6 @@ export class HeadWatch {
         await pause(retryMs, this.#stop.signal);
       }
     }
-  }
-
-  /** Waits for `ms`, or for the next records, or for the end. */
-  #pause(ms: number): Promise<void> {
-    if (this.#due || this.#stop.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wake?.(), ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        this.#wake = undefined;
-        resolve();
-      };
-    });
   }
 
   /** One turn of all motes that have open heads; answers how long to wait for the next, in milliseconds. */
@@ -188,8 +176,6 @@ export class HeadWatch {
     this.#askHeadAtMs = performance.now() + (step.same ? this.#pace.unchanged() : this.#pace.changed(head.number, head.timeS));
     return this.#certain;
   }
-
-  #certain = false;
 
   /** First all that one question about a height answers, then those whose block has to be looked for. */
   async #judgeAll(heads: readonly OpenHead[], certain: boolean): Promise<void> {

@@ -5,6 +5,7 @@
 // said. Remembers at most `DIGESTS_MAX` records to begin from; more are found by looking. Never: deletes, or judges a head.
 
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
+import { Bell } from "../processes/bell.js";
 import { type CollectorEvent, placeText } from "./events.js";
 import type { Linked } from "./linking.js";
 import { BATCH_RECORDS_MAX, type RecordStore } from "./store.js";
@@ -32,7 +33,8 @@ export class Linker {
   readonly #chains: AsyncGenerator<Linked>[] = [];
   #after: Uint8Array = FIRST_DIGEST;
   #repairAtMs = 0;
-  #wake: (() => void) | undefined;
+  /** Rings when there is something to link, and at the end. */
+  readonly #bell = new Bell();
   readonly #running: Promise<void>;
 
   constructor(options: LinkerOptions) {
@@ -44,12 +46,12 @@ export class Linker {
   take(digests: readonly Uint8Array[]): void {
     const room = DIGESTS_MAX - this.#from.length;
     this.#from.push(...digests.slice(0, Math.max(0, room)));
-    this.#wake?.();
+    this.#bell.ring();
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
-    this.#wake?.();
+    this.#bell.ring();
     await this.#running;
   }
 
@@ -62,7 +64,7 @@ export class Linker {
         await this.#step();
         if (performance.now() >= this.#repairAtMs && !this.#stop.signal.aborted) await this.#repair();
         backoff.succeeded();
-        if (this.#from.length + this.#chains.length === 0) await this.#pause(this.#repairAtMs - performance.now());
+        if (this.#from.length + this.#chains.length === 0) await this.#bell.wait(this.#repairAtMs - performance.now());
       } catch (error) {
         // The chain that failed is found again by looking.
         const retryMs = backoff.next();
@@ -93,17 +95,5 @@ export class Linker {
     const digests = gaps.map((place) => place.digest);
     for (const place of await store.confirmed(digests)) onEvent({ event: "verified", ...placeText(place) });
     this.take([...linkable, ...digests]);
-  }
-
-  #pause(ms: number): Promise<void> {
-    if (this.#stop.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wake?.(), Math.max(0, ms));
-      this.#wake = () => {
-        clearTimeout(timer);
-        this.#wake = undefined;
-        resolve();
-      };
-    });
   }
 }

@@ -11,7 +11,7 @@ import type { RecordFields } from "../../firmware/record/record.js";
 import { assert } from "../../firmware/rejection.js";
 import { bytesOf, type Database, integerOf, type Queries, type Row, type SqlValue, textOf } from "./database.js";
 import { byIndex, type Linked, linkAll, marks, type Repaired, repairStep, SAME_STREAM, ZERO } from "./linking.js";
-import { inOrderOfPlace, PLACE_COLUMNS, type Place, placeOf } from "./place.js";
+import { behind, EXPORT_ORDER, inOrderOfPlace, PLACE_COLUMNS, type Place, placeOf } from "./place.js";
 import { HEAD_ABSENT, HEAD_KNOWN, HEAD_UNCHECKED, MIGRATIONS, SCHEMA_VERSION } from "./schema.js";
 import { Verdicts } from "./verdicts.js";
 
@@ -204,22 +204,10 @@ export class RecordStore {
   async *inOrder(): AsyncGenerator<Uint8Array> {
     let after: Row | undefined;
     for (;;) {
-      const order = "(address, registry, fleet_chain, stream, seq, digest)";
+      const { where, values } = behind(after, 2);
       const rows: readonly Row[] = await this.#database.query(
-        `SELECT ${PLACE_COLUMNS}, registry, fleet_chain, sign1 FROM records
-         ${after === undefined ? "" : `WHERE ${order} > ($2, $3, $4, $5, $6, $7)`}
-         ORDER BY address, registry, fleet_chain, stream, seq, digest LIMIT $1`,
-        after === undefined
-          ? [PAGE_ROWS]
-          : [
-              PAGE_ROWS,
-              bytesOf(after, "address"),
-              bytesOf(after, "registry"),
-              textOf(after, "fleet_chain"),
-              integerOf(after, "stream"),
-              integerOf(after, "seq"),
-              bytesOf(after, "digest"),
-            ],
+        `SELECT ${EXPORT_ORDER}, sign1 FROM records ${where} ORDER BY ${EXPORT_ORDER} LIMIT $1`,
+        [PAGE_ROWS, ...values],
       );
       for (const row of rows) yield bytesOf(row, "sign1");
       after = rows.at(-1);

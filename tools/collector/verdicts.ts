@@ -5,7 +5,7 @@
 // the node, or takes "could not say" for a verdict.
 
 import { bytesOf, type Database, integerOf, type Row, textOf } from "./database.js";
-import { inOrderOfPlace, type Place, placeOf } from "./place.js";
+import { behind, EXPORT_ORDER, inOrderOfPlace, type Place, placeOf } from "./place.js";
 import { HEAD_FOREIGN, HEAD_KNOWN, HEAD_ORPHANED, HEAD_UNCHECKED, HEAD_UNKNOWN } from "./schema.js";
 
 /** A head that records name. */
@@ -207,21 +207,11 @@ export class Verdicts {
 
   /** Every record's verdict in the order of `RecordStore.inOrder`, a page at a time, from the place `after` on. */
   async page(after: Row | undefined, rowsMax: number): Promise<readonly Row[]> {
-    const order = "address, registry, fleet_chain, stream, seq, digest";
+    const { where, values } = behind(after, 2);
     return this.#database.query(
-      `SELECT ${order}, linked, after_gap, head_chain, head_number, head_hash, head_state, head_settled FROM records
-       ${after === undefined ? "" : `WHERE (${order}) > ($2, $3, $4, $5, $6, $7)`} ORDER BY ${order} LIMIT $1`,
-      after === undefined
-        ? [rowsMax]
-        : [
-            rowsMax,
-            bytesOf(after, "address"),
-            bytesOf(after, "registry"),
-            textOf(after, "fleet_chain"),
-            integerOf(after, "stream"),
-            integerOf(after, "seq"),
-            bytesOf(after, "digest"),
-          ],
+      `SELECT ${EXPORT_ORDER}, linked, after_gap, head_chain, head_number, head_hash, head_state, head_settled FROM records
+       ${where} ORDER BY ${EXPORT_ORDER} LIMIT $1`,
+      [rowsMax, ...values],
     );
   }
 

@@ -22,6 +22,7 @@ import { Rejection } from "../../firmware/rejection.js";
 import type { RawHeader } from "../ethereum/raw-header.js";
 import { BrokerLink } from "../mqtt/link.js";
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
+import { Bell } from "../processes/bell.js";
 import { chainOfNode, headersOf, isBitcoin, type RawHeaders } from "../rpc/chain.js";
 import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
 import { NewHeads } from "../rpc/new-heads.js";
@@ -94,9 +95,10 @@ export class Relay {
   #source: RawHeaders | undefined;
   #chain = "";
   #differed = false;
-  #wake: (() => void) | undefined;
-  /** There was news before anybody waited for it. */
-  #due = false;
+  /** Rings at news of the node, and at the end. */
+  readonly #bell = new Bell();
+  /** The node showed less than before, and that was said. */
+  #behind = false;
   /** The node asked to be left alone until then. */
   #restUntilMs = 0;
   #nodeLost = false;
@@ -106,7 +108,7 @@ export class Relay {
     this.#options = options;
     this.#rpc = new JsonRpc(options.rpc, { callsPerSecond: options.callsPerSecond });
     this.#pace = new PollPace(options.pollMs);
-    this.#news = options.ws === undefined ? undefined : new NewHeads(options.ws, () => this.#look());
+    this.#news = options.ws === undefined ? undefined : new NewHeads(options.ws, () => this.#bell.ring());
     this.#running = this.#run();
   }
 
@@ -114,7 +116,7 @@ export class Relay {
     this.#stop.abort();
     this.#news?.close();
     this.#topic?.close();
-    this.#wake?.();
+    this.#bell.ring();
     await this.#running;
     await this.#answering;
     await this.#link?.close();
@@ -133,12 +135,11 @@ export class Relay {
     while (!this.#stop.signal.aborted) {
       try {
         if (this.#chain === "") this.#begin(this.#options.chain ?? (await chainOfNode(this.#rpc)));
-        this.#due = false;
         const waitMs = await this.#follow();
         if (this.#nodeLost) this.#emit({ event: "connected", to: "node" });
         this.#nodeLost = false;
         backoff.succeeded();
-        await this.#pause(waitMs);
+        await this.#bell.wait(waitMs);
       } catch (error) {
         const retryMs = Math.max(backoff.next(), error instanceof RpcError ? (error.http?.retryAfterMs ?? 0) : 0);
         this.#restUntilMs = performance.now() + retryMs;
@@ -175,24 +176,6 @@ export class Relay {
     });
   }
 
-  /** There may be something new: does not wait for the next poll. */
-  #look(): void {
-    this.#due = true;
-    this.#wake?.();
-  }
-
-  #pause(ms: number): Promise<void> {
-    if (this.#due || this.#stop.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wake?.(), ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        this.#wake = undefined;
-        resolve();
-      };
-    });
-  }
-
   /** Asks for the newest block; answers how long to wait before it is asked for again, in milliseconds. */
   async #follow(): Promise<number> {
     const head = await this.#source?.header("latest");
@@ -216,8 +199,6 @@ export class Relay {
       change === "newer" || change === "reorganised" ? this.#pace.changed(head.number, head.timeS) : this.#pace.unchanged();
     return this.#news?.live === true ? POLL_LIVE_MS : waitMs;
   }
-
-  #behind = false;
 
   /** Once, and not at every block of a chain whose hashes we do not know. */
   #tellHash(head: RawHeader): void {

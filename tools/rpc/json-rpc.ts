@@ -7,7 +7,7 @@
 
 import { withoutSecretsOf } from "../public-url.js";
 
-const RESPONSE_BYTES_MAX = 1024 * 1024;
+export const RESPONSE_BYTES_MAX = 1024 * 1024;
 const TIMEOUT_MS = 10_000;
 /** JSON-RPC 2.0 §5.1, EIP-1474, and what gateways answer in their place. */
 const METHOD_ABSENT = new Set([-32601, -32004, -32604]);

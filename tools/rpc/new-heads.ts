@@ -7,7 +7,7 @@
 import WebSocket from "ws";
 import { Backoff, type BackoffLimits } from "../processes/backoff.js";
 
-const MESSAGE_BYTES_MAX = 1024 * 1024;
+export const MESSAGE_BYTES_MAX = 1024 * 1024;
 const RECONNECT: BackoffLimits = { firstMs: 1000, maxMs: 300_000 };
 const HANDSHAKE_MS = 10_000;
 /** A connection that says nothing for this long is taken for dead. */

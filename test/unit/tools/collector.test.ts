@@ -9,7 +9,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { equal, fromHex, toHex } from "../../../firmware/bytes.js";
 import { verifySign1 } from "../../../firmware/record/cose.js";
-import { decodeReceipt } from "../../../firmware/record/receipt.js";
+import { decodeReceipt, isRefusal } from "../../../firmware/record/receipt.js";
 import type { RecordHead } from "../../../firmware/record/record.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { Collector, type CollectorEvent, type CollectorOptions } from "../../../tools/collector/collector.js";
@@ -197,11 +197,14 @@ test("what does not hold is refused with its reason and gets no receipt", async 
     "topic-malformed",
   ])
     await eventually(code, () => lastRefusal(code));
-  const theirs = [mote, other].map((one) => `motes/${address(one)}/receipts`);
-  assert.equal(
-    receipts.filter(({ topic }) => theirs.includes(topic)),
-    [],
-  );
+  // What is refused for good is answered, by a refusal and nothing else (refusals.test.ts); never the mote that did not send it.
+  const payloads = (to: TestMote): Uint8Array[] =>
+    receipts
+      .filter(({ topic }) => topic === `motes/${address(to)}/receipts`)
+      .map(({ bytes }) => (verifySign1(engine, bytes) as { payload: Uint8Array }).payload);
+  await eventually("three refusals", () => payloads(mote).length === 3);
+  assert.ok(payloads(mote).every((payload) => isRefusal(payload) && decodeReceipt(payload) instanceof Rejection));
+  assert.equal(payloads(other), []);
 });
 
 test("a head that the node does not know is told and never verified; one that is ahead of the node waits for it", async () => {

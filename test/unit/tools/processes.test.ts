@@ -14,7 +14,8 @@ import { Rejection } from "../../../firmware/rejection.js";
 import { engine } from "../../../tools/crypto/engine.js";
 import { KeyFile } from "../../../tools/crypto/key-file.js";
 import { rebuildHeader } from "../../../tools/ethereum/raw-header.js";
-import { Backoff } from "../../../tools/processes/backoff.js";
+import { Backoff, pause } from "../../../tools/processes/backoff.js";
+import { Bell } from "../../../tools/processes/bell.js";
 import { BoundedLog, LOG_BYTES_MAX } from "../../../tools/processes/bounded-log.js";
 import { freePort } from "../../../tools/processes/ports.js";
 import { type ChildEnd, runningChild, Supervisor } from "../../../tools/processes/supervisor.js";
@@ -218,6 +219,26 @@ test("a block with a field missing or malformed is refused with its name", () =>
   assert.match((rebuildHeader(null) as Rejection).toString(), /block-malformed/);
   assert.match((rebuildHeader({ parentHash: "0xzz" }) as Rejection).detail, /parentHash/);
   assert.match((rebuildHeader({}) as Rejection).detail, /parentHash is no hexadecimal text/);
+});
+
+test("a bell ends a wait at once, also one that begins after it; several rings are one; time alone ends it as well", async () => {
+  const bell = new Bell();
+  const HOUR_MS = 3_600_000;
+  const first = bell.wait(HOUR_MS);
+  bell.ring();
+  await first;
+  bell.ring();
+  bell.ring();
+  await bell.wait(HOUR_MS);
+  let ended = false;
+  const third = bell.wait(HOUR_MS).then(() => {
+    ended = true;
+  });
+  await pause(20);
+  assert.not.ok(ended, "both rings ended the wait before");
+  bell.ring();
+  await third;
+  await bell.wait(1);
 });
 
 test.run();

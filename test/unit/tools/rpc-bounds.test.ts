@@ -1,0 +1,84 @@
+// What a node may send: an answer and a message each have a bound, and whoever goes beyond it costs a bounded amount of memory.
+
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import WebSocket from "ws";
+import { JsonRpc, RESPONSE_BYTES_MAX, RpcError } from "../../../tools/rpc/json-rpc.js";
+import { MESSAGE_BYTES_MAX, NewHeads } from "../../../tools/rpc/new-heads.js";
+import { eventually } from "./eventually.js";
+
+const listening = (server: Server): Promise<number> =>
+  new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)));
+
+test("an answer is read up to its bound, and no further, however much there is of it", async () => {
+  const chunk = Buffer.alloc(64 * 1024, " ");
+  let bytes = 0;
+  let sent = 0;
+  // White space before JSON is JSON: without the bound all of it would be read, and taken.
+  const server = createServer((request, response) => {
+    request.resume();
+    const more = (): void => {
+      while (sent < bytes && !response.destroyed) {
+        const part = chunk.subarray(0, Math.min(chunk.length, bytes - sent));
+        sent += part.length;
+        if (!response.write(part)) {
+          response.once("drain", more);
+          return;
+        }
+      }
+      response.end('{"jsonrpc":"2.0","id":1,"result":7}');
+    };
+    sent = 0;
+    more();
+  });
+  const rpc = new JsonRpc(`http://127.0.0.1:${await listening(server)}`);
+  bytes = RESPONSE_BYTES_MAX - 100;
+  assert.is(await rpc.call("eth_test"), 7);
+  bytes = 4 * RESPONSE_BYTES_MAX;
+  const error = await rpc.call("eth_test").catch((thrown: unknown) => thrown);
+  assert.instance(error, RpcError);
+  assert.match((error as RpcError).message, new RegExp(`^eth_test: an answer beyond ${RESPONSE_BYTES_MAX} bytes$`));
+  assert.ok(sent < bytes, "the rest was not even sent");
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test("a message of new heads beyond its bound is no news, and ends the connection", async () => {
+  const http = createServer();
+  const server = new WebSocket.Server({ server: http });
+  const closed: number[] = [];
+  let told = 0;
+  let word = "";
+  server.on("connection", (socket) => {
+    socket.on("message", () => socket.send(JSON.stringify({ jsonrpc: "2.0", id: 1, result: "0x1" })));
+    socket.on("close", (code) => closed.push(code));
+    socket.on("error", () => undefined); // it breaks off
+  });
+  const news = new NewHeads(`ws://127.0.0.1:${await listening(http)}`, () => {
+    told += 1;
+  });
+  const tell = (): void => {
+    for (const socket of server.clients) socket.send(word);
+  };
+  await eventually("the subscription", () => news.live);
+  const head = (padding: number): string => JSON.stringify({ method: "eth_subscription", padding: " ".repeat(padding) });
+  word = head(0);
+  tell();
+  await eventually("news", () => told === 2);
+  word = head(MESSAGE_BYTES_MAX - head(0).length);
+  tell();
+  await eventually("the longest", () => told === 3);
+  word = head(MESSAGE_BYTES_MAX);
+  tell();
+  await eventually("the end", () => closed.length === 1);
+  assert.equal(closed, [1009], "too big (RFC 6455 §7.4.1)");
+  await eventually("that it has to be looked after", () => told >= 4);
+  news.close();
+  server.close();
+  http.closeAllConnections();
+  await new Promise((resolve) => http.close(resolve));
+});
+
+test.run();
