@@ -5,7 +5,6 @@
 
 import I2C from "embedded:io/i2c";
 import TCP from "embedded:io/socket/tcp";
-import TLSSocket from "embedded:io/socket/tcp/tls";
 import UDP from "embedded:io/socket/udp";
 import Resolver from "embedded:network/dns/resolver/udp";
 import WiFi from "embedded:network/interface/wifi";
@@ -16,6 +15,7 @@ import FlashStorage from "embedded:storage/flash";
 import KeyValueStorage from "embedded:storage/key-value";
 import { createKeys } from "chainmote/crypto";
 import { read as readEntropy } from "chainmote/entropy";
+import * as tls from "chainmote/tls";
 import config from "mc/config";
 // biome-ignore lint/style/useNodejsImportProtocol: the SDK's module of that name
 import Net from "net";
@@ -37,9 +37,13 @@ import type {
   WiFi as WiFiStation,
 } from "../ports.js";
 import { closable, type ResolverClass } from "./mqtt-client.js";
+import { tlsSocketOver } from "./tls-socket.js";
 
 /** Where no name server is known yet: asking it fails after five seconds, while an empty list would never end. */
 const NO_NAME_SERVER: readonly string[] = Object.freeze(["127.0.0.1"]);
+
+/** Made while the modules are preloaded, for a class lies in flash then. */
+const TLSSocket = tlsSocketOver(tls);
 
 /** The `config` of the manifest, as it is: checked by config.ts. */
 export const configuration: unknown = config;
@@ -98,7 +102,7 @@ function network(timer: Timer): BoardNetwork {
     socket: { io: UDP },
   };
   const plain = { io: MQTTClient, dns, socket: { io: TCP } } as unknown as MqttBase;
-  const secure = { ...plain, socket: { io: TLSSocket, TCP: { io: TCP } } };
+  const secure = { ...plain, socket: { io: TLSSocket, TCP: plain.socket, timer, log } };
   const io = closable(plain, Resolver as unknown as ResolverClass, timer);
   const ntp = { io: NTP, servers: [], dns, socket: { io: UDP } } as unknown as NtpClientOptions & { io: never };
   return { wifi: { io: Station }, ntp: { client: ntp }, mqtt: { ...plain, io }, mqtts: { ...secure, io } };

@@ -88,6 +88,8 @@ export function tlsSocketOver(tls: Sessions) {
     #over = false;
     /** 0 not, 1 pumping, 2 and the application has read. */
     #pumping = 0;
+    /** What can be read was announced, and nothing of it is read yet. */
+    #told = false;
     #number = false;
     #again: object | undefined;
 
@@ -126,6 +128,7 @@ export function tlsSocketOver(tls: Sessions) {
       const count = this.#number ? 1 : into === undefined ? available : typeof into === "number" ? into : into.byteLength;
       if (count <= 0 || count > available) throw new Error("invalid");
       const bytes = this.#number ? tls.readByte(session) : tls.read(session, typeof into === "object" ? into : count);
+      this.#told = false;
       if (this.#pumping > 0) this.#pumping = 2;
       else if (count === available) this.later();
       return bytes;
@@ -234,6 +237,8 @@ export function tlsSocketOver(tls: Sessions) {
       const status = tls.status(session);
       const available = status >>> 2;
       if (available > 0) {
+        if (this.#told) return false;
+        this.#told = true;
         this.#options?.onReadable?.call(this, available);
         return this.#pumping === 2;
       }

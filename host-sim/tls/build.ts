@@ -1,4 +1,4 @@
-// Builds the firmware's TLS (firmware/board/native/tls-engine.c) as a program of this machine: for 64 bits, which simulated
+// Builds the firmware's TLS (firmware/board/native/tls-*.c) as a program of this machine: for 64 bits, which simulated
 // boards run, or for 32, which tells what a board needs for it.
 //
 // Promises: kept under build/tls by a hash of all that goes into it, so that a second build takes a moment; what is missing is
@@ -7,7 +7,7 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { REPOSITORY } from "../xs/image.js";
 import type { Missing } from "../xs/toolchain.js";
@@ -17,7 +17,9 @@ export type Bits = 32 | 64;
 const OURS = join(REPOSITORY, "firmware/board/native");
 const SOURCES = [
   join(REPOSITORY, "host-sim/tls/program.c"),
-  ...["tls-engine.c", "tls-engine.h"].map((name) => join(OURS, name)),
+  ...readdirSync(OURS)
+    .filter((name) => /^tls-.*\.[ch]$/.test(name))
+    .map((name) => join(OURS, name)),
 ];
 const FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wl,--wrap=calloc,--wrap=malloc,--wrap=free", "-I", OURS];
 const OF_BITS: Readonly<Record<Bits, readonly string[]>> = { 32: ["-m32", "-msse2", "-Os"], 64: ["-O2"] };

@@ -6,7 +6,7 @@
 // program and with the caller.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, constants as opening, readSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, constants as opening, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sessions } from "../../firmware/board/tls-socket.js";
@@ -151,15 +151,14 @@ export class TlsProgram implements Sessions {
     try {
       const [down, up] = [join(folder, "requests"), join(folder, "replies")];
       execFileSync("mkfifo", ["-m", "600", down, up]);
-      // Open for both ways until the child has its end, or opening the other would wait.
-      const childIn = openSync(down, opening.O_RDWR);
-      const childOut = openSync(up, opening.O_RDWR);
+      // Both ways at first, or opening one end would wait for the other; each side keeps its own end alone, and sees it close.
+      const both = [openSync(down, opening.O_RDWR), openSync(up, opening.O_RDWR)];
+      const [childIn, childOut] = [openSync(down, opening.O_RDONLY), openSync(up, opening.O_WRONLY)];
       this.#requests = openSync(down, opening.O_WRONLY);
       this.#replies = openSync(up, opening.O_RDONLY);
       this.#child = spawn(this.#file, [], { stdio: [childIn, childOut, "ignore"] });
       this.#child.unref();
-      closeSync(childIn);
-      closeSync(childOut);
+      for (const end of [...both, childIn, childOut]) closeSync(end);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

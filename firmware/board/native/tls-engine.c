@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "mbedtls/version.h"
-#include "mbedtls/error.h"
 #include "mbedtls/platform.h"
 #include "mbedtls/ssl.h"
 #include "mbedtls/ssl_ciphersuites.h"
 #include "mbedtls/x509_crt.h"
+#include "tls-dates.h"
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 	#include "psa/crypto.h"
 	#if MBEDTLS_VERSION_NUMBER < 0x04000000
@@ -20,10 +20,6 @@
 	#include "mbedtls/entropy.h"
 #endif
 
-#ifndef MBEDTLS_VERSION_NUMBER
-	#error "mbedtls/version.h names no version"
-#endif
-
 struct TlsEngine {
 	mbedtls_ssl_context ssl;
 	mbedtls_ssl_config config;
@@ -32,7 +28,7 @@ struct TlsEngine {
 	mbedtls_entropy_context entropy;
 	mbedtls_ctr_drbg_context drbg;
 #endif
-	mbedtls_x509_time now;
+	int64_t now;
 	TlsState state;
 	TlsFault fault;
 	size_t available;
@@ -64,103 +60,14 @@ static const int SUITES[] = {
 	0
 };
 
-static const char *const FAULT_TEXTS[] = {
-#define FAULT(name, text) text,
-	TLS_FAULTS(FAULT)
-#undef FAULT
-};
-
-const char *tlsFaultText(TlsFault fault)
-{
-	return FAULT_TEXTS[fault];
-}
-
-/* Proleptic Gregorian calendar from days since 1970-01-01, counted in years that begin in March. */
-static void setCivil(mbedtls_x509_time *time, int64_t seconds)
-{
-	int64_t days = seconds / 86400, rest = seconds % 86400;
-	if (rest < 0) {
-		rest += 86400;
-		days -= 1;
-	}
-	days += 719468;
-	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-	int64_t ofEra = days - era * 146097;
-	int64_t yearOfEra = (ofEra - ofEra / 1460 + ofEra / 36524 - ofEra / 146096) / 365;
-	int64_t ofYear = ofEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100);
-	int64_t month = (5 * ofYear + 2) / 153;
-	time->day = (int)(ofYear - (153 * month + 2) / 5 + 1);
-	time->mon = (int)(month < 10 ? month + 3 : month - 9);
-	time->year = (int)(yearOfEra + era * 400 + (time->mon <= 2));
-	time->hour = (int)(rest / 3600);
-	time->min = (int)(rest / 60 % 60);
-	time->sec = (int)(rest % 60);
-}
-
-static int64_t ordinal(const mbedtls_x509_time *time)
-{
-	int64_t date = ((int64_t)time->year * 100 + time->mon) * 100 + time->day;
-	return ((date * 100 + time->hour) * 100 + time->min) * 100 + time->sec;
-}
-
 /* Once for each certificate of the chain. The library's own word on dates, if any, is by another clock than ours. */
 static int judgeDates(void *refcon, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
 {
 	const TlsEngine *engine = refcon;
 	(void)depth;
 	*flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE);
-	if (ordinal(&engine->now) > ordinal(&certificate->valid_to))
-		*flags |= MBEDTLS_X509_BADCERT_EXPIRED;
-	if (ordinal(&engine->now) < ordinal(&certificate->valid_from))
-		*flags |= MBEDTLS_X509_BADCERT_FUTURE;
+	*flags |= dateFlags(certificate, engine->now);
 	return 0;
-}
-
-static TlsFault faultOfFlags(uint32_t flags)
-{
-	if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED)
-		return TLS_FAULT_UNTRUSTED;
-	if (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH)
-		return TLS_FAULT_NAME;
-	if (flags & MBEDTLS_X509_BADCERT_EXPIRED)
-		return TLS_FAULT_EXPIRED;
-	if (flags & MBEDTLS_X509_BADCERT_FUTURE)
-		return TLS_FAULT_FUTURE;
-	if (flags & (MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY))
-		return TLS_FAULT_WEAK;
-	return TLS_FAULT_CERTIFICATE;
-}
-
-static TlsFault faultOf(const TlsEngine *engine, int error)
-{
-	switch (error) {
-	case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
-		return faultOfFlags(mbedtls_ssl_get_verify_result(&engine->ssl));
-	case MBEDTLS_ERR_SSL_ALLOC_FAILED:
-	case MBEDTLS_ERR_X509_ALLOC_FAILED:
-		return TLS_FAULT_MEMORY;
-	case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-		return TLS_FAULT_ALERT;
-#if MBEDTLS_VERSION_NUMBER < 0x03000000
-	case MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION:
-	case MBEDTLS_ERR_SSL_BAD_HS_SERVER_HELLO:
-		return error == MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION ? TLS_FAULT_VERSION : TLS_FAULT_SUITE;
-	case MBEDTLS_ERR_SSL_NO_CIPHER_CHOSEN:
-		return TLS_FAULT_SUITE;
-#else
-	case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
-		return TLS_FAULT_VERSION;
-	case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
-		return TLS_FAULT_SUITE;
-#endif
-	case MBEDTLS_ERR_SSL_INVALID_RECORD:
-	case MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL:
-		return TLS_FAULT_RECORD;
-	case MBEDTLS_ERR_SSL_INVALID_MAC:
-		return TLS_FAULT_FORGED;
-	default:
-		return TLS_FAULT_PROTOCOL;
-	}
 }
 
 static int bioSend(void *refcon, const unsigned char *bytes, size_t count)
@@ -226,11 +133,16 @@ static void setVersions(mbedtls_ssl_config *config)
 static TlsFault setUp(TlsEngine *engine, const uint8_t *ca, size_t caBytes, const char *host)
 {
 	mbedtls_ssl_config *config = &engine->config;
+	uint32_t flags;
 	int error;
 	if (setRandom(engine) != 0)
 		return TLS_FAULT_NOISE;
 	if (mbedtls_x509_crt_parse_der(&engine->ca, ca, caBytes) != 0)
 		return TLS_FAULT_CA;
+	/* No connection is worth its while then: as long as the clock is not set, above all. */
+	flags = dateFlags(&engine->ca, engine->now);
+	if (flags != 0)
+		return flags & MBEDTLS_X509_BADCERT_EXPIRED ? TLS_FAULT_CA_EXPIRED : TLS_FAULT_CA_FUTURE;
 	if (mbedtls_ssl_config_defaults(config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT) != 0)
 		return TLS_FAULT_SETUP;
 	setVersions(config);
@@ -256,7 +168,7 @@ static TlsFault setUp(TlsEngine *engine, const uint8_t *ca, size_t caBytes, cons
 
 static void fail(TlsEngine *engine, int error)
 {
-	engine->fault = faultOf(engine, error);
+	engine->fault = tlsFaultOf(error, mbedtls_ssl_get_verify_result(&engine->ssl));
 	engine->state = TLS_FAILED;
 	engine->available = 0;
 }
@@ -348,7 +260,7 @@ TlsEngine *tlsOpen(const uint8_t *ca, size_t caBytes, const char *host, int64_t 
 	mbedtls_entropy_init(&engine->entropy);
 	mbedtls_ctr_drbg_init(&engine->drbg);
 #endif
-	setCivil(&engine->now, nowS);
+	engine->now = dateOfSeconds(nowS);
 	*fault = setUp(engine, ca, caBytes, host);
 	if (*fault != TLS_FAULT_NONE) {
 		tlsClose(engine);

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tls-faults.h"
+
 enum {
 	/* Ciphertext that waits to be decrypted, beside mbedTLS's own record buffer. */
 	TLS_IN_BYTES = 1024,
@@ -30,32 +32,6 @@ enum {
 
 typedef enum { TLS_HANDSHAKE, TLS_OPEN, TLS_ENDED, TLS_FAILED } TlsState;
 
-#define TLS_FAULTS(FAULT) \
-	FAULT(NONE, "no fault") \
-	FAULT(MEMORY, "not enough memory for a session") \
-	FAULT(NOISE, "the noise source gives nothing") \
-	FAULT(CA, "the pinned certificate (mqtt.ca) is no X.509 certificate in DER") \
-	FAULT(HOST, "the host name is empty or longer than 253 bytes") \
-	FAULT(SETUP, "this build cannot set up a session") \
-	FAULT(UNTRUSTED, "certificate is not of the pinned authority (mqtt.ca)") \
-	FAULT(NAME, "certificate is not for this host") \
-	FAULT(EXPIRED, "certificate has expired") \
-	FAULT(FUTURE, "certificate is not valid yet, or the clock is behind") \
-	FAULT(WEAK, "certificate has a weak key or signature") \
-	FAULT(CERTIFICATE, "certificate is refused") \
-	FAULT(VERSION, "broker offers no version of TLS from 1.2 on") \
-	FAULT(SUITE, "broker offers no cipher suite that is allowed") \
-	FAULT(ALERT, "broker refused the handshake or ended the session with an alert") \
-	FAULT(RECORD, "what came is no record of TLS, or longer than was asked for") \
-	FAULT(FORGED, "a record was changed on its way") \
-	FAULT(PROTOCOL, "broker breaks the protocol")
-
-typedef enum {
-#define FAULT(name, text) TLS_FAULT_##name,
-	TLS_FAULTS(FAULT)
-#undef FAULT
-} TlsFault;
-
 typedef struct TlsEngine TlsEngine;
 
 /* NULL with *fault where it cannot be. `nowS`: seconds since 1970. */
@@ -67,7 +43,6 @@ void tlsClose(TlsEngine *engine);
 
 TlsState tlsState(const TlsEngine *engine);
 TlsFault tlsFault(const TlsEngine *engine);
-const char *tlsFaultText(TlsFault fault);
 
 /* How much ciphertext `tlsFeed` takes now. */
 size_t tlsRoom(const TlsEngine *engine);
