@@ -60,6 +60,15 @@ static const int SUITES[] = {
 	0
 };
 
+#if defined(MBEDTLS_SSL_MAX_FRAGMENT_LENGTH)
+	/* The library asks for no more than it can send as well. */
+	#if MBEDTLS_SSL_OUT_CONTENT_LEN >= 4096
+		#define FRAGMENT MBEDTLS_SSL_MAX_FRAG_LEN_4096
+	#else
+		#define FRAGMENT MBEDTLS_SSL_MAX_FRAG_LEN_2048
+	#endif
+#endif
+
 /* Once for each certificate of the chain. The library's own word on dates, if any, is by another clock than ours. */
 static int judgeDates(void *refcon, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
 {
@@ -151,7 +160,7 @@ static TlsFault setUp(TlsEngine *engine, const uint8_t *ca, size_t caBytes, cons
 	mbedtls_ssl_conf_ca_chain(config, &engine->ca, NULL);
 	mbedtls_ssl_conf_verify(config, judgeDates, engine);
 #if defined(MBEDTLS_SSL_MAX_FRAGMENT_LENGTH)
-	if (mbedtls_ssl_conf_max_frag_len(config, MBEDTLS_SSL_MAX_FRAG_LEN_4096) != 0)
+	if (mbedtls_ssl_conf_max_frag_len(config, FRAGMENT) != 0)
 		return TLS_FAULT_SETUP;
 #endif
 #if defined(MBEDTLS_SSL_SESSION_TICKETS)
