@@ -65,8 +65,9 @@ async function measure(
   });
   const handshake = program.memory();
   const sessionBytes = handshake.liveBytes - before;
-  program.close(session);
+  socket.removeAllListeners("close");
   socket.destroy();
+  program.close(session);
   server.close();
   if (state !== STATES.open) return undefined;
   return { handshakeBytes: handshake.peakBytes - before, sessionBytes, stackBytes: handshake.stackPeakBytes };

@@ -125,14 +125,15 @@ export class Scene {
     return { client, announce, requests };
   }
 
-  config(): MoteConfig {
+  /** The configuration as a manifest has it: JSON. */
+  rawConfig(): object {
     const checkpoint = cliqueCheckpointFromGenesis(nobleEngine, this.chain.genesis.raw, {
       chain: CHAIN,
       periodS: 1,
       epoch: 30_000,
       londonBlock: 0,
     });
-    const config = parseConfig({
+    return {
       wifi: { ssid: "stage" },
       ntp: { servers: ["time.stage"] },
       mqtt: { host: "broker.stage", port: 1883, keepAliveMs: 2000, ...this.options.mqtt },
@@ -141,7 +142,11 @@ export class Scene {
       collector: this.options.collector ?? `0x${"c0".repeat(20)}`,
       sampling: { intervalMs: this.options.sampleIntervalMs ?? 200 },
       journal: { full: this.options.full ?? "stop" },
-    });
+    };
+  }
+
+  config(): MoteConfig {
+    const config = parseConfig(this.rawConfig());
     if (config instanceof Rejection) throw new Error(config.toString());
     return config;
   }

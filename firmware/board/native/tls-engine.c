@@ -60,8 +60,12 @@ static const int SUITES[] = {
 	0
 };
 
-#if defined(MBEDTLS_SSL_MAX_FRAGMENT_LENGTH)
-	/* The library asks for no more than it can send as well. */
+/*
+ * Short records are asked for by max_fragment_length (RFC 6066) where the library speaks TLS 1.2 alone: a client of mbedTLS with 1.3
+ * (3.6 to 4.1) refuses a broker that answers to it in 1.3, as OpenSSL does. There the library asks by record_size_limit (RFC 8449).
+ */
+#if defined(MBEDTLS_SSL_MAX_FRAGMENT_LENGTH) && !defined(MBEDTLS_SSL_PROTO_TLS1_3)
+	/* It asks for no more than it can send as well. */
 	#if MBEDTLS_SSL_OUT_CONTENT_LEN >= 4096
 		#define FRAGMENT MBEDTLS_SSL_MAX_FRAG_LEN_4096
 	#else
@@ -159,7 +163,7 @@ static TlsFault setUp(TlsEngine *engine, const uint8_t *ca, size_t caBytes, cons
 	mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
 	mbedtls_ssl_conf_ca_chain(config, &engine->ca, NULL);
 	mbedtls_ssl_conf_verify(config, judgeDates, engine);
-#if defined(MBEDTLS_SSL_MAX_FRAGMENT_LENGTH)
+#if defined(FRAGMENT)
 	if (mbedtls_ssl_conf_max_frag_len(config, FRAGMENT) != 0)
 		return TLS_FAULT_SETUP;
 #endif
