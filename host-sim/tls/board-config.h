@@ -3,7 +3,7 @@
  * as MBEDTLS_USER_CONFIG_FILE (docs/boards.md, "TLS"). The numbers are those of the sdkconfig that boards are built with.
  */
 #define MBEDTLS_SSL_IN_CONTENT_LEN 16384
-#define MBEDTLS_SSL_OUT_CONTENT_LEN 4096
+#define MBEDTLS_SSL_OUT_CONTENT_LEN 2048
 #define MBEDTLS_SSL_RECORD_SIZE_LIMIT
 
 #undef MBEDTLS_SSL_PROTO_DTLS

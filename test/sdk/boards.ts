@@ -45,8 +45,10 @@ const IDF = "IDF_VERSION=v6.0";
 /** A folder that is not there: the makefile wants one named. */
 const NO_IDF = join(REPOSITORY, "build/sdk/no-esp-idf");
 const PARTITIONS = "firmware/board/partitions.csv";
-/** Those of our C files that include headers of ESP-IDF. */
+/** Those of our C files that include headers of ESP-IDF, and those that include its mbedTLS, a submodule there. */
 const NEEDS_IDF = ["board-esp32.c", "entropy.c"];
+const NEEDS_MBEDTLS = ["tls-dates.c", "tls-engine.c", "tls-faults.c"];
+const MBEDTLS = "components/mbedtls/mbedtls";
 const SLOT_BYTES = 16;
 
 /** Memory of the preset, as mcconfig hands it to the linker. The parser's two are manifest_base.json's. */
@@ -148,7 +150,7 @@ async function compileNative(sdk: Sdk, built: Configured, image: Image): Promise
   const withIdf = existsSync(join(idf, "components/nvs_flash/include/nvs.h"));
   const names = sourcesOf(image)
     .map((path) => basename(path))
-    .filter((name) => !NEEDS_IDF.includes(name));
+    .filter((name) => !NEEDS_IDF.includes(name) && !NEEDS_MBEDTLS.includes(name));
   const objects = (list: readonly string[]): string[] => list.map((name) => join(built.folder, `${name}.o`));
   const compiler = `CC=${[COMPILER, ...TARGET].join(" ")}`;
   const said = await make(sdk, built, [IDF, compiler, ...objects(names)], { IDF_PATH: NO_IDF });
@@ -160,6 +162,11 @@ async function compileNative(sdk: Sdk, built: Configured, image: Image): Promise
     faults.push(...complaints(more).filter((line) => line.includes(REPOSITORY)));
     lines.push(`against the headers of ESP-IDF at IDF_PATH: ${NEEDS_IDF.join(", ")}`);
   } else lines.push(`skipped: ${NEEDS_IDF.join(", ")}, which need the headers of ESP-IDF 6.0; IDF_PATH names none`);
+  if (existsSync(join(idf, MBEDTLS, "include/mbedtls/ssl.h"))) {
+    const more = await make(sdk, built, [IDF, compiler, ...objects(NEEDS_MBEDTLS)], { IDF_PATH: idf });
+    faults.push(...complaints(more).filter((line) => line.includes(REPOSITORY)));
+    lines.push(`against mbedTLS of ESP-IDF at IDF_PATH: ${NEEDS_MBEDTLS.join(", ")}`);
+  } else lines.push(`skipped: ${NEEDS_MBEDTLS.join(", ")}, which need ${MBEDTLS} of ESP-IDF 6.0; IDF_PATH names none`);
   return { faults, lines };
 }
 

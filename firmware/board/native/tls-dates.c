@@ -1,5 +1,6 @@
 /* See tls-dates.h. */
 
+#include "tls-config.h"
 #include "tls-dates.h"
 
 static int64_t ordinal(const mbedtls_x509_time *time)

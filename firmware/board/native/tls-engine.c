@@ -1,5 +1,6 @@
 /* See tls-engine.h. Written for mbedTLS 2.28, 3.6 and 4 (ESP-IDF 6.0): what differs is below, by MBEDTLS_VERSION_NUMBER. */
 
+#include "tls-config.h"
 #include "tls-engine.h"
 
 #include <string.h>

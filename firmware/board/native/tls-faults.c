@@ -1,5 +1,6 @@
 /* See tls-faults.h. */
 
+#include "tls-config.h"
 #include "tls-faults.h"
 
 #include "mbedtls/ssl.h"

@@ -54,12 +54,13 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
   const files = new Map<string, string>();
   for (const [target, sources] of Object.entries(modules))
     for (const source of [sources].flat()) {
+      if (source.endsWith("/")) continue; // a folder of headers
       if (source.startsWith("$(")) {
         files.set(target, source);
         continue;
       }
       const path = normalize(join(folder, source));
-      if (target === "~" || source.endsWith("/") || path === relative(root, join(BOARD_TABLES, TABLES_FILE.slice(0, -2))))
+      if (target === "~" || path === relative(root, join(BOARD_TABLES, TABLES_FILE.slice(0, -2))))
         continue;
       if (path === BENCH_INPUTS.replace(/\.ts$/, "")) continue;
       // C alone is no module.
