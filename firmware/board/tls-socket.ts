@@ -74,7 +74,8 @@ interface Owned {
   readonly target: { received(count: number): void; sent(count: number): void; broken(): void };
 }
 
-export function tlsSocketOver(tls: Sessions) {
+export function tlsSocketOver(sessions: Sessions) {
+  const tls = sessions; // a constant, for a preloaded class
   return class TlsSocket {
     #options: TlsSocketOptions | undefined;
     #session: Session | undefined;

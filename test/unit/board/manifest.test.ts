@@ -60,8 +60,7 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
         continue;
       }
       const path = normalize(join(folder, source));
-      if (target === "~" || path === relative(root, join(BOARD_TABLES, TABLES_FILE.slice(0, -2))))
-        continue;
+      if (target === "~" || path === relative(root, join(BOARD_TABLES, TABLES_FILE.slice(0, -2)))) continue;
       if (path === BENCH_INPUTS.replace(/\.ts$/, "")) continue;
       // C alone is no module.
       if (existsSync(join(root, `${path}.c`)) && !existsSync(join(root, `${path}.ts`))) continue;
