@@ -126,7 +126,9 @@ function simulatorFaults(source: Source): string[] {
   return importsOf(source)
     .filter((specifier) => specifier.startsWith("."))
     .map((specifier) => relative(root, resolve(root, dirname(source.path), specifier)))
-    .filter((target) => !target.startsWith("host-sim/") && !/^firmware\/(ports|bytes|rejection|board\/tls-socket)\.js$/.test(target))
+    .filter(
+      (target) => !target.startsWith("host-sim/") && !/^firmware\/(ports|bytes|rejection|board\/tls-socket)\.js$/.test(target),
+    )
     .map((target) => `${source.path}: imports "${target}"`);
 }
 
