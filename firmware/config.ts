@@ -9,7 +9,8 @@ import { isChainId } from "./record/record.js";
 import { Rejection } from "./rejection.js";
 
 export interface MoteConfig {
-  readonly wifi: { readonly ssid: string; readonly password?: string };
+  /** Absent on a board that is not told its network yet, or has an Ethernet: it makes its key, measures and keeps. */
+  readonly wifi?: { readonly ssid: string; readonly password?: string };
   readonly ntpServers: readonly string[];
   readonly mqtt: MqttConfig;
   /** Checkpoint of the chain to follow, as its consensus module reads it. */
@@ -59,13 +60,14 @@ const DAY_MS = 86_400_000;
 export function parseConfig(json: unknown): MoteConfig | Rejection {
   try {
     const root = section(json, "");
-    const wifi = root.section("wifi");
+    const wifi = root.has("wifi") ? root.section("wifi") : undefined;
     const mqtt = root.section("mqtt");
     const fleet = root.section("fleet");
     const sensor = root.section("sensor", {});
     const sampling = root.section("sampling", {});
     const journal = root.section("journal", {});
-    const password = wifi.text("password", 64, "");
+    const ssid = wifi?.text("ssid", 32);
+    const password = wifi?.text("password", 64, "") ?? "";
     const user = mqtt.text("user", 64, "");
     const mqttPassword = mqtt.text("password", 128, "");
     const ca = mqtt.has("ca") ? mqtt.bytes("ca", 1, CA_BYTES_MAX) : undefined;
@@ -85,7 +87,7 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
     const chain = fleet.text("chain", 41);
     if (!isChainId(chain)) throw fleet.wrong("chain", "a CAIP-2 identifier such as eip155:1337");
     return {
-      wifi: { ssid: wifi.text("ssid", 32), ...(password === "" ? {} : { password }) },
+      ...(ssid === undefined ? {} : { wifi: { ssid, ...(password === "" ? {} : { password }) } }),
       ntpServers,
       mqtt: {
         host: mqtt.text("host", 253),
@@ -128,6 +130,16 @@ interface Section {
   wrong(name: string, expected: string): Rejection;
 }
 
+/** Bytes of UTF-8, in which Wi-Fi and MQTT count; a surrogate is half of four. */
+function utf8Bytes(text: string): number {
+  let bytes = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    bytes += unit < 0x80 ? 1 : unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 2 : 3;
+  }
+  return bytes;
+}
+
 /** Reads one object of the configuration; every method throws the `Rejection` that names the field. */
 function section(json: unknown, path: string): Section {
   if (typeof json !== "object" || json === null || Array.isArray(json))
@@ -140,8 +152,8 @@ function section(json: unknown, path: string): Section {
   };
   const text = (name: string, lengthMax: number, otherwise?: string): string => {
     const value = fields[name] ?? otherwise;
-    const fits = typeof value === "string" && value.length <= lengthMax && (value !== "" || otherwise === "");
-    if (!fits) throw wrong(name, `a text of 1 to ${lengthMax} characters`);
+    const fits = typeof value === "string" && utf8Bytes(value) <= lengthMax && (value !== "" || otherwise === "");
+    if (!fits) throw wrong(name, `a text of 1 to ${lengthMax} bytes`);
     return value;
   };
   return {

@@ -1,4 +1,4 @@
-// The device key: opened where its slot holds one, made once the radio is on.
+// The device key: opened where its slot holds one, made once the radio is on; a network need not be there.
 //
 // Promises: nothing that the key store, the noise source or a secure element throws reaches the caller: it comes back as a
 // `Rejection`, to be tried again. Never: a second key in the place of one that cannot be opened.
@@ -12,20 +12,20 @@ import { Rejection } from "./rejection.js";
 const KEY_SLOT = "device";
 
 /**
- * @param online whether the radio feeds the noise source, so that a key may be made
+ * @param noisy whether the radio feeds the noise source, so that a key may be made
  * @returns the key, its address (20 bytes), and whether it was made now; undefined where there is none yet
  */
 export function openDeviceKey(
   device: Pick<Device, "keys" | "log">,
   engine: CryptoEngine,
-  online: boolean,
+  noisy: boolean,
 ): { key: KeyHandle; address: Uint8Array; created: boolean } | Rejection | undefined {
   const { keys, log } = device;
   try {
     let key: KeyHandle | undefined = keys.open(KEY_SLOT);
     const created = key === undefined;
     if (key === undefined) {
-      if (!online) return undefined;
+      if (!noisy) return undefined;
       const made = keys.create(KEY_SLOT);
       if ("code" in made) return new Rejection(made.code, made.detail);
       key = made;

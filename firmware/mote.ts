@@ -93,7 +93,7 @@ export class Mote {
     const onWake = () => this.#pacer.wake();
     this.#onWake = onWake;
     this.#refusals = new RefusalLog(clock, log);
-    this.#association = new Association({ clock, log, wifi: network.wifi, ssid: wifi.ssid, password: wifi.password, onWake });
+    this.#association = new Association({ clock, log, wifi: network.wifi, ssid: wifi?.ssid, password: wifi?.password, onWake });
     const ntp = network.ntp.client;
     this.#timekeeper = new Timekeeper({ clock, log, ntp, servers: config.ntpServers, store, onWake });
     this.#persistence = new Persistence(log, follower, this.#timekeeper);
@@ -160,7 +160,7 @@ export class Mote {
     const associationMs = this.#association.step();
     const online = this.#association.online;
     let dueMs = Math.min(STEP_INTERVAL_MAX_MS, associationMs, this.#timekeeper.step(online));
-    this.#identity ??= this.begin(nowMs, online);
+    this.#identity ??= this.begin(nowMs);
     const identity = this.#identity;
     if (identity === undefined) return Math.min(dueMs, KEY_RETRY_MS);
     const { author, delivery, relay } = identity;
@@ -181,10 +181,10 @@ export class Mote {
     return Math.max(0, Math.min(dueMs, this.health(nowMs)));
   }
 
-  private begin(nowMs: number, online: boolean): Identity | undefined {
+  private begin(nowMs: number): Identity | undefined {
     if (nowMs < this.#keyDueMs) return undefined;
     const { device, engine } = this.#options;
-    const opened = openDeviceKey(device, engine, online);
+    const opened = openDeviceKey(device, engine, this.#association.started);
     if (!(opened instanceof Rejection)) return opened && this.identify(opened.key, opened.address, opened.created);
     this.#keyDueMs = nowMs + KEY_RETRY_MS;
     this.#refusals.write("key", opened);

@@ -43,6 +43,10 @@ export interface Timer {
 export interface Entropy {
   /** Fills `buffer`. Throws where the source is not fed yet. */
   read(buffer: Bytes): void;
+  /** Whether `fail` was called since the power came on. A software reset, a crash and a watchdog do not clear it. */
+  failed(): boolean;
+  /** Remembers that a health test has failed. Only the loss of power forgets it. */
+  fail(): void;
 }
 
 /** A private key that lives elsewhere: in C memory, in a secure element, in a closure. Only its identity is visible. */
@@ -143,6 +147,8 @@ export interface WiFi {
   connect(options: { SSID: string; password?: string }): void;
   disconnect(): void;
   readonly address: string | undefined;
+  /** 200: no network, nothing under way; 300: an attempt is under way; 400: joined; 500: with all its addresses. */
+  readonly connection: number;
   close(): void;
 }
 

@@ -205,14 +205,23 @@ export class Timekeeper implements Persistent {
       const client = new ntp.io({ ...ntp, servers: [server] });
       this.#client = client;
       client.getTime((error, timeMs) => {
-        if (this.#client !== client) return;
-        const ticksMs = this.#options.clock.ticksMs();
-        if (error !== null || timeMs === undefined) this.passed(ticksMs, "no server answered");
-        else this.answered(Math.floor(timeMs / 1000), ticksMs);
-        this.#options.onWake();
+        if (this.#client === client) this.called(error, timeMs);
       });
     } catch (error) {
       this.passed(nowMs, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** What the client calls back with. Nothing leaves this: on a board it would be a restart. */
+  private called(error: Error | null, timeMs?: number): void {
+    try {
+      const ticksMs = this.#options.clock.ticksMs();
+      if (error !== null || timeMs === undefined) this.passed(ticksMs, "no server answered");
+      else this.answered(Math.floor(timeMs / 1000), ticksMs);
+      this.#options.onWake();
+    } catch (failure) {
+      this.end();
+      this.refused("time-failed", String(failure));
     }
   }
 

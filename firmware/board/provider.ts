@@ -5,7 +5,6 @@
 
 import I2C from "embedded:io/i2c";
 import TCP from "embedded:io/socket/tcp";
-import TLSSocket from "embedded:io/socket/tcp/tls";
 import UDP from "embedded:io/socket/udp";
 import Resolver from "embedded:network/dns/resolver/udp";
 import WiFi from "embedded:network/interface/wifi";
@@ -15,7 +14,8 @@ import builtin from "embedded:provider/builtin";
 import FlashStorage from "embedded:storage/flash";
 import KeyValueStorage from "embedded:storage/key-value";
 import { createKeys } from "chainmote/crypto";
-import { read as readEntropy } from "chainmote/entropy";
+import { fail, failed, read } from "chainmote/entropy";
+import * as tls from "chainmote/tls";
 import config from "mc/config";
 // biome-ignore lint/style/useNodejsImportProtocol: the SDK's module of that name
 import Net from "net";
@@ -23,33 +23,24 @@ import Time from "time";
 import ModuleTimer from "timer";
 import type {
   BoardIO,
-  BoardNetwork,
   Clock,
   Device,
   Entropy,
   FlashStorage as FlashPort,
   KeyValueStorage as KeyValuePort,
   Log,
-  MqttBase,
-  NtpClientOptions,
   Timer,
   WiFiOptions,
   WiFi as WiFiStation,
 } from "../ports.js";
-import { closable, type ResolverClass } from "./mqtt-client.js";
-
-/** Where no name server is known yet: asking it fails after five seconds, while an empty list would never end. */
-const NO_NAME_SERVER: readonly string[] = Object.freeze(["127.0.0.1"]);
+import { contain } from "./contained.js";
+import { networkOver } from "./network.js";
+import { tlsSocketOver } from "./tls-socket.js";
 
 /** The `config` of the manifest, as it is: checked by config.ts. */
 export const configuration: unknown = config;
 
 export function createDevice(): Device {
-  const timer: Timer = {
-    set: (callback, delayMs) => ModuleTimer.set(() => callback(), delayMs),
-    clear: (handle) => ModuleTimer.clear(handle as Parameters<typeof ModuleTimer.clear>[0]),
-  };
-  const entropy: Entropy = { read: (buffer) => readEntropy(buffer) };
   // The SDK's declaration answers any format; opened as "buffer", it answers buffers.
   const store = KeyValueStorage as unknown as KeyValuePort;
   return {
@@ -60,7 +51,7 @@ export function createDevice(): Device {
     flash: FlashStorage as FlashPort,
     store,
     io: wiring(),
-    network: network(timer),
+    network: { wifi: { io: Station }, ...NETWORK },
     log,
   };
 }
@@ -88,28 +79,12 @@ function wiring(): BoardIO {
   return { i2c: { ...pins, io: I2C as unknown as BoardIO["i2c"]["io"] } };
 }
 
-function network(timer: Timer): BoardNetwork {
-  const dns = {
-    io: Resolver,
-    get servers(): readonly string[] {
-      const servers: readonly string[] = Net.get("DNS");
-      return servers.length > 0 ? servers : NO_NAME_SERVER;
-    },
-    socket: { io: UDP },
-  };
-  const plain = { io: MQTTClient, dns, socket: { io: TCP } } as unknown as MqttBase;
-  const secure = { ...plain, socket: { io: TLSSocket, TCP: { io: TCP } } };
-  const io = closable(plain, Resolver as unknown as ResolverClass, timer);
-  const ntp = { io: NTP, servers: [], dns, socket: { io: UDP } } as unknown as NtpClientOptions & { io: never };
-  return { wifi: { io: Station }, ntp: { client: ntp }, mqtt: { ...plain, io }, mqtts: { ...secure, io } };
-}
-
 /** The SDK's station, whose address may first be the link-local one of IPv6, which leads nowhere: this waits for IPv4. */
 class Station implements WiFiStation {
   readonly #wifi: WiFi;
 
   constructor(options: WiFiOptions) {
-    this.#wifi = new WiFi({ onChanged: (property) => options.onChanged?.(property) });
+    this.#wifi = new WiFi({ onChanged: (property) => contain(log, "wifi", options.onChanged, property) });
   }
 
   connect(options: { SSID: string; password?: string }): void {
@@ -125,14 +100,31 @@ class Station implements WiFiStation {
     return address?.includes(":") ? undefined : address;
   }
 
+  get connection(): number {
+    return this.#wifi.connection;
+  }
+
   close(): void {
     this.#wifi.close();
   }
 }
 
 // Frozen, for what a preloaded module holds lies in flash.
+const entropy: Entropy = Object.freeze({ read, failed, fail });
 const log: Log = Object.freeze({
   write(event: string, fields?: Readonly<Record<string, unknown>>) {
     trace(`${JSON.stringify({ event, ...fields })}\n`);
   },
 });
+const timer: Timer = Object.freeze({
+  set: (callback: () => void, delayMs: number) => ModuleTimer.set(() => contain(log, "timer", callback, undefined), delayMs),
+  clear: (handle: object | undefined) => ModuleTimer.clear(handle as Parameters<typeof ModuleTimer.clear>[0]),
+});
+
+// Its classes are made before the preload ends, so that they lie in flash.
+const NETWORK = networkOver(
+  { MQTTClient, NTP, Resolver, TCP, TLSSocket: tlsSocketOver(tls), UDP },
+  () => Net.get("DNS"),
+  (error) => log.write("link", { state: "error", reason: String(error) }),
+  Object.freeze({ timer, log }),
+);

@@ -16,7 +16,7 @@ import { decodeState, encodeState } from "./follower-state.js";
 const STRIDES: readonly number[] = Object.freeze([1_024, 8_192, 128, 65_536]);
 /** No rival begins further below our head, in blocks: twice the longest stride. */
 export const RIVAL_DEPTH_MAX = 131_072;
-export const ANCHOR_BYTES_MAX = 4_096;
+export const ANCHOR_BYTES_MAX = 3_072;
 const PER_STRIDE = 2;
 
 /**

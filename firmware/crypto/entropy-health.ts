@@ -1,7 +1,9 @@
 // Health tests of a noise source: NIST SP 800-90B §4.3 (start-up) and §4.4 (continuous).
 //
 // Promises: not a byte leaves `read` before 1,024 consecutive samples have passed, and none that breaks a test itself;
-// once a test has failed, this source answers nothing but that failure. Never: keeps what it drew, or improves it.
+// once a test has failed, this source answers nothing but that failure, and no other object of this board does until its
+// power was off (`entropy-latched`): a source that fails now and then would pass if it were asked again. Never: keeps what
+// it drew, or improves it.
 //
 // What is claimed of the source: H = 7 bits of min-entropy a byte, 7/8 a bit (the ESP32's generator with its radio on is
 // specified as full entropy, so both leave room). A false alarm: α = 2^-30 for each test.
@@ -33,6 +35,7 @@ export const CYCLE_MARK_BYTES = 8;
 export const READ_BYTES_MAX = 1024;
 
 const BYTE_BITS = 8;
+const LATCHED = "the noise source has failed a health test since the power came on: switch the board off and on to test it again";
 
 /** A noise source behind its health tests. One for each use; it has no state worth keeping. */
 export class HealthyEntropy {
@@ -52,17 +55,17 @@ export class HealthyEntropy {
 
   /**
    * Draws and tests 1,024 samples, and wipes them.
-   * @returns undefined where all tests pass; `entropy-not-ready` where the source throws; else
-   *   `entropy-repeats`, `entropy-biased` or `entropy-cycles`
+   * @returns undefined where all tests pass; `entropy-not-ready` where the source throws; `entropy-latched` where a test
+   *   has failed since the power came on; else `entropy-repeats`, `entropy-biased` or `entropy-cycles`
    */
   startUp(): Rejection | undefined {
     if (this.#failure !== undefined || this.#started) return this.#failure;
+    if (this.#source.failed()) return this.#fails(new Rejection("entropy-latched", LATCHED));
     const samples = new Uint8Array(STARTUP_SAMPLES);
     const failure = this.#draw(samples) ?? cycleOf(samples);
     samples.fill(0);
-    this.#failure = failure;
     this.#started = failure === undefined;
-    return failure;
+    return failure && this.#fails(failure);
   }
 
   /**
@@ -73,10 +76,15 @@ export class HealthyEntropy {
   read(buffer: Uint8Array): Rejection | undefined {
     assert(buffer.length <= READ_BYTES_MAX, "a draw within its bound");
     const failure = this.startUp() ?? this.#draw(buffer);
-    if (failure !== undefined) {
-      buffer.fill(0);
-      this.#failure = failure;
-    }
+    if (failure === undefined) return undefined;
+    buffer.fill(0);
+    return this.#fails(failure);
+  }
+
+  /** A source that is not fed has failed no test. */
+  #fails(failure: Rejection): Rejection {
+    this.#failure = failure;
+    if (failure.code !== "entropy-not-ready") this.#source.fail();
     return failure;
   }
 

@@ -37,6 +37,8 @@ const REFUSALS: Readonly<Record<string, string>> = Object.freeze({
   "key-not-stored": "the store does not give the key back",
   "key-out-of-range": "a secret that is zero or not below n",
   "entropy-not-ready": "the noise source is not fed yet",
+  "entropy-latched":
+    "the noise source has failed a health test since the power came on: switch the board off and on to test it again",
   "entropy-repeats": "the noise source repeats one value",
   "entropy-biased": "the noise source prefers one value",
   "entropy-cycles": "the noise source repeats itself",

@@ -55,7 +55,7 @@ export class SoftwareKeys implements Keys {
 
   /**
    * Refusals: `key-slot-taken`; `key-not-stored` where the store does not give the key back; those of `HealthyEntropy`
-   * (`entropy-not-ready`, `entropy-repeats`, `entropy-biased`, `entropy-cycles`); `key-out-of-range`.
+   * (`entropy-not-ready`, `entropy-latched`, `entropy-repeats`, `entropy-biased`, `entropy-cycles`); `key-out-of-range`.
    */
   create(slot: string): KeyHandle | Rejection {
     const present = this.#load(slot);

@@ -151,18 +151,16 @@ export class Uplink {
         ...(config.password === undefined ? {} : { password: config.password }),
         will: { topic: will.topic, message: toArrayBuffer(will.message), QoS: 1, retain: true },
         onControl(message) {
-          if (this === uplink.#client) uplink.control(message);
+          if (this === uplink.#client) uplink.call(uplink.control, message);
         },
         onReadable(count, options) {
-          if (this === uplink.#client) uplink.readable(count, options);
+          if (this === uplink.#client) uplink.call(uplink.readable, count, options);
         },
         onWritable(count) {
-          if (this !== uplink.#client) return;
-          uplink.#writableBytes = count;
-          if (uplink.#up) uplink.#options.onWake();
+          if (this === uplink.#client) uplink.call(uplink.writable, count);
         },
         onError() {
-          if (this === uplink.#client) uplink.lost("the connection was lost or refused");
+          if (this === uplink.#client) uplink.call(uplink.failed);
         },
       });
       this.#client = client;
@@ -170,6 +168,32 @@ export class Uplink {
       log.write("link", { state: "error", reason: reason(error) });
       this.backOff();
     }
+  }
+
+  /** Nothing leaves a callback of the client, where it would restart the board: what is thrown ends this session, and is said. */
+  private call<Parameters extends unknown[]>(method: (...parameters: Parameters) => void, ...parameters: Parameters): void {
+    try {
+      method.call(this, ...parameters);
+    } catch (error) {
+      try {
+        this.lost(`an event of the connection could not be taken: ${reason(error)}`);
+      } catch (again) {
+        this.#options.log.write("error", { what: "link", detail: reason(again) });
+      }
+    }
+  }
+
+  private writable(count: number): void {
+    this.#writableBytes = count;
+    if (this.#up) this.#options.onWake();
+  }
+
+  /** A captive portal answers every connection, and speaks no MQTT: on the wire that looks like a broker that turns us down. */
+  private failed(): void {
+    const { host, port } = this.#options.config;
+    if (this.#up) this.lost("the connection was lost");
+    else
+      this.lost(`${host}:${port} let nobody in: no broker there, another user or password, or a network that asks for a login`);
   }
 
   private control(message: MqttControl): void {
@@ -225,7 +249,7 @@ export class Uplink {
     const client = this.#client;
     const wasUp = this.#up;
     const nowMs = this.#options.clock.ticksMs();
-    const lasted = wasUp ? { lastedMs: nowMs - this.#startedMs } : {};
+    const lasted: Readonly<Record<string, number>> = wasUp ? { lastedMs: nowMs - this.#startedMs } : {};
     if (wasUp && nowMs - this.#startedMs >= SESSION_LASTED_MS) this.#backoffMs = BACKOFF_FIRST_MS;
     this.forget();
     try {

@@ -3,21 +3,28 @@
 //
 // Promises: the firmware finds what it finds on a board and starts as it starts there (its main module is imported, and
 // called where it exports a function); `trace` writes to standard output; `Date.now` is the board's wall clock; the
-// process ends with the parent (the channel closes), and with code 0 on SIGTERM. Never catches what the firmware throws:
-// an unhandled exception ends the process, as it restarts a board.
+// process ends with the parent (the channel closes), and with code 0 on SIGTERM. What the firmware throws and nobody catches
+// ends the process, as it restarts a board: on Node with code 2, as on the XS engine, and the reason on standard error.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Board, type BoardOptions } from "../hardware/board.js";
+import { BoardAborted } from "../hardware/power.js";
 import type { Sht3xFaults } from "../hardware/sht3x.js";
-import { type FlashChip, fileStorage } from "../hardware/storage.js";
+import { FileRtc, type FlashChip, fileStorage } from "../hardware/storage.js";
 import { setCurrentBoard } from "../modules/current.js";
+import { RealClock } from "../world/clock.js";
 import type { LinkState } from "../world/network.js";
 
+/** Exit code of an exception that nobody caught (host-sim/xs/src/main.c). */
+const EXIT_EXCEPTION = 2;
+
 /** `board.json` in a board's folder. */
-export interface BoardFile extends Omit<BoardOptions, "storage" | "clock"> {
+export interface BoardFile extends Omit<BoardOptions, "storage" | "rtc" | "clock" | "onAbort"> {
   readonly flash?: FlashChip;
+  /** How many times as fast as this machine's the world's clock runs. */
+  readonly speed?: number;
 }
 
 /** What the parent may do to the board's world. */
@@ -27,15 +34,22 @@ export interface WorldChange {
   readonly route?: readonly [string, string];
   readonly sensor?: Sht3xFaults;
   readonly unplugI2C?: boolean;
+  /** Asks for the event `board`: what of the board is in use. */
+  readonly count?: boolean;
 }
+
+/** How a board comes to start: with its power, or by itself, as after a crash of its firmware. */
+export type Reset = "power-on" | "software";
 
 /**
  * The board of `folder`, with power on, tied to this process's signals and to the parent.
  * @param powerOff what SIGTERM does; it ends the process, with code 0
  */
-export function powerOn(folder: string, powerOff: (board: Board) => void): Board {
-  const { flash, ...options } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
-  const board = new Board({ ...options, storage: fileStorage(folder, flash) });
+export function powerOn(folder: string, reset: Reset, powerOff: (board: Board) => void): Board {
+  const { flash, speed, ...options } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
+  const clock = new RealClock(speed);
+  const rtc = new FileRtc(folder, reset);
+  const board = new Board({ ...options, clock, storage: fileStorage(folder, flash), rtc, onAbort: endWith });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGTERM", () => powerOff(board));
   process.on("SIGINT", () => undefined); // the parent of a terminal's group decides
@@ -45,21 +59,35 @@ export function powerOn(folder: string, powerOff: (board: Board) => void): Board
 }
 
 /** Runs the firmware on Node. */
-export async function runBoard(folder: string, firmware: string): Promise<void> {
-  const board = powerOn(folder, (stopping) => {
+export async function runBoard(folder: string, firmware: string, reset: Reset): Promise<void> {
+  const board = powerOn(folder, reset, (stopping) => {
     stopping.stop();
     process.exit(0);
   });
   setCurrentBoard(board);
+  process.on("uncaughtException", (error, origin) =>
+    endWith(new BoardAborted(origin === "unhandledRejection" ? "a promise" : "the main module", error)),
+  );
   Object.assign(globalThis, { trace: (...parts: unknown[]) => process.stdout.write(parts.join("")) });
   Date.now = () => board.clock.nowMs();
   const main: { default?: unknown } = await import(pathToFileURL(firmware).href);
   if (typeof main.default === "function") main.default();
 }
 
+/** Ends this process as XS ends a board. */
+function endWith(reason: BoardAborted): never {
+  const { cause } = reason;
+  process.stderr.write(`${reason.message}\n${cause instanceof Error ? `${cause.stack}\n` : ""}`);
+  process.exit(EXIT_EXCEPTION);
+}
+
 function changeWorld(board: Board, change: WorldChange): void {
   if (change.link !== undefined) board.network.link = change.link;
   if (change.route !== undefined) board.network.route(...change.route);
   if (change.sensor !== undefined) Object.assign(board.sensor.faults, change.sensor);
+  if (change.count === true) {
+    const { network, world } = board;
+    process.stdout.write(`${JSON.stringify({ event: "board", ...network.sockets, timers: world.waiting })}\n`);
+  }
   if (change.unplugI2C !== undefined) board.i2c.unplugged = change.unplugI2C;
 }

@@ -1,14 +1,14 @@
-// The process of one simulated board: `node --import tsx board.mjs FOLDER FIRMWARE [ENGINE]`. Started by engine/node.ts.
+// The process of one simulated board: `node --import tsx board.mjs FOLDER FIRMWARE RESET [ENGINE]`. Started by engine/node.ts.
 // ENGINE is the JSON of a `GuestEngine` (engines.ts), which has its firmware; without it FIRMWARE runs here, on Node.
 
 import { register } from "node:module";
 
-const [folder, firmware, engine] = process.argv.slice(2);
+const [folder, firmware, reset, engine] = process.argv.slice(2);
 if (engine === undefined) {
   register("./resolve.mjs", import.meta.url);
   const { runBoard } = await import("./board-process.ts");
-  await runBoard(folder, firmware);
+  await runBoard(folder, firmware, reset);
 } else {
   const { runGuest } = await import("./xs-process.ts");
-  await runGuest(folder, JSON.parse(engine));
+  await runGuest(folder, JSON.parse(engine), reset);
 }

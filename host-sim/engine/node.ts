@@ -9,10 +9,10 @@ import { createRequire } from "node:module";
 import { isAbsolute, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { WorldChange } from "./board-process.js";
+import type { Reset, WorldChange } from "./board-process.js";
 import { FIRMWARE, type GuestEngine } from "./engines.js";
 
-export type { BoardFile, WorldChange } from "./board-process.js";
+export type { BoardFile, Reset, WorldChange } from "./board-process.js";
 
 /** One line of the board's log: the event's name and its fields. */
 export interface BoardEvent {
@@ -27,6 +27,8 @@ export interface SpawnOptions {
   readonly firmware?: string;
   /** The XS engine with its firmware; Node where absent. */
   readonly engine?: GuestEngine;
+  /** `power-on` where absent. */
+  readonly reset?: Reset;
   readonly onEvent?: (event: BoardEvent) => void;
   /** Whatever else the board prints, and its crash where it has one; a line each. */
   readonly onText?: (line: string) => void;
@@ -53,6 +55,7 @@ export function spawnBoard(options: SpawnOptions): BoardProcess {
   const { PATH, HOME, TMPDIR } = process.env; // nothing else of the parent's environment concerns a board
   const firmware = options.firmware ?? FIRMWARE;
   const words = [resolve(options.directory), isAbsolute(firmware) ? firmware : resolve(firmware)];
+  words.push(options.reset ?? "power-on");
   if (options.engine !== undefined) words.push(JSON.stringify(options.engine));
   const child = spawn(process.execPath, ["--import", TSX, BOARD, ...words], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],

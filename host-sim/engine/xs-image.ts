@@ -7,7 +7,7 @@
 
 import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { gatherModules, type Module, type Program, packImage, REPOSITORY } from "../xs/image.js";
+import { type Board, gatherModules, type Module, type Program, packImage, REPOSITORY } from "../xs/image.js";
 import type { Creation } from "../xs/presets.js";
 import type { Target } from "../xs/toolchain.js";
 import { guestModules } from "./table.js";
@@ -26,34 +26,56 @@ const GUEST = "host-sim/modules/guest";
 const CRYPTO = "chainmote/crypto";
 const SCALE_64 = 2;
 
+/** What is beneath a firmware, where that is not the proxies of `modules/guest` alone. */
+export interface Beneath {
+  /** Specifier → file, absolute, in place of the proxy of that name or besides. */
+  readonly modules: Readonly<Record<string, string>>;
+  /** The module, by its path from the repository's root without extension, whose `deliver` takes the board's notices. */
+  readonly deliver: string;
+}
+
 /** @param main the firmware's main module, absolute */
-export async function gatherFirmware(main: string, crypto: Crypto): Promise<Firmware> {
-  const program = programOf(main, crypto);
+export async function gatherFirmware(main: string, crypto: Crypto, beneath?: Beneath): Promise<Firmware> {
+  const program = programOf(main, crypto, beneath);
   return { modules: await gatherModules(program), preload: program.preload ?? [] };
 }
 
-/** @param config what `mc/config` exports */
-export function firmwareImage({ modules, preload }: Firmware, config: unknown, creation: Creation, target: Target): Buffer {
+/**
+ * @param config what `mc/config` exports
+ * @param keys where they are, if not with the board's process
+ */
+export function firmwareImage(
+  { modules, preload }: Firmware,
+  config: unknown,
+  creation: Creation,
+  target: Target,
+  keys: Omit<Board, "creation"> = {},
+): Buffer {
   // As the SDK's own tool writes it: frozen to its depths, by an extension of XS.
   const source = `export default Object.freeze(${JSON.stringify(config ?? {})}, true);\n`;
   const configured = modules.map((module) => (module.name === CONFIG ? { name: CONFIG, source } : module));
-  return packImage(configured, { entry: START, preload }, { creation }, target === "x64" ? SCALE_64 : 1);
+  return packImage(configured, { entry: START, preload }, { creation, ...keys }, target === "x64" ? SCALE_64 : 1);
 }
 
-function programOf(firmware: string, crypto: Crypto): Program {
+function programOf(
+  firmware: string,
+  crypto: Crypto,
+  { modules = {}, deliver = `${GUEST}/bridge` }: Partial<Beneath> = {},
+): Program {
   const main = relative(REPOSITORY, firmware).replace(/\.ts$/, "");
-  const files = Object.entries(guestModules()).map(([name, file]) => [name, relative(REPOSITORY, file)]);
+  const files = Object.entries({ ...guestModules(), ...modules }).map(([name, file]) => [name, relative(REPOSITORY, file)]);
   const aliases: Record<string, string> = {
     ...Object.fromEntries(files),
     [main]: `${main}.ts`,
     [`${GUEST}/bridge`]: `${GUEST}/bridge.ts`,
     [`${GUEST}/globals`]: `${GUEST}/globals.ts`,
     "host-sim/xs/guest/host": "host-sim/xs/guest/host.ts",
+    [deliver]: `${deliver}.ts`,
   };
   aliases[CRYPTO] = `firmware/board/crypto-${crypto}.ts`;
   const sources = {
     [START]: `import "${GUEST}/globals";
-import { deliver } from "${GUEST}/bridge";
+import { deliver } from "${deliver}";
 import { listen } from "host-sim/xs/guest/host";
 import * as main from "${main}";
 if (typeof main.default === "function") main.default();
@@ -65,10 +87,7 @@ listen(deliver);
     entry: START,
     aliases,
     sources,
-    preload: preloaded(
-      crypto,
-      files.map(([name]) => name as string),
-    ),
+    preload: preloaded(crypto, [...files.map(([name]) => name as string), deliver]),
   };
 }
 

@@ -9,7 +9,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Report, runImage } from "../xs/run.js";
-import { powerOn } from "./board-process.js";
+import { powerOn, type Reset } from "./board-process.js";
 import { answerCall, Notices } from "./bridge/bridge.js";
 import { boardOperations } from "./bridge/operations.js";
 import { answerKeys } from "./bridge/storage.js";
@@ -19,10 +19,10 @@ import { firmwareImage } from "./xs-image.js";
 /** How long a guest that is told to end may compute on. */
 const STOP_MS_MAX = 3000;
 
-export async function runGuest(folder: string, engine: GuestEngine): Promise<void> {
+export async function runGuest(folder: string, engine: GuestEngine, reset: Reset): Promise<void> {
   const notices = new Notices();
   let off = false;
-  const board = powerOn(folder, (stopping) => {
+  const board = powerOn(folder, reset, (stopping) => {
     off = true;
     stopping.stop();
     notices.stop();

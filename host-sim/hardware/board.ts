@@ -8,10 +8,10 @@ import { RealClock } from "../world/clock.js";
 import { Network } from "../world/network.js";
 import { Prng } from "../world/prng.js";
 import { BoardClock, type BoardClockOptions } from "./board-clock.js";
-import { type EntropyOptions, EntropySource } from "./entropy.js";
+import { type EntropyOptions, EntropySource, type RtcMemory } from "./entropy.js";
 import { I2CBus, type I2CPins } from "./i2c.js";
 import { KeyValuePartition } from "./key-value.js";
-import { PoweredClock } from "./power.js";
+import { type BoardAborted, PoweredClock } from "./power.js";
 import { Radio, type RadioOptions } from "./radio.js";
 import { type Climate, generatedTrace, recordedTrace, Sht3x, type Sht3xFaults } from "./sht3x.js";
 import type { BoardStorage } from "./storage.js";
@@ -19,6 +19,8 @@ import type { BoardStorage } from "./storage.js";
 export interface BoardOptions {
   /** What a power cut leaves. */
   readonly storage: BoardStorage;
+  /** What a software reset leaves: given, this start is one; absent, the power has just come on. */
+  readonly rtc?: RtcMemory;
   /** What `mc/config` exports. */
   readonly config?: unknown;
   readonly seed?: string;
@@ -31,6 +33,8 @@ export interface BoardOptions {
   readonly clocks?: BoardClockOptions;
   readonly radio?: RadioOptions;
   readonly sensor?: SensorOptions;
+  /** The firmware let an exception out of a callback, and the board has ended. Thrown to whoever turns the world where absent. */
+  readonly onAbort?: (reason: BoardAborted) => void;
 }
 
 export interface SensorOptions {
@@ -55,11 +59,16 @@ export class Board {
   readonly sensor: Sht3x;
   readonly keyValue: KeyValuePartition;
   readonly storage: BoardStorage;
+  readonly rtc: RtcMemory;
 
   constructor(options: BoardOptions) {
     const prng = new Prng(options.seed ?? "chainmote");
     this.config = deepFreeze(structuredClone(options.config ?? {}));
-    this.world = new PoweredClock(options.clock ?? new RealClock());
+    this.world = new PoweredClock(options.clock ?? new RealClock(), (reason) => {
+      this.stop();
+      if (options.onAbort === undefined) throw reason;
+      options.onAbort(reason);
+    });
     this.clock = new BoardClock(this.world, options.clocks);
     this.network = new Network({
       prng: prng.fork("network"),
@@ -68,7 +77,8 @@ export class Board {
       ...(options.datagramLoss === undefined ? {} : { datagramLoss: options.datagramLoss }),
     });
     this.radio = new Radio(this.world, this.network, options.radio);
-    this.entropy = new EntropySource(() => this.radio.on, options.entropy);
+    this.rtc = options.rtc ?? { noiseFailed: false };
+    this.entropy = new EntropySource(() => this.radio.on, this.rtc, options.entropy);
     this.i2c = new I2CBus(this.world, I2C_PINS);
     const room = climate(options.sensor?.trace, this.world, prng.fork("climate"));
     this.sensor = new Sht3x(this.world, prng.fork("sensor"), room, options.sensor?.address, { ...options.sensor?.faults });

@@ -9,10 +9,12 @@ export class SimulatedFlash implements FlashStorage {
     this.#partitions = new Map(Object.entries(partitions));
   }
 
-  open({ path, mode = "r+" }: { path: string; mode?: "r" | "r+" }): FlashPartition {
+  open({ path, mode = "r+", format = "buffer" }: { path: string; mode?: "r" | "r+"; format?: string }): FlashPartition {
+    if (path === undefined) throw new Error("no path");
     const partition = this.#partitions.get(path);
     if (partition === undefined) throw new Error("can't find partition");
     if (mode !== "r" && mode !== "r+") throw new Error("invalid mode");
+    if (format !== "buffer") throw new RangeError("unsupported");
     return new OpenPartition(partition, mode === "r+");
   }
 }

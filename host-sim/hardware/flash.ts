@@ -327,5 +327,7 @@ export class NorFlash implements FlashPartition {
 }
 
 function asBytes(buffer: ByteBuffer): Uint8Array {
-  return buffer instanceof Uint8Array ? buffer : new Uint8Array(buffer);
+  if (ArrayBuffer.isView(buffer)) return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  if (!(buffer instanceof ArrayBuffer)) throw new TypeError("no buffer");
+  return new Uint8Array(buffer);
 }

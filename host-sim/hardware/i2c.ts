@@ -44,7 +44,7 @@ export class I2CBus {
   claim(pins: I2CPins, address: number, hz: number): void {
     if (pins.data !== this.pins.data || pins.clock !== this.pins.clock) throw new RangeError("unusable pins");
     if (!Number.isInteger(address) || address < 0 || address > 127) throw new RangeError("invalid address");
-    if (!(hz > 0) || hz > 20_000_000) throw new RangeError("invalid hz");
+    if (!((hz | 0) > 0) || hz > 20_000_000) throw new RangeError("invalid hz");
     if (this.#open.has(address)) throw new RangeError("duplicate address");
     this.#open.add(address);
   }

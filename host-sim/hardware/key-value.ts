@@ -1,18 +1,25 @@
 // Non-volatile storage as ESP-IDF's NVS gives it: namespaces of keys, each name 1 to 15 characters, in one small partition.
 //
 // Promises: a write is atomic, and done when it returns: after a kill -9 at any moment the old or the new value is there
-// (a new file, fsync, rename, fsync of the folder). Refuses what NVS refuses, by its error names.
-// Faults it may cause: a full partition; with `failWrites`, flash that refuses every write.
+// (a new file, fsync, rename, fsync of the folder). Refuses what NVS refuses, by its error names, and is never roomier: the
+// old value lies there until the new one is whole, a value may straddle one page more than it fills, a page's end may stay
+// unused, and the radio's calibration is kept in the same partition.
+// Faults it may cause: a full partition; with `failWrites`, flash that refuses every write, a new namespace's name included.
 
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
-const NAME_LENGTH_MAX = 15;
+const NAME_BYTES_MAX = 15;
 const ENTRY_BYTES = 32;
+/** A page is given up for a new value when less than a tenth of a chunk is left in it. */
+const ENTRIES_UNUSED_PER_PAGE_MAX = 12;
 /** A partition of 0x6000 bytes: six pages of 126 entries, one page kept free. */
-const ENTRIES_MAX = 5 * 126;
-/** Header and index of a blob. */
-const ENTRIES_PER_BLOB = 2;
+const PAGES = 5;
+const ENTRIES_PER_PAGE = 126;
+/** Calibration of the radio: a namespace, two numbers and 1,904 bytes. */
+const ENTRIES_OF_PHY = 1 + 2 + 2 + 60;
+const ENTRIES_MAX = PAGES * (ENTRIES_PER_PAGE - ENTRIES_UNUSED_PER_PAGE_MAX) - ENTRIES_OF_PHY;
+const CHUNK_BYTES_MAX = ENTRY_BYTES * (ENTRIES_PER_PAGE - 1);
 
 /** Where values lie; keys are `namespace` and `key`. */
 export interface NvsStore {
@@ -25,11 +32,22 @@ export interface NvsStore {
 
 export class KeyValuePartition {
   readonly #store: NvsStore;
+  readonly #opened = new Set<string>();
   /** Makes every write and delete fail. */
   failWrites = false;
 
   constructor(store: NvsStore) {
     this.#store = store;
+  }
+
+  /** As `nvs_open`: only for reading, a namespace has to be there; else its name is written where it is not. */
+  open(namespace: string, readOnly: boolean): void {
+    checkNamespace(namespace);
+    if (this.#namespaces().has(namespace)) return;
+    if (readOnly) throw new Error("ESP_ERR_NVS_NOT_FOUND");
+    if (this.failWrites) throw new Error("ESP_ERR_FLASH_OP_FAIL");
+    if (this.#entries() + 1 > ENTRIES_MAX) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
+    this.#opened.add(namespace);
   }
 
   read(namespace: string, key: string): Uint8Array | undefined {
@@ -40,10 +58,21 @@ export class KeyValuePartition {
   write(namespace: string, key: string, value: Uint8Array): void {
     checkNames(namespace, key);
     if (this.failWrites) throw new Error("ESP_ERR_FLASH_OP_FAIL");
-    let entries = entriesOf(value.length);
-    for (const [name, byteLength] of this.#store.sizes()) entries += name === `${namespace}/${key}` ? 0 : entriesOf(byteLength);
-    if (entries > ENTRIES_MAX) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
+    if (value.length > PAGES * CHUNK_BYTES_MAX) throw new Error("ESP_ERR_NVS_VALUE_TOO_LONG");
+    if (this.#entries() + entriesOf(value.length) > ENTRIES_MAX) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
     this.#store.set(namespace, key, value);
+  }
+
+  #entries(): number {
+    let entries = this.#namespaces().size;
+    for (const byteLength of this.#store.sizes().values()) entries += entriesOf(byteLength);
+    return entries;
+  }
+
+  #namespaces(): Set<string> {
+    const names = new Set(this.#opened);
+    for (const name of this.#store.sizes().keys()) names.add(name.slice(0, name.indexOf("/")));
+    return names;
   }
 
   delete(namespace: string, key: string): void {
@@ -53,19 +82,19 @@ export class KeyValuePartition {
   }
 }
 
-/** Throws as `nvs_open` does. */
-export function checkNamespace(namespace: string): void {
-  if (namespace.length < 1 || namespace.length > NAME_LENGTH_MAX) throw new Error("ESP_ERR_NVS_INVALID_NAME");
+function checkNamespace(namespace: string): void {
+  if (namespace.length < 1 || Buffer.byteLength(namespace) > NAME_BYTES_MAX) throw new Error("ESP_ERR_NVS_INVALID_NAME");
 }
 
 function checkNames(namespace: string, key: string): void {
   checkNamespace(namespace);
   if (key.length < 1) throw new Error("ESP_ERR_NVS_INVALID_NAME");
-  if (key.length > NAME_LENGTH_MAX) throw new Error("ESP_ERR_NVS_KEY_TOO_LONG");
+  if (Buffer.byteLength(key) > NAME_BYTES_MAX) throw new Error("ESP_ERR_NVS_KEY_TOO_LONG");
 }
 
 function entriesOf(byteLength: number): number {
-  return ENTRIES_PER_BLOB + Math.ceil(byteLength / ENTRY_BYTES);
+  const chunks = 1 + Math.ceil(byteLength / CHUNK_BYTES_MAX);
+  return 1 + chunks + Math.ceil(byteLength / ENTRY_BYTES);
 }
 
 /** In memory: lasts as long as the object, through as many boards as are built on it. */

@@ -1,10 +1,12 @@
-// What a board keeps through a power cut: its flash chip's partitions and its non-volatile storage.
+// What a board keeps through a power cut: its flash chip's partitions and its non-volatile storage. And its RTC memory, which
+// lasts through resets alone.
 //
 // Promises: in a folder, a partition's image appears whole or not at all, however the process that makes it dies.
 
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { FlashStorage } from "../../firmware/ports.js";
+import type { RtcMemory } from "./entropy.js";
 import { type FlashMode, NorFlash, SECTOR_BYTES, SimulatedFlash } from "./flash.js";
 import { FlashFile } from "./flash-file.js";
 import { FileNvs, MemoryNvs, type NvsStore } from "./key-value.js";
@@ -62,6 +64,25 @@ function assemble(
     });
   }
   return { nvs, flash: new SimulatedFlash(partitions), partitions };
+}
+
+/** RTC memory in a folder, since a board's process ends with each reset: a file, there or not. Power that comes on clears it. */
+export class FileRtc implements RtcMemory {
+  readonly #failed: string;
+
+  constructor(folder: string, reset: "power-on" | "software") {
+    this.#failed = join(folder, "rtc-noise-failed");
+    if (reset === "power-on") rmSync(this.#failed, { force: true });
+  }
+
+  get noiseFailed(): boolean {
+    return existsSync(this.#failed);
+  }
+
+  set noiseFailed(failed: boolean) {
+    if (failed) closeSync(openSync(this.#failed, "w", 0o600));
+    else rmSync(this.#failed, { force: true });
+  }
 }
 
 /** Erased flash, under a temporary name until all of it is there. */

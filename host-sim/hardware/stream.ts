@@ -1,8 +1,9 @@
 // One TCP connection of a board, over a real socket, with the little memory that a board's TCP has.
 //
 // Promises: at most 5,744 bytes wait to be read and at most 5,744 to be sent (the SDK's window and send buffer); what is
-// not read stays with the sender; the peer's end is told only after everything before it was read; events come one at a
-// time from the machine's event loop, never from inside a call. No wire beyond what the network maps.
+// not read stays with the sender; the peer's end is told only after everything before it was read, and again where the last of
+// it is read inside the event that brought the end with it, as lwIP's does; events come one at a time from the machine's event
+// loop, never from inside a call. A board has few of these at once. No wire beyond what the network maps.
 // Faults it may cause: those of the network (ragged pieces, a stalled link, a broken one).
 
 import type { Socket } from "node:net";
@@ -15,13 +16,16 @@ export const SEND_BYTES = 5744;
 /** Beyond this the machine's socket is paused: what one read of the machine may bring. */
 const ARRIVED_BYTES_PAUSE = 65_536;
 
+/** As an exception in it is named. */
+const CALLBACK = "a callback of a TCP socket";
+
 export interface StreamEvents {
   connected(): void;
   /** Bytes came in; `available` tells how many wait in all. */
   received(): void;
   /** Bytes went out; `room` tells how many more fit. */
   sent(): void;
-  /** The connection is over; once. */
+  /** The connection is over. */
   failed(): void;
 }
 
@@ -32,6 +36,7 @@ export class Stream {
   readonly #socket: Socket;
   readonly #stopWatching: () => void;
   readonly #stopListening: () => void;
+  readonly #giveBack: () => void;
   readonly #arrived = new ByteQueue();
   readonly #window = new ByteQueue();
   readonly #held: Uint8Array[] = [];
@@ -45,14 +50,21 @@ export class Stream {
 
   /** @param socket not yet connected; @param readyEvent the socket's event that says it can be written to */
   constructor(radio: Radio, network: Network, socket: Socket, readyEvent: "connect" | "secureConnect", events: StreamEvents) {
+    socket.on("error", () => this.#break());
+    try {
+      this.#giveBack = network.takeSocket("tcp");
+    } catch (error) {
+      this.#closed = true;
+      socket.destroy();
+      throw error;
+    }
     this.#radio = radio;
     this.#network = network;
     this.#socket = socket;
     this.#events = events;
     socket.setNoDelay(true);
     socket.on(readyEvent, () => {
-      this.#connected = true;
-      if (network.link === "up") this.#post(() => this.#events.connected());
+      if (network.link === "up") this.#connect();
       else this.#unannounced = true;
     });
     socket.on("data", (chunk: Uint8Array) => {
@@ -61,7 +73,6 @@ export class Stream {
       this.#deliver();
     });
     socket.on("end", () => this.#break());
-    socket.on("error", () => this.#break());
     socket.on("close", () => this.#break());
     this.#stopWatching = radio.watch(() => {
       if (!radio.online) this.#abort();
@@ -79,18 +90,20 @@ export class Stream {
     return this.#broken || !this.#connected ? 0 : SEND_BYTES - this.#unsent;
   }
 
-  get connected(): boolean {
-    return this.#connected && !this.#broken;
+  /** Connected, and nothing told of an end. */
+  get ready(): boolean {
+    return this.#connected && !this.#over;
   }
 
-  /** Whether the connection is over, or will be once what came before its end is read. */
+  /** Whether the peer is gone, told or not yet. */
   get broken(): boolean {
     return this.#broken;
   }
 
   read(byteLength: number): Uint8Array {
     const bytes = this.#window.shift(byteLength);
-    this.#deliver();
+    if (this.#over && this.#window.length === 0) this.#post(() => this.#events.failed());
+    else this.#deliver();
     return bytes;
   }
 
@@ -105,14 +118,23 @@ export class Stream {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#stopWatching();
+    this.#giveBack();
     this.#stopListening();
     if (this.#delivering !== undefined) clearImmediate(this.#delivering);
-    if (this.#broken || this.#network.link !== "up") this.#socket.destroy();
-    else {
+    if (this.#broken || this.#network.link !== "up") {
+      this.#stopWatching();
+      this.#socket.destroy();
+    } else {
+      // A peer that never ends its half is not waited for beyond the board's own time on the air.
+      this.#socket.once("close", this.#stopWatching);
       this.#socket.end();
       this.#socket.resume(); // so that the peer's own end is seen and the socket goes
     }
+  }
+
+  #connect(): void {
+    this.#connected = true;
+    this.#post(() => this.#events.connected());
   }
 
   #send(bytes: Uint8Array): void {
@@ -126,7 +148,7 @@ export class Stream {
   }
 
   #resume(): void {
-    if (this.#unannounced) this.#post(() => this.#events.connected());
+    if (this.#unannounced) this.#connect();
     this.#unannounced = false;
     for (const bytes of this.#held.splice(0)) this.#send(bytes);
     this.#deliver();
@@ -137,20 +159,23 @@ export class Stream {
     if (this.#delivering !== undefined || this.#closed || this.#over) return;
     if (this.#network.link === "stalled") return;
     const room = WINDOW_BYTES - this.#window.length;
-    const ends = this.#broken && this.#arrived.length === 0 && this.#window.length === 0;
+    const ends = this.#broken && this.#arrived.length === 0;
     if (!ends && (this.#arrived.length === 0 || room === 0)) return;
     this.#delivering = setImmediate(() => {
       this.#delivering = undefined;
       if (!this.#radio.on) return; // the board has no power
       if (ends) {
         this.#over = true;
-        this.#events.failed();
+        if (this.#window.length === 0) this.#radio.enter(CALLBACK, () => this.#events.failed());
         return;
       }
       this.#window.push(this.#arrived.shift(Math.min(this.#network.segmentBytes(), this.#arrived.length, room)));
       if (this.#arrived.length <= ARRIVED_BYTES_PAUSE) this.#socket.resume();
-      this.#events.received();
-      this.#deliver();
+      // An end that is here already comes with the last bytes.
+      this.#over = this.#broken && this.#arrived.length === 0;
+      this.#radio.enter(CALLBACK, () => this.#events.received());
+      if (!this.#over) this.#deliver();
+      else if (!this.#closed && this.#window.length === 0) this.#radio.enter(CALLBACK, () => this.#events.failed());
     });
   }
 
@@ -169,7 +194,7 @@ export class Stream {
 
   #post(event: () => void): void {
     setImmediate(() => {
-      if (!this.#closed && this.#radio.on) event();
+      if (!this.#closed && this.#radio.on) this.#radio.enter(CALLBACK, event);
     });
   }
 }

@@ -36,7 +36,7 @@ export function i2cFor(board: () => Board) {
       board().i2c.claim({ data: options.data, clock: options.clock }, options.address, options.hz);
       this.target = options.target;
       this.#address = options.address;
-      this.#hz = options.hz;
+      this.#hz = options.hz | 0;
       this.#timeoutMs = timeout === -1 ? Number.POSITIVE_INFINITY : timeout;
     }
 
@@ -54,6 +54,7 @@ export function i2cFor(board: () => Board) {
     read(into: number | ByteBuffer, _stop = true): ArrayBuffer | number {
       this.#check();
       const byteLength = typeof into === "number" ? into : into.byteLength;
+      if (byteLength === 0) throw new Error("read failed"); // ESP-IDF's driver takes no empty read
       const bytes = board().i2c.read(this.#address, byteLength, this.#hz, this.#timeoutMs);
       if (bytes === undefined) throw new Error("read failed");
       if (typeof into === "number") return bytes.slice().buffer as ArrayBuffer;

@@ -2,7 +2,6 @@
 
 import type { ByteBuffer, KeyValueDomain, KeyValueStorage } from "../../firmware/ports.js";
 import type { Board } from "../hardware/board.js";
-import { checkNamespace } from "../hardware/key-value.js";
 import { arrayBufferOf, bytesOf } from "./buffer.js";
 import { currentBoard } from "./current.js";
 
@@ -49,7 +48,7 @@ export function keyValueFor(board: () => Board): KeyValueStorage {
       if (options.mode !== undefined && options.mode !== "r" && options.mode !== "r+") throw new Error("invalid mode");
       if (options.format !== undefined && options.format !== "buffer") throw new RangeError("unsupported");
       const path = options.path.endsWith("/") ? options.path.slice(0, -1) : options.path;
-      checkNamespace(path);
+      board().keyValue.open(path, options.mode === "r");
       return new Domain(board, path, options.mode === "r");
     },
   });

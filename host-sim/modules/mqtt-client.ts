@@ -7,9 +7,13 @@
 // Quirks of the SDK's client, kept because firmware has to live with them:
 //  - its own packet id counts from 2 and is cut to two bytes: the 65,536th is 0, which MQTT forbids. Give ids.
 //  - a PUBLISH with an empty payload stops its parser for good: only the keep-alive time-out ends that connection.
+//  - bytes that come with a CONNACK that refuses, and a topic that is no UTF-8, throw out of the socket's callback.
+//  - what it sends of itself (an acknowledgement, a ping) throws out of its timer where the connection is over and the end not
+//    told, because bytes wait that nobody reads.
 //  - a QoS 1 delivery is acknowledged when its last part is announced, read or not.
 //  - `close` while the name is being resolved throws later, out of the resolver; `close` inside `onReadable` throws right
-//    after it (over TCP). On a board either is an unhandled exception, which restarts it. `close` is safe in `onError`.
+//    after it (over TCP); a socket that the resolver then opens is never closed. On a board either is an unhandled exception,
+//    which restarts it. `close` is safe in `onError`.
 //    With the edges "covered" it does neither: so is the client of firmware/board/mqtt-client.ts.
 //  - nothing ends a connection whose CONNACK never comes, except the keep-alive. Always set `keepAlive`.
 //  - a Will whose message is no ArrayBuffer is sent as its text.
@@ -115,7 +119,7 @@ export function mqttClientFor(board: () => Board, edges: "sharp" | "covered" = "
       this.#options = options;
       new options.dns.io(options.dns).resolve({
         host: options.host,
-        onResolved: (host, address) => this.#connect(host, address),
+        onResolved: (host, address) => this.#connect(options, host, address),
         onError: () => this.#fail("unresolved"),
       });
     }
@@ -172,9 +176,8 @@ export function mqttClientFor(board: () => Board, edges: "sharp" | "covered" = "
       return Math.max(this.#writable - OVERHEAD_BYTES, 0);
     }
 
-    #connect(host: string, address: string): void {
+    #connect(options: MQTTClientOptions, host: string, address: string): void {
       if (edges === "covered" && this.#options === undefined) return;
-      const options = this.#options as MQTTClientOptions;
       try {
         this.#state = "connecting";
         this.#socket = new options.socket.io({
@@ -189,6 +192,7 @@ export function mqttClientFor(board: () => Board, edges: "sharp" | "covered" = "
           onWritable: (count) => this.#becomeWritable(count),
           onError: () => this.#fail("socket"),
         });
+        if (this.#options === undefined) throw new TypeError("closed while resolving");
         this.#connectTimer = Timers.set(() => this.#fail("connect time-out"), CONNECT_TIMEOUT_MS);
       } catch {
         // No route, or a certificate that is not valid now; after `close` this throws, as on the board.
@@ -227,13 +231,19 @@ export function mqttClientFor(board: () => Board, edges: "sharp" | "covered" = "
       for (let next = this.#pending[0]; next !== undefined; next = this.#pending[0]) {
         if (this.#writable < next.byteLength) return;
         this.#pending.shift();
-        this.write(null, next);
+        try {
+          this.write(null, next);
+        } catch (error) {
+          if (edges === "sharp") throw error;
+          this.#fail("not sent");
+        }
       }
       if (this.#writable > OVERHEAD_BYTES) this.#options?.onWritable?.call(this, this.#room());
     }
 
     #parse(): void {
-      if (this.#parsing || this.#wedged) return;
+      if (this.#wedged) return;
+      if (this.#parsing) throw new TypeError("the parser was left by an exception");
       this.#parsing = true;
       while (this.#socket !== undefined && this.#payload === 0 && this.#readable > 0 && !this.#wedged) {
         if (this.#delivery !== undefined) this.#deliver(this.#delivery);
@@ -257,6 +267,11 @@ export function mqttClientFor(board: () => Board, edges: "sharp" | "covered" = "
     }
 
     #handle(found: Found): void {
+      if (found.kind === "unreadable") {
+        if (edges === "sharp") throw new TypeError("invalid UTF-8");
+        this.#fail("a topic that is no UTF-8");
+        return;
+      }
       if (found.kind === "error") this.#fail(found.detail);
       else if (found.kind === "packet") this.#control(found);
       else if (found.byteLength === 0) this.#wedged = true;
@@ -293,7 +308,9 @@ export function mqttClientFor(board: () => Board, edges: "sharp" | "covered" = "
       if (operation === Operation.PINGRESP) this.#pingAnsweredAt = Time.ticks;
       if (operation === Operation.CONNACK) {
         if (message.returnCode !== 0) {
+          const more = this.#readable > 0;
           this.#fail("connection rejected");
+          if (more && edges === "sharp") throw new TypeError("reads on after the end");
           return;
         }
         this.#state = "connected";

@@ -4,6 +4,7 @@
 // Promises: the reader hands out a PUBLISH before its payload is read, so that the payload can be read in parts; it holds
 // at most one packet that is not a PUBLISH, of at most 256 bytes, or one topic. Never buffers a payload.
 
+import { isUtf8 } from "node:buffer";
 import { generate, type Packet, parser } from "mqtt-packet";
 
 export const CONTROL_BYTES_MAX = 256;
@@ -125,6 +126,8 @@ function writeId(packet: Buffer, offset: number, id: number): void {
 export type Found =
   | { readonly kind: "packet"; readonly operation: number; readonly packet: Packet }
   | { readonly kind: "publish"; readonly topic: string; readonly QoS: number; readonly id: number; readonly byteLength: number }
+  /** A topic that is no UTF-8. */
+  | { readonly kind: "unreadable" }
   | { readonly kind: "error"; readonly detail: string };
 
 /** Collects bytes until a packet, or the beginning of a PUBLISH, is complete. */
@@ -173,7 +176,9 @@ export class PacketReader {
     if (variable > length) return { kind: "error", detail: "bad data" };
     const end = header + variable;
     if (bytes.length < end) return undefined;
-    const topic = Buffer.from(bytes.slice(header + 2, header + 2 + topicLength)).toString("utf8");
+    const name = Buffer.from(bytes.slice(header + 2, header + 2 + topicLength));
+    if (!isUtf8(name)) return { kind: "unreadable" };
+    const topic = name.toString("utf8");
     const id = QoS === 1 || QoS === 2 ? ((bytes[end - 2] as number) << 8) | (bytes[end - 1] as number) : 0;
     return { kind: "publish", topic, QoS, id, byteLength: length - variable };
   }

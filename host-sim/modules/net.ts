@@ -10,7 +10,7 @@ export function netFor(board: () => Board) {
     get(property: string): string | readonly string[] | undefined {
       const { radio } = board();
       if (property === "DNS") return radio.online ? [NAME_SERVER] : [];
-      if (property === "IP") return radio.address;
+      if (property === "IP") return radio.online ? radio.address : undefined;
       return undefined;
     },
   };

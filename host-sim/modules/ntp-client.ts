@@ -1,8 +1,9 @@
 // Mirror of `embedded:network/ntp/client`: SNTP over the sockets and the resolver that its options name.
 //
 // Promises, as the SDK's client: five requests two seconds apart to each server in turn, then an error; whole seconds only.
-// Quirks kept: it believes any datagram that reaches its socket, checks neither mode nor stratum nor origin, and throws out
-// of its callback when one is shorter than 44 bytes; `close` forgets a callback that waits.
+// Quirks kept: it believes any datagram that reaches its socket, checks neither mode nor stratum nor origin; one shorter than 44
+// bytes throws out of its callback, and ends the asking without an answer; a request that cannot be sent throws out of its timer,
+// or out of the resolver; `close` forgets a callback that waits, and then nothing can be asked any more.
 
 import type { Board } from "../hardware/board.js";
 import { currentBoard } from "./current.js";
@@ -70,7 +71,7 @@ export function ntpFor(board: () => Board) {
       this.#stopTimer();
       const host = this.#servers[index];
       if (host === undefined) {
-        this.#answer(new Error());
+        this.#giveUp();
         return;
       }
       this.#dns.resolve({
@@ -93,18 +94,18 @@ export function ntpFor(board: () => Board) {
     }
 
     #receive(count: number): void {
-      const packet = this.#socket?.read();
+      const packet = new DataView(this.#socket?.read() as ArrayBuffer);
       for (let i = 1; i < count; i += 1) this.#socket?.read();
-      if (packet === undefined) return;
-      const seconds = new DataView(packet).getUint32(TRANSMIT_SECONDS_AT);
       this.#stopTimer();
-      this.#answer(null, (seconds - NTP_UNIX_OFFSET_S) * 1000);
-    }
-
-    #answer(error: Error | null, timeMs?: number): void {
       const callback = this.#callback;
       this.#callback = undefined;
-      callback?.(error, timeMs);
+      callback?.(null, (packet.getUint32(TRANSMIT_SECONDS_AT) - NTP_UNIX_OFFSET_S) * 1000);
+    }
+
+    #giveUp(): void {
+      const callback = this.#callback;
+      this.#callback = undefined;
+      callback?.(new Error());
     }
 
     #stopTimer(): void {

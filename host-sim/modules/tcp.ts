@@ -1,10 +1,12 @@
 // Mirror of `embedded:io/socket/tcp`, thin over hardware/stream.ts.
 //
 // Promises, as the SDK's class over lwIP: `onReadable` tells all bytes that wait, `onWritable` all that fit; a write before
-// the connection throws "not ready", one that does not fit throws "would block", one after the end does nothing; `onError`
-// comes once, after the last byte was read. A closed socket throws at every touch, `format` included.
+// the connection and after its end throws "not ready", before anything else is looked at, and one that does not fit "would
+// block"; between the peer's end and the news of it a write does nothing; `onError` comes after the last byte was read. The format
+// "buffer" takes buffers, "number" numbers. A closed socket throws at every touch, `format` included.
+// Left out: `remoteAddress` and `remotePort`, which on a board crash once the connection is over; `from` and `nodelay`.
 
-import { connect } from "node:net";
+import { connect, isIPv4 } from "node:net";
 import type { ByteBuffer } from "../../firmware/ports.js";
 import type { Board } from "../hardware/board.js";
 import { Stream } from "../hardware/stream.js";
@@ -25,21 +27,19 @@ export interface TCPOptions {
 export function tcpFor(board: () => Board) {
   return class TCP {
     readonly target: unknown;
-    readonly remoteAddress: string;
-    readonly remotePort: number;
     #stream: Stream | undefined;
     #format: "buffer" | "number" = "buffer";
 
     constructor(options: TCPOptions) {
       const { radio, network } = board();
       const { address, port } = options;
-      if (typeof address !== "string" || !/^[\d.]+$/.test(address)) throw new Error("invalid address");
+      if (options.format !== undefined) this.#format = formatOf(options.format);
+      for (const callback of [options.onReadable, options.onWritable, options.onError])
+        if (callback !== undefined && callback !== null && typeof callback !== "function") throw new Error("not a function");
+      if (typeof address !== "string" || !isIPv4(address)) throw new Error("invalid address");
       if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new RangeError("invalid port");
       if (!radio.online) throw new Error("connect error");
-      if (options.format !== undefined) this.#format = formatOf(options.format);
       this.target = options.target;
-      this.remoteAddress = address;
-      this.remotePort = port;
       // Where the network knows no such endpoint, a refused connection: the discard port of this machine.
       const endpoint = network.endpointOf(address, port) ?? { host: "127.0.0.1", port: 9 };
       this.#stream = new Stream(radio, network, connect({ ...endpoint }), "connect", {
@@ -63,12 +63,12 @@ export function tcpFor(board: () => Board) {
       return count;
     }
 
-    /** Answers how many bytes still fit, or undefined once the connection is over. */
+    /** Answers how many bytes still fit, or undefined where the peer is gone and it was not told yet. */
     write(data: number | ByteBuffer): number | undefined {
       const stream = this.#check();
+      if (!stream.ready) throw new Error("not ready");
       if (stream.broken) return undefined;
-      if (!stream.connected) throw new Error("not ready");
-      const bytes = typeof data === "number" ? Uint8Array.of(data) : bytesOf(data);
+      const bytes = this.#format === "number" ? Uint8Array.of(Number(data)) : bytesOf(data as ByteBuffer);
       if (bytes.length > stream.room) throw new Error("would block");
       stream.write(bytes);
       return stream.room;

@@ -2,6 +2,8 @@
 //
 // Promises: a callback gets its timer; clearing anything that is no running timer is allowed. Never drifts by more than
 // the world's clock does: a repetition is due one interval after the last was due.
+// Quirks of the SDK's, kept: a one-shot timer is gone after its callback, also where that has scheduled it anew without a
+// repetition; times are cut to signed numbers of 32 bits, and what is then below 0 is due at once, as `Infinity` is.
 
 import type { Board } from "../hardware/board.js";
 import type { Scheduled } from "../world/clock.js";
@@ -39,13 +41,15 @@ export function timerFor(board: () => Board): TimerModule {
 
   function fire(timer: Running): void {
     const world = board().world;
-    const scheduled = timer.scheduled;
     if (timer.repeatMs > 0) {
       timer.dueMs += timer.repeatMs;
       timer.scheduled = world.schedule(() => fire(timer), timer.dueMs - world.nowMs());
     } else timer.scheduled = undefined;
-    timer.callback(timer);
-    if (timer.scheduled === undefined || timer.scheduled === scheduled) timers.delete(timer);
+    board().world.enter("a callback of a timer", () => timer.callback(timer));
+    if (timer.repeatMs === 0) {
+      stop(timer);
+      timers.delete(timer);
+    }
   }
 
   function stop(timer: Running): void {
@@ -54,9 +58,11 @@ export function timerFor(board: () => Board): TimerModule {
   }
 
   function set(callback: TimerCallback, delayMs = 0, repeatMs = 0): Timer {
-    const timer: Running = { callback, dueMs: 0, repeatMs: Math.trunc(repeatMs), scheduled: undefined };
+    // The SDK takes anything, and the board dies of it when the timer is due.
+    if (typeof callback !== "function") throw new TypeError("no callback");
+    const timer: Running = { callback, dueMs: 0, repeatMs: repeatMs | 0, scheduled: undefined };
     timers.add(timer);
-    start(timer, Math.trunc(delayMs));
+    start(timer, delayMs | 0);
     return timer;
   }
 
@@ -66,8 +72,9 @@ export function timerFor(board: () => Board): TimerModule {
     schedule(timer, delayMs, repeatMs = 0) {
       if (!timers.has(timer)) throw new TypeError("invalid timer");
       stop(timer as Running);
-      (timer as Running).repeatMs = Math.trunc(repeatMs);
-      if (delayMs !== undefined) start(timer as Running, Math.trunc(delayMs));
+      // One that waits is not over when its callback returns.
+      (timer as Running).repeatMs = delayMs === undefined ? -1 : repeatMs | 0;
+      if (delayMs !== undefined) start(timer as Running, delayMs | 0);
     },
     clear(timer) {
       if (typeof timer !== "object" || timer === null || !timers.delete(timer)) return;

@@ -23,21 +23,27 @@ export interface WorldClock {
 const hostEpochMs = Date.now.bind(Date);
 const DELAY_MS_MAX = 0x7fffffff;
 
-/** The machine's clock. */
+/** The machine's clock, or one that runs so many times as fast from the same beginning. */
 export class RealClock implements WorldClock {
   readonly #beginMs = performance.now();
+  readonly #beginEpochMs = hostEpochMs();
+  readonly #speed: number;
+
+  constructor(speed = 1) {
+    this.#speed = speed;
+  }
 
   nowMs(): number {
-    return performance.now() - this.#beginMs;
+    return (performance.now() - this.#beginMs) * this.#speed;
   }
 
   epochMs(): number {
-    return hostEpochMs();
+    return this.#speed === 1 ? hostEpochMs() : this.#beginEpochMs + this.nowMs();
   }
 
   schedule(callback: () => void, delayMs: number): Scheduled {
     const delay = Math.min(Math.max(delayMs, 0), DELAY_MS_MAX);
-    const entry: RealEntry = { dueMs: this.nowMs() + delay, timeout: setTimeout(callback, delay) };
+    const entry: RealEntry = { dueMs: this.nowMs() + delay, timeout: setTimeout(callback, delay / this.#speed) };
     return entry;
   }
 
@@ -46,7 +52,7 @@ export class RealClock implements WorldClock {
   }
 
   block(durationMs: number): void {
-    if (durationMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+    if (durationMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs / this.#speed);
   }
 }
 
@@ -92,6 +98,12 @@ export class VirtualClock implements WorldClock {
   /** How many callbacks wait. */
   get waiting(): number {
     return this.#waiting.size;
+  }
+
+  /** How long until the first of them is due, in milliseconds; undefined where none waits. */
+  get untilNextMs(): number | undefined {
+    const next = this.#first(Number.POSITIVE_INFINITY);
+    return next === undefined ? undefined : Math.max(0, next.dueMs - this.#nowMs);
   }
 
   /**

@@ -2,7 +2,7 @@
 // and the link to the access point.
 //
 // Faults it may cause: the access point gone (`down`: sockets break), every packet lost (`stalled`: sockets hang until
-// the link is `up` again), a stream cut into ragged pieces, datagrams lost.
+// the link is `up` again), a stream cut into ragged pieces, datagrams lost, a captive portal.
 // Never reaches an endpoint that the map does not name, except loopback addresses.
 
 import type { Prng } from "./prng.js";
@@ -28,6 +28,9 @@ export interface NetworkOptions {
 const SEGMENT_BYTES = 1024;
 const SEGMENT_BYTES_MAX = 1436;
 const HOSTS_MAX = 200;
+/** Control blocks of lwIP: CONFIG_LWIP_MAX_ACTIVE_TCP, the least of the boards', and CONFIG_LWIP_MAX_UDP_PCBS. */
+const SOCKETS_MAX = { tcp: 8, udp: 16 } as const;
+const PORTAL_ADDRESS = "10.0.1.1";
 
 export class Network {
   readonly #endpoints = new Map<string, Endpoint>();
@@ -35,6 +38,9 @@ export class Network {
   readonly #listeners = new Set<(state: LinkState) => void>();
   readonly #options: NetworkOptions;
   #link: LinkState = "up";
+  readonly #sockets = { tcp: 0, udp: 0 };
+  /** A captive portal on this machine: every name and every connection leads to it, and datagrams get no answer. */
+  portal: Endpoint | undefined;
 
   constructor(options: NetworkOptions) {
     this.#options = options;
@@ -57,11 +63,12 @@ export class Network {
 
   /** The IPv4 address that the network's name server knows for `host`. */
   addressOf(host: string): string | undefined {
-    return literalAddress(host) ?? this.#addresses.get(host);
+    return literalAddress(host) ?? (this.portal === undefined ? this.#addresses.get(host) : PORTAL_ADDRESS);
   }
 
   /** Where `address:port` is reached on this machine. */
   endpointOf(address: string, port: number): Endpoint | undefined {
+    if (this.portal !== undefined) return this.portal;
     return this.#endpoints.get(`${address}:${port}`) ?? (address.startsWith("127.") ? { host: address, port } : undefined);
   }
 
@@ -73,6 +80,22 @@ export class Network {
         return { address: host, port };
       }
     return { address: endpoint.host, port: endpoint.port };
+  }
+
+  /** Sockets of the board that are open. */
+  get sockets(): { readonly tcp: number; readonly udp: number } {
+    return { ...this.#sockets };
+  }
+
+  /** Takes one of the board's few sockets; answers how to give it back. Throws where none is left. */
+  takeSocket(kind: "tcp" | "udp"): () => void {
+    if (this.#sockets[kind] >= SOCKETS_MAX[kind]) throw new RangeError("no socket");
+    this.#sockets[kind] += 1;
+    let taken = true;
+    return () => {
+      if (taken) this.#sockets[kind] -= 1;
+      taken = false;
+    };
   }
 
   get link(): LinkState {

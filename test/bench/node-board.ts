@@ -95,7 +95,7 @@ class HandClock implements Clock {
 export function nodeBoard(engine: CryptoEngine): BenchBoard {
   const values = new MemoryValues();
   const keyStore = new MemoryValues();
-  const entropy = { read: (buffer: Uint8Array) => void randomFillSync(buffer) };
+  const entropy = { read: (buffer: Uint8Array) => void randomFillSync(buffer), failed: () => false, fail: () => undefined };
   return {
     engine,
     keys: new SoftwareKeys({ entropy, store: { open: () => keyStore } }),

@@ -71,6 +71,7 @@ export class RuntimeWorld {
   readonly #chain: RuntimeChain;
   readonly #judge = new Judge(engine);
   readonly #inbound: Buffer[] = [];
+  readonly #deliver: ((topic: string, message: Uint8Array) => void) | undefined;
   /** Bytes of records, the offset of the next in their file as the judge counts it. */
   #offset = 0;
   #left = false;
@@ -80,8 +81,10 @@ export class RuntimeWorld {
   /**
    * @param records how many records, and headers, the run is long
    * @param leftBlocks after half of them the chain leaves so many blocks for others
+   * @param deliver takes what collector and relay publish, where a broker stands between them and the mote; the guest asks for it else
    */
-  constructor(records: number, chain: RuntimeChainName, leftBlocks = 0) {
+  constructor(records: number, chain: RuntimeChainName, leftBlocks = 0, deliver?: (topic: string, message: Uint8Array) => void) {
+    this.#deliver = deliver;
     this.#wanted = records;
     this.#leftBlocks = leftBlocks;
     this.#chain = runtimeChain(chain);
@@ -89,8 +92,18 @@ export class RuntimeWorld {
 
   /** The module `bench/configuration` of the guest. */
   configuration(sampleRecords: number): string {
-    const { checkpoint, genesisTimeS } = this.#chain;
-    const mote = {
+    return `export default ${JSON.stringify({ startMs: this.startMs, sampleRecords, mote: this.mote })};`;
+  }
+
+  /** When the run begins, in milliseconds since the Unix epoch. */
+  get startMs(): number {
+    return (this.#chain.genesisTimeS + 4 * PERIOD_S) * 1000;
+  }
+
+  /** The mote's configuration. */
+  get mote(): Readonly<Record<string, unknown>> {
+    const { checkpoint } = this.#chain;
+    return {
       wifi: { ssid: "bench" },
       ntp: { servers: ["time"] },
       mqtt: { host: "broker", prefix: "bench/" },
@@ -100,8 +113,11 @@ export class RuntimeWorld {
       sensor: { address: SENSOR_ADDRESS },
       sampling: { intervalMs: PERIOD_S * 1000 },
     };
-    const startMs = (genesisTimeS + 4 * PERIOD_S) * 1000;
-    return `export default ${JSON.stringify({ startMs, sampleRecords, mote })};`;
+  }
+
+  /** All records and headers that the run is long have come. */
+  get over(): boolean {
+    return this.records >= this.#wanted && this.headers >= this.#wanted;
   }
 
   /** What the run as a whole lacks, in words, once it is over. */
@@ -113,12 +129,13 @@ export class RuntimeWorld {
   answer(request: Buffer): Buffer {
     if (request[0] === 0x50) {
       const from = 5 + (request[1] as number);
-      this.#published(request.toString("latin1", 5, from), request.readUInt16BE(3), new Uint8Array(request.subarray(from)));
+      const packetId = request.readUInt16BE(3);
+      this.published(request.toString("latin1", 5, from), new Uint8Array(request.subarray(from)), packetId);
       return Buffer.alloc(0);
     }
     const next = this.#inbound.shift();
     if (next !== undefined) return next;
-    return this.records >= this.#wanted && this.headers >= this.#wanted ? Buffer.from("E") : Buffer.alloc(0);
+    return this.over ? Buffer.from("E") : Buffer.alloc(0);
   }
 
   /** Reads what the guest printed. */
@@ -135,12 +152,16 @@ export class RuntimeWorld {
     if (EVENTS_OF_FAULT.has(String(said.event)) || ALARMS_OF_FAULT.has(String(said.alarm))) this.#fault(text);
   }
 
-  #published(topic: string, packetId: number, message: Uint8Array): void {
+  /**
+   * What the mote has published.
+   * @param packetId to be acknowledged, where no broker does
+   */
+  published(topic: string, message: Uint8Array, packetId?: number): void {
     if (topic.endsWith("/records")) this.#record(topic, packetId, message);
     else if (topic.endsWith("/requests")) this.#request(message);
   }
 
-  #record(topic: string, packetId: number, message: Uint8Array): void {
+  #record(topic: string, packetId: number | undefined, message: Uint8Array): void {
     const parts = decodeSign1(message);
     const verdict = this.#judge.judge({ offset: this.#offset, bytes: message, parts });
     this.#offset += message.length;
@@ -151,7 +172,7 @@ export class RuntimeWorld {
     }
     if (fields.gap !== undefined) this.#fault(`record ${fields.seq} has a gap of ${fields.gap}`);
     this.records += 1;
-    this.#inbound.push(Buffer.from([0x41, packetId >> 8, packetId & 255]));
+    if (packetId !== undefined) this.#inbound.push(Buffer.from([0x41, packetId >> 8, packetId & 255]));
     const digest = digestOf(engine, parts.kid, parts.payload);
     const receipt = encodeReceipt({ seq: fields.seq, digest, mote: parts.kid, stream: fields.stream });
     const collector = addressOf(engine, collectorKey.publicKey);
@@ -196,8 +217,12 @@ export class RuntimeWorld {
     this.#send(`bench/motes/0x${toHex(asked.to)}/replies`, encodeReply({ id: asked.id, from: asked.from, headers }));
   }
 
-  /** A message, in parts as a socket would bring them. */
+  /** A message; without a broker in parts, as a socket would bring them. */
   #send(topic: string, message: Uint8Array): void {
+    if (this.#deliver !== undefined) {
+      this.#deliver(topic, message);
+      return;
+    }
     const head = Uint8Array.of(0x4d, message.length >> 8, message.length & 255, topic.length);
     this.#inbound.push(Buffer.from(concat(head, Buffer.from(topic), message.subarray(0, PART_BYTES_MAX))));
     for (let at = PART_BYTES_MAX; at < message.length; at += PART_BYTES_MAX)

@@ -3,11 +3,25 @@
 //
 // Not done here, for it needs Espressif's compiler and libraries: the final link, and anything on a board.
 
-import { existsSync, readdirSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type BoardName, CREATIONS, type Creation } from "../../host-sim/xs/presets.js";
-import { type Configured, complaints, configure, listOf, make, REPOSITORY, run, type Sdk } from "./sdk.js";
+import {
+  COMPILER,
+  compileStrictly,
+  hasHeadersOf,
+  type Idf,
+  kconfgen,
+  needsIdf,
+  ownSources,
+  ruleOf,
+  TARGET,
+  unknownOptions,
+} from "./idf.js";
+import { type Configured, complaints, configure, listOf, make, OUTPUT, REPOSITORY, run, type Sdk } from "./sdk.js";
+import { optionFaults, optionsOf, type Profile } from "./sdkconfig.js";
+import { startedBesides } from "./targets.js";
 
 /** What can be flashed: a manifest, the module that it starts, and the folders of ours whose C it compiles. */
 export interface Image {
@@ -38,15 +52,15 @@ export const PLATFORMS: Readonly<Record<BoardName, string>> = {
 };
 /** Every board that the makefile's flags name with -march=rv32imc. */
 const RISC_V: readonly BoardName[] = ["esp32c3", "esp32c6"];
-const COMPILER = "riscv64-unknown-elf-gcc";
-const TARGET = ["--specs=picolibc.specs", "-march=rv32imc", "-mabi=ilp32", "-misa-spec=2.2"];
 /** That of the SDK's 8.2: the makefile asks ESP-IDF itself for it, which is not there. */
 const IDF = "IDF_VERSION=v6.0";
 /** A folder that is not there: the makefile wants one named. */
 const NO_IDF = join(REPOSITORY, "build/sdk/no-esp-idf");
 const PARTITIONS = "firmware/board/partitions.csv";
-/** Those of our C files that include headers of ESP-IDF. */
-const NEEDS_IDF = ["board-esp32.c", "entropy.c"];
+/** Macros of a manifest that choose other code, for each file that knows one; the last is what is built without them. */
+const VARIANTS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "board-esp32.c": [["-DMODDEF_CHAINMOTE_ETHERNET=1"], []],
+};
 const SLOT_BYTES = 16;
 
 /** Memory of the preset, as mcconfig hands it to the linker. The parser's two are manifest_base.json's. */
@@ -58,33 +72,78 @@ function creationWord(creation: Creation, main: string): string {
   return [...memory, ...names, staticBytes, main, nativeStackBytes].join();
 }
 
+/** What of the tools there is on this machine. */
+export interface Tools {
+  /** Debian's RISC-V compiler. */
+  readonly compiler: boolean;
+  readonly idf: Idf | undefined;
+}
+
 /** Faults of one board's build, and what is to be said of it. */
 export interface BoardReport {
   readonly faults: readonly string[];
   readonly lines: readonly string[];
 }
 
-export async function linkBoard(sdk: Sdk, board: BoardName, image: Image, compiler: boolean): Promise<BoardReport> {
-  const built = await configure(sdk, PLATFORMS[board], join(REPOSITORY, image.manifest));
-  // The rules want a configuration of ESP-IDF, by date alone.
-  const config = join(built.folder, `xsProj-${board}/build/config`);
-  await mkdir(config, { recursive: true });
-  await writeFile(join(config, "sdkconfig.h"), IDF_CONFIGURATION);
+export async function linkBoard(sdk: Sdk, board: BoardName, image: Image, tools: Tools): Promise<BoardReport> {
+  const manifest = join(REPOSITORY, image.manifest);
+  const built = await configure(sdk, PLATFORMS[board], manifest);
+  const project = join(built.folder, `xsProj-${board}`);
+  const options = await readFile(join(project, "sdkconfig.mc"), "utf8");
+  const settings = await checkOptions(sdk, board, manifest, options, tools);
+  await writeHeader(sdk, board, options, join(project, "build/config"), tools);
   const linked = await make(sdk, built, [IDF, join(built.folder, "mc.xs.c")], { IDF_PATH: NO_IDF });
-  const faults = [...complaints(built.said), ...complaints(linked), ...makefileFaults(board, image, built)];
-  const partitions = await readFile(join(built.folder, `xsProj-${board}/partitions.csv`), "utf8");
+  const faults = [...settings.faults, ...complaints(built.said), ...complaints(linked), ...makefileFaults(board, image, built)];
+  const partitions = await readFile(join(project, "partitions.csv"), "utf8");
   if (partitions !== (await readFile(join(REPOSITORY, PARTITIONS), "utf8")))
     faults.push(`the partitions are not those of ${PARTITIONS}`);
-  const lines = [sizeOfSlots(linked)];
-  if (compiler) {
+  const config = await readFile(join(built.folder, "mc.config.js"), "utf8");
+  const besides = startedBesides(built.makefile, config, sdk.folder, (path) => readFileSync(path, "utf8"));
+  faults.push(...besides.faults);
+  const lines = [
+    sizeOfSlots(linked),
+    ...settings.lines,
+    `can start a timer or a task: ${besides.starters.length} files of the SDK`,
+  ];
+  if (tools.compiler) {
     lines.push(await sizeOfImage(sdk, built));
-    if (RISC_V.includes(board)) {
-      const native = await compileNative(sdk, built, image);
-      faults.push(...native.faults);
-      lines.push(...native.lines);
-    }
+    const native = await compileNative(sdk, board, built, tools);
+    faults.push(...native.faults);
+    lines.push(...native.lines);
   }
   return { faults, lines };
+}
+
+/** The options of both profiles, as mcconfig merged them and, where there is an ESP-IDF, as that reads them. */
+async function checkOptions(sdk: Sdk, board: BoardName, manifest: string, release: string, { idf }: Tools): Promise<BoardReport> {
+  const debugged = await configure(sdk, PLATFORMS[board], manifest, true);
+  const debug = await readFile(join(debugged.folder, `xsProj-${board}/sdkconfig.mc`), "utf8");
+  const faults: string[] = [];
+  const profiles: readonly (readonly [Profile, string])[] = [
+    ["release", release],
+    ["debug", debug],
+  ];
+  for (const [profile, options] of profiles) {
+    faults.push(...optionFaults(board, profile, options));
+    if (idf === undefined) continue;
+    const { config } = await kconfgen(idf, sdk, board, options, join(OUTPUT, "kconfgen", board, profile));
+    faults.push(...optionFaults(board, profile, config).map((fault) => `ESP-IDF's kconfgen: ${fault}`));
+  }
+  if (idf === undefined) return { faults, lines: [] };
+  const names = optionsOf(board, "release").map(({ option }) => option);
+  for (const name of unknownOptions(idf, names)) faults.push(`no Kconfig of ESP-IDF knows CONFIG_${name}`);
+  return { faults, lines: ["options of both profiles as ESP-IDF's kconfgen decides them"] };
+}
+
+/** What the makefile's rules and ESP-IDF's headers want of a configuration: kconfgen's where there is one, else its name alone. */
+async function writeHeader(sdk: Sdk, board: BoardName, options: string, folder: string, { idf }: Tools): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, "sdkconfig.h");
+  if (idf === undefined) return writeFile(file, "");
+  // The SDK's configuration asks for newlib, which Debian's compiler has not got.
+  const picolibc = `${options}\nCONFIG_LIBC_PICOLIBC=y\n`;
+  const { header } = await kconfgen(idf, sdk, board, picolibc, join(OUTPUT, "kconfgen", board, "compiled"));
+  await copyFile(header, file);
 }
 
 /** What a makefile silently leaves out, or sets otherwise than the manifest was meant. */
@@ -142,24 +201,33 @@ async function sizeOfImage(sdk: Sdk, { folder }: Configured): Promise<string> {
   return `JavaScript in flash: ${text + data} bytes, of which ${Number(slots?.[1]) * SLOT_BYTES} are preloaded slots`;
 }
 
-/** Compiled by the makefile's own rule, include path and flags; only the compiler is Debian's instead of Espressif's. */
-async function compileNative(sdk: Sdk, built: Configured, image: Image): Promise<BoardReport> {
-  const idf = process.env.IDF_PATH ?? "";
-  const withIdf = existsSync(join(idf, "components/nvs_flash/include/nvs.h"));
-  const names = sourcesOf(image)
-    .map((path) => basename(path))
-    .filter((name) => !NEEDS_IDF.includes(name));
-  const objects = (list: readonly string[]): string[] => list.map((name) => join(built.folder, `${name}.o`));
-  const compiler = `CC=${[COMPILER, ...TARGET].join(" ")}`;
-  const said = await make(sdk, built, [IDF, compiler, ...objects(names)], { IDF_PATH: NO_IDF });
-  const { text, data, bss } = await sizeOf(sdk, objects(names));
-  const lines = [`native C for rv32imc: ${text} bytes of flash, ${data + bss} of RAM (${names.join(", ")})`];
-  const faults = [...complaints(said)];
-  if (withIdf) {
-    const more = await make(sdk, built, [IDF, compiler, ...objects(NEEDS_IDF)], { IDF_PATH: idf });
-    faults.push(...complaints(more).filter((line) => line.includes(REPOSITORY)));
-    lines.push(`against the headers of ESP-IDF at IDF_PATH: ${NEEDS_IDF.join(", ")}`);
-  } else lines.push(`skipped: ${NEEDS_IDF.join(", ")}, which need the headers of ESP-IDF 6.0; IDF_PATH names none`);
+/** All C of ours that the manifest brings, by the makefile's own rule, include path and flags, and with all warnings as errors. */
+async function compileNative(sdk: Sdk, board: BoardName, built: Configured, { idf }: Tools): Promise<BoardReport> {
+  const xtensa = !RISC_V.includes(board);
+  const faults: string[] = [];
+  const objects: string[] = [];
+  const compiled: string[] = [];
+  const left: string[] = [];
+  for (const source of ownSources(built.makefile)) {
+    if (needsIdf(source) && (idf === undefined || !hasHeadersOf(source, idf))) {
+      left.push(basename(source));
+      continue;
+    }
+    const words = await ruleOf(sdk, built, source, idf?.folder ?? NO_IDF);
+    for (const more of VARIANTS[basename(source)] ?? [[]]) {
+      const result = await compileStrictly(sdk, built, words, { xtensa, idf: idf?.folder, more });
+      faults.push(...result.faults);
+      if (result.faults.length === 0) objects.push(result.object);
+    }
+    compiled.push(basename(source));
+  }
+  const lines: string[] = [];
+  if (xtensa) lines.push(`C checked against the headers, no code made: ${compiled.join(", ")}`);
+  else if (faults.length === 0) {
+    const { text, data, bss } = await sizeOf(sdk, [...new Set(objects)]);
+    lines.push(`native C for rv32imc: ${text} bytes of flash, ${data + bss} of RAM (${compiled.join(", ")})`);
+  }
+  if (left.length > 0) lines.push(`skipped: ${left.join(", ")}, which need headers that are not here`);
   return { faults, lines };
 }
 
@@ -169,22 +237,3 @@ async function sizeOf(sdk: Sdk, objects: readonly string[]): Promise<{ text: num
   if (code !== 0 || total === null) throw new Error(all);
   return { text: Number(total[1]), data: Number(total[2]), bss: Number(total[3]) };
 }
-
-/** As much of an ESP-IDF configuration as its headers ask for where nothing is linked; of a board with one RISC-V core. */
-const IDF_CONFIGURATION = `
-#define CONFIG_IDF_TARGET_ESP32C3 1
-#define CONFIG_IDF_TARGET_ARCH_RISCV 1
-#define CONFIG_FREERTOS_HZ 100
-#define CONFIG_FREERTOS_UNICORE 1
-#define CONFIG_FREERTOS_NUMBER_OF_CORES 1
-#define CONFIG_SOC_CPU_CORES_NUM 1
-#define CONFIG_FREERTOS_MAX_TASK_NAME_LEN 16
-#define CONFIG_FREERTOS_IDLE_TASK_STACKSIZE 1536
-#define CONFIG_FREERTOS_THREAD_LOCAL_STORAGE_POINTERS 1
-#define CONFIG_FREERTOS_TIMER_TASK_PRIORITY 1
-#define CONFIG_FREERTOS_TIMER_QUEUE_LENGTH 10
-#define CONFIG_FREERTOS_TIMER_TASK_STACK_DEPTH 2048
-#define CONFIG_FREERTOS_TASK_NOTIFICATION_ARRAY_ENTRIES 1
-#define CONFIG_FREERTOS_ISR_STACKSIZE 1536
-#define CONFIG_LOG_MAXIMUM_LEVEL 3
-`;

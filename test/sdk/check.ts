@@ -19,6 +19,7 @@ import { BOARD_NAMES } from "../../host-sim/xs/presets.js";
 import { findToolchain } from "../../host-sim/xs/toolchain.js";
 import { writeBenchInputs } from "../bench/write-inputs.js";
 import { IMAGES, linkBoard } from "./boards.js";
+import { findIdf } from "./idf.js";
 import { proofInput } from "./input.js";
 import { type ProofInput, prove, SLOT } from "./program/proof.js";
 import { complaints, configure, findSdk, make, OUTPUT, REPOSITORY, run, type Sdk } from "./sdk.js";
@@ -75,11 +76,14 @@ async function check(sdk: Sdk): Promise<number> {
   await writeBenchInputs();
   const toolchain = await findToolchain("rv32");
   const compiler = !("missing" in toolchain);
-  if (!compiler) console.log(`skipped: sizes, and the native C for RISC-V (${toolchain.missing})`);
+  if (!compiler) console.log(`skipped: sizes, and our C (${toolchain.missing})`);
+  const found = await findIdf(sdk);
+  const idf = "missing" in found ? undefined : found;
+  if ("missing" in found) console.log(`skipped: ESP-IDF's view of the options, and C that needs its headers (${found.missing})`);
   const steps: readonly Step[] = [
     [NATIVE_PLATFORM, () => checkProof(sdk)],
     ...IMAGES.flatMap((image) =>
-      BOARD_NAMES.map((board): Step => [`${image.name}/${board}`, () => linkBoard(sdk, board, image, compiler)]),
+      BOARD_NAMES.map((board): Step => [`${image.name}/${board}`, () => linkBoard(sdk, board, image, { compiler, idf })]),
     ),
   ];
   const chosen = process.argv.slice(2);

@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type BoardEvent, type BoardFile, type BoardProcess, spawnBoard } from "../../host-sim/engine/node.js";
+import { type BoardEvent, type BoardFile, type BoardProcess, type Reset, spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import { until } from "../patience.js";
 import { startBroker, type TestBroker } from "../unit/ports/broker.js";
@@ -39,12 +39,13 @@ function configure(directory: string, board: BoardFile): void {
   writeFileSync(join(directory, "board.json"), JSON.stringify(board));
 }
 
-function boot(directory: string, firmware = PROBE) {
+function boot(directory: string, firmware = PROBE, reset: Reset = "power-on") {
   const events: BoardEvent[] = [];
   const text: string[] = [];
   const board: BoardProcess = spawnBoard({
     directory,
     firmware,
+    reset,
     onEvent: (event) => events.push(event),
     onText: (line) => text.push(line),
   });
@@ -123,6 +124,25 @@ test("a stuck noise source makes no key", async ({ directory }) => {
   await board.stop();
 });
 
+test("a noise source that failed is not asked again after a software reset, and is once its power was off", async ({
+  directory,
+}) => {
+  const codes: unknown[] = [];
+  for (const [fault, reset] of [
+    ["stuck", "power-on"],
+    ["none", "software"],
+    ["none", "software"],
+    ["none", "power-on"],
+  ] as const) {
+    configure(directory, { entropy: { fault } });
+    const { board, seen, first } = boot(directory, PROBE, reset);
+    await seen("key");
+    codes.push(first("key")?.code);
+    await board.kill();
+  }
+  assert.equal(codes, ["entropy-repeats", "entropy-latched", "entropy-latched", undefined]);
+});
+
 test("ticks rise on while the board's 32-bit counter wraps", async ({ directory }) => {
   configure(directory, { clocks: { ticksAtBoot: 0x7fffffff - 1000 } });
   const { board, events } = boot(directory);
@@ -149,12 +169,12 @@ test("the world can be changed while the board runs", async ({ directory, broker
 
 test("what the firmware does not catch ends the board, and its last words are handed on", async ({ directory }) => {
   const { board, events, text } = boot(directory, CRASH);
-  assert.is(await board.exited, 1);
+  assert.is(await board.exited, 2);
   assert.equal(
     events.map(({ event }) => event),
     ["boot"],
   );
-  assert.ok(text.some((line) => line.includes("unhandled, as on a board")));
+  assert.ok(text.includes("unhandled exception in a callback of a timer: unhandled, as on a board"));
   assert.ok(text.includes("plain text"));
 });
 

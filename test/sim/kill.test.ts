@@ -16,7 +16,7 @@ import { pause } from "../patience.js";
 import { endAll, Program, type SystemLine, startBroker } from "./system-run.js";
 
 /** Each takes seconds, since all has to come up again: the whole number of them with FULL=1. */
-const KILLS = process.env.FULL === "1" ? 20 : 5;
+const KILLS = process.env.FULL === "1" ? 20 : 4;
 const SAMPLE_MS = 150;
 const PAUSE_MS_MAX = 1500;
 /** Looking for a process is not cheap. */

@@ -4,6 +4,7 @@
 // (test/chains), never the firmware's codec. Faults are the tests' own.
 
 import mqtt, { type MqttClient } from "mqtt";
+import { type NetworkModules, networkOver } from "../../firmware/board/network.js";
 import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
 import { type MoteConfig, parseConfig } from "../../firmware/config.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
@@ -14,6 +15,7 @@ import { Mote } from "../../firmware/mote.js";
 import type { Keys, LogValue } from "../../firmware/ports.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../host-sim/device.js";
+import type { Board } from "../../host-sim/hardware/board.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import { LocalBroker } from "../../tools/mqtt/broker.js";
 import { accounts, type Block, CliqueChain } from "../chains/clique-generator.js";
@@ -38,6 +40,8 @@ export interface Actor {
 }
 
 export interface ActorOptions extends DeviceOptions {
+  /** The firmware's own network over these modules (firmware/board/network.ts), in place of the simulated device's. */
+  readonly modules?: (board: () => Board) => NetworkModules;
   readonly engine?: CryptoEngine;
   /** Told each digest before it is signed. */
   readonly onSign?: (digest: Uint8Array) => void;
@@ -51,6 +55,8 @@ export interface SceneOptions {
   readonly collector?: string;
   /** More of the configuration's `mqtt`: credentials, a certificate authority. */
   readonly mqtt?: Readonly<Record<string, unknown>>;
+  /** What the time server takes for the true time, in milliseconds since the Unix epoch; the machine's clock where absent. */
+  readonly epochMs?: () => number;
 }
 
 const open = new Set<Scene>();
@@ -77,7 +83,9 @@ export class Scene {
   }
 
   static async open(options: SceneOptions = {}): Promise<Scene> {
-    const scene = new Scene(await LocalBroker.start(), await SntpServer.start(), options);
+    const { epochMs } = options;
+    const sntp = await SntpServer.start(epochMs === undefined ? {} : { epochMs });
+    const scene = new Scene(await LocalBroker.start(), sntp, options);
     open.add(scene);
     return scene;
   }
@@ -125,14 +133,15 @@ export class Scene {
     return { client, announce, requests };
   }
 
-  config(): MoteConfig {
+  /** What a board of this scene has as `mc/config`: the configuration as a manifest has it, JSON. */
+  configuration(): Readonly<Record<string, unknown>> {
     const checkpoint = cliqueCheckpointFromGenesis(nobleEngine, this.chain.genesis.raw, {
       chain: CHAIN,
       periodS: 1,
       epoch: 30_000,
       londonBlock: 0,
     });
-    const config = parseConfig({
+    return {
       wifi: { ssid: "stage" },
       ntp: { servers: ["time.stage"] },
       mqtt: { host: "broker.stage", port: 1883, keepAliveMs: 2000, ...this.options.mqtt },
@@ -141,21 +150,36 @@ export class Scene {
       collector: this.options.collector ?? `0x${"c0".repeat(20)}`,
       sampling: { intervalMs: this.options.sampleIntervalMs ?? 200 },
       journal: { full: this.options.full ?? "stop" },
-    });
+    };
+  }
+
+  config(): MoteConfig {
+    const config = parseConfig(this.configuration());
     if (config instanceof Rejection) throw new Error(config.toString());
     return config;
   }
 
   /** Powers on a board; `storage` of an earlier one continues its life. */
-  mote({ engine = nobleEngine, onSign, ...options }: ActorOptions = {}): Actor {
+  mote({ engine = nobleEngine, onSign, modules, ...options }: ActorOptions = {}): Actor {
     const events: LoggedEvent[] = [];
     const board = createBoard({
       network: { "broker.stage:1883": `127.0.0.1:${this.port}`, "time.stage:123": this.sntp.endpoint },
       onLog: (event, fields) => events.push({ event, ...fields }),
       ...options,
     });
-    const { entropy, store } = board.device;
-    const device = { ...board.device, keys: watched(new SoftwareKeys({ entropy, store }), onSign) };
+    const { entropy, store, log } = board.device;
+    const report = (error: unknown): void => log.write("link", { state: "error", reason: String(error) });
+    const own =
+      modules === undefined
+        ? {}
+        : networkOver(
+            modules(() => board.board),
+            () => ["10.0.1.1"],
+            report,
+            { ...board.device, nowMs: () => board.board.clock.nowMs() },
+          );
+    const network = { ...board.device.network, ...own };
+    const device = { ...board.device, network, keys: watched(new SoftwareKeys({ entropy, store }), onSign) };
     const mote = Mote.open({ device, engine, config: this.config() });
     if (mote instanceof Rejection) throw new Error(mote.toString());
     mote.run();

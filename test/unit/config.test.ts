@@ -100,8 +100,8 @@ const bytes = (count: number) => ["", "0x", "ab".repeat(count - 1), "ab".repeat(
 
 /** Wrong values by path. */
 const WRONG: Readonly<Record<string, readonly unknown[]>> = {
-  wifi: [undefined, 5, "lab", [], null],
-  "wifi.ssid": required(32),
+  wifi: [5, "lab", [], null],
+  "wifi.ssid": [...required(32), "ü".repeat(17), "€".repeat(11), "😀".repeat(9)],
   "wifi.password": text(64),
   ntp: [undefined, ["time"], "time"],
   "ntp.servers": [undefined, "time", [], ["a", "b", "c", "d", "e"], ["a", ""], ["a", "b", "a"], ["a", 5], ["x".repeat(254)]],
@@ -140,9 +140,16 @@ for (const [path, values] of Object.entries(WRONG))
     }
   });
 
+test("a board that is told no network is no mistake; one that is told half of it is", () => {
+  const config = accepted(bent("wifi", undefined));
+  assert.is(config.wifi, undefined);
+  assert.not("wifi" in config);
+  assert.match(refusal(bent("wifi", {})).detail, /^wifi\.ssid: expected /);
+});
+
 test("the edges of each range pass", () => {
   for (const [path, values] of [
-    ["wifi.ssid", ["s", "s".repeat(32)]],
+    ["wifi.ssid", ["s", "s".repeat(32), "ü".repeat(16), "€".repeat(10), "😀".repeat(8)]],
     ["wifi.password", ["", "p".repeat(64)]],
     ["mqtt.port", [1, 65_535]],
     ["mqtt.prefix", ["", "/", "a/", `${"x".repeat(63)}/`]],

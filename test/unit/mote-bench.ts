@@ -10,6 +10,7 @@ import { decodeSign1, digestOf, encodeSign1 } from "../../firmware/record/cose.j
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { createBoard, type SimulatedDevice } from "../../host-sim/device.js";
+import type { EntropyFault, RtcMemory } from "../../host-sim/hardware/entropy.js";
 import { type BoardStorage, memoryStorage } from "../../host-sim/hardware/storage.js";
 import { VirtualClock } from "../../host-sim/world/clock.js";
 import { fastEngine } from "../../tools/crypto/engine-fast.js";
@@ -48,6 +49,8 @@ export interface BenchOptions {
   readonly servers?: readonly string[];
   readonly sampleMs?: number;
   readonly trustingPeriodS?: number;
+  /** A board that has not been told its network. */
+  readonly unprovisioned?: boolean;
 }
 
 export class MoteBench {
@@ -57,6 +60,10 @@ export class MoteBench {
   readonly engine = new CountingEngine();
   /** What each time server says, in seconds beside the true time; undefined is silence. */
   times: Record<string, number | undefined> = {};
+  /** The noise source of the next board. */
+  noise: EntropyFault = "none";
+  /** What a software reset leaves: where set, the next start is one. */
+  rtc: RtcMemory | undefined;
   readonly #options: BenchOptions;
 
   constructor(options: BenchOptions = {}) {
@@ -64,9 +71,9 @@ export class MoteBench {
   }
 
   config(): MoteConfig {
-    const { servers = ["time.lab"], sampleMs = 1000, trustingPeriodS = 30 * 86_400 } = this.#options;
+    const { servers = ["time.lab"], sampleMs = 1000, trustingPeriodS = 30 * 86_400, unprovisioned } = this.#options;
     const config = parseConfig({
-      wifi: { ssid: "lab" },
+      ...(unprovisioned ? {} : { wifi: { ssid: "lab" } }),
       ntp: { servers },
       mqtt: { host: "broker.lab" },
       checkpoint: JSON.parse(JSON.stringify(bftCheckpointAt(this.chain, this.chain.genesis, { trustingPeriodS }))),
@@ -99,6 +106,8 @@ export class PoweredMote {
     this.board = createBoard({
       clock: bench.world,
       storage: bench.storage,
+      ...(bench.rtc === undefined ? {} : { rtc: bench.rtc }),
+      entropy: { fault: bench.noise },
       onLog: (event, fields) => this.log.write(event, fields),
     });
     const { device } = this.board;

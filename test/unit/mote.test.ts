@@ -171,6 +171,7 @@ test("noise that runs dry stops no header: requests go on", async () => {
   const powered = await bench.boot((device) => ({
     ...device,
     entropy: {
+      ...device.entropy,
       read(buffer) {
         if (dry) throw new Error("noise source is off");
         device.entropy.read(buffer);

@@ -508,6 +508,22 @@ test("a client that throws when it is closed is gone all the same", () => {
   assert.is(log.of("refused")[0]?.code, "time-client");
 });
 
+test("nothing leaves the client's callback: what is thrown there is said, and the next round asks again", () => {
+  const { clock, timekeeper, last, log } = make();
+  timekeeper.step(true);
+  const set = clock.set.bind(clock);
+  clock.set = () => {
+    throw new RangeError("no clock");
+  };
+  last().answer?.(null, T * 1000);
+  clock.set = set;
+  assert.is(log.of("refused").pop()?.code, "time-failed");
+  clock.pass(timekeeper.step(true));
+  timekeeper.step(true);
+  last().answer?.(null, T * 1000);
+  assert.is(timekeeper.now().quality, QUALITY_NTP);
+});
+
 test("close ends the request under way", () => {
   const { clock, timekeeper, last } = make();
   timekeeper.step(true);

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type GuestEngine, guestEngine, type Memory } from "../../host-sim/engine/engines.js";
-import { type BoardEvent, type BoardFile, spawnBoard } from "../../host-sim/engine/node.js";
+import { type BoardEvent, type BoardFile, type Reset, spawnBoard } from "../../host-sim/engine/node.js";
 import type { Crypto } from "../../host-sim/engine/xs-image.js";
 import { FileNvs } from "../../host-sim/hardware/key-value.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
@@ -34,12 +34,13 @@ async function engineFor(
   return engine;
 }
 
-function boot(directory: string, engine: GuestEngine | undefined, firmware = fixture("probe")) {
+function boot(directory: string, engine?: GuestEngine, reset: Reset = "power-on", firmware = fixture("probe")) {
   const events: BoardEvent[] = [];
   const text: string[] = [];
   const board = spawnBoard({
     directory,
     firmware,
+    reset,
     ...(engine === undefined ? {} : { engine }),
     onEvent: (event) => events.push(event),
     onText: (line) => text.push(line),
@@ -136,6 +137,26 @@ function run(target: Target, missing: string | undefined): void {
     await seen("key");
     assert.is(first("key")?.code, "entropy-repeats");
     await board.stop();
+  });
+
+  test("once it has failed, no software reset and no other engine asks it again, until its power was off", async ({
+    directory,
+  }) => {
+    const engine = await engineFor(target, "probe");
+    const codes: unknown[] = [];
+    for (const [fault, reset, own] of [
+      ["stuck", "power-on", engine],
+      ["none", "software", engine],
+      ["none", "software", undefined],
+      ["none", "power-on", engine],
+    ] as const) {
+      writeFileSync(join(directory, "board.json"), JSON.stringify({ entropy: { fault } } satisfies BoardFile));
+      const { board, seen, first } = boot(directory, own, reset);
+      await seen("key");
+      codes.push(first("key")?.code);
+      await board.kill();
+    }
+    assert.equal(codes, ["entropy-repeats", "entropy-latched", "entropy-latched", undefined]);
   });
 
   test("what the firmware does not catch ends the board, and its last words are handed on", async ({ directory }) => {

@@ -20,6 +20,7 @@ if ("missing" in first) {
     return {
       boot: () => keysOf(session),
       setNoise: (noise) => session.setNoise(noise),
+      powerCut: () => session.powerCut(),
       putSlot: (slot, value) => session.putSlot(slot, value),
     };
   });

@@ -1,22 +1,29 @@
 // No byte of a private key is ever on the JavaScript heap: after keys were made, loaded, used, closed and collected, all
-// memory that JavaScript can have written to is searched for any part of them.
+// memory that JavaScript can have written to is searched for any part of them. Nor does C leave one on its stack or in static
+// memory once a call has returned, nor the nonce of a signature, which is as good as the key; and nothing is printed.
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../firmware/bytes.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
-import { bytesOf } from "../unit/crypto/scalars.js";
+import { bytesOf, nonceByTheBook } from "../unit/crypto/scalars.js";
 import { Session } from "./session.js";
 
 /** So long a part of a key turns up by chance once in 2^47 searches of a dump. */
 const PART_BYTES = 8;
 const SIGNATURES = 40;
 
-/** Where `dump` holds any `PART_BYTES` bytes in a row of `secret`, as bytes or as hexadecimal text; −1 where it does not. */
+/**
+ * Where `dump` holds any `PART_BYTES` bytes in a row of `secret`: as bytes, as limbs of 32 bits in either order (the scalars
+ * and the message words of a hash), or as hexadecimal text; −1 where it does not.
+ */
 function find(dump: Buffer, secret: Uint8Array): number {
+  const swapped = Buffer.from(secret).swap32();
   for (let at = 0; at + PART_BYTES <= secret.length; at += 1) {
     const part = Buffer.from(secret.subarray(at, at + PART_BYTES));
-    for (const form of [part, Buffer.from(part).reverse(), Buffer.from(part.toString("hex"))]) {
+    const forms = [part, Buffer.from(part).reverse(), Buffer.from(part.toString("hex"))];
+    if (at % 4 === 0) forms.push(swapped.subarray(at, at + PART_BYTES));
+    for (const form of forms) {
       const found = dump.indexOf(form);
       if (found >= 0) return found;
     }
@@ -57,6 +64,35 @@ function run(target: Target): void {
     for (const [slot, secret] of Object.entries(slots)) {
       assert.is(secret.length, 64);
       assert.is(find(dump, new Uint8Array(Buffer.from(secret, "hex"))), -1, `a part of ${slot}`);
+    }
+  });
+
+  test("what a signature, and making and loading a key, leave on the C stack and in static memory holds nothing of it", () => {
+    const session = Session.open(target, "native") as Session;
+    const marker = bytesOf(32, 4712);
+    const digest = bytesOf(32, 7);
+    const loaded = bytesOf(32, 43);
+    session.putSlot("loaded", loaded);
+    const opened = session.doAll([["open", 0, "loaded"], ["dumpNative"]])[0] as number;
+    const [made] = session.doAll([["create", 0, "made"], ["dumpNative"]]);
+    for (const key of [opened, made as number]) {
+      session.doAll([["public", 0, key], ["dumpNative"]]);
+      for (let i = 0; i < 4; i += 1) session.doAll([["sign", 0, key, toHex(digest)], ["dumpNative"]]);
+      session.do("show", key);
+      assert.throws(() => session.do("signText", 0, key, "no digest"));
+    }
+    session.doAll([["close", 0, opened], ["show", opened], ["dumpNative"], ["sha256", [toHex(marker)]], ["dumpNative"]]);
+    const secrets = Object.values(session.slots()).map((hex) => new Uint8Array(Buffer.from(hex, "hex")));
+    const dump = Buffer.from(session.end());
+    assert.ok(find(dump, marker) >= 0, "a dump shows what C has left");
+    assert.is(secrets.length, 2);
+    const console = Buffer.from(session.lines.join("\n"));
+    assert.ok(console.includes("slot: loaded"), session.lines.join("\n"));
+    for (const secret of secrets) {
+      assert.is(find(dump, secret), -1, "a part of the key");
+      assert.is(find(dump, nonceByTheBook(secret, digest)), -1, "a part of the nonce");
+      assert.is(find(console, secret), -1, "on the console");
+      assert.not(console.toString().includes(Buffer.from(secret).toString("base64").slice(0, 20)));
     }
   });
 

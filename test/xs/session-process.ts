@@ -61,6 +61,7 @@ function obey(order: ToProcess): void {
 
 function changeBoard(order: Exclude<ToProcess, { jobs: unknown } | { stop: true }>): void {
   if ("noise" in order) setNoise(order.noise);
+  else if ("powerCut" in order) board.rtc.noiseFailed = false;
   else if (order.value !== undefined) nvs.set(KEYS, order.slot, new Uint8Array(Buffer.from(order.value, "hex")));
   else if (order.slot !== "") nvs.delete(KEYS, order.slot);
   const slots = [...nvs.sizes().keys()].map((name) => name.slice(KEYS.length + 1));

@@ -19,6 +19,7 @@ import type { Job } from "./guest/oracle.js";
 export type ToProcess =
   | { readonly jobs: readonly Job[] }
   | { readonly noise: string }
+  | { readonly powerCut: true }
   | { readonly slot: string; readonly value?: string }
   | { readonly stop: true };
 
@@ -27,7 +28,7 @@ export interface FromProcess {
   readonly results?: readonly { value?: unknown; error?: string }[];
   /** What the key store holds, hexadecimal. */
   readonly slots?: Readonly<Record<string, string>>;
-  readonly report?: { readonly code: number; readonly reason: string };
+  readonly report?: { readonly code: number; readonly reason: string; readonly lines: readonly string[] };
   readonly dump?: string;
 }
 
@@ -39,6 +40,8 @@ export class Session {
   readonly #orders: number;
   readonly #answers: number;
   #rest = "";
+  /** What the guest has printed in its life, once it has ended. */
+  lines: readonly string[] = [];
 
   private constructor(orders: number, answers: number) {
     this.#orders = orders;
@@ -95,6 +98,12 @@ export class Session {
     this.#receive();
   }
 
+  /** RTC memory forgets; the guest, which keeps nothing of it, runs on. */
+  powerCut(): void {
+    this.#send({ powerCut: true });
+    this.#receive();
+  }
+
   putSlot(slot: string, value: Uint8Array | undefined): void {
     this.#send(value === undefined ? { slot } : { slot, value: toHex(value) });
     this.#receive();
@@ -112,6 +121,7 @@ export class Session {
     const { report, dump } = this.#receive();
     closeSync(this.#orders);
     closeSync(this.#answers);
+    this.lines = report?.lines ?? [];
     if (report === undefined || report.code !== 0) throw new Error(`the guest: ${report?.reason ?? "no report"}`);
     return new Uint8Array(Buffer.from(dump ?? "", "base64"));
   }

@@ -24,9 +24,9 @@ export interface BoardSettings {
   readonly sampleMs: number;
 }
 
-const BROKER = "broker.local";
+const BROKER = "broker.lab";
 const BROKER_PORT = 1883;
-const TIME = "time.local";
+const TIME = "time.lab";
 const NTP_PORT = 123;
 const KEEP_ALIVE_MS = 10_000;
 const HEALTH_MS = 10_000;

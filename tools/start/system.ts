@@ -8,7 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
-import { spawnBoard } from "../../host-sim/engine/node.js";
+import { type Reset, spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
 import { KeyFile } from "../crypto/key-file.js";
@@ -218,9 +218,11 @@ export class System {
     const source = `mote ${number}`;
     writeBoardFile(directory, settings);
     const log = new BoundedLog(join(directory, "board.log"));
+    let reset: Reset = "power-on";
     const launch = (): Running => {
       const board = spawnBoard({
         directory,
+        reset,
         ...(engine === undefined ? {} : { engine }),
         onEvent: (event) => {
           log.line(JSON.stringify(event));
@@ -231,6 +233,7 @@ export class System {
           this.#options.onEvent(source, { event: "text", text });
         },
       });
+      reset = "software"; // once it has crashed, it starts again as a chip does
       return {
         pid: board.pid,
         ended: board.exited.then((code) => ({ code, signal: null })),

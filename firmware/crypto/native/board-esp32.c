@@ -1,13 +1,24 @@
 /*
- * The board of the native keys on an ESP32: its noise source, and NVS, namespace `keys`, where the SDK's key-value
- * storage would put the same bytes. Compiled to nothing elsewhere.
+ * The board of the native keys on an ESP32: its noise source, the mark of its failure in RTC memory, and NVS, namespace
+ * `keys`, where the SDK's key-value storage would put the same bytes. Compiled to nothing elsewhere.
+ *
+ * A manifest whose `defines` have `chainmote.ethernet` is that of a board without Wi-Fi: the source is then the one that the
+ * bootloader uses, on for each draw alone. It takes the ADC, and excludes a radio.
  */
 #ifdef ESP32
 
 #include "board.h"
 
+#include "mc.defines.h"
+
+#include "esp_attr.h"
 #include "esp_random.h"
-#include "esp_wifi.h"
+#include "esp_system.h"
+#if MODDEF_CHAINMOTE_ETHERNET
+	#include "bootloader_random.h"
+#else
+	#include "esp_wifi.h"
+#endif
 #include "nvs_flash/include/nvs.h" /* as the SDK names it: its include path has the components, not this folder */
 
 static const char* const DOMAIN = "keys";
@@ -17,11 +28,48 @@ enum { SECRET_BYTES = 32 };
  * driver answers this question only once it is started. */
 bool boardNoise(uint8_t* bytes, size_t count)
 {
+#if MODDEF_CHAINMOTE_ETHERNET
+	bootloader_random_enable();
+	esp_fill_random(bytes, count);
+	bootloader_random_disable();
+	return true;
+#else
 	uint16_t seconds;
 	if (esp_wifi_get_inactive_time(WIFI_IF_STA, &seconds) != ESP_OK)
 		return false;
 	esp_fill_random(bytes, count);
 	return true;
+#endif
+}
+
+/* RTC memory lasts through every reset but that of the power, after which it holds anything. One mark of three is enough:
+ * a bit that rots must not pardon the source. */
+enum { FAILED_MARK = 0x6e2c91b7, FAILED_MARKS = 3 };
+static RTC_NOINIT_ATTR uint32_t failedMarks[FAILED_MARKS];
+
+static void forgetAfterPowerOn(void)
+{
+	static bool looked;
+	if (!looked && esp_reset_reason() == ESP_RST_POWERON)
+		for (int i = 0; i < FAILED_MARKS; i++)
+			failedMarks[i] = 0;
+	looked = true;
+}
+
+bool boardNoiseFailed(void)
+{
+	forgetAfterPowerOn();
+	for (int i = 0; i < FAILED_MARKS; i++)
+		if (failedMarks[i] == FAILED_MARK)
+			return true;
+	return false;
+}
+
+void boardNoiseFails(void)
+{
+	forgetAfterPowerOn();
+	for (int i = 0; i < FAILED_MARKS; i++)
+		failedMarks[i] = FAILED_MARK;
 }
 
 SlotState boardReadSecret(const char* slot, uint8_t secret[32])

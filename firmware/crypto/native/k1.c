@@ -79,9 +79,10 @@ void wipe(void* bytes, size_t count)
  * overwritten from outside. Signing goes 1.6 KB deep. */
 static __attribute__((noinline)) void burnStack(void)
 {
-	volatile uint32_t words[STACK_BURN_WORDS];
+	uint32_t words[STACK_BURN_WORDS];
+	volatile uint32_t* word = words;
 	for (size_t i = 0; i < STACK_BURN_WORDS; i++)
-		words[i] = 0;
+		word[i] = 0;
 }
 
 static bool parsePublicKey(secp256k1_pubkey* key, const uint8_t* bytes, size_t count)

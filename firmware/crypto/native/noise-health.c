@@ -18,6 +18,8 @@ enum {
 	BYTE_BITS = 8
 };
 
+static const char NOT_READY[] = "entropy-not-ready";
+
 static NoiseFailure offerBit(BitTests* tests, int bit)
 {
 	tests->repeats = bit == tests->last ? tests->repeats + 1 : 1; /* §4.4.1 */
@@ -58,7 +60,7 @@ static NoiseFailure offerByte(NoiseHealth* health, int byte)
 
 static NoiseFailure draw(NoiseHealth* health, uint8_t* bytes, size_t count)
 {
-	NoiseFailure failure = boardNoise(bytes, count) ? NULL : "entropy-not-ready";
+	NoiseFailure failure = boardNoise(bytes, count) ? NULL : NOT_READY;
 	for (size_t i = 0; i < count && !failure; i++)
 		failure = offerByte(health, bytes[i]);
 	return failure;
@@ -74,9 +76,20 @@ static bool cycles(const uint8_t* samples, size_t count)
 	return false;
 }
 
+/* A source that fails now and then would pass if it were asked again: so one failure lasts until the power goes. A source
+ * that is not fed has failed no test. */
+static NoiseFailure latched(NoiseFailure failure)
+{
+	if (failure && strcmp(failure, NOT_READY))
+		boardNoiseFails();
+	return failure;
+}
+
 NoiseFailure noiseStartUp(NoiseHealth* health)
 {
 	uint8_t samples[STARTUP_SAMPLES];
+	if (boardNoiseFailed())
+		return "entropy-latched";
 	memset(health, 0, sizeof(*health));
 	health->last = health->sequence.last = -1;
 	for (int bit = 0; bit < BYTE_BITS; bit++)
@@ -85,7 +98,7 @@ NoiseFailure noiseStartUp(NoiseHealth* health)
 	if (!failure && cycles(samples, sizeof(samples)))
 		failure = "entropy-cycles";
 	wipe(samples, sizeof(samples));
-	return failure;
+	return latched(failure);
 }
 
 NoiseFailure noiseRead(NoiseHealth* health, uint8_t* bytes, size_t count)
@@ -93,5 +106,5 @@ NoiseFailure noiseRead(NoiseHealth* health, uint8_t* bytes, size_t count)
 	NoiseFailure failure = draw(health, bytes, count);
 	if (failure)
 		wipe(bytes, count);
-	return failure;
+	return latched(failure);
 }

@@ -1,6 +1,7 @@
 /*
  * Health tests of the noise source in C, for keys that JavaScript never sees: the same tests and cutoffs as
- * crypto/entropy-health.ts (NIST SP 800-90B §4.3, §4.4), which says where the numbers come from.
+ * crypto/entropy-health.ts (NIST SP 800-90B §4.3, §4.4), which says where the numbers come from. A failure latches: until
+ * the power was off, every start-up is refused (`entropy-latched`).
  */
 #ifndef CHAINMOTE_NOISE_HEALTH_H
 #define CHAINMOTE_NOISE_HEALTH_H

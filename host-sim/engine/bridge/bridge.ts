@@ -35,6 +35,11 @@ export class Notices {
     this.#wake?.();
   }
 
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** The guest has let go of the object. */
   forget(target: number): void {
     for (let i = this.#waiting.length - 1; i >= 0; i -= 1) if (this.#waiting[i]?.target === target) this.#waiting.splice(i, 1);

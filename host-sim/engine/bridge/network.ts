@@ -4,6 +4,7 @@
 // edges of the SDK's MQTT client that firmware/board/mqtt-client.ts covers are covered here too: between an event and the
 // guest's answer to it others may happen, which cannot be on a board.
 
+import { tlsSocketOver } from "../../../firmware/board/tls-socket.js";
 import type { MqttControl, MqttReadable, MqttWrite } from "../../../firmware/ports.js";
 import type { Board } from "../../hardware/board.js";
 import { resolverFor } from "../../modules/dns.js";
@@ -11,8 +12,10 @@ import { type MQTTClientOptions, mqttClientFor } from "../../modules/mqtt-client
 import { netFor } from "../../modules/net.js";
 import { type NTPOptions, ntpFor } from "../../modules/ntp-client.js";
 import { tcpFor } from "../../modules/tcp.js";
-import { tlsFor } from "../../modules/tls.js";
+import { timerFor } from "../../modules/timer.js";
+import * as tls from "../../modules/tls.js";
 import { udpFor } from "../../modules/udp.js";
+import { coveredUdpFor } from "../../modules/udp-covered.js";
 import { wifiFor } from "../../modules/wifi.js";
 import type { Value } from "../../xs/wire.js";
 import { Handles, type Notices, type Operations } from "./bridge.js";
@@ -50,11 +53,11 @@ export function wifiOperations(board: Board, notices: Notices): Operations {
 
 export function ntpOperations(board: Board, notices: Notices): Operations {
   const NTP = ntpFor(() => board);
-  const dns = { io: resolverFor(() => board), servers: ["10.0.1.1"] };
+  const dns = { io: resolverFor(() => board), servers: ["10.0.1.1"], socket: { io: coveredUdpFor(() => board) } };
   const clients = new Handles<InstanceType<typeof NTP>>();
   return {
     "ntp.open"(number, ...servers) {
-      const options = { servers, dns, socket: { io: udpFor(() => board) } };
+      const options = { servers, dns, socket: { io: coveredUdpFor(() => board) } };
       clients.set(number as number, new NTP(options as unknown as NTPOptions));
       return undefined;
     },
@@ -80,13 +83,21 @@ interface Client {
   io?: { write(data: Uint8Array | null, options: MqttWrite): number; read(count?: number): unknown; close(): void };
   /** What fits now, by the client's last word on it. */
   room: number;
+  /** What it had announced when it ended, and the guest has still to read. */
+  left?: Uint8Array;
 }
 
 export function mqttOperations(board: Board, notices: Notices): Operations {
   const MQTTClient = mqttClientFor(() => board, "covered");
   const TCP = tcpFor(() => board);
-  const transports = { tcp: { io: TCP }, tls: { io: tlsFor(() => board), TCP: { io: TCP } } };
+  // What the firmware's own socket says in the log is said in its place: the client is on this side.
+  const log = {
+    write: (event: string, fields?: object) => void process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`),
+  };
+  const secure = { TCP: { io: TCP }, timer: timerFor(() => board), log, nowMs: () => board.clock.nowMs() };
+  const transports = { tcp: { io: TCP }, tls: { io: tlsSocketOver(tls), ...secure } };
   const Resolver = resolverFor(() => board);
+  const UDP = udpFor(() => board);
   const clients = new Handles<Client>();
 
   function callbacks(client: Client, number: number): Partial<MQTTClientOptions> {
@@ -101,7 +112,11 @@ export function mqttOperations(board: Board, notices: Notices): Operations {
       onControl({ operation, id, returnCode, payload }: MqttControl) {
         notices.post(number, "control", () => [operation, id, returnCode, payload && Uint8Array.from(payload)]);
       },
-      onError: () => notices.post(number, "error"),
+      onError() {
+        // On a board what is announced is read before anything else happens.
+        client.left = announced(client);
+        notices.post(number, "error");
+      },
     };
   }
 
@@ -116,7 +131,7 @@ export function mqttOperations(board: Board, notices: Notices): Operations {
       const secure = defined({ certificate, serverName });
       const socket = { ...transports[transport as "tcp" | "tls"], ...(certificate === undefined ? {} : { secure }) };
       const servers = new Array<string>(serverCount as number).fill("10.0.1.1");
-      const options = { socket, dns: { io: Resolver, servers } } as unknown as Partial<MQTTClientOptions>;
+      const options = { socket, dns: { io: Resolver, servers, socket: { io: UDP } } } as unknown as Partial<MQTTClientOptions>;
       clients.set(number as number, { options, room: 0 });
       return undefined;
     },
@@ -142,6 +157,13 @@ export function mqttOperations(board: Board, notices: Notices): Operations {
       return room;
     },
     "mqtt.read"(number, count) {
+      const client = clients.get(number);
+      const { left } = client;
+      if (left !== undefined) {
+        const bytes = left.slice(0, count as number | undefined);
+        client.left = left.subarray(bytes.length);
+        return bytes.length > 0 ? bytes : undefined;
+      }
       const bytes = opened(number).read(count as number | undefined) as ArrayBuffer | undefined;
       return bytes === undefined ? undefined : new Uint8Array(bytes);
     },
@@ -151,6 +173,15 @@ export function mqttOperations(board: Board, notices: Notices): Operations {
       return undefined;
     },
   };
+}
+
+/** What the client has announced and the guest has not read; nothing where there never was a socket. */
+function announced({ io }: Client): Uint8Array {
+  try {
+    return new Uint8Array((io?.read() as ArrayBuffer | undefined) ?? new ArrayBuffer(0));
+  } catch {
+    return new Uint8Array(0);
+  }
 }
 
 /** Options as the mirrors take them: what the guest has not given is not there. */

@@ -56,12 +56,17 @@ export function storageOperations(board: Board): Operations {
       board.entropy.read(bytes);
       return bytes;
     },
+    "entropy.failed": () => board.entropy.failed(),
+    "entropy.fail"() {
+      board.entropy.fail();
+      return undefined;
+    },
   };
 }
 
 /** As firmware/crypto/software-keys.ts and native/board-esp32.c have it: one identity, whichever of them reads it. */
 const KEYS_DOMAIN = "keys";
-const OPERATION = { noise: 0, read: 1, write: 2, delete: 3 } as const;
+const OPERATION = { noise: 0, read: 1, write: 2, delete: 3, failed: 4, fail: 5 } as const;
 const ABSENT = Buffer.of(0);
 const DONE = Buffer.of(1);
 const REFUSED = Buffer.of(2);
@@ -86,6 +91,11 @@ export function answerKeys(board: Board, message: Buffer): Buffer {
         return DONE;
       case OPERATION.delete:
         board.keyValue.delete(KEYS_DOMAIN, slot);
+        return DONE;
+      case OPERATION.failed:
+        return board.entropy.failed() ? DONE : ABSENT;
+      case OPERATION.fail:
+        board.entropy.fail();
         return DONE;
       default:
         return REFUSED;

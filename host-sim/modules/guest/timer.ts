@@ -10,9 +10,9 @@ class Timer implements Target {
   readonly callback: TimerCallback;
   /** 0 once it is no timer any more. */
   number: number;
-  /** Whether it is due again after the callback, or waits to be scheduled. */
-  goesOn = false;
-  repeats = false;
+  /** Whether it outlives its callback: it repeats, or waits to be scheduled. */
+  lasts = false;
+  pending = false;
 
   constructor(callback: TimerCallback) {
     this.callback = callback;
@@ -20,15 +20,17 @@ class Timer implements Target {
   }
 
   start(delayMs: number, repeatMs: number): void {
-    this.goesOn = true;
-    this.repeats = repeatMs > 0;
+    this.lasts = (repeatMs | 0) !== 0;
+    this.pending = true;
     call("timer.set", this.number, delayMs, repeatMs);
   }
 
   happened(): void {
-    this.goesOn = this.repeats;
+    this.pending = this.lasts;
     this.callback(this);
-    if (!this.goesOn) this.end();
+    if (this.lasts || this.number === 0) return;
+    if (this.pending) call("timer.clear", this.number);
+    this.end();
   }
 
   end(): void {
@@ -38,6 +40,7 @@ class Timer implements Target {
 }
 
 function set(callback: TimerCallback, delayMs = 0, repeatMs = 0): Timer {
+  if (typeof callback !== "function") throw new TypeError("no callback");
   const timer = new Timer(callback);
   timer.start(delayMs, repeatMs);
   return timer;
@@ -51,13 +54,13 @@ export default Object.freeze({
     if (delayMs !== undefined) timer.start(delayMs, repeatMs);
     else {
       call("timer.clear", timer.number);
-      timer.goesOn = true;
+      timer.pending = false;
+      timer.lasts = true;
     }
   },
   clear(timer: unknown): void {
     if (!(timer instanceof Timer) || timer.number === 0) return;
     call("timer.clear", timer.number);
-    timer.goesOn = false;
     timer.end();
   },
   delay(durationMs: number): void {

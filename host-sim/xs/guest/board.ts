@@ -84,6 +84,14 @@ export class GuestEntropy implements Entropy {
     }
     this.#state = state;
   }
+
+  failed(): boolean {
+    return false;
+  }
+
+  fail(): void {
+    throw new Error("noise that does not fail");
+  }
 }
 
 /** Stands still until it is turned. */

@@ -46,6 +46,11 @@ export function dump(this: unknown): undefined {
   return native<undefined>("xs_host_dump").call(this);
 }
 
+/** Hands the C stack, with what returned functions have left there, and all static memory of C to the same process. */
+export function dumpNative(this: unknown): undefined {
+  return native<undefined>("xs_host_dump_native").call(this);
+}
+
 /** Names of the words, in their order; each has 32 bits, little-endian. */
 export const MEMORY = [
   "chunks",

@@ -95,6 +95,10 @@ export class GuestStation implements WiFi {
     return this.#address;
   }
 
+  get connection(): number {
+    return this.#address === undefined ? 200 : 500;
+  }
+
   close(): void {}
 }
 

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { OPERATION_NOISE, OPERATION_READ, OPERATION_WRITE, OPERATION_DELETE };
+enum { OPERATION_NOISE, OPERATION_READ, OPERATION_WRITE, OPERATION_DELETE, OPERATION_FAILED, OPERATION_FAIL };
 enum { STATUS_ABSENT, STATUS_DONE, STATUS_REFUSED };
 enum { SECRET_BYTES = 32, SLOTS_MAX = 64, NOISE_BYTES_MAX = 4096 };
 
@@ -90,6 +90,21 @@ bool boardNoise(uint8_t* bytes, size_t count)
 		memcpy(bytes, gFrame + 1, count);
 	memset(gFrame, 0, answered);
 	return drawn;
+}
+
+static bool gNoiseFailed;
+
+/* Who does not answer has not said that all is well. */
+bool boardNoiseFailed(void)
+{
+	return inGuest() ? gNoiseFailed : ask(OPERATION_FAILED, "", NULL, NULL, 0) != STATUS_ABSENT;
+}
+
+void boardNoiseFails(void)
+{
+	gNoiseFailed = true;
+	if (!inGuest())
+		ask(OPERATION_FAIL, "", NULL, NULL, 0);
 }
 
 SlotState boardReadSecret(const char* slot, uint8_t secret[32])

@@ -101,6 +101,15 @@ static void xs_host_dump(txMachine* the)
 	dumpBytes((uint8_t*)the->stackBottom, (uint32_t)((uint8_t*)the->stackTop - (uint8_t*)the->stackBottom));
 }
 
+/* dumpNative(): the C stack, what lies below its present end included, and all static memory. */
+static void xs_host_dump_native(txMachine* the)
+{
+	extern const uint8_t __data_start[], _end[];
+	(void)the;
+	dumpBytes(hostStackLow(), (uint32_t)(hostStackBase() - hostStackLow()));
+	dumpBytes(__data_start, (uint32_t)(_end - __data_start));
+}
+
 #include "board-io.h"
 #include "bridge.h"
 #include "natives.h"
@@ -115,6 +124,7 @@ const NativeFunction gNativeFunctions[] = {
 	{ "xs_host_memory", xs_host_memory },
 	{ "xs_host_reset_peaks", xs_host_reset_peaks },
 	{ "xs_host_dump", xs_host_dump },
+	{ "xs_host_dump_native", xs_host_dump_native },
 #define NATIVE(name) { #name, name },
 	BOARD_FUNCTIONS
 	BRIDGE_FUNCTIONS

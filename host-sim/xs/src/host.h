@@ -72,6 +72,9 @@ int bridgePushNotice(struct sxMachine* the, uint32_t bytes);
 void hostExit(int code) __attribute__((noreturn));
 void hostFail(const char* reason) __attribute__((noreturn));
 uint32_t hostNativeStackPeak(void);
+/* From where the C stack is painted, and where it begins. */
+const uint8_t* hostStackLow(void);
+const uint8_t* hostStackBase(void);
 uint32_t hostImageWord(uint32_t index);
 const MemoryBlock* hostBlock(void);
 

@@ -48,6 +48,16 @@ uint32_t hostNativeStackPeak(void)
 	return (uint32_t)(gStackBase - p);
 }
 
+const uint8_t* hostStackLow(void)
+{
+	return (const uint8_t*)gStackBase - STACK_PAINT_BYTES;
+}
+
+const uint8_t* hostStackBase(void)
+{
+	return (const uint8_t*)gStackBase;
+}
+
 static void endWith(int code, const char* reason)
 {
 	char text[512];

@@ -14,7 +14,10 @@ export function openedBySoftware(secret: Uint8Array): { keys: Keys; key: KeyHand
     delete: () => refuse(),
     close: () => undefined,
   };
-  const keys = new SoftwareKeys({ entropy: { read: () => refuse() }, store: { open: () => domain } });
+  const keys = new SoftwareKeys({
+    entropy: { read: () => refuse(), failed: () => false, fail: () => refuse() },
+    store: { open: () => domain },
+  });
   const key = keys.open(SLOT);
   if (key === undefined) throw new Error("the slot came out empty");
   return { keys, key };

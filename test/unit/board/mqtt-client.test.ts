@@ -1,37 +1,40 @@
-// The SDK's MQTT client made safe to close: at the moments at which the mirror, like the SDK's own, throws.
+// The SDK's MQTT client made safe to close: at the moments at which it throws, the mirror like the SDK's own file. Whatever ends a
+// client, no socket, no timer and no exception stays.
 
+import { createServer } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { closable, type ResolverClass } from "../../../firmware/board/mqtt-client.js";
+import { networkOver } from "../../../firmware/board/network.js";
 import type { MqttBase, MqttClient, MqttClientClass, MqttOptions } from "../../../firmware/ports.js";
 import { createBoard } from "../../../host-sim/device.js";
-import { mqttClientFor } from "../../../host-sim/modules/mqtt-client.js";
+import type { Board } from "../../../host-sim/hardware/board.js";
 import { pause, until } from "../../patience.js";
-import { sdkMqttClient } from "../../sdk/network.js";
-import { startBroker, type TestBroker } from "../ports/broker.js";
+import { networkModules, SOURCES, type Source } from "../../sdk/network.js";
+import { listen, startBroker, type TestBroker } from "../ports/broker.js";
 
-/** Where firmware gets its client from: the mirror, and where MODDABLE names an SDK, the SDK's own file over our sockets. */
-const SOURCES: readonly ("mirror" | "SDK")[] = process.env.MODDABLE ? ["mirror", "SDK"] : ["mirror"];
-
-async function board(endpoint?: string, source: "mirror" | "SDK" = "mirror") {
-  const {
-    device,
-    board: hardware,
-    close,
-  } = createBoard({
+/**
+ * A board, its client as the SDK has it (`base`), and as the firmware has it (`ours`, whose class is `Client`).
+ * @param of what the SDK's class is instead
+ */
+async function board(endpoint?: string, source: Source = "mirror", of = (Class: MqttClientClass) => Class) {
+  const simulated = createBoard({
     network: endpoint === undefined ? {} : { "broker:1883": endpoint },
     radio: { associationMs: 1, addressMs: 1 },
   });
+  const { device, board: hardware, close } = simulated;
   const wifi = new device.network.wifi.io({});
   wifi.connect({ SSID: "lab" });
   await until("an address", () => wifi.address?.includes(".") === true);
-  // The mirror as it is, with the edges of the SDK's client, or that itself.
-  const mirror = mqttClientFor(() => hardware) as unknown as MqttClientClass;
-  const io = source === "mirror" ? mirror : ((await sdkMqttClient(() => hardware)) as MqttClientClass);
-  const base: MqttBase = { ...device.network.mqtt, io };
-  const Resolver = (base.dns as { io: ResolverClass }).io;
-  const Client = closable(base, Resolver, device.timer);
-  return { base, Client, simulated: device.network.mqtt.io, timer: device.timer, close };
+  const modules = await networkModules(source, () => hardware);
+  const MQTTClient = of(modules.MQTTClient as MqttClientClass);
+  const ours = networkOver(
+    { ...modules, MQTTClient },
+    () => ["10.0.1.1"],
+    () => undefined,
+    device,
+  ).mqtt;
+  const base: MqttBase = { ...device.network.mqtt, io: MQTTClient };
+  return { base, ours, Client: ours.io, simulated: device.network.mqtt.io, hardware, close };
 }
 
 function options(base: MqttBase, more: Partial<MqttOptions>): MqttOptions {
@@ -52,6 +55,10 @@ async function escaped(expected: number, action: () => Promise<void> | void): Pr
   return errors;
 }
 
+function assertNothingLeft({ network, world }: Board): void {
+  assert.equal({ ...network.sockets, timers: world.waiting }, { tcp: 0, udp: 0, timers: 0 });
+}
+
 test("the constants of the class are there", async () => {
   const { Client, base, close } = await board();
   for (const name of ["CONNACK", "PUBLISH", "PUBACK", "SUBSCRIBE", "SUBACK", "DISCONNECT"] as const)
@@ -59,67 +66,108 @@ test("the constants of the class are there", async () => {
   close();
 });
 
-test("closing while the name is being resolved: the SDK's class lets an error escape, ours and the simulated device's do not", async () => {
-  const { Client, base, simulated, close } = await board();
-  for (const [Class, expected] of [
-    [base.io, 1],
-    [Client, 0],
-    [simulated, 0],
-  ] as const) {
-    let calls = 0;
-    const count = (): void => {
-      calls += 1;
-    };
-    const errorsEscaped = await escaped(expected, () => new Class(options(base, { onError: count, onControl: count })).close());
-    assert.is(errorsEscaped.length, expected);
-    assert.is(calls, 0);
-  }
-  close();
-});
+for (const source of SOURCES) {
+  test(`closing while the name is being resolved: the SDK's class lets an error escape, ours does not (${source})`, async () => {
+    const broker = await startBroker();
+    const { base, ours, simulated, hardware, close } = await board(broker.endpoint, source);
+    for (const [network, Class, expected] of [
+      [ours, ours.io, 0],
+      [base, simulated, 0],
+      [base, base.io, 1],
+    ] as const) {
+      let calls = 0;
+      const count = (): void => {
+        calls += 1;
+      };
+      const errors = await escaped(expected, () => {
+        new Class(options(network, { onError: count, onControl: count })).close();
+        if (network === ours) assertNothingLeft(hardware);
+      });
+      assert.equal([Math.min(errors.length, 1), calls], [expected, 0]);
+    }
+    close();
+    await broker.close();
+  });
 
-test("closing inside onReadable: the SDK's class lets an error escape, ours and the simulated device's do not, and they close", async () => {
-  const broker = await startBroker();
-  const { Client, base, simulated, close } = await board(broker.endpoint);
-  for (const [Class, expected] of [
-    [base.io, 1],
-    [Client, 0],
-    [simulated, 0],
-  ] as const) {
-    let readable = 0;
-    let errors = 0;
-    const errorsEscaped = await escaped(expected, async () => {
-      const client = new Class(
-        options(base, {
-          onControl(this: MqttClient, { operation }) {
-            if (operation === base.io.CONNACK)
-              this.write(null, { operation: base.io.SUBSCRIBE, id: 1, items: [{ topic: "in" }] });
-            if (operation === base.io.SUBACK)
-              for (let i = 0; i < 3; i += 1)
-                broker.aedes.publish(
-                  { cmd: "publish", topic: "in", payload: Buffer.from("x"), qos: 0, retain: false, dup: false },
-                  () => undefined,
-                );
-          },
-          onReadable(this: MqttClient) {
-            readable += 1;
-            this.close();
-            client.close();
-          },
-          onError() {
-            errors += 1;
-          },
-        }),
-      );
-      await until("a message", () => readable > 0);
+  test(`closing inside onReadable: the SDK's class lets an error escape, ours does not (${source})`, async () => {
+    const broker = await startBroker();
+    const { base, ours, simulated, hardware, close } = await board(broker.endpoint, source);
+    for (const [network, Class, expected] of [
+      [ours, ours.io, 0],
+      [base, simulated, 0],
+      [base, base.io, 1], // it ends the board
+    ] as const) {
+      let readable = 0;
+      let errors = 0;
+      const errorsEscaped = await escaped(expected, async () => {
+        const client = new Class(
+          options(network, {
+            onControl(this: MqttClient, { operation }) {
+              if (operation === base.io.CONNACK)
+                this.write(null, { operation: base.io.SUBSCRIBE, id: 1, items: [{ topic: "in" }] });
+              if (operation === base.io.SUBACK)
+                for (let i = 0; i < 3; i += 1)
+                  broker.aedes.publish(
+                    { cmd: "publish", topic: "in", payload: Buffer.from("x"), qos: 0, retain: false, dup: false },
+                    () => undefined,
+                  );
+            },
+            onReadable(this: MqttClient) {
+              readable += 1;
+              this.close();
+              client.close();
+            },
+            onError() {
+              errors += 1;
+            },
+          }),
+        );
+        await until("a message", () => readable > 0);
+      });
+      assert.equal([errorsEscaped.length, readable, errors], [expected, 1, 0]);
+      await until("the connection's end", () => broker.aedes.connectedClients === 0);
+      assertNothingLeft(hardware);
+    }
+    close();
+    await broker.close();
+  });
+}
+
+/** Bytes of a broker whose every word is the test's, and how the client ends. */
+const WORDS: Readonly<Record<string, readonly number[]>> = {
+  "bytes after a CONNACK that refuses": [0x20, 2, 0, 5, 0xd0, 0],
+  "a topic that is no UTF-8": [0x20, 2, 0, 0, 0x30, 4, 0, 1, 0xff, 1],
+  "a message that is empty": [0x20, 2, 0, 0, 0x30, 3, 0, 1, 0x61, 0xd0, 0],
+};
+
+for (const [name, bytes, source] of Object.entries(WORDS).flatMap((one) => SOURCES.map((source) => [...one, source] as const)))
+  test(`${name}, and the broker's end: the SDK's class lets an error escape, ours does not and ends once (${source})`, async () => {
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined); // the board's end may break
+      socket.once("data", () => socket.end(Uint8Array.from(bytes)));
     });
-    assert.is(errorsEscaped.length, expected);
-    assert.is(readable, 1);
-    assert.is(errors, 0);
-    await until("the connection's end", () => broker.aedes.connectedClients === 0);
-  }
-  close();
-  await broker.close();
-});
+    const { base, ours, hardware, close } = await board(await listen(server), source);
+    for (const network of [ours, base]) {
+      let errors = 0;
+      const expected = network === ours ? 0 : 1;
+      const errorsEscaped = await escaped(expected, async () => {
+        const onError = (): void => {
+          errors += 1;
+        };
+        // The ping that is due after a second finds the connection over, and its end not told.
+        const client = new network.io(options(network, { keepAlive: 1000, onError }));
+        if (network === ours) await until("the end", () => errors > 0);
+        if (network === ours) client.close();
+      });
+      assert.ok(network === ours ? errorsEscaped.length === 0 : errorsEscaped.length >= 1, String(errorsEscaped));
+      if (network === ours) {
+        assert.is(errors, 1);
+        assertNothingLeft(hardware);
+      }
+    }
+    close();
+    await new Promise((resolve) => server.close(resolve));
+  });
 
 /** What a broker may do to a session, and in which state of the client it then ends. */
 const LOSSES: Readonly<Record<string, (broker: TestBroker) => void>> = {
@@ -152,21 +200,20 @@ for (const [name, lose, source] of Object.entries(LOSSES).flatMap((loss) => SOUR
   test(`a session that is lost lets go of its socket and its timers, once (${name}; ${source})`, async () => {
     const broker = await startBroker();
     lose(broker);
-    const { base, timer, close } = await board(broker.endpoint, source);
     let released = 0;
     // The SDK's class ends its error path with `this.close()`: what counts is that its own `close` is reached through ours.
-    class Counted extends base.io {
-      override close(): void {
-        released += 1;
-        super.close();
-      }
-    }
-    const counted: MqttBase = { ...base, io: Counted as MqttClientClass };
-    const Client = closable(counted, (base.dns as { io: ResolverClass }).io, timer);
+    const counted = (Class: MqttClientClass): MqttClientClass =>
+      class extends Class {
+        override close(): void {
+          released += 1;
+          super.close();
+        }
+      } as MqttClientClass;
+    const { base, ours, Client, hardware, close } = await board(broker.endpoint, source, counted);
     let lost = 0;
     const errorsEscaped = await escaped(0, async () => {
       const client = new Client(
-        options(counted, {
+        options(ours, {
           onControl(this: MqttClient, { operation }) {
             if (operation === base.io.CONNACK)
               this.write(null, { operation: base.io.SUBSCRIBE, id: 1, items: [{ topic: "in" }] });
@@ -184,16 +231,17 @@ for (const [name, lose, source] of Object.entries(LOSSES).flatMap((loss) => SOUR
       client.close();
     });
     assert.equal([errorsEscaped, lost, released], [[], 1, 1]);
+    assertNothingLeft(hardware);
     close();
     await broker.close();
   });
 
 test("closing inside onError, after it, and twice", async () => {
-  const { Client, base, close } = await board();
+  const { Client, ours, hardware, close } = await board();
   let errors = 0;
   const errorsEscaped = await escaped(0, async () => {
     const client: MqttClient = new Client(
-      options(base, {
+      options(ours, {
         onError(this: MqttClient) {
           errors += 1;
           this.close();
@@ -206,6 +254,7 @@ test("closing inside onError, after it, and twice", async () => {
   });
   assert.equal(errorsEscaped, []);
   assert.is(errors, 1);
+  assertNothingLeft(hardware);
   close();
 });
 

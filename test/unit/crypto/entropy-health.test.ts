@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import * as health from "../../../firmware/crypto/entropy-health.js";
 import { HealthyEntropy } from "../../../firmware/crypto/entropy-health.js";
 import type { Entropy } from "../../../firmware/ports.js";
-import { biasedNoise, cyclicNoise, goodNoise, noiseOf, turningNoise, withBit } from "./noise.js";
+import { biasedNoise, cyclicNoise, goodNoise, noiseOf, sourceOf, turningNoise, withBit } from "./noise.js";
 
 // The claim of the module under test: alpha = 2^-30, H = 7 bits a byte and 7/8 a bit.
 const ALPHA_BITS = 30;
@@ -225,12 +225,12 @@ test("a source that turns bad after start-up gives nothing, then and after", () 
 test("reading starts up by itself, draws what the source gives next, and leaves no sample behind", () => {
   const drawn: Uint8Array[] = [];
   const good = goodNoise("draw");
-  const entropy = new HealthyEntropy({
-    read(buffer) {
+  const entropy = new HealthyEntropy(
+    sourceOf((buffer) => {
       drawn.push(buffer);
       good.read(buffer);
-    },
-  });
+    }),
+  );
   const buffer = new Uint8Array(32);
   assert.is(entropy.read(buffer), undefined);
   const expected = new Uint8Array(1024 + 32);
@@ -241,13 +241,38 @@ test("reading starts up by itself, draws what the source gives next, and leaves 
 });
 
 test("a source that is not fed is asked for nothing more, and its reason is told", () => {
-  const entropy = new HealthyEntropy({
-    read() {
-      throw new Error("the radio is off");
-    },
+  const source = sourceOf(() => {
+    throw new Error("the radio is off");
   });
+  const entropy = new HealthyEntropy(source);
   assert.is(String(entropy.startUp()), "entropy-not-ready: the radio is off");
   assert.throws(() => entropy.read(new Uint8Array(1025)), /within its bound/);
+  assert.not(source.failed(), "it has failed no test");
+});
+
+test("a failure, at the start or later, is remembered for every object that comes after, whatever the source gives then", () => {
+  const good = goodNoise("later");
+  for (const [goodBytes, read] of [
+    [0, false],
+    [1024, true],
+  ] as const) {
+    const turning = turningNoise(
+      good,
+      goodBytes,
+      noiseOf(() => 0x55),
+    );
+    const first = new HealthyEntropy(turning);
+    assert.is((read ? first.read(new Uint8Array(64)) : first.startUp())?.code, "entropy-repeats");
+    assert.ok(turning.failed());
+    // The same chip, and now its source passes.
+    const mended = { ...good, failed: turning.failed, fail: turning.fail };
+    const buffer = new Uint8Array(32).fill(7);
+    const refusal = new HealthyEntropy(mended).read(buffer);
+    assert.is(refusal?.code, "entropy-latched");
+    assert.match(refusal?.detail ?? "", "switch the board off and on");
+    assert.ok(buffer.every((byte) => byte === 0));
+  }
+  assert.is(new HealthyEntropy(good).startUp(), undefined, "another board");
 });
 
 test.run();

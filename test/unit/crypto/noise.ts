@@ -3,23 +3,31 @@
 import { createCipheriv, createHash } from "node:crypto";
 import type { Entropy } from "../../../firmware/ports.js";
 
-/** AES-256 in counter mode: as good as noise gets, and the same for the same seed. */
-export function goodNoise(seed: string | number): Entropy {
-  const cipher = createCipheriv("aes-256-ctr", createHash("sha256").update(`noise ${seed}`).digest(), Buffer.alloc(16));
+/** A source that is read by this, on a board whose power has just come on. */
+export function sourceOf(read: Entropy["read"]): Entropy {
+  let failed = false;
   return {
-    read(buffer) {
-      buffer.set(cipher.update(Buffer.alloc(buffer.length)));
+    read,
+    failed: () => failed,
+    fail() {
+      failed = true;
     },
   };
 }
 
+/** AES-256 in counter mode: as good as noise gets, and the same for the same seed. */
+export function goodNoise(seed: string | number): Entropy {
+  const cipher = createCipheriv("aes-256-ctr", createHash("sha256").update(`noise ${seed}`).digest(), Buffer.alloc(16));
+  return sourceOf((buffer) => {
+    buffer.set(cipher.update(Buffer.alloc(buffer.length)));
+  });
+}
+
 /** Bytes that `next` gives one by one. */
 export function noiseOf(next: () => number): Entropy {
-  return {
-    read(buffer) {
-      for (let i = 0; i < buffer.length; i += 1) buffer[i] = next();
-    },
-  };
+  return sourceOf((buffer) => {
+    for (let i = 0; i < buffer.length; i += 1) buffer[i] = next();
+  });
 }
 
 /** Bits that are independent of each other and one with this probability, most significant bit first. */
@@ -39,13 +47,11 @@ export function biasedNoise(seed: string | number, ones: number): Entropy {
 /** `source` with one bit of each byte replaced. */
 export function withBit(source: Entropy, position: number, bit: (index: number) => number): Entropy {
   let index = 0;
-  return {
-    read(buffer) {
-      source.read(buffer);
-      for (let i = 0; i < buffer.length; i += 1, index += 1)
-        buffer[i] = ((buffer[i] as number) & ~(1 << position)) | (bit(index) << position);
-    },
-  };
+  return sourceOf((buffer) => {
+    source.read(buffer);
+    for (let i = 0; i < buffer.length; i += 1, index += 1)
+      buffer[i] = ((buffer[i] as number) & ~(1 << position)) | (bit(index) << position);
+  });
 }
 
 /** The first `period` bytes of `source`, for ever. */

@@ -1,6 +1,6 @@
 // Scalars of secp256k1 (SEC 2 §2.4.1) as 32 big-endian bytes, and repeatable bytes, for the tests of this folder.
 
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 
 /** The order of the group. */
 export const N = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
@@ -23,6 +23,24 @@ export function bytesOf(length: number, seed = 1): Uint8Array {
 export function modulo(value: bigint): bigint {
   const rest = value % N;
   return rest < 0n ? rest + N : rest;
+}
+
+function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  const mac = createHmac("sha256", key);
+  for (const part of parts) mac.update(part);
+  return new Uint8Array(mac.digest());
+}
+
+/** The nonce of RFC 6979 §3.2 with SHA-256, from the text of the RFC: its first candidate, which serves but once in 2^127. */
+export function nonceByTheBook(secret: Uint8Array, digest: Uint8Array): Uint8Array {
+  const h = scalar(modulo(numberOf(digest)));
+  let v: Uint8Array = new Uint8Array(32).fill(1);
+  let k: Uint8Array = new Uint8Array(32);
+  for (const step of [0, 1]) {
+    k = hmac(k, v, Uint8Array.of(step), secret, h);
+    v = hmac(k, v);
+  }
+  return hmac(k, v);
 }
 
 /** By Fermat: the order is prime. */

@@ -1,7 +1,7 @@
 // SoftwareKeys: the contract of `Keys`, RFC 6979 against a second implementation of it over node:crypto, and that no
 // secret is left lying about.
 
-import { createECDH, createHmac } from "node:crypto";
+import { createECDH } from "node:crypto";
 import { inspect } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -12,8 +12,8 @@ import { SoftwareKeys } from "../../../firmware/crypto/software-keys.js";
 import type { ByteBuffer, Entropy, KeyHandle, KeyValueDomain, KeyValueStorage } from "../../../firmware/ports.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { created, isRefusal, type KeysWorld, keysContract } from "../ports/keys.contract.js";
-import { biasedNoise, goodNoise, noiseOf, turningNoise } from "./noise.js";
-import { bytesOf, inverse, modulo, N, numberOf, scalar } from "./scalars.js";
+import { biasedNoise, goodNoise, noiseOf, sourceOf, turningNoise } from "./noise.js";
+import { bytesOf, inverse, modulo, N, nonceByTheBook, numberOf, scalar } from "./scalars.js";
 
 /** A key-value store in memory that remembers every buffer it handed out. */
 class MemoryStore implements KeyValueStorage {
@@ -52,20 +52,22 @@ function board(): KeysWorld & { store: MemoryStore; entropy: Entropy } {
   boards += 1;
   const seed = `board ${boards}`;
   const store = new MemoryStore();
-  const notReady: Entropy = {
-    read() {
-      throw new Error("the radio is off");
-    },
-  };
+  const notReady = sourceOf(() => {
+    throw new Error("the radio is off");
+  });
   const noises = { good: goodNoise(seed), "not-ready": notReady, stuck: noiseOf(() => 0), biased: biasedNoise(seed, 0.75) };
   let noise: Entropy = noises.good;
-  const entropy: Entropy = { read: (buffer) => noise.read(buffer) };
+  let rtc = sourceOf(() => undefined);
+  const entropy: Entropy = { read: (buffer) => noise.read(buffer), failed: () => rtc.failed(), fail: () => rtc.fail() };
   return {
     store,
     entropy,
     boot: () => new SoftwareKeys({ entropy, store }),
     setNoise: (name) => {
       noise = noises[name];
+    },
+    powerCut: () => {
+      rtc = sourceOf(() => undefined);
     },
     putSlot: (slot, value) => {
       if (value === undefined) store.values.delete(`keys/${slot}`);
@@ -85,22 +87,9 @@ function keyOf(secret: Uint8Array, engine?: CryptoEngine): { keys: SoftwareKeys;
   return { keys, key: keys.open("mote") as KeyHandle, store };
 }
 
-function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
-  const mac = createHmac("sha256", key);
-  for (const part of parts) mac.update(part);
-  return new Uint8Array(mac.digest());
-}
-
 /** RFC 6979 §3.2 and ECDSA with low s, from the text of the RFC over OpenSSL's HMAC and scalar multiplication. */
 function signByTheBook(secret: Uint8Array, digest: Uint8Array): Uint8Array {
-  const h = scalar(modulo(numberOf(digest)));
-  let v: Uint8Array = new Uint8Array(32).fill(1);
-  let k: Uint8Array = new Uint8Array(32);
-  for (const step of [0, 1]) {
-    k = hmac(k, v, Uint8Array.of(step), secret, h);
-    v = hmac(k, v);
-  }
-  v = hmac(k, v);
+  const v = nonceByTheBook(secret, digest);
   const nonce = numberOf(v);
   assert.ok(nonce > 0n && nonce < N, "the first candidate, but for one case in 2^127");
   const ecdh = createECDH("secp256k1");
@@ -235,12 +224,10 @@ test("what the store handed out is wiped, and what the keys hold is wiped when c
   const drawn: Uint8Array[] = [];
   const source = goodNoise("wipe");
   const { store } = board();
-  const entropy: Entropy = {
-    read(buffer) {
-      drawn.push(buffer);
-      source.read(buffer);
-    },
-  };
+  const entropy = sourceOf((buffer) => {
+    drawn.push(buffer);
+    source.read(buffer);
+  });
   const keys = new SoftwareKeys({ entropy, store });
   const key = created(keys, "mote");
   const reopened = keys.open("mote") as KeyHandle;
@@ -260,12 +247,10 @@ test("a refusal for want of a slot or of a store wipes what was drawn", () => {
   const source = goodNoise("wiped");
   const { store } = board();
   store.onWrite = () => new Uint8Array(1);
-  const entropy: Entropy = {
-    read(buffer) {
-      drawn.push(buffer);
-      source.read(buffer);
-    },
-  };
+  const entropy = sourceOf((buffer) => {
+    drawn.push(buffer);
+    source.read(buffer);
+  });
   assert.instance(new SoftwareKeys({ entropy, store }).create("mote"), Rejection);
   assert.is(drawn.length, 2);
   for (const buffer of drawn) assert.ok(buffer.every((byte) => byte === 0));

@@ -39,7 +39,7 @@ test("the wall clock begins in 1970, is set in whole seconds, and drifts", async
 
 test("a broken noise source is stuck or biased, as it was told to be", () => {
   const bytes = new Uint8Array(4096);
-  const source = new EntropySource(() => true, { seed: "e", fault: "stuck" });
+  const source = new EntropySource(() => true, { noiseFailed: false }, { seed: "e", fault: "stuck" });
   source.read(bytes);
   assert.ok(bytes.every((byte) => byte === bytes[0]));
   source.fault = "biased";
@@ -54,7 +54,7 @@ test("a broken noise source is stuck or biased, as it was told to be", () => {
 test("seeded noise is the same again, unseeded never", () => {
   const draw = (options: { seed?: string }): string => {
     const bytes = new Uint8Array(16);
-    new EntropySource(() => true, options).read(bytes);
+    new EntropySource(() => true, { noiseFailed: false }, options).read(bytes);
     return bytes.join();
   };
   assert.is(draw({ seed: "a" }), draw({ seed: "a" }));
@@ -124,11 +124,15 @@ for (const kind of ["memory", "folder"] as const)
 
 test("a partition refuses what NVS has no room for, and every write where the flash refuses", () => {
   const partition = new KeyValuePartition(new MemoryNvs());
-  partition.write("a", "k", new Uint8Array(19_000));
+  assert.throws(() => partition.write("a", "k", new Uint8Array(20_001)), /VALUE_TOO_LONG/);
+  partition.write("a", "k", new Uint8Array(14_000));
   assert.throws(() => partition.write("a", "l", new Uint8Array(2000)), /NOT_ENOUGH_SPACE/);
+  assert.throws(() => partition.write("a", "k", new Uint8Array(2000)), /NOT_ENOUGH_SPACE/, "the old value is still there");
   partition.write("a", "k", new Uint8Array(10));
   partition.write("a", "l", new Uint8Array(2000));
   partition.failWrites = true;
+  assert.throws(() => partition.open("b", false), /FLASH_OP_FAIL/, "a namespace's name is written, too");
+  partition.open("a", false);
   assert.throws(() => partition.write("a", "k", Uint8Array.of(1)), /FLASH_OP_FAIL/);
   assert.is(partition.read("a", "k")?.length, 10);
 });

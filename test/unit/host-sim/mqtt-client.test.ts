@@ -97,7 +97,7 @@ function start(options: Options = {}, resolves: "resolved" | "unresolved" | "pen
       heard.errors += 1;
     },
     ...options,
-    dns: { io: Resolver, servers: ["10.0.1.1"] },
+    dns: { io: Resolver, servers: ["10.0.1.1"] } as unknown as MQTTClientOptions["dns"],
     socket: { io: Wire },
   });
   if (resolves !== "pending") answer();

@@ -3,6 +3,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Board, type BoardOptions } from "../../../host-sim/hardware/board.js";
+import { BoardAborted } from "../../../host-sim/hardware/power.js";
 import { memoryStorage } from "../../../host-sim/hardware/storage.js";
 import { timeFor } from "../../../host-sim/modules/time.js";
 import { type Timer, timerFor } from "../../../host-sim/modules/timer.js";
@@ -60,15 +61,71 @@ test("schedules anew, or not at all until it is scheduled again", async () => {
   assert.throws(() => Timers.schedule(timer, 1));
 });
 
-test("a one-shot timer can be set again from its own callback", async () => {
+test("a one-shot timer is gone after its callback, whatever that does, as on the SDK; a repetition keeps it", async () => {
   const { clock, Timers } = board();
   let calls = 0;
-  Timers.set((own) => {
+  const once = Timers.set((own) => {
     calls += 1;
-    if (calls < 3) Timers.schedule(own, 10);
+    Timers.schedule(own, 10);
+  }, 10);
+  await clock.advance(100);
+  assert.is(calls, 1);
+  assert.throws(() => Timers.schedule(once, 10));
+  const kept = Timers.set((own) => {
+    calls += 1;
+    if (calls === 2) Timers.schedule(own, 10, 20);
+    else Timers.schedule(own);
   }, 10);
   await clock.advance(100);
   assert.is(calls, 3);
+  Timers.schedule(kept, 10);
+  await clock.advance(100);
+  assert.is(calls, 4, "one that waits may be scheduled");
+});
+
+test("times are cut as the SDK cuts them: beyond 31 bits, or without an end, is at once", async () => {
+  const { clock, Timers } = board();
+  const calls: number[] = [];
+  for (const delayMs of [2 ** 31, Number.POSITIVE_INFINITY, Number.NaN, -5, 2 ** 32 + 7])
+    Timers.set(() => calls.push(clock.nowMs()), delayMs);
+  await clock.advance(10);
+  assert.equal(calls, [0, 0, 0, 0, 7]);
+});
+
+test("no function is no callback: a board would die of it later", () => {
+  const { Timers } = board();
+  assert.throws(() => Timers.set(undefined as never, 10), TypeError);
+});
+
+test("an exception that leaves a callback ends the board by name, and nothing of it runs any more", async () => {
+  const reasons: BoardAborted[] = [];
+  const { clock, Timers } = board({ onAbort: (reason) => reasons.push(reason) });
+  const own = new RangeError("nobody catches this");
+  let calls = 0;
+  Timers.repeat(() => {
+    calls += 1;
+  }, 10);
+  Timers.set(() => {
+    throw own;
+  }, 15);
+  await clock.advance(100);
+  assert.is(reasons.length, 1);
+  assert.is(reasons[0]?.message, "unhandled exception in a callback of a timer: nobody catches this");
+  assert.is(reasons[0]?.cause, own);
+  assert.is(calls, 1);
+  assert.is(clock.waiting, 0);
+});
+
+test("where nobody wants to know, an exception of the firmware goes to whoever turns the clock", async () => {
+  const { clock, Timers } = board();
+  Timers.set(() => {
+    throw new Error("boom");
+  }, 5);
+  let thrown: unknown;
+  await clock.advance(10).catch((error: unknown) => {
+    thrown = error;
+  });
+  assert.instance(thrown, BoardAborted);
 });
 
 test("clearing what is no timer is allowed", () => {

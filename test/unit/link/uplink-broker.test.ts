@@ -21,13 +21,13 @@ async function make(broker: TestBroker, { segments = "even" as Segments, config 
   board.radio.start();
   board.radio.connect("lab", undefined);
   await world.advance(100);
-  const { clock, network, timer } = device;
+  const { clock, network } = device;
   const log = new LogBook();
   const heard = { messages: [] as { topic: string; message: Uint8Array }[], refused: [] as string[], acks: [] as number[] };
   let dueMs = 0;
   const Resolver = (network.mqtt.dns as { io: ResolverClass }).io;
   const uplink = new Uplink({
-    mqtt: { ...network.mqtt, io: closable(network.mqtt, Resolver, timer) },
+    mqtt: { ...network.mqtt, io: closable(network.mqtt.io, Resolver) },
     clock,
     log,
     config: { host: "broker", port: 1883, prefix: "", keepAliveMs: 30_000, ...config },

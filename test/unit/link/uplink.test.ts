@@ -369,4 +369,43 @@ test("close says goodbye to the broker and never connects again; it does not min
   }
 });
 
+test("what is thrown in a callback of the client ends that session, is said, and goes no further", () => {
+  const throws = (): never => {
+    throw new RangeError("boom");
+  };
+  const callbacks: Readonly<Record<string, (made: ReturnType<typeof make>) => void>> = {
+    onReadable: ({ client }) => {
+      client().read = throws;
+      client().part(Uint8Array.of(1), false, { topic: "a", byteLength: 1 });
+    },
+    "a part too long": ({ client }) => client().part(new Uint8Array(9), false, { topic: "a", byteLength: 1 }),
+    onControl: ({ client, heard }) => {
+      heard.acks.push = throws;
+      client().control({ operation: Scripted.PUBACK, id: 7 });
+    },
+    onError: ({ client, heard }) => {
+      heard.up.push = throws;
+      client().options.onError?.call(client());
+    },
+  };
+  for (const [name, happen] of Object.entries(callbacks)) {
+    const made = make();
+    made.up();
+    happen(made);
+    assert.not(made.uplink.up, name);
+    assert.ok(made.client().closed, name);
+    assert.match(String(made.log.of("link").pop()?.reason), /boom|add up|connection was lost/);
+    made.clock.pass(made.uplink.step());
+    made.uplink.step();
+    assert.is(Scripted.made.length, 2, `${name}: it comes back`);
+  }
+});
+
+test("turned down before the session began: what may be the reason is said", () => {
+  const { uplink, client, log } = make();
+  uplink.step();
+  client().options.onError?.call(client());
+  assert.match(String(log.lines[0]?.reason), /^broker:1883 let nobody in: .* a network that asks for a login$/);
+});
+
 test.run();

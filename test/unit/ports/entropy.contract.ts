@@ -36,6 +36,17 @@ export function entropyContract(title: string, make: () => EntropyWorld): void {
     entropy.read(new Uint8Array(0));
   });
 
+  test("a failure is remembered once it is told, whatever is read then", () => {
+    const { entropy, feed } = make();
+    assert.is(entropy.failed(), false);
+    feed();
+    entropy.fail();
+    entropy.read(new Uint8Array(32));
+    assert.is(entropy.failed(), true);
+    entropy.fail();
+    assert.is(entropy.failed(), true);
+  });
+
   test("a long read has every byte value, and none too often", () => {
     const { entropy, feed } = make();
     feed();

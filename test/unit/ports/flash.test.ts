@@ -28,6 +28,18 @@ for (const mode of modes) {
 const unitAt = (flash: NorFlash, at: number): Uint8Array => new Uint8Array(flash.read(UNIT_BYTES, at));
 const all = (value: number): Uint8Array => new Uint8Array(UNIT_BYTES).fill(value);
 
+test("takes what a view shows, of whatever kind, and nothing that is no buffer; no other format than buffers", () => {
+  const storage = new SimulatedFlash({ journal: new NorFlash({ sectors: 1 }) });
+  const partition = storage.open({ path: "journal" });
+  const words = Uint16Array.from({ length: UNIT_BYTES / 2 }, (_, i) => i * 257);
+  partition.write(words as never, 0);
+  assert.equal(new Uint8Array(partition.read(UNIT_BYTES, 0)), new Uint8Array(words.buffer));
+  for (const nothing of [UNIT_BYTES, "text", undefined, null, [1, 2]])
+    assert.throws(() => partition.write(nothing as never, UNIT_BYTES), TypeError);
+  assert.throws(() => storage.open({ path: "journal", format: "string" }), /unsupported/);
+  assert.throws(() => storage.open({} as never), /no path/);
+});
+
 test("plain: erased is 0xFF, and a write can only clear bits", () => {
   const flash = new NorFlash({ sectors: 1 });
   assert.equal(unitAt(flash, 0), all(0xff));

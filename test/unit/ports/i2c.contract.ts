@@ -35,6 +35,13 @@ export function i2cContract(title: string, make: () => Promise<I2CBus>): void {
     i2c.close();
   });
 
+  test("nothing cannot be read", async () => {
+    const i2c = open(await make());
+    i2c.write(READ_STATUS);
+    assert.throws(() => i2c.read(0));
+    i2c.close();
+  });
+
   test("one driver at a time for an address; its close frees it", async () => {
     const bus = await make();
     const first = open(bus);
@@ -57,6 +64,7 @@ export function i2cContract(title: string, make: () => Promise<I2CBus>): void {
     const base = { data: bus.data, clock: bus.clock, hz: 100_000, address: SHT3X };
     assert.throws(() => new bus.io({ ...base, address: 128 }));
     assert.throws(() => new bus.io({ ...base, hz: 0 }));
+    assert.throws(() => new bus.io({ ...base, hz: 0.5 }));
     assert.throws(() => new bus.io({ ...base, timeout: -2 }));
   });
 

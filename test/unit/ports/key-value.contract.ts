@@ -88,6 +88,26 @@ export function keyValueContract(title: string, make: () => KeyValueWorld): void
     holds(domain.read("k"), bytes(1));
   });
 
+  test("the old value lies there until the new one is whole: a value of half the room is written once, not twice", () => {
+    const domain = make().boot().open({ path: "mote" });
+    domain.write("k", new Uint8Array(9000).fill(1));
+    assert.throws(() => domain.write("k", new Uint8Array(9000).fill(2)));
+    holds(domain.read("k"), new Uint8Array(9000).fill(1));
+    domain.write("k", new Uint8Array(3000).fill(3));
+    holds(domain.read("k"), new Uint8Array(3000).fill(3));
+  });
+
+  test("names are counted in bytes, and a namespace that is only to be read has to be there", () => {
+    const world = make();
+    const store = world.boot() as { open(options: { path: string; mode?: string }): ReturnType<KeyValueStorage["open"]> };
+    const domain = store.open({ path: "mote" });
+    assert.throws(() => domain.write("äöüäöüäö", bytes(1)));
+    assert.throws(() => store.open({ path: "nothing", mode: "r" }));
+    domain.write("k", bytes(1));
+    holds(store.open({ path: "mote", mode: "r" }).read("k"), bytes(1));
+    assert.throws(() => store.open({ path: "mote", mode: "r" }).write("k", bytes(2)));
+  });
+
   test("a closed domain refuses", () => {
     const domain = make().boot().open({ path: "mote" });
     domain.close();

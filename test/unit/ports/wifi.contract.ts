@@ -38,10 +38,13 @@ export function wifiContract(title: string, make: () => WiFiWorld): void {
 
   test("a wrong password never gives an address, and another attempt is possible after", async () => {
     const world = make();
-    const { wifi } = opened(world);
+    const { wifi, heard } = opened(world);
     wifi.connect({ SSID: world.ssid, password: "wrong" });
+    assert.is(wifi.connection, 300);
     await world.pass(1000);
     assert.is(wifi.address, undefined);
+    assert.equal(heard, [["connection", undefined]], "it is told that the attempt is over");
+    assert.is(wifi.connection, 200);
     wifi.connect({ SSID: world.ssid, password: world.password });
     await world.pass(500);
     assert.type(wifi.address, "string");
@@ -72,9 +75,13 @@ export function wifiContract(title: string, make: () => WiFiWorld): void {
     const { wifi, heard } = opened(world);
     wifi.connect({ SSID: world.ssid, password: world.password });
     await world.pass(500);
+    assert.is(wifi.connection, 500);
     wifi.disconnect();
+    assert.is(wifi.connection, 200);
+    await world.pass(100); // the address stays for a moment
     assert.is(wifi.address, undefined);
     wifi.connect({ SSID: world.ssid, password: world.password });
+    assert.is(wifi.connection, 300);
     wifi.close();
     heard.length = 0;
     await world.pass(500);

@@ -6,7 +6,7 @@ import { nativeEngine } from "../../../firmware/crypto/engine-native.js";
 import { NativeKeys } from "../../../firmware/crypto/native-keys.js";
 import type { KeyHandle } from "../../../firmware/ports.js";
 import { Rejection } from "../../../firmware/rejection.js";
-import { collect, dump, listen, request } from "../../../host-sim/xs/guest/host.js";
+import { collect, dump, dumpNative, listen, print, request } from "../../../host-sim/xs/guest/host.js";
 
 /** What can be asked: a name and its parameters. */
 export type Job = readonly [string, ...(string | number | boolean | readonly string[])[]];
@@ -67,6 +67,13 @@ const actions: Record<string, (...parameters: unknown[]) => unknown> = {
     kept = bytes(hex);
   },
   dump: () => dump(),
+  dumpNative: () => dumpNative(),
+  /** Shows what can be shown of a handle. */
+  show(index) {
+    const key = handle(index) as unknown as Record<string, unknown>;
+    print(`${String(key)} ${JSON.stringify(key)} ${Object.getOwnPropertyNames(key).join()} ${JSON.stringify(keyrings)}`);
+    for (const name of Object.getOwnPropertyNames(key)) print(`${name}: ${String(key[name])}`);
+  },
 };
 
 function perform(job: Job): unknown {
