@@ -52,6 +52,7 @@ async function probeAll(): Promise<readonly Finding[]> {
   const run = "run the system and its tests (npm start, npm test)";
   const engine32 = "the real engine with a board's memory (--engine xs)";
   const chip = "the engine as an ESP32-C3 runs it (--engine rv32)";
+  const tls = "simulated boards over TLS (mqtt.ca), with the firmware's own C";
   const interop = "tests against another broker";
   const timing = "whether the native keys' time depends on a secret (npm test -- secret-timing), besides 32-bit C";
   const vectors = "one compressed set of vectors (npm run conformance -- bitcoin)";
@@ -79,6 +80,7 @@ async function probeAll(): Promise<readonly Finding[]> {
       ...named("32-bit symbols", timing, false, "dpkg --add-architecture i386; apt update; apt install libc6-dbg:i386"),
       ...debugSymbols(),
     },
+    { ...named("mbedTLS", tls, false, "apt install libmbedtls-dev"), ...compiles("gcc", [], "mbedtls/ssl.h") },
     { ...named("bzip2", vectors, false, "apt install bzip2"), ...program("bzip2", ["--help"]) },
     { ...named("mosquitto", interop, false, "apt install mosquitto"), ...program("mosquitto", ["-h"], ["/usr/sbin/mosquitto"]) },
     {
@@ -135,19 +137,19 @@ function program(name: string, words: readonly string[], elsewhere: readonly str
   return { found: false, detail: "" };
 }
 
-/** Whether a small program that needs the C library's headers compiles. */
-function compiles(compiler: string, words: readonly string[]): Probe {
+/** Whether a small program that needs the C library's headers, and perhaps one more, compiles. */
+function compiles(compiler: string, words: readonly string[], header?: string): Probe {
   const directory = mkdtempSync(join(tmpdir(), "chainmote-doctor-"));
   try {
     const source = join(directory, "probe.c");
     writeFileSync(
       source,
-      '#include <stdio.h>\n#include <stdint.h>\nint main(void) { return (int)sizeof(uintptr_t) - 4 + puts("") * 0; }\n',
+      `${header === undefined ? "" : `#include <${header}>\n`}#include <stdio.h>\n#include <stdint.h>\nint main(void) { return (int)sizeof(uintptr_t) - 4 + puts("") * 0; }\n`,
     );
     const { error, status } = spawnSync(compiler, [...words, "-c", source, "-o", join(directory, "probe.o")], {
       timeout: PROBE_MS,
     });
-    return { found: error === undefined && status === 0, detail: words.join(" ") };
+    return { found: error === undefined && status === 0, detail: header ?? words.join(" ") };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

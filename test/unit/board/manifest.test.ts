@@ -46,7 +46,7 @@ const BENCH_INPUTS = "build/bench/inputs.ts";
 /** Modules that the SDK's own manifests bring, by specifier: the mirrors' table, without ours. */
 const table = JSON.parse(readFileSync(join(root, "host-sim/modules/table.json"), "utf8")) as Record<string, unknown>;
 /** What the manifest's `include` brings; what `modules` adds must not be counted on. */
-const OURS = ["chainmote/crypto", "chainmote/entropy", "embedded:network/ntp/client"];
+const OURS = ["chainmote/crypto", "chainmote/entropy", "chainmote/tls", "embedded:network/ntp/client"];
 const SDK = Object.keys(table).filter((specifier) => !OURS.includes(specifier));
 
 /** Module name to source file in this repository, as mcconfig expands the manifest. */
@@ -54,7 +54,7 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
   const files = new Map<string, string>();
   for (const [target, sources] of Object.entries(modules))
     for (const source of [sources].flat()) {
-      if (target === "~") continue; // left out, the SDK's or ours
+      if (target === "~" || source.endsWith("/")) continue; // left out, or a folder of headers
       if (source.startsWith("$(")) {
         files.set(target, source);
         continue;
@@ -62,6 +62,8 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
       const path = normalize(join(folder, source));
       if (source.endsWith("/")) continue; // an include path
       if (path === BENCH_INPUTS.replace(/\.ts$/, "")) continue;
+      // C alone is no module.
+      if (existsSync(join(root, `${path}.c`)) && !existsSync(join(root, `${path}.ts`))) continue;
       if (!target.endsWith("*") || !source.endsWith("*")) {
         const found = [path, `${path}.ts`, `${path}.js`].find((name) => /\.[jt]s$/.test(name) && existsSync(join(root, name)));
         assert.ok(found !== undefined, `${target}: no file ${path}`);
