@@ -6,7 +6,7 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { BoardName } from "../../host-sim/xs/presets.js";
 import { type Configured, REPOSITORY, run, type Sdk } from "./sdk.js";
 
@@ -93,13 +93,22 @@ export function ownSources(makefile: string): readonly string[] {
 /** Whether a source asks for headers of ESP-IDF. */
 export function needsIdf(source: string): boolean {
   return /^\s*#\s*include\s+["<](esp_|nvs|freertos\/|driver\/|lwip\/|mbedtls\/|psa\/|bootloader_|xsHost\.h)/m.test(
-    readFileSync(source, "utf8"),
+    withOwnHeaders(source),
   );
+}
+
+/** The text of a source and of the headers that lie beside it. */
+function withOwnHeaders(source: string): string {
+  const text = readFileSync(source, "utf8");
+  const headers = [...text.matchAll(/^\s*#\s*include\s+"([\w-]+\.h)"/gm)].map(([, name]) =>
+    join(dirname(source), name as string),
+  );
+  return [text, ...headers.filter((file) => existsSync(file)).map((file) => readFileSync(file, "utf8"))].join("\n");
 }
 
 /** False where a source asks for mbedTLS, and the ESP-IDF was got without its submodules. */
 export function hasHeadersOf(source: string, { folder }: Idf): boolean {
-  const asks = /^\s*#\s*include\s+["<](mbedtls|psa)\//m.test(readFileSync(source, "utf8"));
+  const asks = /^\s*#\s*include\s+["<](mbedtls|psa)\//m.test(withOwnHeaders(source));
   return !asks || existsSync(join(folder, "components/mbedtls/mbedtls/include/mbedtls"));
 }
 
