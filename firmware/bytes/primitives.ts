@@ -153,6 +153,7 @@ export function scanHeader(_raw: Uint8Array, _table: Uint8Array): number {
 
 /** Content of item `index` of a scanned header, a view. */
 export function itemView(raw: Uint8Array, table: Uint8Array, index: number): Uint8Array {
+  assert(index < TABLE_BYTES / 4, "an item inside its header");
   const start = readUint(table, 4 * index, 2);
   const end = readUint(table, 4 * index + 2, 2);
   assert(start <= end && end <= raw.length, "an item inside its header");
