@@ -25,7 +25,10 @@ export interface Missing {
 
 function compile(compiler: string, words: readonly string[], source: string, name: string): string | Missing {
   const texts = [HARNESS, join(NATIVE, "octets.h")].map((file) => readFileSync(file, "utf8"));
-  const key = createHash("sha256").update([compiler, ...words, source, ...texts].join("\0")).digest("hex").slice(0, 24);
+  const key = createHash("sha256")
+    .update([compiler, ...words, source, ...texts].join("\0"))
+    .digest("hex")
+    .slice(0, 24);
   const file = join(CACHE, `${name}-${key}`);
   if (existsSync(file)) return file;
   mkdirSync(CACHE, { recursive: true });
@@ -51,7 +54,7 @@ export function comparer(source = readFileSync(SOURCE, "utf8")): string | Missin
 /** The program of libFuzzer. */
 export function fuzzer(): string | Missing {
   const made = compile("clang", ["-fsanitize=fuzzer", ...SANITIZERS, "-DFUZZER"], readFileSync(SOURCE, "utf8"), "fuzz");
-  return typeof made === "string" ? made : { missing: `${made.missing}; bring it with: apt install clang` };
+  return typeof made === "string" ? made : { missing: `${made.missing}; bring it with: apt install clang libclang-rt-dev` };
 }
 
 /** What the program makes of the inputs, one result each. Throws with its own words where it ends badly. */

@@ -8,7 +8,9 @@ import { Prng } from "../../host-sim/world/prng.js";
 import { benchInputs } from "../bench/inputs.js";
 import { BITCOIN_WORK, WORKS } from "./cases.js";
 
-const EDGES = [0, 1, 0x14, 0x20, 0x37, 0x38, 0x7f, 0x80, 0x81, 0x94, 0xa0, 0xb7, 0xb8, 0xb9, 0xbf, 0xc0, 0xf7, 0xf8, 0xf9, 0xfb, 0xff];
+const EDGES = [
+  0, 1, 0x14, 0x20, 0x37, 0x38, 0x7f, 0x80, 0x81, 0x94, 0xa0, 0xb7, 0xb8, 0xb9, 0xbf, 0xc0, 0xf7, 0xf8, 0xf9, 0xfb, 0xff,
+];
 const MUTATIONS_MAX = 4;
 const SHORT_BYTES_MAX = 64;
 const HEADERS_EACH = 6;
@@ -28,13 +30,17 @@ function seeds(): readonly (readonly [readonly number[], Uint8Array])[] {
   const headers = [clique, bft.ibft2, bft.qbft].flatMap(({ headers }) => headers.slice(0, HEADERS_EACH).map(bytesOf));
   const blocks = bitcoin.headers.slice(0, HEADERS_EACH).map(bytesOf);
   const addresses = concat(...Array.from({ length: 5 }, (_, i) => new Uint8Array(ADDRESS_BYTES).fill(40 * i)));
-  const items = concat(...Array.from({ length: 5 }, (_, i) => concat(Uint8Array.of(0x94), new Uint8Array(ADDRESS_BYTES).fill(i))));
+  const items = concat(
+    ...Array.from({ length: 5 }, (_, i) => concat(Uint8Array.of(0x94), new Uint8Array(ADDRESS_BYTES).fill(i))),
+  );
   const limits = Uint8Array.from([0, 0, 0, 128, 255, 255, 255, 255, 255, 255, 255, 255]);
   const steps = blocks.map((raw) =>
     concat(raw, raw.subarray(4, 36), Uint8Array.of(0, 0, 0, 0), raw.subarray(72, 76), limits, new Uint8Array(32)),
   );
   // As many items as are taken, and one more.
-  const long = [10, 16, 17].map((tail) => encode([...(decode(headers[0] as Uint8Array) as RlpValue[]).slice(0, 15), ...tailOf(tail)]));
+  const long = [10, 16, 17].map((tail) =>
+    encode([...(decode(headers[0] as Uint8Array) as RlpValue[]).slice(0, 15), ...tailOf(tail)]),
+  );
   return [
     ...long.map((raw) => [[SCAN, SPLICE], raw] as const),
     ...headers.map((raw) => [[SCAN, SPLICE, 11], raw] as const),

@@ -15,7 +15,11 @@ const REFUSED_MAX = 0.8;
 const PLANTED: readonly (readonly [string, string, string])[] = [
   ["an integer", "if (length > UINT_OCTETS_MAX || !inside(bytes.count, offset, length))", "if (length > UINT_OCTETS_MAX)"],
   ["an address", "if (!inside(other.count, offset, ADDRESS_OCTETS))\n\t\treturn false;\n\tint32_t count", "int32_t count"],
-  ["the content of an item", "if (!inside(limit, start, length))\n\t\treturn false;\n\titem->start", "(void)limit;\n\titem->start"],
+  [
+    "the content of an item",
+    "if (!inside(limit, start, length))\n\t\treturn false;\n\titem->start",
+    "(void)limit;\n\titem->start",
+  ],
   ["the length of an item", "|| !inside(limit, at + 1, lengthOctets) ", ""],
   ["the items of a header", "if (count == HEADER_ITEMS_MAX || ", "if ("],
   ["a table", "start > end || end > raw.count", "start > end"],
