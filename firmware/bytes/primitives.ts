@@ -3,7 +3,7 @@
 // the engine: the manifest (bytes/native/manifest.json) and the XS host put the other file under this module's name.
 //
 // Promises: both give the same results for the same arguments (test/xs/octets.test.ts, test/fuzz). What is not inside its buffer
-// is our own mistake and throws. `scanHeader`, `nextItem`, `spliceItem` may decline: then the caller does the work in its own way,
+// is our own mistake and throws. `scanHeader`, `nextItem`, `spliceItem` and those about text may decline: then the caller does the work in its own way,
 // finds what is wrong and has the words for it; here they always do. Not constant-time: for public values only.
 
 import { assert } from "../rejection.js";
@@ -16,6 +16,7 @@ export const ITEM_START_BIT = 15;
 export const ITEM_LIST_BIT = 30;
 
 const UINT_BYTES_MAX = 6;
+const HEX = "0123456789abcdef";
 
 /** Byte equality. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
@@ -47,6 +48,43 @@ export function copyInto(into: Uint8Array, at: number, from: Uint8Array, start =
     "a copy inside its buffer",
   );
   into.set(from.subarray(start, end), at);
+}
+
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const joined = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** Lower-case hexadecimal without prefix. */
+export function toHex(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 1) {
+    const byte = bytes[i] as number;
+    text += HEX.charAt(byte >> 4) + HEX.charAt(byte & 15);
+  }
+  return text;
+}
+
+/** Bytes of a hexadecimal text, with or without 0x; undefined where `fromHex` has to look. */
+export function bytesOfHex(_text: string): Uint8Array | undefined {
+  return undefined;
+}
+
+/** Bytes of a text of ASCII without NUL; undefined where `fromText` has to look. */
+export function bytesOfAscii(_text: string): Uint8Array | undefined {
+  return undefined;
+}
+
+/** The text that bytes of ASCII without NUL are; undefined where `toText` has to look. */
+export function textOfAscii(_bytes: Uint8Array): string | undefined {
+  return undefined;
 }
 
 /** A big-endian unsigned integer of at most 6 bytes, so that a number holds it exactly. */

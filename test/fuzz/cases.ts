@@ -27,9 +27,10 @@ import {
   takeBitcoin,
   writeUint,
 } from "../../firmware/bytes/primitives.js";
-import { concat, toHex } from "../../firmware/bytes.js";
+import { concat, fromHex, fromText, toHex, toText } from "../../firmware/bytes.js";
 import { itemsOf, withItem } from "../../firmware/chain/header.js";
 import { RlpCursor } from "../../firmware/codec/rlp.js";
+import { Rejection } from "../../firmware/rejection.js";
 
 const PARAMETERS = 4;
 const CHECKS_BYTES = 20;
@@ -100,6 +101,14 @@ const WORK: readonly Work[] = [
     const step = new Uint8Array(40);
     return hash.length === 32 && takeBitcoin(raw, parent, limits, step, () => hash) ? step : flag(false);
   },
+  (bytes) => fromText(toHex(bytes)),
+  (bytes) => sure(fromHex(sure(toText(bytes)))),
+  (bytes) => {
+    const text = sure(toText(bytes));
+    for (let i = 0; i < text.length; i += 1)
+      if (text.charCodeAt(i) === 0 || text.charCodeAt(i) >= 128) throw new Error("not ASCII");
+    return fromText(text);
+  },
   (bytes) => flag(bytes.length === 36 && meetsTarget(bytes.subarray(4), readUint(bytes, 0, 4))),
 ];
 
@@ -115,6 +124,11 @@ export function resultOf(input: Uint8Array): Uint8Array {
   } catch {
     return Uint8Array.of(255);
   }
+}
+
+function sure<T>(value: T | Rejection): T {
+  if (value instanceof Rejection) throw value;
+  return value;
 }
 
 function halves(bytes: Uint8Array, at: number): [Uint8Array, Uint8Array] {

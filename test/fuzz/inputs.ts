@@ -1,7 +1,7 @@
 // Inputs for cases.ts: real headers, RLP and addresses as seeds, then mutated: bits turned, bytes set to what lengths and prefixes are made
 // of, pieces cut, doubled and moved. The same seed gives the same inputs.
 
-import { concat, fromHex } from "../../firmware/bytes.js";
+import { concat, fromHex, fromText, toHex } from "../../firmware/bytes.js";
 import { decode, encode, type RlpValue } from "../../firmware/codec/rlp.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { Prng } from "../../host-sim/world/prng.js";
@@ -46,8 +46,11 @@ function seeds(): readonly (readonly [readonly number[], Uint8Array])[] {
     ...headers.map((raw) => [[SCAN, SPLICE, 11], raw] as const),
     ...headers.map((raw) => [[14], concat(new Uint8Array(64), raw)] as const),
     ...steps.map((step) => [[BITCOIN_WORK], step] as const),
-    ...blocks.map((raw) => [[16], concat(raw.subarray(72, 76), new Uint8Array(32))] as const),
+    ...blocks.map((raw) => [[19], concat(raw.subarray(72, 76), new Uint8Array(32))] as const),
     [[7, 8, 9], addresses] as const,
+    [[16, 17, 18], fromText(`0x${toHex(addresses)}`)] as const,
+    [[17, 18], fromText("0AFfe9")] as const,
+    [[18], fromText("eip155:1337 ü水𐅑")] as const,
     [[10, 11], items] as const,
   ];
 }

@@ -234,6 +234,35 @@ static void bitcoin(Octets bytes, size_t p)
 	drop(hash);
 }
 
+static void hex(Octets bytes)
+{
+	uint8_t* digits = malloc(2 * bytes.count);
+	demand(octetsToHex((OctetsOut){ digits, 2 * bytes.count }, bytes), "digits of any bytes");
+	say(digits, 2 * bytes.count);
+	free(digits);
+}
+
+static void unhex(Octets bytes)
+{
+	bool prefixed = bytes.count >= 2 && bytes.at[0] == '0' && bytes.at[1] == 'x';
+	Octets digits = part(bytes, prefixed ? 2 : 0, bytes.count);
+	uint8_t* read = malloc(digits.count / 2);
+	if (octetsFromHex((OctetsOut){ read, digits.count / 2 }, digits))
+		say(read, digits.count / 2);
+	else
+		refuse();
+	free(read);
+	drop(digits);
+}
+
+static void ascii(Octets bytes)
+{
+	if (octetsAreAscii(bytes))
+		say(bytes.at, bytes.count);
+	else
+		refuse();
+}
+
 static void meets(Octets bytes)
 {
 	uint64_t bits;
@@ -289,12 +318,15 @@ static void work(int what, Octets bytes, size_t p, size_t q, size_t r)
 	case 13: splice(bytes, p, q); break;
 	case 14: look(bytes, p, q, r); break;
 	case 15: bitcoin(bytes, p); break;
-	case 16: meets(bytes); break;
+	case 16: hex(bytes); break;
+	case 17: unhex(bytes); break;
+	case 18: ascii(bytes); break;
+	case 19: meets(bytes); break;
 	default: demand(false, "a work that there is");
 	}
 }
 
-enum { WORKS = 17 };
+enum { WORKS = 20 };
 
 static void perform(const uint8_t* input, size_t count)
 {
