@@ -3,8 +3,8 @@
 // the engine: the manifest (bytes/native/manifest.json) and the XS host put the other file under this module's name.
 //
 // Promises: both give the same results for the same arguments (test/xs/octets.test.ts, test/fuzz). What is not inside its buffer
-// is our own mistake and throws. `scanHeader`, `nextItem`, `spliceItem` and those about text may decline: then the caller does the work in its own way,
-// finds what is wrong and has the words for it; here they always do. Not constant-time: for public values only.
+// is our own mistake and throws. `scanHeader`, `nextItem`, `spliceItem` and those about text may decline: then the caller does the
+// work in its own way, finds what is wrong and has the words for it; here they always do. Not constant-time: for public values only.
 
 import { assert } from "../rejection.js";
 
@@ -144,7 +144,7 @@ export function compareAt(bytes: Uint8Array, offset: number, other: Uint8Array, 
   return 0;
 }
 
-/** Index of the address in `other` at `offset` among packed ascending `addresses`; where it is absent: −1 − the index of its place. */
+/** Index among packed ascending `addresses` of that in `other` at `offset`; where it is absent: −1 − the index of its place. */
 export function findAddress(addresses: Uint8Array, other: Uint8Array, offset = 0): number {
   assert(hasAddress(other, offset), "an address inside its buffer");
   const count = Math.floor(addresses.length / ADDRESS_BYTES);
@@ -168,7 +168,7 @@ export function isAscending(addresses: Uint8Array): boolean {
   return true;
 }
 
-/** Packs as many RLP items of 20 bytes, from `at` on, as `packed` has room for; false where one is none, and `packed` is anything. */
+/** Packs as many RLP items of 20 bytes, from `at` on, as `packed` has room for; false where one is none: then `packed` is anything. */
 export function packAddresses(packed: Uint8Array, bytes: Uint8Array, at: number): boolean {
   const count = Math.floor(packed.length / ADDRESS_BYTES);
   if (at < 0 || count * (1 + ADDRESS_BYTES) > bytes.length - at) return false;

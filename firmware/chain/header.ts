@@ -78,7 +78,7 @@ export class EthereumHeader implements Header {
   readonly timeS: number;
   /** How many items follow the nonce. */
   readonly tailItems: number;
-  /** Views and figures that are asked for more than once are made once. */
+  /** A view that is made once, since everything asks for it. */
   readonly extraData: Uint8Array;
   readonly #engine: CryptoEngine;
   /** Where the content of each item begins and ends (bytes/primitives.ts). */

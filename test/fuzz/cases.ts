@@ -1,6 +1,6 @@
-// One input, one result: what the work on bytes makes of any string of bytes, for whoever does it. On Node it is the reference
-// (firmware/bytes/primitives.ts and what stands on it), on the XS engine it is C behind its bindings; octets.c here is the same in
-// C alone, under the sanitizers. All three have to say the same.
+// One input, one result: what the work on bytes makes of any string of bytes, for whoever does it. On Node that is the reference
+// (firmware/bytes/primitives.ts and what stands on it), on the XS engine C behind its bindings; octets.c here is the same in C
+// alone, under the sanitizers. All three have to say the same.
 //
 // An input: what to do (1 byte), three parameters (1 byte each), the rest is the bytes to work on. A result: bytes; 0xff alone
 // where it throws or refuses.

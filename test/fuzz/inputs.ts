@@ -1,8 +1,9 @@
-// Inputs for cases.ts: real headers, RLP and addresses as seeds, then mutated: bits turned, bytes set to what lengths and prefixes are made
-// of, pieces cut, doubled and moved. The same seed gives the same inputs.
+// Inputs for cases.ts: real headers, RLP and addresses as seeds, then mutated: bits turned, bytes set to what lengths and prefixes
+// are made of, pieces cut, doubled and moved. The same seed gives the same inputs.
 
 import { concat, fromHex, fromText, toHex } from "../../firmware/bytes.js";
-import { decode, encode, type RlpValue } from "../../firmware/codec/rlp.js";
+import { HEADER_BYTES_MAX } from "../../firmware/chain/header.js";
+import { decode, encode, prefixBytes, type RlpValue } from "../../firmware/codec/rlp.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { Prng } from "../../host-sim/world/prng.js";
 import { benchInputs } from "../bench/inputs.js";
@@ -17,6 +18,7 @@ const HEADERS_EACH = 6;
 const SCAN = 12;
 const SPLICE = 13;
 const ADDRESS_BYTES = 20;
+const LONG_PREFIX_BYTES = 3;
 
 function bytesOf(hex: string): Uint8Array {
   const bytes = fromHex(hex);
@@ -41,7 +43,16 @@ function seeds(): readonly (readonly [readonly number[], Uint8Array])[] {
   const long = [10, 16, 17].map((tail) =>
     encode([...(decode(headers[0] as Uint8Array) as RlpValue[]).slice(0, 15), ...tailOf(tail)]),
   );
+  // As many bytes as are taken, and one more.
+  const longest = [0, 1].map((more) => {
+    const fields = (decode(headers[0] as Uint8Array) as RlpValue[]).slice(0, 15);
+    const extra = (fields[12] as Uint8Array).length;
+    const without = encode(fields).length - extra - prefixBytes(extra);
+    fields[12] = new Uint8Array(HEADER_BYTES_MAX - without - LONG_PREFIX_BYTES + more);
+    return encode(fields);
+  });
   return [
+    ...longest.map((raw) => [[SCAN, SPLICE], raw] as const),
     ...long.map((raw) => [[SCAN, SPLICE], raw] as const),
     ...headers.map((raw) => [[SCAN, SPLICE, 11], raw] as const),
     ...headers.map((raw) => [[14], concat(new Uint8Array(64), raw)] as const),

@@ -1,4 +1,4 @@
-// A million mutated inputs through octets.c under the sanitizers, against the reference in JavaScript; octets.test.ts tries fewer.
+// A million mutated inputs through octets.c under the sanitizers, against the reference; octets.test.ts tries fewer.
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,5 +1,5 @@
-// The native work on bytes behind its bindings, on the real engine in a board's memory, against the reference in JavaScript: the corpus
-// of the fuzzer, and mutated inputs (test/fuzz). m32 bears the weight, rv32 a sample. FUZZ_INPUTS sets how many.
+// The native work on bytes behind its bindings, on the real engine in a board's memory, against the reference in JavaScript: the
+// corpus of the fuzzer, and mutated inputs (test/fuzz). m32 bears the weight, rv32 a sample. FUZZ_INPUTS sets how many.
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,5 +1,5 @@
-// Runs on the XS engine: makes of each input that its owner hands it what the work on bytes makes of it (test/fuzz/cases.ts), here C
-// behind its bindings. An answer has as many results as the request inputs, each behind its length in 2 bytes.
+// Runs on the XS engine: says of each input that its owner hands it what the work on bytes makes of it (test/fuzz/cases.ts), here
+// C behind its bindings. An answer has as many results as the request inputs, each behind its length in 2 bytes.
 
 import { readUint, writeUint } from "../../../firmware/bytes.js";
 import { request } from "../../../host-sim/xs/guest/host.js";
