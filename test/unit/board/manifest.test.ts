@@ -34,9 +34,11 @@ interface Manifest {
 }
 
 const manifest = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) as Manifest;
-/** The one of ours that it includes: the native engine. */
+/** The one of ours that it includes: the native engine, which includes the native work on bytes. */
 const NATIVE = "firmware/crypto/native";
 const native = JSON.parse(readFileSync(join(root, NATIVE, "manifest.json"), "utf8")) as Manifest;
+const BYTES = "firmware/bytes/native";
+const bytes = JSON.parse(readFileSync(join(root, BYTES, "manifest.json"), "utf8")) as Manifest;
 const preloads = manifest.preload;
 /** The bench firmware's, which includes the first. */
 const BENCH = "test/bench/firmware";
@@ -77,7 +79,7 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
 }
 
 const benchFiles = expand(bench.modules, BENCH);
-const files = new Map([...expand(manifest.modules), ...expand(native.modules, NATIVE)]);
+const files = new Map([...expand(manifest.modules), ...expand(native.modules, NATIVE), ...expand(bytes.modules, BYTES)]);
 
 /** Specifiers that a source imports at run time, as XS resolves them from the module `name`. */
 function imports(name: string): string[] {
@@ -110,8 +112,14 @@ test("the main module and all that it imports are in the build, under the names 
 });
 
 test("every module of the firmware that a board runs is named, and none of those that are for other hosts", () => {
-  /** Engine and keys in JavaScript, what draws those keys, and the module that chooses them. */
-  const elsewhere = ["crypto/engine-noble", "crypto/software-keys", "crypto/entropy-health", "board/crypto-noble"];
+  /** Engine, keys and work on bytes in JavaScript, what draws those keys, and the module that chooses them. */
+  const elsewhere = [
+    "bytes/primitives",
+    "crypto/engine-noble",
+    "crypto/software-keys",
+    "crypto/entropy-health",
+    "board/crypto-noble",
+  ];
   const left = readdirSync(join(root, "firmware"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
     .map((name) => join("firmware", name))
@@ -161,6 +169,8 @@ test("a module under another name imports by names alone, for XS resolves a path
 
 test("the native engine's C is there whole: its folder, and the libraries' folders, one of which npm run native fills", () => {
   assert.ok(manifest.include.includes(`./${NATIVE}/manifest.json`));
+  assert.is(join(NATIVE, native.include as unknown as string), `${BYTES}/manifest.json`);
+  assert.is(bytes.modules[`${BYTES}/*`], "./*");
   const [own, ...libraries] = native.modules[`${NATIVE}/*`] as readonly string[];
   assert.is(own, "./*");
   assert.ok(
