@@ -2,12 +2,13 @@
 
 import { ratchetFile, ratchetReport, writeRatchet } from "../bench/ratchet.js";
 import { type BenchReport, printReport, RUNTIME_CHAINS } from "../bench/report.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
 
 export const usage = `chainmote bench [--target node] [--crypto noble|fast] [--json]
 chainmote bench --target xs|rv32 [--chains NAME,…] [--records N] [--json] [--ratchet]
 chainmote bench --port /dev/tty… [--baud N] [--json]
+chainmote bench --verify [--records N] [--json]
 
 Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the memory of
 the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
@@ -16,7 +17,9 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
              xs: the XS engine in an ESP32-C3's memory, as a 32-bit process: times, collections, heap peaks
              rv32: the same on an emulated RISC-V core: exact instruction counts
   --crypto   with node: noble (default) or fast, the engine of the tools
-  --records  with xs and rv32: how many records and headers each long run has; 10000 where absent
+  --verify   how many records a second \`chainmote verify\` checks: with the reference, without threads, with them
+  --records  with xs and rv32: how many records and headers each long run has; 10000 where absent; with --verify: how many
+             records there are, 50000 where absent
   --chains   with xs and rv32: which chains there is a long run for, of ${RUNTIME_CHAINS.join(", ")};
              all where absent
   --port     reads the report of a board that runs the bench firmware (test/bench/firmware) from its serial port
@@ -45,7 +48,9 @@ export async function run(words: readonly string[], output: Output): Promise<num
     json: { type: "boolean" },
     ratchet: { type: "boolean" },
     accept: { type: "boolean" },
+    verify: { type: "boolean" },
   });
+  if (options.has("verify")) return await benchTool(options, output);
   const port = options.text("port");
   const target = oneOf("target", options.text("target") ?? "node", TARGETS);
   const records = options.number("records", RECORDS_MIN, RECORDS_MAX);
@@ -66,9 +71,6 @@ export async function run(words: readonly string[], output: Output): Promise<num
   if ((options.has("ratchet") || options.has("accept")) && named !== undefined)
     throw new UsageError("--ratchet and --accept want every chain");
 
-  const progress = (text: string): void => {
-    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${plainText(text, 100)}`);
-  };
   let report: BenchReport;
   try {
     if (port !== undefined) report = await (await import("../bench/port.js")).readBoard(port, baud ?? BAUD, progress);
@@ -86,6 +88,29 @@ export async function run(words: readonly string[], output: Output): Promise<num
     output.error(`written: ${ratchetFile}`);
   }
   return options.has("ratchet") ? await ratchetReport(report, output) : 0;
+}
+
+/** The tools' own work in place of the firmware's. */
+async function benchTool(options: Words, output: Output): Promise<number> {
+  const named = ["target", "crypto", "chains", "port", "baud", "ratchet", "accept"].find(
+    (name) => options.has(name) || options.text(name) !== undefined,
+  );
+  if (named !== undefined) throw new UsageError(`--${named} is not for --verify`);
+  const records = options.number("records", RECORDS_MIN, RECORDS_MAX);
+  const { benchVerify, printVerify, VERIFY_RECORDS } = await import("../bench/verify.js");
+  try {
+    const rates = await benchVerify(records ?? VERIFY_RECORDS, progress);
+    progress("");
+    if (options.has("json")) output.line(JSON.stringify({ tool: "verify", results: rates }));
+    else printVerify(rates, output);
+  } finally {
+    progress("");
+  }
+  return 0;
+}
+
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${plainText(text, 100)}`);
 }
 
 function oneOf<T extends string>(name: string, value: string, choices: readonly T[]): T {
