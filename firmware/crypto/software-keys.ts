@@ -155,7 +155,8 @@ export class SoftwareKeys implements Keys {
   }
 }
 
-function nobleArithmetic(): SecretArithmetic {
+/** That of @noble/secp256k1: the reference. */
+export function nobleArithmetic(): SecretArithmetic {
   hashes.sha256 = sha256;
   hashes.hmacSha256 = (key, message) => hmac(sha256, key, message);
   return {

@@ -1,4 +1,4 @@
-// One TCP connection of a board, over a real socket, with the little memory that a board's TCP has.
+// One TCP connection of a board, over a real socket or a stream of this process, with the little memory that a board's TCP has.
 //
 // Promises: at most 5,744 bytes wait to be read and at most 5,744 to be sent (the SDK's window and send buffer); what is
 // not read stays with the sender; the peer's end is told only after everything before it was read, and again where the last of
@@ -6,7 +6,8 @@
 // loop, never from inside a call. A board has few of these at once. No wire beyond what the network maps.
 // Faults it may cause: those of the network (ragged pieces, a stalled link, a broken one).
 
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Network } from "../world/network.js";
 import type { Radio } from "./radio.js";
 
@@ -33,7 +34,7 @@ export class Stream {
   readonly #radio: Radio;
   readonly #network: Network;
   readonly #events: StreamEvents;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #stopWatching: () => void;
   readonly #stopListening: () => void;
   readonly #giveBack: () => void;
@@ -49,7 +50,7 @@ export class Stream {
   #closed = false;
 
   /** @param socket not yet connected; @param readyEvent the socket's event that says it can be written to */
-  constructor(radio: Radio, network: Network, socket: Socket, readyEvent: "connect" | "secureConnect", events: StreamEvents) {
+  constructor(radio: Radio, network: Network, socket: Duplex, readyEvent: "connect" | "secureConnect", events: StreamEvents) {
     socket.on("error", () => this.#break());
     try {
       this.#giveBack = network.takeSocket("tcp");
@@ -62,7 +63,7 @@ export class Stream {
     this.#network = network;
     this.#socket = socket;
     this.#events = events;
-    socket.setNoDelay(true);
+    if (socket instanceof Socket) socket.setNoDelay(true);
     socket.on(readyEvent, () => {
       if (network.link === "up") this.#connect();
       else this.#unannounced = true;

@@ -42,7 +42,8 @@ export function tcpFor(board: () => Board) {
       this.target = options.target;
       // Where the network knows no such endpoint, a refused connection: the discard port of this machine.
       const endpoint = network.endpointOf(address, port) ?? { host: "127.0.0.1", port: 9 };
-      this.#stream = new Stream(radio, network, connect({ ...endpoint }), "connect", {
+      const socket = network.streamTo(address, port) ?? connect({ ...endpoint });
+      this.#stream = new Stream(radio, network, socket, "connect", {
         connected: () => options.onWritable?.call(this, this.#stream?.room ?? 0),
         received: () => options.onReadable?.call(this, this.#stream?.available ?? 0),
         sent: () => options.onWritable?.call(this, this.#stream?.room ?? 0),
