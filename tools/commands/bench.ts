@@ -9,6 +9,7 @@ export const usage = `chainmote bench [--target node] [--crypto noble|fast] [--j
 chainmote bench --target xs|rv32 [--chains NAME,…] [--records N] [--json] [--ratchet]
 chainmote bench --port /dev/tty… [--baud N] [--json]
 chainmote bench --verify [--records N] [--json]
+chainmote bench --fleet [--boards N] [--minutes N] [--json]
 
 Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the memory of
 the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
@@ -18,6 +19,10 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
              rv32: the same on an emulated RISC-V core: exact instruction counts
   --crypto   with node: noble (default) or fast, the engine of the tools
   --verify   how many records a second \`chainmote verify\` checks: with the reference, without threads, with them
+  --fleet    how much simulated time of a fleet of whole motes passes in a minute: with the reference, with the fast
+             engine, with a link in the process, with what boards may share
+  --boards   with --fleet: how many there are, 50 where absent
+  --minutes  with --fleet: how many simulated ones, 60 where absent; at most 10 with the reference
   --records  with xs and rv32: how many records and headers each long run has; 10000 where absent; with --verify: how many
              records there are, 50000 where absent
   --chains   with xs and rv32: which chains there is a long run for, of ${RUNTIME_CHAINS.join(", ")};
@@ -34,6 +39,10 @@ const TARGETS = ["node", "xs", "rv32"] as const;
 const RECORDS = 10_000;
 const RECORDS_MIN = 200;
 const RECORDS_MAX = 1_000_000;
+const BOARDS_MAX = 1000;
+/** Of so many a record may still be under way. */
+const MINUTES_MIN = 2;
+const MINUTES_MAX = 100_000;
 const BAUD = 115_200;
 const BAUD_MAX = 4_000_000;
 
@@ -49,8 +58,14 @@ export async function run(words: readonly string[], output: Output): Promise<num
     ratchet: { type: "boolean" },
     accept: { type: "boolean" },
     verify: { type: "boolean" },
+    fleet: { type: "boolean" },
+    boards: { type: "string" },
+    minutes: { type: "string" },
   });
-  if (options.has("verify")) return await benchTool(options, output);
+  if (options.has("verify") && options.has("fleet")) throw new UsageError("--verify and --fleet are two: name one of them");
+  if (options.has("verify")) return await benchOfVerify(options, output);
+  if (options.has("fleet")) return await benchOfFleet(options, output);
+  refuse(options, ["boards", "minutes"], "for --fleet alone");
   const port = options.text("port");
   const target = oneOf("target", options.text("target") ?? "node", TARGETS);
   const records = options.number("records", RECORDS_MIN, RECORDS_MAX);
@@ -90,23 +105,32 @@ export async function run(words: readonly string[], output: Output): Promise<num
   return options.has("ratchet") ? await ratchetReport(report, output) : 0;
 }
 
-/** The tools' own work in place of the firmware's. */
-async function benchTool(options: Words, output: Output): Promise<number> {
-  const named = ["target", "crypto", "chains", "port", "baud", "ratchet", "accept"].find(
-    (name) => options.has(name) || options.text(name) !== undefined,
-  );
-  if (named !== undefined) throw new UsageError(`--${named} is not for --verify`);
+const FIRMWARE_OPTIONS = ["target", "crypto", "chains", "port", "baud", "ratchet", "accept"];
+
+async function benchOfVerify(options: Words, output: Output): Promise<number> {
+  refuse(options, [...FIRMWARE_OPTIONS, "boards", "minutes"], "not for --verify");
   const records = options.number("records", RECORDS_MIN, RECORDS_MAX);
   const { benchVerify, printVerify, VERIFY_RECORDS } = await import("../bench/verify.js");
-  try {
-    const rates = await benchVerify(records ?? VERIFY_RECORDS, progress);
-    progress("");
-    if (options.has("json")) output.line(JSON.stringify({ tool: "verify", results: rates }));
-    else printVerify(rates, output);
-  } finally {
-    progress("");
-  }
+  const rates = await benchVerify(records ?? VERIFY_RECORDS, progress).finally(() => progress(""));
+  if (options.has("json")) output.line(JSON.stringify({ of: "verify", results: rates }));
+  else printVerify(rates, output);
   return 0;
+}
+
+async function benchOfFleet(options: Words, output: Output): Promise<number> {
+  refuse(options, [...FIRMWARE_OPTIONS, "records"], "not for --fleet");
+  const boards = options.number("boards", 1, BOARDS_MAX);
+  const minutes = options.number("minutes", MINUTES_MIN, MINUTES_MAX);
+  const { benchFleet, FLEET_BOARDS, FLEET_MINUTES, printFleet } = await import("../bench/fleet.js");
+  const rates = await benchFleet(boards ?? FLEET_BOARDS, minutes ?? FLEET_MINUTES, progress).finally(() => progress(""));
+  if (options.has("json")) output.line(JSON.stringify({ of: "fleet", results: rates }));
+  else printFleet(rates, output);
+  return 0;
+}
+
+function refuse(options: Words, names: readonly string[], why: string): void {
+  const named = names.find((name) => options.has(name) || options.text(name) !== undefined);
+  if (named !== undefined) throw new UsageError(`--${named} is ${why}`);
 }
 
 function progress(text: string): void {
