@@ -54,13 +54,13 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
   const files = new Map<string, string>();
   for (const [target, sources] of Object.entries(modules))
     for (const source of [sources].flat()) {
-      if (target === "~") continue; // left out, the SDK's or ours
+      if (target === "~" || source.endsWith("/")) continue; // left out, or a folder of headers
       if (source.startsWith("$(")) {
         files.set(target, source);
         continue;
       }
       const path = normalize(join(folder, source));
-      if (source.endsWith("/") || path === relative(root, join(BOARD_TABLES, TABLES_FILE.slice(0, -2)))) continue;
+      if (path === relative(root, join(BOARD_TABLES, TABLES_FILE.slice(0, -2)))) continue;
       if (path === BENCH_INPUTS.replace(/\.ts$/, "")) continue;
       // C alone is no module.
       if (existsSync(join(root, `${path}.c`)) && !existsSync(join(root, `${path}.ts`))) continue;

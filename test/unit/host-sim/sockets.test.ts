@@ -297,6 +297,27 @@ test("a closed connection is silent, and its peer sees the end", async () => {
   await other.close();
 });
 
+test("a board without power keeps no connection, one that it had closed and whose peer never ends its half neither", async () => {
+  const other = await peer(createServer({ allowHalfOpen: true }));
+  const board = await onlineBoard(other.endpoint);
+  const { tcp, heard } = open(board);
+  await until("onWritable", () => heard.writable.length > 0);
+  tcp.close();
+  const [socket] = other.sockets as [Socket];
+  let failed = false;
+  socket.on("error", () => {
+    failed = true;
+  });
+  await until("the board's end", () => socket.readableEnded);
+  board.stop();
+  // What is written to a connection that is gone is answered by a reset.
+  await until("a reset", () => {
+    socket.write("x");
+    return failed;
+  });
+  await other.close();
+});
+
 test("datagrams carry the simulated source; they are lost while the link is stalled, refused while offline", async () => {
   const server = await SntpServer.start();
   const board = await onlineBoard(server.endpoint);
