@@ -103,9 +103,19 @@ export class Stream {
 
   read(byteLength: number): Uint8Array {
     const bytes = this.#window.shift(byteLength);
+    this.#taken();
+    return bytes;
+  }
+
+  readByte(): number {
+    const byte = this.#window.shiftByte();
+    this.#taken();
+    return byte;
+  }
+
+  #taken(): void {
     if (this.#over && this.#window.length === 0) this.#post(() => this.#events.failed());
     else this.#deliver();
-    return bytes;
   }
 
   /** The caller checks `room`. */
@@ -202,6 +212,8 @@ export class Stream {
 
 class ByteQueue {
   readonly #chunks: Uint8Array[] = [];
+  /** How much of the first chunk is gone. */
+  #gone = 0;
   #length = 0;
 
   get length(): number {
@@ -216,22 +228,40 @@ class ByteQueue {
 
   shift(byteLength: number): Uint8Array {
     const bytes = new Uint8Array(byteLength);
-    let at = 0;
-    while (at < byteLength) {
-      const chunk = this.#chunks[0];
-      if (chunk === undefined) throw new RangeError(`${byteLength} bytes asked for, ${at} there`);
-      const part = chunk.subarray(0, byteLength - at);
-      bytes.set(part, at);
-      at += part.length;
-      if (part.length === chunk.length) this.#chunks.shift();
-      else this.#chunks[0] = chunk.subarray(part.length);
+    for (let at = 0; at < byteLength; ) {
+      const chunk = this.#first();
+      const count = Math.min(byteLength - at, chunk.length - this.#gone);
+      bytes.set(chunk.subarray(this.#gone, this.#gone + count), at);
+      this.#drop(chunk, count);
+      at += count;
     }
-    this.#length -= byteLength;
     return bytes;
+  }
+
+  shiftByte(): number {
+    const chunk = this.#first();
+    const byte = chunk[this.#gone] as number;
+    this.#drop(chunk, 1);
+    return byte;
   }
 
   clear(): void {
     this.#chunks.length = 0;
+    this.#gone = 0;
     this.#length = 0;
+  }
+
+  #first(): Uint8Array {
+    const [chunk] = this.#chunks;
+    if (chunk === undefined) throw new RangeError("more bytes asked for than are there");
+    return chunk;
+  }
+
+  #drop(chunk: Uint8Array, count: number): void {
+    this.#gone += count;
+    this.#length -= count;
+    if (this.#gone < chunk.length) return;
+    this.#chunks.shift();
+    this.#gone = 0;
   }
 }

@@ -55,7 +55,7 @@ export function tcpFor(board: () => Board) {
     read(into?: number | ByteBuffer): ArrayBuffer | number | undefined {
       const stream = this.#check();
       if (stream.available === 0) return undefined;
-      if (this.#format === "number") return stream.read(1)[0];
+      if (this.#format === "number") return stream.readByte();
       const count = into === undefined ? stream.available : typeof into === "number" ? into : into.byteLength;
       if (count <= 0 || count > stream.available) throw new Error("invalid");
       const bytes = stream.read(count);

@@ -22,7 +22,7 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
   --fleet    how much simulated time of a fleet of whole motes passes in a minute: with the reference, with the fast
              engine, with a link in the process, with what boards may share
   --boards   with --fleet: how many there are, 50 where absent
-  --minutes  with --fleet: how many simulated ones, 60 where absent; at most 10 with the reference
+  --minutes  with --fleet: how many simulated ones, 240 where absent; at most 10 with the reference
   --records  with xs and rv32: how many records and headers each long run has; 10000 where absent; with --verify: how many
              records there are, 50000 where absent
   --chains   with xs and rv32: which chains there is a long run for, of ${RUNTIME_CHAINS.join(", ")};
