@@ -54,9 +54,7 @@ export class Checker {
     const { kid, signature } = parts;
     const address = Buffer.from(kid.buffer, kid.byteOffset, kid.length).toString("latin1");
     const known = signature.findIndex((byte) => byte !== 0) < R_ZERO_BYTES ? this.#keys.get(address) : undefined;
-    const byKey = known === undefined ? undefined : verifySign1(this.#engine, bytes, known);
-    if (byKey !== undefined && !(byKey instanceof Rejection)) return byKey;
-    const verified = verifySign1(this.#engine, bytes);
+    const verified = verifySign1(this.#engine, bytes, known);
     if (!(verified instanceof Rejection) && known === undefined) this.#keep(address, verified.publicKey);
     return verified;
   }
