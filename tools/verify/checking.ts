@@ -32,8 +32,8 @@ export const THREADS_MAX = 64;
 const BATCH_RECORDS_MAX = 256;
 /** Batches per thread that wait or are worked on: one to begin with at once when the last is done. */
 const BATCHES_PER_THREAD = 2;
-/** A thread takes a third of a second to start, in which this one checks so much itself. */
-const THREADS_FROM_BYTES = 512 * 1024;
+/** A thread takes some third of a second to start; what this one checks in twice that is not worth it. */
+const THREADS_FROM_BYTES = 2 * 1024 * 1024;
 const THREAD = new URL("check-thread.mjs", import.meta.url);
 
 export async function* checked(input: Iterable<Piece>, options: CheckingOptions): AsyncGenerator<Checked> {
