@@ -1,6 +1,8 @@
 // The world's own parts: chance, time, names, the time server.
 
 import { createSocket } from "node:dgram";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -97,6 +99,21 @@ test("virtual time against a plain list: any order of scheduling, cancelling, pa
     }),
     { numRuns: 150 },
   );
+});
+
+test("what was cancelled is not kept until it would have been due", () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const clock = new VirtualClock();
+  const usedAfter = (count: number): number => {
+    for (let i = 0; i < count; i += 1)
+      clock.cancel(clock.schedule(() => assert.unreachable(String(i)), Number.POSITIVE_INFINITY));
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = usedAfter(1000);
+  const grown = usedAfter(100_000) - before;
+  assert.ok(grown < 2_000_000, `${grown} bytes`);
 });
 
 test("names have addresses, addresses and ports lead to endpoints, and nothing else leads anywhere", () => {
