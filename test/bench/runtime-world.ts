@@ -163,7 +163,7 @@ export class RuntimeWorld {
 
   #record(topic: string, packetId: number | undefined, message: Uint8Array): void {
     const parts = decodeSign1(message);
-    const verdict = this.#judge.judge({ offset: this.#offset, bytes: message, parts });
+    const verdict = this.#judge.judge({ offset: this.#offset, length: message.length, bytes: message, parts });
     this.#offset += message.length;
     const { fault, fields } = verdict;
     if (fault !== undefined || fields === undefined || parts instanceof Rejection) {
