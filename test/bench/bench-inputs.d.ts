@@ -5,6 +5,11 @@ declare module "bench/inputs" {
 }
 
 declare module "bench/configuration" {
-  const configuration: { readonly startMs: number; readonly sampleRecords: number; readonly mote: unknown };
+  const configuration: {
+    readonly startMs: number;
+    readonly sampleRecords: number;
+    readonly live: boolean;
+    readonly mote: unknown;
+  };
   export default configuration;
 }

@@ -44,14 +44,26 @@ const collectorKey = account("collector");
 export interface RuntimeSample {
   /** Records that were acknowledged by then. */
   readonly records: number;
+  /** Since the start, where that is counted; 0 instructions where the machine cannot tell. */
+  readonly instructions?: number;
+  readonly microseconds?: number;
   readonly collections: number;
   /** Most of the board's block that chunks, slots and stack had taken at once so far. */
   readonly takenPeakBytes: number;
-  /** What a collection leaves. */
+  /** What a collection leaves; where what is alive is not asked for, what is in use. */
   readonly liveChunkBytes: number;
   readonly liveSlotBytes: number;
   readonly stackPeakBytes: number;
   readonly nativeStackPeakBytes: number;
+}
+
+export interface WorldOptions {
+  /** After half of the records the chain leaves so many blocks for others. */
+  readonly leftBlocks?: number;
+  /** Every header is announced, and the relay is never away. */
+  readonly steady?: boolean;
+  /** Takes what collector and relay publish, where a broker stands between them and the mote; the guest asks for it else. */
+  readonly deliver?: (topic: string, message: Uint8Array) => void;
 }
 
 export class RuntimeWorld {
@@ -68,6 +80,7 @@ export class RuntimeWorld {
   readonly reorganised: number[] = [];
   readonly #wanted: number;
   readonly #leftBlocks: number;
+  readonly #steady: boolean;
   readonly #chain: RuntimeChain;
   readonly #judge = new Judge(engine);
   readonly #inbound: Buffer[] = [];
@@ -78,21 +91,21 @@ export class RuntimeWorld {
   /** Height of the newest block that the relay knows. */
   #relayed = 0;
 
-  /**
-   * @param records how many records, and headers, the run is long
-   * @param leftBlocks after half of them the chain leaves so many blocks for others
-   * @param deliver takes what collector and relay publish, where a broker stands between them and the mote; the guest asks for it else
-   */
-  constructor(records: number, chain: RuntimeChainName, leftBlocks = 0, deliver?: (topic: string, message: Uint8Array) => void) {
+  /** @param records how many records, and headers, the run is long */
+  constructor(records: number, chain: RuntimeChainName, { leftBlocks = 0, steady = false, deliver }: WorldOptions = {}) {
     this.#deliver = deliver;
     this.#wanted = records;
     this.#leftBlocks = leftBlocks;
+    this.#steady = steady;
     this.#chain = runtimeChain(chain);
   }
 
-  /** The module `bench/configuration` of the guest. */
-  configuration(sampleRecords: number): string {
-    return `export default ${JSON.stringify({ startMs: this.startMs, sampleRecords, mote: this.mote })};`;
+  /**
+   * The module `bench/configuration` of the guest.
+   * @param live whether each sample tells what is alive
+   */
+  configuration(sampleRecords: number, live = true): string {
+    return `export default ${JSON.stringify({ startMs: this.startMs, sampleRecords, live, mote: this.mote })};`;
   }
 
   /** When the run begins, in milliseconds since the Unix epoch. */
@@ -187,11 +200,11 @@ export class RuntimeWorld {
     const due = this.#leftBlocks > 0 && !this.#left && this.#relayed >= this.#wanted >> 1;
     if (due) this.#left = true;
     const { raw, number } = (due ? this.#chain.leave?.(this.#leftBlocks) : undefined) ?? this.#chain.grow();
-    const outage = this.#outageBefore(number);
+    const outage = this.#steady ? 0 : this.#outageBefore(number);
     if (number % OUTAGE_EVERY_HEADERS > OUTAGE_EVERY_HEADERS - outage && number < this.#wanted) return;
     if (number - this.#relayed > SKIP_BLOCKS_MIN && this.#chain.jumps) this.jumpsDue += 1;
     this.#relayed = number;
-    if (number % UNANNOUNCED_HEADERS !== 1) this.#send(`bench/chains/${this.#chain.chain}/head`, raw);
+    if (this.#steady || number % UNANNOUNCED_HEADERS !== 1) this.#send(`bench/chains/${this.#chain.chain}/head`, raw);
   }
 
   /** For how many blocks the relay is away before the next multiple of `OUTAGE_EVERY_HEADERS`. */

@@ -28,6 +28,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<"instructions" | "co
   "header-ibft2": { instructions: 12_000_000 },
   "header-qbft": { instructions: 12_000_000 },
   "header-bitcoin": { instructions: 80_000 },
+  cycle: { instructions: 20_000_000, collections: 13 },
   runtime: { collections: 16, heapPeakBytes: RUNTIME_BYTES_MAX },
   "runtime-ibft": { collections: 16, heapPeakBytes: RUNTIME_BYTES_MAX },
   "runtime-ibft2": { collections: 16, heapPeakBytes: RUNTIME_BYTES_MAX },

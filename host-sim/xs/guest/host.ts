@@ -16,12 +16,12 @@ export function listen(this: unknown, handler?: (event: ArrayBuffer) => void): u
   return native<undefined>("xs_host_listen").call(this, handler);
 }
 
-/** A clock that only counts, to the nanosecond. On rv32 a microsecond is a thousand instructions. */
+/** A clock that only counts, to the nanosecond, and stands while the pipe is used. On rv32 a microsecond is a thousand instructions. */
 export function microseconds(this: unknown): number {
   return native<number>("xs_host_microseconds").call(this);
 }
 
-/** Instructions since the machine's start, on rv32; 0 elsewhere. */
+/** Instructions since the machine's start, on rv32, but for those that the pipe took; 0 elsewhere. */
 export function instructions(this: unknown): number {
   return native<number>("xs_host_instructions").call(this);
 }

@@ -40,12 +40,12 @@ static void xs_host_listen(txMachine* the)
 
 static void xs_host_microseconds(txMachine* the)
 {
-	fxNumber(the, mxResult, (txNumber)machineNanoseconds() / 1000);
+	fxNumber(the, mxResult, (txNumber)(machineNanoseconds() - pipeNanoseconds()) / 1000);
 }
 
 static void xs_host_instructions(txMachine* the)
 {
-	fxNumber(the, mxResult, (txNumber)machineInstructions());
+	fxNumber(the, mxResult, (txNumber)(machineInstructions() - pipeInstructions()));
 }
 
 static void xs_host_collect(txMachine* the)

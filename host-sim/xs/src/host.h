@@ -104,6 +104,9 @@ void frameWrite(uint8_t type, const void* payload, uint32_t bytes);
 uint8_t frameRead(uint32_t* bytes);
 /* One request, one reply; answers the reply's length. */
 uint32_t frameExchange(uint8_t type, const void* payload, uint32_t bytes);
+/* What frameWrite and frameRead have taken so far. */
+uint64_t pipeInstructions(void);
+uint64_t pipeNanoseconds(void);
 
 /* machine-posix.c or machine-rv32.c */
 const uint8_t* machineImage(int argc, char** argv);
