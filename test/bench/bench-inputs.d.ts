@@ -9,6 +9,8 @@ declare module "bench/configuration" {
     readonly startMs: number;
     readonly sampleRecords: number;
     readonly live: boolean;
+    /** From this sample on it is looked at what runs. */
+    readonly profiled?: number;
     readonly mote: unknown;
   };
   export default configuration;

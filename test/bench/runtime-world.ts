@@ -57,6 +57,17 @@ export interface RuntimeSample {
   readonly nativeStackPeakBytes: number;
 }
 
+/** A function of the guest as host-sim/xs/src/profile.c prints it. */
+export interface Profiled {
+  /** Its module; empty for one of the engine, or in C. */
+  readonly profile: string;
+  readonly name: string;
+  /** Of `looks`: at how many it ran itself, and at how many it was on the stack. */
+  readonly self: number;
+  readonly total: number;
+  readonly looks: number;
+}
+
 export interface WorldOptions {
   /** After half of the records the chain leaves so many blocks for others. */
   readonly leftBlocks?: number;
@@ -68,6 +79,7 @@ export interface WorldOptions {
 
 export class RuntimeWorld {
   readonly samples: RuntimeSample[] = [];
+  readonly profile: Profiled[] = [];
   /** What went wrong, the first few; empty where nothing did. */
   readonly faults: string[] = [];
   /** Headers that the mote said it had verified; those that it jumped over are none of them. */
@@ -103,9 +115,10 @@ export class RuntimeWorld {
   /**
    * The module `bench/configuration` of the guest.
    * @param live whether each sample tells what is alive
+   * @param profiled from which of its samples on it is looked at what runs
    */
-  configuration(sampleRecords: number, live = true): string {
-    return `export default ${JSON.stringify({ startMs: this.startMs, sampleRecords, live, mote: this.mote })};`;
+  configuration(sampleRecords: number, live = true, profiled?: number): string {
+    return `export default ${JSON.stringify({ startMs: this.startMs, sampleRecords, live, profiled, mote: this.mote })};`;
   }
 
   /** When the run begins, in milliseconds since the Unix epoch. */
@@ -154,7 +167,8 @@ export class RuntimeWorld {
   /** Reads what the guest printed. */
   line(text: string): void {
     const said = text.startsWith("{") ? (JSON.parse(text) as Record<string, unknown>) : { event: "error", text };
-    if (said.records !== undefined) this.samples.push(said as unknown as RuntimeSample);
+    if (said.profile !== undefined) this.profile.push(said as unknown as Profiled);
+    else if (said.records !== undefined) this.samples.push(said as unknown as RuntimeSample);
     if (said.event === "head") this.headers += Number(said.verified);
     if (said.event === "jump") this.jumps += 1;
     if (said.event === "reorg" && this.#leftBlocks > 0) {

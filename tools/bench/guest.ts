@@ -8,7 +8,7 @@ import { CREATIONS, type Creation } from "../../host-sim/xs/presets.js";
 import { type Report, runImage } from "../../host-sim/xs/run.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
 import { benchInputs } from "../../test/bench/inputs.js";
-import { type RuntimeSample, RuntimeWorld } from "../../test/bench/runtime-world.js";
+import { type Profiled, type RuntimeSample, RuntimeWorld } from "../../test/bench/runtime-world.js";
 import { CommandError, plainText } from "../terminal.js";
 import { type BenchReport, type BenchResult, RUNTIME_CHAINS, type RuntimeChainName, readResult, runtimeName } from "./report.js";
 
@@ -41,6 +41,7 @@ type Progress = (text: string) => void;
 export interface RuntimeRun {
   readonly report: Report;
   readonly samples: readonly RuntimeSample[];
+  readonly profile: readonly Profiled[];
   readonly records: number;
   readonly headers: number;
   readonly jumps: number;
@@ -118,6 +119,8 @@ export interface RuntimeOptions {
   readonly leftBlocks?: number;
   /** Nothing but records, receipts and announced headers, and no collection beside the mote's own. */
   readonly steady?: boolean;
+  /** From this sample on it is looked at what runs. */
+  readonly profiled?: number;
   /** After how many records there is a sample; a tenth of all where absent. */
   readonly sampleRecords?: number;
   readonly progress?: Progress;
@@ -125,12 +128,12 @@ export interface RuntimeOptions {
 
 /** The whole runtime over `records` records and as many headers; rejects where the engine gave no report at all. */
 export async function runRuntime(built: Built, records: number, options: RuntimeOptions = {}): Promise<RuntimeRun> {
-  const { chain = "clique", creation = CREATIONS[BOARD], leftBlocks = 0, steady = false, progress } = options;
+  const { chain = "clique", creation = CREATIONS[BOARD], leftBlocks = 0, steady = false, profiled, progress } = options;
   const { sampleRecords = Math.max(1, Math.floor(records / RUNTIME_SAMPLES)) } = options;
   const world = new RuntimeWorld(records, chain, { leftBlocks, steady });
   const program = {
     entry: "test/bench/runtime-main.ts",
-    sources: { "bench/configuration": world.configuration(sampleRecords, !steady) },
+    sources: { "bench/configuration": world.configuration(sampleRecords, !steady, profiled) },
     preload: PRELOADED,
   };
   const report = await runImage(built, packImage(await gatherModules(program), program, { ...board(), creation }), {
@@ -147,8 +150,8 @@ export async function runRuntime(built: Built, records: number, options: Runtime
   const lacking = world.faultAtEnd();
   if (lacking !== undefined) faults.push(lacking);
   if (report.code !== 0) faults.unshift(`it ended with "${report.reason}" after ${world.records} records`);
-  const { samples, jumps, headers, reorganised } = world;
-  return { report, samples, records: world.records, headers, jumps, reorganised, faults };
+  const { samples, profile, jumps, headers, reorganised } = world;
+  return { report, samples, profile, records: world.records, headers, jumps, reorganised, faults };
 }
 
 /**

@@ -26,6 +26,11 @@ export function instructions(this: unknown): number {
   return native<number>("xs_host_instructions").call(this);
 }
 
+/** Begins to look at what runs, or ends that and prints what was seen (src/profile.c); on rv32 alone. */
+export function profile(this: unknown, on: boolean): undefined {
+  return native<undefined>("xs_host_profile").call(this, on);
+}
+
 /** Collects garbage. */
 export function collect(this: unknown): undefined {
   return native<undefined>("xs_host_collect").call(this);

@@ -11,6 +11,7 @@ static uint64_t gEnteredInstructions, gEnteredNanoseconds;
 
 static void enterPipe(void)
 {
+	profilePause(true);
 	gEnteredInstructions = machineInstructions();
 	gEnteredNanoseconds = machineNanoseconds();
 }
@@ -19,6 +20,7 @@ static void leavePipe(void)
 {
 	gPipeInstructions += machineInstructions() - gEnteredInstructions;
 	gPipeNanoseconds += machineNanoseconds() - gEnteredNanoseconds;
+	profilePause(false);
 }
 
 uint64_t pipeInstructions(void)

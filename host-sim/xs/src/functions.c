@@ -45,7 +45,7 @@ static void xs_host_microseconds(txMachine* the)
 
 static void xs_host_instructions(txMachine* the)
 {
-	fxNumber(the, mxResult, (txNumber)(machineInstructions() - pipeInstructions()));
+	fxNumber(the, mxResult, (txNumber)(machineInstructions() - pipeInstructions() - profileInstructions()));
 }
 
 static void xs_host_collect(txMachine* the)
@@ -120,6 +120,7 @@ const NativeFunction gNativeFunctions[] = {
 	{ "xs_host_listen", xs_host_listen },
 	{ "xs_host_microseconds", xs_host_microseconds },
 	{ "xs_host_instructions", xs_host_instructions },
+	{ "xs_host_profile", xs_host_profile },
 	{ "xs_host_collect", xs_host_collect },
 	{ "xs_host_memory", xs_host_memory },
 	{ "xs_host_reset_peaks", xs_host_reset_peaks },

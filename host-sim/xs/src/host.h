@@ -60,6 +60,11 @@ extern const uint32_t gNativeFunctionCount;
 /* rom.c */
 struct sxMachine* romBuild(const ImageModule* modules, uint32_t count, uint32_t nameModulo, uint32_t symbolModulo);
 
+/* profile.c: stops and goes on around the pipe; what the profile itself has taken. */
+void xs_host_profile(struct sxMachine* the);
+void profilePause(bool paused);
+uint64_t profileInstructions(void);
+
 /* memory.c */
 uint32_t hostCollections(struct sxMachine* the);
 /* Bytes of the block that chunks, slots and stack have taken; 0 where there is no block. */
