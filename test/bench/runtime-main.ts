@@ -12,7 +12,7 @@ import { Mote } from "../../firmware/mote.js";
 import type { Device, KeyValueStorage, Log, MqttBase } from "../../firmware/ports.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { GuestClock, GuestEntropy, GuestFlash, GuestI2C, GuestValues } from "../../host-sim/xs/guest/board.js";
-import { collect, instructions, MEMORY_BYTES, memory, microseconds, print, profile, wordOf } from "../../host-sim/xs/guest/host.js";
+import { collect, instructions, MEMORY_BYTES, memory, microseconds, parts, print, profile, wordOf } from "../../host-sim/xs/guest/host.js";
 import { type GuestBroker, GuestMqtt, GuestNtp, GuestStation, GuestTimer } from "../../host-sim/xs/guest/link.js";
 
 const words = new Uint8Array(MEMORY_BYTES);
@@ -78,13 +78,17 @@ async function main(): Promise<void> {
     if (records >= sampled + sampleRecords) {
       sampled = records;
       sample(records, live);
-      if (records === profiled) profile(true);
+      if (records === profiled) {
+        profile(true);
+        parts(true);
+      }
     }
     if (more) continue;
     timer.fire();
     while (!timer.isSet) await undefined;
   }
   profile(false);
+  parts(false);
   mote.close();
   sample(broker.acknowledged, live);
 }

@@ -68,6 +68,16 @@ export interface Profiled {
   readonly looks: number;
 }
 
+/** What a module has alive, as host-sim/xs/src/heap.c prints it. */
+export interface HeapPart {
+  readonly part: string;
+  readonly slotBytes: number;
+  readonly chunkBytes: number;
+  readonly objects: number;
+  /** The most of slots and chunks together that it had alive after any collection. */
+  readonly peakBytes: number;
+}
+
 export interface WorldOptions {
   /** After half of the records the chain leaves so many blocks for others. */
   readonly leftBlocks?: number;
@@ -80,6 +90,7 @@ export interface WorldOptions {
 export class RuntimeWorld {
   readonly samples: RuntimeSample[] = [];
   readonly profile: Profiled[] = [];
+  readonly parts: HeapPart[] = [];
   /** What went wrong, the first few; empty where nothing did. */
   readonly faults: string[] = [];
   /** Headers that the mote said it had verified; those that it jumped over are none of them. */
@@ -167,7 +178,8 @@ export class RuntimeWorld {
   /** Reads what the guest printed. */
   line(text: string): void {
     const said = text.startsWith("{") ? (JSON.parse(text) as Record<string, unknown>) : { event: "error", text };
-    if (said.profile !== undefined) this.profile.push(said as unknown as Profiled);
+    if (said.part !== undefined) this.parts.push(said as unknown as HeapPart);
+    else if (said.profile !== undefined) this.profile.push(said as unknown as Profiled);
     else if (said.records !== undefined) this.samples.push(said as unknown as RuntimeSample);
     if (said.event === "head") this.headers += Number(said.verified);
     if (said.event === "jump") this.jumps += 1;

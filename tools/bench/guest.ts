@@ -8,7 +8,7 @@ import { CREATIONS, type Creation } from "../../host-sim/xs/presets.js";
 import { type Report, runImage } from "../../host-sim/xs/run.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
 import { benchInputs } from "../../test/bench/inputs.js";
-import { type Profiled, type RuntimeSample, RuntimeWorld } from "../../test/bench/runtime-world.js";
+import { type HeapPart, type Profiled, type RuntimeSample, RuntimeWorld } from "../../test/bench/runtime-world.js";
 import { CommandError, plainText } from "../terminal.js";
 import { type BenchReport, type BenchResult, RUNTIME_CHAINS, type RuntimeChainName, readResult, runtimeName } from "./report.js";
 
@@ -42,6 +42,7 @@ export interface RuntimeRun {
   readonly report: Report;
   readonly samples: readonly RuntimeSample[];
   readonly profile: readonly Profiled[];
+  readonly parts: readonly HeapPart[];
   readonly records: number;
   readonly headers: number;
   readonly jumps: number;
@@ -150,8 +151,8 @@ export async function runRuntime(built: Built, records: number, options: Runtime
   const lacking = world.faultAtEnd();
   if (lacking !== undefined) faults.push(lacking);
   if (report.code !== 0) faults.unshift(`it ended with "${report.reason}" after ${world.records} records`);
-  const { samples, profile, jumps, headers, reorganised } = world;
-  return { report, samples, profile, records: world.records, headers, jumps, reorganised, faults };
+  const { samples, profile, parts, jumps, headers, reorganised } = world;
+  return { report, samples, profile, parts, records: world.records, headers, jumps, reorganised, faults };
 }
 
 /**

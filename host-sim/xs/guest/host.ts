@@ -31,6 +31,11 @@ export function profile(this: unknown, on: boolean): undefined {
   return native<undefined>("xs_host_profile").call(this, on);
 }
 
+/** Begins to look at whose the heap is, or ends that and prints it (src/heap.c). */
+export function parts(this: unknown, on: boolean): undefined {
+  return native<undefined>("xs_host_parts").call(this, on);
+}
+
 /** Collects garbage. */
 export function collect(this: unknown): undefined {
   return native<undefined>("xs_host_collect").call(this);

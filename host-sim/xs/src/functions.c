@@ -121,6 +121,7 @@ const NativeFunction gNativeFunctions[] = {
 	{ "xs_host_microseconds", xs_host_microseconds },
 	{ "xs_host_instructions", xs_host_instructions },
 	{ "xs_host_profile", xs_host_profile },
+	{ "xs_host_parts", xs_host_parts },
 	{ "xs_host_collect", xs_host_collect },
 	{ "xs_host_memory", xs_host_memory },
 	{ "xs_host_reset_peaks", xs_host_reset_peaks },

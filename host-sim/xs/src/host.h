@@ -65,6 +65,10 @@ void xs_host_profile(struct sxMachine* the);
 void profilePause(bool paused);
 uint64_t profileInstructions(void);
 
+/* heap.c: after each collection. */
+void xs_host_parts(struct sxMachine* the);
+void heapCollected(struct sxMachine* the);
+
 /* memory.c */
 uint32_t hostCollections(struct sxMachine* the);
 /* Bytes of the block that chunks, slots and stack have taken; 0 where there is no block. */
