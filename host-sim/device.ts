@@ -5,6 +5,7 @@
 // Promises: two boards share nothing but what they are given (a clock, a storage); a power cut is `close`, after which no
 // callback of that board comes, and a new board on the same storage. Never touches the process's globals.
 
+import { tlsSocketOver } from "../firmware/board/tls-socket.js";
 import type { Device, Log, LogValue } from "../firmware/ports.js";
 import { Board, type BoardOptions } from "./hardware/board.js";
 import { type BoardStorage, memoryStorage } from "./hardware/storage.js";
@@ -17,7 +18,7 @@ import { mqttClientFor } from "./modules/mqtt-client.js";
 import { ntpFor } from "./modules/ntp-client.js";
 import { tcpFor } from "./modules/tcp.js";
 import { timerFor } from "./modules/timer.js";
-import { tlsFor } from "./modules/tls.js";
+import * as tls from "./modules/tls.js";
 import { coveredUdpFor } from "./modules/udp-covered.js";
 import { wifiFor } from "./modules/wifi.js";
 
@@ -51,16 +52,18 @@ export function createBoard(options: DeviceOptions = {}): SimulatedDevice {
   }
   const dns = { io: resolverFor(board), servers: ["10.0.0.1"], socket: { io: UDP } };
   const log: Log = { write: (event, fields) => options.onLog?.(event, fields) };
+  const timer = {
+    set: (callback: () => void, delayMs: number) => Timer.set(() => callback(), delayMs),
+    clear: (handle: object | undefined) => Timer.clear(handle),
+  };
+  const secure = { io: tlsSocketOver(tls), TCP: { io: TCP }, timer, log, nowMs: () => hardware.clock.nowMs() };
   const device = {
     clock: {
       ticksMs: () => hardware.clock.elapsedMs(),
       nowMs: () => hardware.clock.nowMs(),
       set: (seconds: number) => hardware.clock.set(seconds),
     },
-    timer: {
-      set: (callback: () => void, delayMs: number) => Timer.set(() => callback(), delayMs),
-      clear: (handle: object | undefined) => Timer.clear(handle),
-    },
+    timer,
     entropy: entropyFor(board),
     flash: flashFor(board),
     store: keyValueFor(board),
@@ -69,7 +72,7 @@ export function createBoard(options: DeviceOptions = {}): SimulatedDevice {
       wifi: { io: Station },
       ntp: { client: { io: ntpFor(board), servers: ["time"], dns, socket: { io: UDP } } },
       mqtt: { io: MQTTClient, dns, socket: { io: TCP } },
-      mqtts: { io: MQTTClient, dns, socket: { io: tlsFor(board), TCP: { io: TCP } } },
+      mqtts: { io: MQTTClient, dns, socket: secure },
     },
     log,
   };

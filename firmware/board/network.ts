@@ -6,6 +6,7 @@
 import type { BoardNetwork, MqttBase, MqttClientClass, NtpClientOptions } from "../ports.js";
 import { closable, type ResolverClass } from "./mqtt-client.js";
 import { type DatagramClass, guardedDatagrams, guardedStream, type Report, type StreamClass } from "./sockets.js";
+import type { TlsSocketOptions } from "./tls-socket.js";
 
 /** Where no name server is known yet: asking it fails after five seconds, while an empty list would never end. */
 const NO_NAME_SERVER: readonly string[] = Object.freeze(["127.0.0.1"]);
@@ -20,11 +21,15 @@ export interface NetworkModules {
   readonly UDP: unknown;
 }
 
-/** @param nameServers those that came with the address; none before that */
+/**
+ * @param nameServers those that came with the address; none before that
+ * @param secure what the TLS socket needs of the board
+ */
 export function networkOver(
   modules: NetworkModules,
   nameServers: () => readonly string[],
   report: Report,
+  secure: Pick<TlsSocketOptions, "timer" | "log" | "nowMs">,
 ): Omit<BoardNetwork, "wifi"> {
   const { NTP, Resolver, TCP } = modules;
   // Frozen, each of them: what a preloaded module holds lies in flash.
@@ -40,8 +45,9 @@ export function networkOver(
   });
   const io = closable(modules.MQTTClient as MqttClientClass, Resolver as ResolverClass);
   const mqtt: MqttBase = Object.freeze({ io, dns, socket: only(guardedStream(TCP as StreamClass, report)) });
-  const secure = Object.freeze({ io: guardedStream(modules.TLSSocket as StreamClass, report), TCP: only(TCP) });
+  const { timer, log, nowMs } = secure;
+  const tls = Object.freeze({ timer, log, nowMs, io: guardedStream(modules.TLSSocket as StreamClass, report), TCP: only(TCP) });
   const none: readonly string[] = Object.freeze([]);
   const client = Object.freeze({ io: NTP, servers: none, dns, socket: datagrams }) as unknown as NtpClientOptions & { io: never };
-  return Object.freeze({ ntp: Object.freeze({ client }), mqtt, mqtts: Object.freeze({ ...mqtt, socket: secure }) });
+  return Object.freeze({ ntp: Object.freeze({ client }), mqtt, mqtts: Object.freeze({ ...mqtt, socket: tls }) });
 }

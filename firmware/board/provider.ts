@@ -5,7 +5,6 @@
 
 import I2C from "embedded:io/i2c";
 import TCP from "embedded:io/socket/tcp";
-import TLSSocket from "embedded:io/socket/tcp/tls";
 import UDP from "embedded:io/socket/udp";
 import Resolver from "embedded:network/dns/resolver/udp";
 import WiFi from "embedded:network/interface/wifi";
@@ -16,6 +15,7 @@ import FlashStorage from "embedded:storage/flash";
 import KeyValueStorage from "embedded:storage/key-value";
 import { createKeys } from "chainmote/crypto";
 import { fail, failed, read } from "chainmote/entropy";
+import * as tls from "chainmote/tls";
 import config from "mc/config";
 // biome-ignore lint/style/useNodejsImportProtocol: the SDK's module of that name
 import Net from "net";
@@ -35,15 +35,12 @@ import type {
 } from "../ports.js";
 import { contain } from "./contained.js";
 import { networkOver } from "./network.js";
+import { tlsSocketOver } from "./tls-socket.js";
 
 /** The `config` of the manifest, as it is: checked by config.ts. */
 export const configuration: unknown = config;
 
 export function createDevice(): Device {
-  const timer: Timer = {
-    set: (callback, delayMs) => ModuleTimer.set(() => contain(log, "timer", callback, undefined), delayMs),
-    clear: (handle) => ModuleTimer.clear(handle as Parameters<typeof ModuleTimer.clear>[0]),
-  };
   // The SDK's declaration answers any format; opened as "buffer", it answers buffers.
   const store = KeyValueStorage as unknown as KeyValuePort;
   return {
@@ -119,10 +116,15 @@ const log: Log = Object.freeze({
     trace(`${JSON.stringify({ event, ...fields })}\n`);
   },
 });
+const timer: Timer = Object.freeze({
+  set: (callback: () => void, delayMs: number) => ModuleTimer.set(() => contain(log, "timer", callback, undefined), delayMs),
+  clear: (handle: object | undefined) => ModuleTimer.clear(handle as Parameters<typeof ModuleTimer.clear>[0]),
+});
 
 // Its classes are made before the preload ends, so that they lie in flash.
 const NETWORK = networkOver(
-  { MQTTClient, NTP, Resolver, TCP, TLSSocket, UDP },
+  { MQTTClient, NTP, Resolver, TCP, TLSSocket: tlsSocketOver(tls), UDP },
   () => Net.get("DNS"),
   (error) => log.write("link", { state: "error", reason: String(error) }),
+  Object.freeze({ timer, log }),
 );

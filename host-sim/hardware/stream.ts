@@ -119,11 +119,14 @@ export class Stream {
     if (this.#closed) return;
     this.#closed = true;
     this.#giveBack();
-    this.#stopWatching();
     this.#stopListening();
     if (this.#delivering !== undefined) clearImmediate(this.#delivering);
-    if (this.#broken || this.#network.link !== "up") this.#socket.destroy();
-    else {
+    if (this.#broken || this.#network.link !== "up") {
+      this.#stopWatching();
+      this.#socket.destroy();
+    } else {
+      // A peer that never ends its half is not waited for beyond the board's own time on the air.
+      this.#socket.once("close", this.#stopWatching);
       this.#socket.end();
       this.#socket.resume(); // so that the peer's own end is seen and the socket goes
     }

@@ -1,5 +1,5 @@
 // Builds the XS host for a target: the engine's sources from npm @agoric/xsnap, our host (src/), and the firmware's own C
-// (firmware/crypto/native) with the libraries that it wraps.
+// (firmware/crypto/native, firmware/bytes/native) with the libraries that it wraps.
 //
 // Promises: each object is kept under build/xs by a hash of all that goes into it (compiler, flags, sources, headers), so
 // a second build takes a second, and a change compiles what it touches; progress is shown where somebody looks; what is
@@ -32,6 +32,7 @@ const run = promisify(execFile);
 const CACHE = join(REPOSITORY, "build/xs");
 const HOST = join(REPOSITORY, "host-sim/xs/src");
 const NATIVE = join(REPOSITORY, "firmware/crypto/native");
+const OCTETS = join(REPOSITORY, "firmware/bytes/native");
 const COMPILERS_AT_ONCE = 2;
 const COMPLAINT_LINES_MAX = 12;
 
@@ -98,7 +99,7 @@ async function listSources(tools: Toolchain, tables: string): Promise<readonly S
   ];
   const common = [...tools.flags, ...COMMON_FLAGS, "-I", HOST];
   const platform = await readFile(join(HOST, "xshost.h"), "utf8");
-  const ourHeaders = await readAll([...(await list(HOST, ".h")), ...(await list(NATIVE, ".h"))]);
+  const ourHeaders = await readAll([...(await list(HOST, ".h")), ...(await list(NATIVE, ".h")), ...(await list(OCTETS, ".h"))]);
   const packages = await readAll([
     join(tools.xs, "../../package.json"),
     join(tools.secp256k1, "../../package.json"),
@@ -117,9 +118,9 @@ async function listSources(tools: Toolchain, tables: string): Promise<readonly S
   const other = tools.target === "rv32" ? "machine-posix.c" : "machine-rv32.c";
   for (const file of await list(HOST, ".c"))
     if (basename(file) !== other) await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, "-I", NATIVE], ourHeaders);
-  const libraries = ["-I", NATIVE, "-I", tables, "-I", tools.secp256k1, "-I", tools.keccak];
+  const libraries = ["-I", NATIVE, "-I", OCTETS, "-I", tables, "-I", tools.secp256k1, "-I", tools.keccak];
   const nativeHeaders = `${ourHeaders}${await readFile(join(tables, TABLES_FILE), "utf8")}`;
-  for (const file of await list(NATIVE, ".c"))
+  for (const file of [...(await list(NATIVE, ".c")), ...(await list(OCTETS, ".c"))])
     await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, "-Os", ...libraries], nativeHeaders);
   return sources;
 }

@@ -31,7 +31,7 @@ export interface Image {
   readonly native: readonly string[];
 }
 
-const NATIVE = ["firmware/crypto/native", "firmware/board/native"];
+const NATIVE = ["firmware/crypto/native", "firmware/bytes/native", "firmware/board/native"];
 
 export const IMAGES: readonly Image[] = [
   { name: "firmware", manifest: "manifest.json", main: "firmware/main", native: NATIVE },

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { NetworkModules } from "../../firmware/board/network.js";
+import { tlsSocketOver } from "../../firmware/board/tls-socket.js";
 import type { Board } from "../../host-sim/hardware/board.js";
 import { resolverFor } from "../../host-sim/modules/dns.js";
 import { mqttClientFor } from "../../host-sim/modules/mqtt-client.js";
@@ -16,7 +17,7 @@ import { ntpFor } from "../../host-sim/modules/ntp-client.js";
 import { tcpFor } from "../../host-sim/modules/tcp.js";
 import { timeFor } from "../../host-sim/modules/time.js";
 import { timerFor } from "../../host-sim/modules/timer.js";
-import { tlsFor } from "../../host-sim/modules/tls.js";
+import * as tls from "../../host-sim/modules/tls.js";
 import { udpFor } from "../../host-sim/modules/udp.js";
 import { DnsParser } from "../../host-sim/world/dns-message.js";
 
@@ -67,7 +68,7 @@ export async function networkModulesOf(source: Source): Promise<(board: () => Bo
 }
 
 function socketsOf(board: () => Board) {
-  return { TCP: tcpFor(board), TLSSocket: tlsFor(board), UDP: udpFor(board) };
+  return { TCP: tcpFor(board), TLSSocket: tlsSocketOver(tls), UDP: udpFor(board) };
 }
 
 /** What XS has beside the language, as far as the SDK's modules use it. */

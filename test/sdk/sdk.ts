@@ -73,6 +73,17 @@ export interface Configured {
   readonly makefile: string;
 }
 
+/** IDF_PATH for mcconfig, which wants every folder of headers that the manifest names: empty ones where ESP-IDF is not there whole. */
+async function idfFolders(): Promise<string> {
+  const { modules } = JSON.parse(await readFile(join(REPOSITORY, "manifest.json"), "utf8")) as { modules: { "*": string[] } };
+  const folders = modules["*"].map((folder) => folder.replace("$(IDF_PATH)", ""));
+  const idf = process.env.IDF_PATH ?? "";
+  if (idf !== "" && folders.every((folder) => existsSync(join(idf, folder)))) return idf;
+  const empty = join(OUTPUT, "empty-esp-idf");
+  for (const folder of folders) await mkdir(join(empty, folder), { recursive: true });
+  return empty;
+}
+
 /** Begins from nothing: a second run of the SDK's makefiles passes over what the first complained about. */
 export async function configure(sdk: Sdk, platform: string, manifest: string, debug = false): Promise<Configured> {
   const output = join(OUTPUT, platform.replaceAll("/", "-") + (debug ? "-debug" : ""));
@@ -80,7 +91,7 @@ export async function configure(sdk: Sdk, platform: string, manifest: string, de
   await mkdir(output, { recursive: true });
   const { code, all } = await run("mcconfig", [...(debug ? ["-d"] : []), "-p", platform, "-o", output, manifest], {
     cwd: REPOSITORY,
-    env: sdk.env,
+    env: { ...sdk.env, IDF_PATH: await idfFolders() },
   });
   if (code !== 0) throw new Error(`mcconfig -p ${platform} failed:\n${all}`);
   const files = await readdir(output, { recursive: true });

@@ -7,7 +7,7 @@ export type Profile = "debug" | "release";
 
 interface Requirement {
   readonly option: string;
-  readonly value: "y" | "n";
+  readonly value: string;
   /** Those of a choice that the one here excludes. */
   readonly excludes?: readonly string[];
   readonly why: string;
@@ -29,6 +29,12 @@ const ALWAYS: readonly Requirement[] = [
   },
   { option: "ESP_DEBUG_STUBS_ENABLE", value: "n", why: "a debugger's way into a running program" },
   { option: "ESP_SYSTEM_GDBSTUB_RUNTIME", value: "n", why: "whoever sends a break on the console reads all memory" },
+  { option: "MBEDTLS_ASYMMETRIC_CONTENT_LEN", value: "y", why: "else the record buffer out is as large as the one in" },
+  { option: "MBEDTLS_SSL_IN_CONTENT_LEN", value: "16384", why: "a broker may send records of that length" },
+  { option: "MBEDTLS_SSL_OUT_CONTENT_LEN", value: "2048", why: "a handshake must fit 40,960 bytes (docs/boards.md)" },
+  { option: "MBEDTLS_SSL_PROTO_TLS1_3", value: "y", why: "brokers that speak nothing else" },
+  { option: "MBEDTLS_SSL_RECORD_SIZE_LIMIT", value: "y", why: "short records are asked for" },
+  { option: "MBEDTLS_CLIENT_SSL_SESSION_TICKETS", value: "n", why: "a ticket of a session would be kept, and is never used" },
 ];
 
 /** Release builds; in a debug build the SDK's debugger has the port. */
@@ -76,7 +82,8 @@ export function optionFaults(board: BoardName, profile: Profile, text: string): 
   for (const { option, value, excludes = [], why } of required) {
     const rivals = [option, ...excludes];
     const last = list.filter(([name, set]) => rivals.includes(name) && (excludes.length === 0 || set === "y")).at(-1);
-    const holds = value === "y" ? last?.[0] === option : last === undefined || last[1] === "n" || last[1] === "";
+    const off = last === undefined || last[1] === "n" || last[1] === "";
+    const holds = value === "n" ? off : last?.[0] === option && last[1] === value;
     if (!holds) faults.push(`${board}, ${profile}: CONFIG_${option}=${value} does not come out (${last?.join("=")}): ${why}`);
   }
   return faults;

@@ -129,7 +129,7 @@ export class Scene {
     return { client, announce, requests };
   }
 
-  /** What a board of this scene has as `mc/config`. */
+  /** What a board of this scene has as `mc/config`: the configuration as a manifest has it, JSON. */
   configuration(): Readonly<Record<string, unknown>> {
     const checkpoint = cliqueCheckpointFromGenesis(nobleEngine, this.chain.genesis.raw, {
       chain: CHAIN,
@@ -172,6 +172,7 @@ export class Scene {
             modules(() => board.board),
             () => ["10.0.1.1"],
             report,
+            { ...board.device, nowMs: () => board.board.clock.nowMs() },
           );
     const network = { ...board.device.network, ...own };
     const device = { ...board.device, network, keys: watched(new SoftwareKeys({ entropy, store }), onSign) };

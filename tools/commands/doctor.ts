@@ -51,6 +51,7 @@ function probeAll(): readonly Finding[] {
   const run = "run the system and its tests (npm start, npm test)";
   const engine32 = "the real engine with a board's memory (--engine xs)";
   const chip = "the engine as an ESP32-C3 runs it (--engine rv32)";
+  const tls = "simulated boards over TLS (mqtt.ca), with the firmware's own C";
   const interop = "tests against another broker";
   const vectors = "one compressed set of vectors (npm run conformance -- bitcoin)";
   const sdk = "the firmware under the Moddable SDK, without a board (npm run check:sdk), besides gcc and RISC-V gcc";
@@ -70,6 +71,7 @@ function probeAll(): readonly Finding[] {
       ...compiles("riscv64-unknown-elf-gcc", ["--specs=picolibc.specs", "-march=rv32imc", "-mabi=ilp32"]),
     },
     { ...named("QEMU", chip, false, "apt install qemu-system-misc"), ...program("qemu-system-riscv32", ["--version"]) },
+    { ...named("mbedTLS", tls, false, "apt install libmbedtls-dev"), ...compiles("gcc", [], "mbedtls/ssl.h") },
     { ...named("bzip2", vectors, false, "apt install bzip2"), ...program("bzip2", ["--help"]) },
     { ...named("mosquitto", interop, false, "apt install mosquitto"), ...program("mosquitto", ["-h"], ["/usr/sbin/mosquitto"]) },
     {
@@ -126,19 +128,19 @@ function program(name: string, words: readonly string[], elsewhere: readonly str
   return { found: false, detail: "" };
 }
 
-/** Whether a small program that needs the C library's headers compiles. */
-function compiles(compiler: string, words: readonly string[]): Probe {
+/** Whether a small program that needs the C library's headers, and perhaps one more, compiles. */
+function compiles(compiler: string, words: readonly string[], header?: string): Probe {
   const directory = mkdtempSync(join(tmpdir(), "chainmote-doctor-"));
   try {
     const source = join(directory, "probe.c");
     writeFileSync(
       source,
-      '#include <stdio.h>\n#include <stdint.h>\nint main(void) { return (int)sizeof(uintptr_t) - 4 + puts("") * 0; }\n',
+      `${header === undefined ? "" : `#include <${header}>\n`}#include <stdio.h>\n#include <stdint.h>\nint main(void) { return (int)sizeof(uintptr_t) - 4 + puts("") * 0; }\n`,
     );
     const { error, status } = spawnSync(compiler, [...words, "-c", source, "-o", join(directory, "probe.o")], {
       timeout: PROBE_MS,
     });
-    return { found: error === undefined && status === 0, detail: words.join(" ") };
+    return { found: error === undefined && status === 0, detail: header ?? words.join(" ") };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -4,6 +4,7 @@
 // edges of the SDK's MQTT client that firmware/board/mqtt-client.ts covers are covered here too: between an event and the
 // guest's answer to it others may happen, which cannot be on a board.
 
+import { tlsSocketOver } from "../../../firmware/board/tls-socket.js";
 import type { MqttControl, MqttReadable, MqttWrite } from "../../../firmware/ports.js";
 import type { Board } from "../../hardware/board.js";
 import { resolverFor } from "../../modules/dns.js";
@@ -11,7 +12,8 @@ import { type MQTTClientOptions, mqttClientFor } from "../../modules/mqtt-client
 import { netFor } from "../../modules/net.js";
 import { type NTPOptions, ntpFor } from "../../modules/ntp-client.js";
 import { tcpFor } from "../../modules/tcp.js";
-import { tlsFor } from "../../modules/tls.js";
+import { timerFor } from "../../modules/timer.js";
+import * as tls from "../../modules/tls.js";
 import { udpFor } from "../../modules/udp.js";
 import { coveredUdpFor } from "../../modules/udp-covered.js";
 import { wifiFor } from "../../modules/wifi.js";
@@ -88,7 +90,12 @@ interface Client {
 export function mqttOperations(board: Board, notices: Notices): Operations {
   const MQTTClient = mqttClientFor(() => board, "covered");
   const TCP = tcpFor(() => board);
-  const transports = { tcp: { io: TCP }, tls: { io: tlsFor(() => board), TCP: { io: TCP } } };
+  // What the firmware's own socket says in the log is said in its place: the client is on this side.
+  const log = {
+    write: (event: string, fields?: object) => void process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`),
+  };
+  const secure = { TCP: { io: TCP }, timer: timerFor(() => board), log, nowMs: () => board.clock.nowMs() };
+  const transports = { tcp: { io: TCP }, tls: { io: tlsSocketOver(tls), ...secure } };
   const Resolver = resolverFor(() => board);
   const UDP = udpFor(() => board);
   const clients = new Handles<Client>();

@@ -5,6 +5,7 @@ import type { Notices, Operations } from "./bridge.js";
 import { i2cOperations, timeOperations } from "./io.js";
 import { mqttOperations, ntpOperations, wifiOperations } from "./network.js";
 import { storageOperations } from "./storage.js";
+import { tlsOperations } from "./tls.js";
 
 export function boardOperations(board: Board, notices: Notices): Operations {
   return {
@@ -14,5 +15,6 @@ export function boardOperations(board: Board, notices: Notices): Operations {
     ...wifiOperations(board, notices),
     ...ntpOperations(board, notices),
     ...mqttOperations(board, notices),
+    ...tlsOperations(),
   };
 }

@@ -24,7 +24,8 @@ interface ClientOptions {
   onError?: () => void;
   target?: unknown;
   dns: { servers: readonly string[] };
-  socket: { io: { transport: Transport }; secure?: { certificate?: ByteBuffer; serverName?: string } };
+  /** The firmware's own TLS socket says nothing of itself. */
+  socket: { io: { transport?: Transport }; secure?: { certificate?: ByteBuffer; serverName?: string } };
 }
 
 export default class MQTTClient implements Target {
@@ -55,7 +56,7 @@ export default class MQTTClient implements Target {
     this.#number = bind(this);
     const { will } = options;
     // In two calls, for a certificate and a Will together may be long.
-    call("mqtt.socket", this.#number, io.transport, secure?.certificate, secure?.serverName, options.dns.servers.length);
+    call("mqtt.socket", this.#number, io.transport ?? "tls", secure?.certificate, secure?.serverName, options.dns.servers.length);
     call("mqtt.will", this.#number, will?.topic, will?.message, will?.QoS, will?.retain);
     const { host, port, id, clean, user, password, keepAlive } = options;
     call("mqtt.open", this.#number, host, port, id, clean, user, password, keepAlive);

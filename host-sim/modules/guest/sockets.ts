@@ -4,7 +4,7 @@
 // resolver. Firmware that would open one itself is told so.
 
 /** What a class of these says of itself to the client that it is handed to. */
-export type Transport = "tcp" | "tls";
+export type Transport = "tcp";
 
 class Name {
   constructor() {
@@ -14,10 +14,6 @@ class Name {
 
 export class TCP extends Name {
   static readonly transport: Transport = "tcp";
-}
-
-export class TLSSocket extends Name {
-  static readonly transport: Transport = "tls";
 }
 
 export class UDP extends Name {}

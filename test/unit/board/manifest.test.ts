@@ -34,9 +34,11 @@ interface Manifest {
 }
 
 const manifest = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) as Manifest;
-/** The one of ours that it includes: the native engine. */
+/** The one of ours that it includes: the native engine, which includes the native work on bytes. */
 const NATIVE = "firmware/crypto/native";
 const native = JSON.parse(readFileSync(join(root, NATIVE, "manifest.json"), "utf8")) as Manifest;
+const BYTES = "firmware/bytes/native";
+const bytes = JSON.parse(readFileSync(join(root, BYTES, "manifest.json"), "utf8")) as Manifest;
 const preloads = manifest.preload;
 /** The bench firmware's, which includes the first. */
 const BENCH = "test/bench/firmware";
@@ -46,7 +48,7 @@ const BENCH_INPUTS = "build/bench/inputs.ts";
 /** Modules that the SDK's own manifests bring, by specifier: the mirrors' table, without ours. */
 const table = JSON.parse(readFileSync(join(root, "host-sim/modules/table.json"), "utf8")) as Record<string, unknown>;
 /** What the manifest's `include` brings; what `modules` adds must not be counted on. */
-const OURS = ["chainmote/crypto", "chainmote/entropy", "embedded:network/ntp/client"];
+const OURS = ["chainmote/crypto", "chainmote/entropy", "chainmote/tls", "embedded:network/ntp/client"];
 const SDK = Object.keys(table).filter((specifier) => !OURS.includes(specifier));
 
 /** Module name to source file in this repository, as mcconfig expands the manifest. */
@@ -54,14 +56,16 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
   const files = new Map<string, string>();
   for (const [target, sources] of Object.entries(modules))
     for (const source of [sources].flat()) {
-      if (target === "~") continue; // left out, the SDK's or ours
+      if (target === "~" || source.endsWith("/")) continue; // left out, or a folder of headers
       if (source.startsWith("$(")) {
         files.set(target, source);
         continue;
       }
       const path = normalize(join(folder, source));
-      if (source.endsWith("/") || path === relative(root, join(BOARD_TABLES, TABLES_FILE.slice(0, -2)))) continue;
+      if (path === relative(root, join(BOARD_TABLES, TABLES_FILE.slice(0, -2)))) continue;
       if (path === BENCH_INPUTS.replace(/\.ts$/, "")) continue;
+      // C alone is no module.
+      if (existsSync(join(root, `${path}.c`)) && !existsSync(join(root, `${path}.ts`))) continue;
       if (!target.endsWith("*") || !source.endsWith("*")) {
         const found = [path, `${path}.ts`, `${path}.js`].find((name) => /\.[jt]s$/.test(name) && existsSync(join(root, name)));
         assert.ok(found !== undefined, `${target}: no file ${path}`);
@@ -75,7 +79,7 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
 }
 
 const benchFiles = expand(bench.modules, BENCH);
-const files = new Map([...expand(manifest.modules), ...expand(native.modules, NATIVE)]);
+const files = new Map([...expand(manifest.modules), ...expand(native.modules, NATIVE), ...expand(bytes.modules, BYTES)]);
 
 /** Specifiers that a source imports at run time, as XS resolves them from the module `name`. */
 function imports(name: string): string[] {
@@ -108,8 +112,14 @@ test("the main module and all that it imports are in the build, under the names 
 });
 
 test("every module of the firmware that a board runs is named, and none of those that are for other hosts", () => {
-  /** Engine and keys in JavaScript, what draws those keys, and the module that chooses them. */
-  const elsewhere = ["crypto/engine-noble", "crypto/software-keys", "crypto/entropy-health", "board/crypto-noble"];
+  /** Engine, keys and work on bytes in JavaScript, what draws those keys, and the module that chooses them. */
+  const elsewhere = [
+    "bytes/primitives",
+    "crypto/engine-noble",
+    "crypto/software-keys",
+    "crypto/entropy-health",
+    "board/crypto-noble",
+  ];
   const left = readdirSync(join(root, "firmware"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
     .map((name) => join("firmware", name))
@@ -159,6 +169,8 @@ test("a module under another name imports by names alone, for XS resolves a path
 
 test("the native engine's C is there whole: its folder, the libraries' folders, and the table that build:tables makes", () => {
   assert.ok(manifest.include.includes(`./${NATIVE}/manifest.json`));
+  assert.is(join(NATIVE, native.include as unknown as string), `${BYTES}/manifest.json`);
+  assert.is(bytes.modules[`${BYTES}/*`], "./*");
   const [own, ...libraries] = native.modules[`${NATIVE}/*`] as readonly string[];
   assert.is(own, "./*");
   assert.equal(libraries.length, 2);

@@ -31,6 +31,7 @@ async function board(endpoint?: string, source: Source = "mirror", of = (Class: 
     { ...modules, MQTTClient },
     () => ["10.0.1.1"],
     () => undefined,
+    device,
   ).mqtt;
   const base: MqttBase = { ...device.network.mqtt, io: MQTTClient };
   return { base, ours, Client: ours.io, simulated: device.network.mqtt.io, hardware, close };

@@ -51,6 +51,7 @@ async function make(source: Source, network: Readonly<Record<string, string>>) {
     modules,
     () => servers,
     (error) => reported.push(error),
+    device,
   );
   const escaped: unknown[] = [];
   const note = (error: unknown): void => void escaped.push(error);
@@ -229,6 +230,7 @@ for (const source of SOURCES) {
       await networkModules(source, () => board),
       () => ["10.0.1.1"],
       () => undefined,
+      device,
     );
     return { mqtt, host: "broker", close };
   });

@@ -43,7 +43,7 @@ test("every board's options hold for both profiles, over those of the SDK", () =
 });
 
 test("without them, every one is missed", () => {
-  assert.is(optionFaults("esp32s3", "release", SDKS).length, 4);
+  assert.is(optionFaults("esp32s3", "release", SDKS).length, 9);
   assert.match(optionFaults("esp32s3", "debug", SDKS).join(), "PANIC_SILENT_REBOOT=y does not come out");
   assert.match(optionFaults("esp32", "release", filesOf("esp32")[0] + SDKS).join(), "COREDUMP_ENABLE_TO_NONE");
   assert.match(optionFaults("esp32c3", "release", "CONFIG_ESP_SYSTEM_GDBSTUB_RUNTIME=y").join(), "GDBSTUB_RUNTIME=n");

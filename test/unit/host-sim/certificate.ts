@@ -1,8 +1,24 @@
-// Makes a self-signed certificate (X.509 v3, RFC 5280; ECDSA P-256 with SHA-256) for a TLS server on loopback in tests.
+// Makes certificates (X.509 v3, RFC 5280; ECDSA P-256 or RSA 2048, with SHA-256) for TLS servers on loopback in tests: self-signed,
+// or issued by another one made here.
 
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 
+export type KeyKind = "ec" | "rsa";
+
+export interface CertificateOptions {
+  readonly kind?: KeyKind;
+  /** Itself where absent. */
+  readonly issuer?: TestCertificate;
+  /** May issue others; so by default where it issues itself. */
+  readonly authority?: boolean;
+  /** Years, 1950 to 2049; from the first of January on, up to it. */
+  readonly from?: number;
+  readonly to?: number;
+}
+
 export interface TestCertificate {
+  readonly kind: KeyKind;
+  readonly name: Uint8Array;
   readonly key: KeyObject;
   readonly der: Uint8Array;
   readonly pem: string;
@@ -25,27 +41,44 @@ function extension(id: number, value: Uint8Array): Uint8Array {
   return sequence(oid(0x55, 0x1d, id), der(0x04, value));
 }
 
-/** @param host goes into subjectAltName; @param from and @param to years, 1950 to 2049 */
-export function makeCertificate(host: string, from = 2020, to = 2049): TestCertificate {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const algorithm = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)); // ecdsa-with-SHA256
+const SHA256_WITH: Readonly<Record<KeyKind, Uint8Array>> = {
+  ec: sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)),
+  rsa: sequence(oid(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b), der(0x05)),
+};
+let serial = 0;
+
+function keyPair(kind: KeyKind): { publicKey: KeyObject; privateKey: KeyObject } {
+  return kind === "ec" ? generateKeyPairSync("ec", { namedCurve: "P-256" }) : generateKeyPairSync("rsa", { modulusLength: 2048 });
+}
+
+/** @param host goes into subject and subjectAltName */
+export function issue(host: string, options: CertificateOptions = {}): TestCertificate {
+  const { kind = "ec", issuer, authority = issuer === undefined, from = 2020, to = 2049 } = options;
+  const { publicKey, privateKey } = keyPair(kind);
+  const algorithm = SHA256_WITH[issuer?.kind ?? kind];
   const name = sequence(der(0x31, sequence(oid(0x55, 0x04, 0x03), text(0x0c, host))));
   const date = (year: number): Uint8Array => text(0x17, `${String(year % 100).padStart(2, "0")}0101000000Z`);
   const extensions = sequence(
-    extension(19, sequence(der(0x01, Uint8Array.of(0xff)))), // basicConstraints: a certificate authority
+    extension(19, authority ? sequence(der(0x01, Uint8Array.of(0xff))) : sequence()), // basicConstraints
     extension(17, sequence(text(0x82, host))), // subjectAltName: dNSName
   );
+  serial += 1;
   const body = sequence(
     der(0xa0, integer(2)),
-    integer(1),
+    der(0x02, Uint8Array.of(1, serial >> 8, serial & 255)),
     algorithm,
-    name,
+    issuer?.name ?? name,
     sequence(date(from), date(to)),
     name,
     publicKey.export({ type: "spki", format: "der" }),
     der(0xa3, extensions),
   );
-  const bytes = sequence(body, algorithm, bits(sign("sha256", body, privateKey)));
+  const bytes = sequence(body, algorithm, bits(sign("sha256", body, issuer?.key ?? privateKey)));
   const pem = `-----BEGIN CERTIFICATE-----\n${Buffer.from(bytes).toString("base64")}\n-----END CERTIFICATE-----\n`;
-  return { key: privateKey, der: new Uint8Array(bytes), pem };
+  return { kind, name, key: privateKey, der: new Uint8Array(bytes), pem };
+}
+
+/** One that vouches for itself, ECDSA. */
+export function makeCertificate(host: string, from = 2020, to = 2049): TestCertificate {
+  return issue(host, { from, to });
 }

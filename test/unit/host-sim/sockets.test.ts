@@ -1,18 +1,15 @@
 // The sockets of the simulated board: bounds, order and ends over real connections, and what the link's faults do to them.
 
 import { createServer, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Board, type BoardOptions } from "../../../host-sim/hardware/board.js";
 import { memoryStorage } from "../../../host-sim/hardware/storage.js";
 import { tcpFor } from "../../../host-sim/modules/tcp.js";
-import { tlsFor } from "../../../host-sim/modules/tls.js";
 import { udpFor } from "../../../host-sim/modules/udp.js";
 import { SntpServer } from "../../../host-sim/world/sntp-server.js";
 import { pause, until } from "../../patience.js";
 import { listen } from "../ports/broker.js";
-import { makeCertificate } from "./certificate.js";
 
 interface Peer {
   readonly endpoint: string;
@@ -21,10 +18,10 @@ interface Peer {
   close(): Promise<void>;
 }
 
-async function peer(server: Server, event: "connection" | "secureConnection" = "connection"): Promise<Peer> {
+async function peer(server: Server): Promise<Peer> {
   const sockets: Socket[] = [];
   const chunks: Buffer[] = [];
-  server.on(event, (socket: Socket) => {
+  server.on("connection", (socket: Socket) => {
     sockets.push(socket);
     socket.on("data", (chunk) => chunks.push(chunk));
     socket.on("error", () => undefined); // the board's end may break
@@ -300,6 +297,27 @@ test("a closed connection is silent, and its peer sees the end", async () => {
   await other.close();
 });
 
+test("a board without power keeps no connection, one that it had closed and whose peer never ends its half neither", async () => {
+  const other = await peer(createServer({ allowHalfOpen: true }));
+  const board = await onlineBoard(other.endpoint);
+  const { tcp, heard } = open(board);
+  await until("onWritable", () => heard.writable.length > 0);
+  tcp.close();
+  const [socket] = other.sockets as [Socket];
+  let failed = false;
+  socket.on("error", () => {
+    failed = true;
+  });
+  await until("the board's end", () => socket.readableEnded);
+  board.stop();
+  // What is written to a connection that is gone is answered by a reset.
+  await until("a reset", () => {
+    socket.write("x");
+    return failed;
+  });
+  await other.close();
+});
+
 test("datagrams carry the simulated source; they are lost while the link is stalled, refused while offline", async () => {
   const server = await SntpServer.start();
   const board = await onlineBoard(server.endpoint);
@@ -333,57 +351,6 @@ test("datagrams carry the simulated source; they are lost while the link is stal
   assert.throws(() => udp.read());
   await server.close();
   board.stop();
-});
-
-test("TLS: only a peer whose certificate the board was given, for the right name, at a believable time", async () => {
-  const certificate = makeCertificate("peer");
-  const other = await peer(
-    createTlsServer({ key: certificate.key.export({ type: "pkcs8", format: "pem" }), cert: certificate.pem }),
-    "secureConnection",
-  );
-  const board = await onlineBoard(other.endpoint);
-  const TLSSocket = tlsFor(() => board);
-  const address = board.network.addressOf("peer") as string;
-  const dial = (host: string, ca: Uint8Array) => {
-    const heard = { readable: 0, writable: [] as number[], errors: 0 };
-    const socket = new TLSSocket({
-      host,
-      address,
-      port: 7,
-      secure: { certificate: ca },
-      onReadable(count) {
-        heard.readable = count;
-      },
-      onWritable: (count) => heard.writable.push(count),
-      onError() {
-        heard.errors += 1;
-      },
-    });
-    return { socket, heard };
-  };
-  assert.throws(() => dial("peer", certificate.der), /date validation/, "it is 1970 on this board");
-  board.clock.set(1_750_000_000);
-  const good = dial("peer", certificate.der);
-  await until("a session", () => good.heard.writable.length > 0);
-  assert.is(good.heard.writable[0], 5744 - 96);
-  good.socket.write(Uint8Array.of(1, 2, 3));
-  await until("three bytes", () => other.received().length === 3);
-  other.sockets[0]?.write(Buffer.alloc(2000, 9));
-  await until("2,000 bytes", () => good.heard.readable === 2000);
-  assert.equal([...new Uint8Array(good.socket.read(2) as ArrayBuffer)], [9, 9]);
-  assert.throws(() => good.socket.write(new Uint8Array(5700)), /would block/);
-  good.socket.close();
-  good.socket.format = "buffer";
-  for (const [host, ca] of [
-    ["other", certificate.der],
-    ["peer", makeCertificate("peer").der],
-  ] as const) {
-    const bad = dial(host, ca);
-    await until("a refusal", () => bad.heard.errors === 1);
-    assert.equal(bad.heard.writable, []);
-  }
-  board.stop();
-  await other.close();
 });
 
 test.run();

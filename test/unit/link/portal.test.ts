@@ -47,6 +47,7 @@ async function make(source: Source, answer: (socket: Socket) => void) {
     await networkModules(source, () => board),
     () => ["10.0.1.1"],
     () => undefined,
+    device,
   ).mqtt;
   const uplink = new Uplink({
     mqtt: ours,
