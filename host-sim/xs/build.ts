@@ -14,7 +14,7 @@ import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { REPOSITORY } from "./image.js";
-import { TABLES_FILE, writeTables } from "./k1-tables.js";
+import { pinnedFiles } from "./libsecp256k1.js";
 import { findToolchain, type Missing, TARGETS, type Target, type Toolchain } from "./toolchain.js";
 
 export interface Built {
@@ -62,8 +62,7 @@ interface Source {
 export async function buildHost(target: Target, progress: (text: string) => void = () => {}): Promise<Built | Missing> {
   const tools = await findToolchain(target);
   if ("missing" in tools) return tools;
-  const tables = await cachedTables();
-  const sources = await listSources(tools, tables);
+  const sources = await listSources(tools);
   const all = digest(tools.version, ...tools.linkFlags, ...LINK_FLAGS, ...sources.map((source) => source.hash));
   const file = join(CACHE, `${target}-${all}`, "host");
   if (!(await exists(file))) {
@@ -84,15 +83,7 @@ export async function buildHost(target: Target, progress: (text: string) => void
   };
 }
 
-/** The folder of the generated tables; named by their contents. */
-async function cachedTables(): Promise<string> {
-  const generator = await readFile(join(REPOSITORY, "host-sim/xs/k1-tables.ts"), "utf8");
-  const folder = join(CACHE, `tables-${digest(generator)}`);
-  if (!(await exists(join(folder, TABLES_FILE)))) await writeTables(folder);
-  return folder;
-}
-
-async function listSources(tools: Toolchain, tables: string): Promise<readonly Source[]> {
+async function listSources(tools: Toolchain): Promise<readonly Source[]> {
   const engineFlags = [
     ...["sources", "includes", "platforms"].flatMap((folder) => ["-I", join(tools.xs, folder)]),
     ...ENGINE_DEFINES.map((define) => `-D${define}`),
@@ -100,11 +91,7 @@ async function listSources(tools: Toolchain, tables: string): Promise<readonly S
   const common = [...tools.flags, ...COMMON_FLAGS, "-I", HOST];
   const platform = await readFile(join(HOST, "xshost.h"), "utf8");
   const ourHeaders = await readAll([...(await list(HOST, ".h")), ...(await list(NATIVE, ".h")), ...(await list(OCTETS, ".h"))]);
-  const packages = await readAll([
-    join(tools.xs, "../../package.json"),
-    join(tools.secp256k1, "../../package.json"),
-    join(tools.keccak, "../../package.json"),
-  ]);
+  const packages = await readAll([join(tools.xs, "../../package.json"), join(tools.keccak, "../../package.json")]);
 
   const sources: Source[] = [];
   const add = async (file: string, flags: readonly string[], headers: string): Promise<void> => {
@@ -118,8 +105,8 @@ async function listSources(tools: Toolchain, tables: string): Promise<readonly S
   const other = tools.target === "rv32" ? "machine-posix.c" : "machine-rv32.c";
   for (const file of await list(HOST, ".c"))
     if (basename(file) !== other) await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, "-I", NATIVE], ourHeaders);
-  const libraries = ["-I", NATIVE, "-I", OCTETS, "-I", tables, "-I", tools.secp256k1, "-I", tools.keccak];
-  const nativeHeaders = `${ourHeaders}${await readFile(join(tables, TABLES_FILE), "utf8")}`;
+  const libraries = ["-I", NATIVE, "-I", OCTETS, "-I", tools.secp256k1, "-I", tools.keccak];
+  const nativeHeaders = `${ourHeaders}${[...(await pinnedFiles())].join()}`;
   for (const file of [...(await list(NATIVE, ".c")), ...(await list(OCTETS, ".c"))])
     await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, "-Os", ...libraries], nativeHeaders);
   return sources;

@@ -37,7 +37,7 @@ const OURS = [
   "test/bench/runtime-world.ts",
 ];
 /** Packages that are on the heap, or make it. */
-const PACKAGES = ["@agoric/xsnap", "esbuild", "secp256k1", "keccak"];
+const PACKAGES = ["@agoric/xsnap", "esbuild", "keccak"];
 
 export interface ChainFigure {
   readonly chain: RuntimeChainName;
