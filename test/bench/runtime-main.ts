@@ -12,7 +12,17 @@ import { Mote } from "../../firmware/mote.js";
 import type { Device, KeyValueStorage, Log, MqttBase } from "../../firmware/ports.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { GuestClock, GuestEntropy, GuestFlash, GuestI2C, GuestValues } from "../../host-sim/xs/guest/board.js";
-import { collect, instructions, MEMORY_BYTES, memory, microseconds, parts, print, profile, wordOf } from "../../host-sim/xs/guest/host.js";
+import {
+  collect,
+  instructions,
+  MEMORY_BYTES,
+  memory,
+  microseconds,
+  parts,
+  print,
+  profile,
+  wordOf,
+} from "../../host-sim/xs/guest/host.js";
 import { type GuestBroker, GuestMqtt, GuestNtp, GuestStation, GuestTimer } from "../../host-sim/xs/guest/link.js";
 
 const words = new Uint8Array(MEMORY_BYTES);
