@@ -132,7 +132,7 @@ export class Author {
    * @returns the journal's refusal where there is no room, or `sequence-write`: the samples then count as lost;
    *   `signature-failed`: the record is kept, and `recover` signs it
    */
-  async write(content: Content, samples: number): Promise<Written | Rejection> {
+  write(content: Content, samples: number): Written | Rejection | Promise<Written | Rejection> {
     const { journal, keys, key } = this.#options;
     const gap = this.#lost;
     // Lost until the journal holds them: whatever is thrown before that loses nothing silently.
@@ -145,15 +145,22 @@ export class Author {
     const digest = this.#digest.of(payload);
     this.#prev = digest;
     this.#prevSeq = seq;
-    // Here and not in a function of its own: each one that waits costs the stack of a board 60 slots more.
+    const written = { seq, stream, digest, payloadBytes: payload.length };
+    // Where the key signs at once, as on a board, nothing waits: a function that does takes 60 slots of the stack.
     try {
       const signature = keys.sign(key, digest);
-      const sealed = journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
-      if (sealed instanceof Rejection) return sealed;
+      return signature instanceof Uint8Array ? (journal.seal(seq, signature) ?? written) : this.sealWith(signature, written);
     } catch (error) {
       return unsigned(error);
     }
-    return { seq, stream, digest, payloadBytes: payload.length };
+  }
+
+  private async sealWith(signature: Promise<Uint8Array>, written: Written): Promise<Written | Rejection> {
+    try {
+      return this.#options.journal.seal(written.seq, await signature) ?? written;
+    } catch (error) {
+      return unsigned(error);
+    }
   }
 
   /** Writes the payload of the next record to the journal, and answers it. */

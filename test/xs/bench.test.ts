@@ -39,7 +39,7 @@ for (const target of ["xs", "rv32"] as const) {
   test(name, () => {
     assert.equal(
       report.results.map((result) => result.name),
-      [...CASES, "runtime"],
+      [...CASES, "cycle", "runtime"],
     );
     assert.equal(readReport(JSON.parse(JSON.stringify(report))), report);
     for (const { name, instructions, nsMedian, collections, heapPeakBytes } of report.results) {
