@@ -90,25 +90,23 @@ export function ownSources(makefile: string): readonly string[] {
   return [...rules].map(([, source]) => source as string).filter((source) => source.startsWith(REPOSITORY));
 }
 
+/** A source with the headers of ours that it includes, which lie beside it. */
+function withOurs(source: string): string {
+  const text = readFileSync(source, "utf8");
+  const beside = [...text.matchAll(/^\s*#\s*include\s+"([\w-]+\.h)"/gm)].map(([, name]) => join(dirname(source), name as string));
+  return [text, ...beside.filter((path) => existsSync(path)).map(withOurs)].join("\n");
+}
+
 /** Whether a source asks for headers of ESP-IDF. */
 export function needsIdf(source: string): boolean {
   return /^\s*#\s*include\s+["<](esp_|nvs|freertos\/|driver\/|lwip\/|mbedtls\/|psa\/|bootloader_|xsHost\.h)/m.test(
-    withOwnHeaders(source),
+    withOurs(source),
   );
-}
-
-/** The text of a source and of the headers that lie beside it. */
-function withOwnHeaders(source: string): string {
-  const text = readFileSync(source, "utf8");
-  const headers = [...text.matchAll(/^\s*#\s*include\s+"([\w-]+\.h)"/gm)].map(([, name]) =>
-    join(dirname(source), name as string),
-  );
-  return [text, ...headers.filter((file) => existsSync(file)).map((file) => readFileSync(file, "utf8"))].join("\n");
 }
 
 /** False where a source asks for mbedTLS, and the ESP-IDF was got without its submodules. */
 export function hasHeadersOf(source: string, { folder }: Idf): boolean {
-  const asks = /^\s*#\s*include\s+["<](mbedtls|psa)\//m.test(withOwnHeaders(source));
+  const asks = /^\s*#\s*include\s+["<](mbedtls|psa)\//m.test(withOurs(source));
   return !asks || existsSync(join(folder, "components/mbedtls/mbedtls/include/mbedtls"));
 }
 
