@@ -166,9 +166,7 @@ export async function runCycle(built: Built, progress: Progress): Promise<BenchR
   const run = await runRuntime(built, CYCLE_RECORDS, { steady: true, sampleRecords: CYCLE_SAMPLE_RECORDS, progress });
   if (run.faults.length > 0) throw new CommandError(`cycle: ${plainText(run.faults.join("; "), 400)}`);
   const samples = run.samples.filter(({ records }) => records >= CYCLE_WARM_UP_RECORDS);
-  const [first, last] = [samples[0] as RuntimeSample, samples[samples.length - 1] as RuntimeSample];
-  const records = last.records - first.records;
-  const perRecord = (figure: "instructions" | "collections"): number => ((last[figure] ?? 0) - (first[figure] ?? 0)) / records;
+  const perRecord = (figure: "instructions" | "collections"): number => perRecordOf(run.samples, CYCLE_WARM_UP_RECORDS, figure);
   const nsEach = samples
     .slice(1)
     .map((one, i) => [one, samples[i] as RuntimeSample] as const)
@@ -181,8 +179,15 @@ export async function runCycle(built: Built, progress: Progress): Promise<BenchR
       ? { instructions: Math.round(perRecord("instructions")) }
       : { nsMedian: Math.round(nsEach[nsEach.length >> 1] as number) }),
     collections: Math.round(perRecord("collections") * 1000) / 1000,
-    heapPeakBytes: last.takenPeakBytes,
+    heapPeakBytes: (samples[samples.length - 1] as RuntimeSample).takenPeakBytes,
   };
+}
+
+/** What a record takes of a figure, on the average of those after the first `fromRecords`. */
+export function perRecordOf(all: readonly RuntimeSample[], fromRecords: number, figure: "instructions" | "collections"): number {
+  const samples = all.filter(({ records }) => records >= fromRecords);
+  const [first, last] = [samples[0] as RuntimeSample, samples[samples.length - 1] as RuntimeSample];
+  return ((last[figure] ?? 0) - (first[figure] ?? 0)) / (last.records - first.records);
 }
 
 function resultOf(chain: RuntimeChainName, run: RuntimeRun): BenchResult {

@@ -7,6 +7,7 @@ import { type Output, plainText, UsageError } from "../terminal.js";
 
 export const usage = `chainmote bench [--target node] [--crypto noble|fast] [--json]
 chainmote bench --target xs|rv32 [--chains NAME,…] [--records N] [--json] [--ratchet]
+chainmote bench --heap|--profile [--chains NAME] [--json]
 chainmote bench --port /dev/tty… [--baud N] [--json]
 
 Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the memory of
@@ -19,6 +20,8 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
   --records  with xs and rv32: how many records and headers each long run has; 10000 where absent
   --chains   with xs and rv32: which chains there is a long run for, of ${RUNTIME_CHAINS.join(", ")};
              all where absent
+  --heap     whose the heap is, on the XS engine: what each module of the whole mote has alive, and had at most after any collection
+  --profile  where the instructions of one record with its header and receipt go, on the emulated RISC-V core: by module and function
   --port     reads the report of a board that runs the bench firmware (test/bench/firmware) from its serial port
   --baud     of the port, 115200 where absent
   --json     one object for machines
@@ -45,7 +48,19 @@ export async function run(words: readonly string[], output: Output): Promise<num
     json: { type: "boolean" },
     ratchet: { type: "boolean" },
     accept: { type: "boolean" },
+    heap: { type: "boolean" },
+    profile: { type: "boolean" },
   });
+  if (options.has("heap") || options.has("profile")) {
+    const others = ["target", "crypto", "records", "port", "baud", "ratchet", "accept"].find((name) => options.has(name));
+    if (others !== undefined || (options.has("heap") && options.has("profile")))
+      throw new UsageError(`--heap and --profile stand alone, but for --chains and --json`);
+    const chain = oneOf("chains", options.text("chains") ?? "clique", RUNTIME_CHAINS);
+    const parts = await import("../bench/parts.js");
+    return options.has("heap")
+      ? parts.printHeap(chain, options.has("json"), output)
+      : parts.printProfile(chain, options.has("json"), output);
+  }
   const port = options.text("port");
   const target = oneOf("target", options.text("target") ?? "node", TARGETS);
   const records = options.number("records", RECORDS_MIN, RECORDS_MAX);
