@@ -26,7 +26,7 @@ import { measurementsOf, type TakenSample } from "./record/measurement.js";
 import { Ownership } from "./record/ownership.js";
 import type { Sequence } from "./record/sequence.js";
 import { RefusalLog } from "./refusal-log.js";
-import { assert, Rejection } from "./rejection.js";
+import { Rejection } from "./rejection.js";
 import { Sampler, type SamplerOptions } from "./sampler.js";
 import { Sht3x } from "./sensor/sht3x.js";
 import { Timekeeper, type TimekeeperOptions } from "./timekeeper.js";
@@ -57,10 +57,7 @@ export interface MoteOptions {
   readonly config: MoteConfig;
 }
 
-/**
- * It is what its parts ask of their owner: an object of options for each, and a closure for each function in it, would take a tenth of what
- * lives on a board's heap.
- */
+/** It is itself what its parts ask of their owner: objects of options and closures would take a tenth of what lives on a board's heap. */
 export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptions, DeliveryOptions, RelayOptions {
   readonly #options: MoteOptions;
   readonly #follower: Follower;
@@ -209,9 +206,8 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
 
   private identify(key: KeyHandle, address: Uint8Array, created: boolean): Identity {
     const { device, engine, config } = this.#options;
-    const { keys } = device;
     const { fleet, mqtt } = config;
-    const own = { engine, keys, key, address, fleet, journal: this.#journal, sequence: this.#sequence };
+    const own = { engine, keys: device.keys, key, address, fleet, journal: this.#journal, sequence: this.#sequence };
     const ownership = new Ownership(own, created);
     const author = new Author(own, ownership);
     const topics = topicsOf(mqtt.prefix, address, this.#follower.chain);
@@ -287,21 +283,15 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
   }
 
   get address(): Uint8Array {
-    return this.identity.address;
+    return (this.#identity as Identity).address;
   }
 
   get topics(): Topics {
-    return this.identity.topics;
+    return (this.#identity as Identity).topics;
   }
 
   get ownership(): Ownership {
-    return this.identity.ownership;
-  }
-
-  private get identity(): Identity {
-    const identity = this.#identity;
-    assert(identity !== undefined, "a key before what depends on it");
-    return identity;
+    return (this.#identity as Identity).ownership;
   }
 
   openSensor(): Sht3x {
@@ -334,11 +324,11 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
   }
 
   send(request: Uint8Array, relay: string): boolean {
-    return this.identity.delivery.request(request, relay);
+    return (this.#identity as Identity).delivery.request(request, relay);
   }
 
   requestId(): number {
-    return this.identity.delivery.requestId();
+    return (this.#identity as Identity).delivery.requestId();
   }
 
   onRefused(rejection: Rejection): void {
@@ -377,10 +367,9 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
     if (this.#verifiedHeaders === 0) return;
     const { settled, timeFloorS } = this.#follower;
     const { number, hash, timeS } = this.#follower.head;
-    const verified = this.#verifiedHeaders;
-    this.#verifiedHeaders = 0;
     this.#timekeeper.bound(timeFloorS);
-    this.#options.device.log.write("head", { number, hash: toHex(hash), timeS, settled, verified });
+    this.log.write("head", { number, hash: toHex(hash), timeS, settled, verified: this.#verifiedHeaders });
+    this.#verifiedHeaders = 0;
   }
 
   /** Takes the mote's own newest record, as the collector holds it, before the first signature after a boot. */
