@@ -30,7 +30,7 @@ const CLOSING_MS_MAX = 120_000;
 /** What a file takes of a processor, where that is far from one: systems, brokers and nodes wait more than they compute. */
 const SHARES: readonly (readonly [RegExp, number])[] = [
   [/^sim\/(hostile-relay|false-receipts|full-journal|bft-chain|restored-state|refused-records|tls)/, 0.1],
-  [/^sim\/outage|relay-head/, 0.3],
+  [/^sim\/(outage|broker-deaths)|relay-head/, 0.3],
   [/^xs\/engine|^sim\/ethereum-node/, 0.4],
   [/^(sim|interop)\/(?!journal-power|kill|start|engines)|data-folder|headers-life|tools\/collector/, 0.7],
 ];
@@ -38,7 +38,7 @@ const SHARES: readonly (readonly [RegExp, number])[] = [
 const SPARE = 0.35;
 /** These take longest: begun last, they would be waited for alone. */
 const LONGEST =
-  /journal-power.*soak|runtime\.soak|outage|hostile-relay|restored-state|refused-records|sim\/tls|kill\.test|sim\/(start|engines)|relay-head|xs\/(engine|board|bench)\.test/;
+  /journal-power.*soak|runtime\.soak|outage|broker-deaths|hostile-relay|restored-state|refused-records|sim\/tls|kill\.test|sim\/(start|engines)|relay-head|xs\/(engine|board|bench)\.test/;
 /** Long runs of what shorter tests try as well: with FULL=1, or where one is named. */
 const SOAK = /\.soak\.test\.ts$/;
 const ENGINES = /^(xs|sim\/engines)/;

@@ -6,7 +6,7 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { BoardName } from "../../host-sim/xs/presets.js";
 import { type Configured, REPOSITORY, run, type Sdk } from "./sdk.js";
 
@@ -90,16 +90,23 @@ export function ownSources(makefile: string): readonly string[] {
   return [...rules].map(([, source]) => source as string).filter((source) => source.startsWith(REPOSITORY));
 }
 
+/** A source with the headers of ours that it includes, which lie beside it. */
+function withOurs(source: string): string {
+  const text = readFileSync(source, "utf8");
+  const beside = [...text.matchAll(/^\s*#\s*include\s+"([\w-]+\.h)"/gm)].map(([, name]) => join(dirname(source), name as string));
+  return [text, ...beside.filter((path) => existsSync(path)).map(withOurs)].join("\n");
+}
+
 /** Whether a source asks for headers of ESP-IDF. */
 export function needsIdf(source: string): boolean {
   return /^\s*#\s*include\s+["<](esp_|nvs|freertos\/|driver\/|lwip\/|mbedtls\/|psa\/|bootloader_|xsHost\.h)/m.test(
-    readFileSync(source, "utf8"),
+    withOurs(source),
   );
 }
 
 /** False where a source asks for mbedTLS, and the ESP-IDF was got without its submodules. */
 export function hasHeadersOf(source: string, { folder }: Idf): boolean {
-  const asks = /^\s*#\s*include\s+["<](mbedtls|psa)\//m.test(readFileSync(source, "utf8"));
+  const asks = /^\s*#\s*include\s+["<](mbedtls|psa)\//m.test(withOurs(source));
   return !asks || existsSync(join(folder, "components/mbedtls/mbedtls/include/mbedtls"));
 }
 

@@ -8,7 +8,8 @@ import { Journal } from "../../firmware/record/journal.js";
 import { decodeRecord, type RecordFields } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { memoryStorage } from "../../host-sim/hardware/storage.js";
-import { until } from "../patience.js";
+import { VirtualClock } from "../../host-sim/world/clock.js";
+import { pause } from "../patience.js";
 import { type Actor, Scene } from "./scene.js";
 
 const SAMPLE_MS = 50;
@@ -23,8 +24,13 @@ async function fill(
   const scene = await Scene.open({ sampleIntervalMs: SAMPLE_MS, full });
   try {
     const storage = memoryStorage({ partitions: { journal: SECTORS * 4096 } });
-    const actor = scene.mote({ storage });
-    await until("the journal is full", () => done(actor));
+    const clock = new VirtualClock(Date.now());
+    const actor = scene.mote({ storage, clock });
+    for (let turns = 0; !done(actor); turns++) {
+      assert.ok(turns < 100_000, "the journal is full");
+      await clock.advance(SAMPLE_MS);
+      await pause(1);
+    }
     const codes = new Set(actor.of("refused").flatMap(({ what, code }) => (what === "record" ? code : [])));
     actor.board.close();
     const flash = storage.flash.open({ path: "journal", mode: "r" });

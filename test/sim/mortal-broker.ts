@@ -1,8 +1,9 @@
 // A way to a real broker that is cut when the client is in a chosen state, as a broker's death does it: every byte until then passes
 // as it came, and nothing after it.
 //
-// Promises: a death is a death of all that goes through here at that moment; what was cut is told by `deaths`. Knows of MQTT no more
-// than where packets begin and of which type they are.
+// Promises: a death is a death of all that goes through here at that moment, and nothing passes any more on what was cut; what was
+// cut is told by `deaths`. Never holds a packet back to send it with others. Knows of MQTT no more than where packets begin and of
+// which type they are.
 
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { listen } from "../unit/ports/broker.js";
@@ -48,12 +49,14 @@ export class MortalBroker {
   readonly #sockets = new Set<Socket>();
   readonly #port: () => number;
   #next: Death | undefined;
+  /** Goes on at each death: a connection of an earlier life carries nothing more. */
+  #life = 0;
   endpoint = "";
 
   /** @param port of the broker itself, on loopback */
   constructor(port: () => number) {
     this.#port = port;
-    this.#server = createServer((socket) => this.#serve(socket));
+    this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket));
   }
 
   async open(): Promise<this> {
@@ -81,11 +84,15 @@ export class MortalBroker {
       this.#die();
       client.on("error", () => undefined);
       client.destroy();
+      this.#cut();
       return;
     }
-    const broker = connect(this.#port(), "127.0.0.1");
+    const life = this.#life;
+    const broker = connect({ port: this.#port(), host: "127.0.0.1", noDelay: true });
     for (const [name, from, to] of [["client", client, broker] as const, ["broker", broker, client] as const]) {
-      const packets = new Packets((type, bytes) => this.#pass(name, type, bytes, to));
+      const packets = new Packets((type, bytes) => {
+        if (life === this.#life) this.#pass(name, type, bytes, to);
+      });
       this.#sockets.add(from);
       from.on("data", (chunk) => packets.push(chunk));
       from.on("error", () => undefined); // either end may break
@@ -113,6 +120,7 @@ export class MortalBroker {
   #die(): void {
     this.deaths.push(this.#next as Death);
     this.#next = undefined;
+    this.#life += 1;
   }
 
   #cut(): void {

@@ -55,6 +55,8 @@ export interface SceneOptions {
   readonly collector?: string;
   /** More of the configuration's `mqtt`: credentials, a certificate authority. */
   readonly mqtt?: Readonly<Record<string, unknown>>;
+  /** What the time server takes for the true time, in milliseconds since the Unix epoch; the machine's clock where absent. */
+  readonly epochMs?: () => number;
 }
 
 const open = new Set<Scene>();
@@ -81,7 +83,9 @@ export class Scene {
   }
 
   static async open(options: SceneOptions = {}): Promise<Scene> {
-    const scene = new Scene(await LocalBroker.start(), await SntpServer.start(), options);
+    const { epochMs } = options;
+    const sntp = await SntpServer.start(epochMs === undefined ? {} : { epochMs });
+    const scene = new Scene(await LocalBroker.start(), sntp, options);
     open.add(scene);
     return scene;
   }

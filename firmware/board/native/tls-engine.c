@@ -63,7 +63,7 @@ static const int SUITES[] = {
 
 /*
  * Short records are asked for by max_fragment_length (RFC 6066) where the library speaks TLS 1.2 alone: a client of mbedTLS with 1.3
- * (3.6 to 4.1) refuses a broker that answers to it in 1.3, as OpenSSL does. There the library asks by record_size_limit (RFC 8449).
+ * (seen with 4.0) refuses a broker that answers to it in 1.3, as OpenSSL does. There the library asks by record_size_limit (RFC 8449).
  */
 #if defined(MBEDTLS_SSL_MAX_FRAGMENT_LENGTH) && !defined(MBEDTLS_SSL_PROTO_TLS1_3)
 	/* It asks for no more than it can send as well. */

@@ -33,7 +33,9 @@ async function board(endpoint?: string, source: Source = "mirror", of = (Class: 
     () => undefined,
     device,
   ).mqtt;
-  const base: MqttBase = { ...device.network.mqtt, io: MQTTClient };
+  // Nothing of it covered: what the device's own sockets let escape no more would be waited for in vain.
+  const dns = { io: modules.Resolver, servers: ["10.0.0.1"], socket: { io: modules.UDP } };
+  const base: MqttBase = { io: MQTTClient, dns, socket: { io: modules.TCP } };
   return { base, ours, Client: ours.io, simulated: device.network.mqtt.io, hardware, close };
 }
 
