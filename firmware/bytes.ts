@@ -1,40 +1,17 @@
-// Byte strings: hexadecimal, joining, UTF-8, and what bytes/primitives.ts has, on a board in C: comparing, copying, big-endian
-// integers, CRC-32 (ISO-HDLC, as in IEEE 802.3).
+// Byte strings: UTF-8, reading hexadecimal, and what bytes/primitives.ts has, on a board in C: comparing, copying, joining,
+// big-endian integers, hexadecimal, CRC-32 (ISO-HDLC, as in IEEE 802.3).
 //
 // Never allocates by a length that it has not got; never reads past an end. No text encoder is used: XS has none.
 
+import { bytesOfAscii, bytesOfHex, textOfAscii } from "./bytes/primitives.js";
 import { assert, Rejection } from "./rejection.js";
 
-export { compare, copyInto, crc32, equal, isFilled, readUint, writeUint } from "./bytes/primitives.js";
-
-/** Each byte's two digits: on XS a read of an array costs a fifth of two characters taken from a text. Some 5 KiB of a board's flash. */
-const HEX_PAIRS: readonly string[] = /* @__PURE__ */ hexPairs("0123456789abcdef");
-
-function hexPairs(digits: string): readonly string[] {
-  const pairs: string[] = [];
-  for (let byte = 0; byte < 256; byte += 1) pairs.push(digits.charAt(byte >> 4) + digits.charAt(byte & 15));
-  return Object.freeze(pairs);
-}
-
-/** Lower-case hexadecimal without prefix. */
-export function toHex(bytes: Uint8Array): string {
-  const pairs = HEX_PAIRS;
-  const { length } = bytes;
-  let text = "";
-  let i = 0;
-  // Four bytes at a time: each text that is joined to is copied whole.
-  for (; i + 3 < length; i += 4)
-    text +=
-      (pairs[bytes[i] as number] as string) +
-      pairs[bytes[i + 1] as number] +
-      pairs[bytes[i + 2] as number] +
-      pairs[bytes[i + 3] as number];
-  for (; i < length; i += 1) text += pairs[bytes[i] as number];
-  return text;
-}
+export { compare, concat, copyInto, crc32, equal, isFilled, readUint, toHex, writeUint } from "./bytes/primitives.js";
 
 /** Bytes of a hexadecimal text, with or without 0x. Refuses odd lengths and other characters (`hex-malformed`). */
 export function fromHex(text: string): Uint8Array | Rejection {
+  const read = bytesOfHex(text);
+  if (read !== undefined) return read;
   const start = text.startsWith("0x") ? 2 : 0;
   const digits = text.length - start;
   if (digits % 2 !== 0) return new Rejection("hex-malformed", `an odd number of digits (${digits})`);
@@ -55,20 +32,10 @@ function nibble(code: number): number {
   return -1;
 }
 
-export function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const joined = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
-
 /** UTF-8 of a text whose code units form valid UTF-16; lone surrogates are our own mistake. */
 export function fromText(text: string): Uint8Array {
+  const ascii = bytesOfAscii(text);
+  if (ascii !== undefined) return ascii;
   const bytes: number[] = [];
   for (let i = 0; i < text.length; i += 1) {
     const code = text.codePointAt(i) as number;
@@ -84,6 +51,8 @@ export function fromText(text: string): Uint8Array {
 
 /** Strict UTF-8 (RFC 3629: shortest form, no surrogates, up to U+10FFFF), or `utf8-malformed`. */
 export function toText(bytes: Uint8Array): string | Rejection {
+  const ascii = textOfAscii(bytes);
+  if (ascii !== undefined) return ascii;
   let text = "";
   let i = 0;
   while (i < bytes.length) {

@@ -1,7 +1,7 @@
 // The functions of primitives.ts in C (native/octets.c): what a board has under the module's name `firmware/bytes/primitives`.
 //
 // Promises: the results of primitives.ts, for any bytes; nothing of it stays on the heap. Where the reference throws this throws.
-// `scanHeader`, `nextItem` and `spliceItem` decline what is not plainly right.
+// `scanHeader`, `nextItem`, `spliceItem` and those about text decline what is not plainly right.
 // Never: remembers anything from one call to the next, or changes a byte but where the reference does.
 //
 // Each body is nothing but the native call, so that the compiler replaces the function by the one of C.
@@ -26,6 +26,26 @@ export function isFilled(this: unknown, bytes: Uint8Array, value: number): boole
 
 export function copyInto(this: unknown, into: Uint8Array, at: number, from: Uint8Array, start?: number, end?: number): undefined {
   return native<undefined>("xs_octets_copy").call(this, into, at, from, start, end);
+}
+
+export function concat(this: unknown, ...parts: readonly Uint8Array[]): Uint8Array {
+  return native<Uint8Array>("xs_octets_concat").call(this, ...parts);
+}
+
+export function toHex(this: unknown, bytes: Uint8Array): string {
+  return native<string>("xs_octets_to_hex").call(this, bytes);
+}
+
+export function bytesOfHex(this: unknown, text: string): Uint8Array | undefined {
+  return native<Uint8Array | undefined>("xs_octets_of_hex").call(this, text);
+}
+
+export function bytesOfAscii(this: unknown, text: string): Uint8Array | undefined {
+  return native<Uint8Array | undefined>("xs_octets_of_ascii").call(this, text);
+}
+
+export function textOfAscii(this: unknown, bytes: Uint8Array): string | undefined {
+  return native<string | undefined>("xs_octets_to_ascii").call(this, bytes);
 }
 
 export function readUint(this: unknown, bytes: Uint8Array, offset?: number, length?: number): number {

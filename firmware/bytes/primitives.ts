@@ -3,8 +3,8 @@
 // the engine: the manifest (bytes/native/manifest.json) and the XS host put the other file under this module's name.
 //
 // Promises: both give the same results for the same arguments (test/xs/octets.test.ts, test/fuzz). What is not inside its buffer
-// is our own mistake and throws. `scanHeader`, `nextItem`, `spliceItem` may decline: then the caller does the work in its own way,
-// finds what is wrong and has the words for it; here they always do. Not constant-time: for public values only.
+// is our own mistake and throws. `scanHeader`, `nextItem`, `spliceItem` and those about text may decline: then the caller does the
+// work in its own way, finds what is wrong and has the words for it; here they always do. Not constant-time: for public values only.
 
 import { assert } from "../rejection.js";
 
@@ -16,6 +16,7 @@ export const ITEM_START_BIT = 15;
 export const ITEM_LIST_BIT = 30;
 
 const UINT_BYTES_MAX = 6;
+const HEX = "0123456789abcdef";
 
 /** Byte equality. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
@@ -47,6 +48,43 @@ export function copyInto(into: Uint8Array, at: number, from: Uint8Array, start =
     "a copy inside its buffer",
   );
   into.set(from.subarray(start, end), at);
+}
+
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const joined = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** Lower-case hexadecimal without prefix. */
+export function toHex(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 1) {
+    const byte = bytes[i] as number;
+    text += HEX.charAt(byte >> 4) + HEX.charAt(byte & 15);
+  }
+  return text;
+}
+
+/** Bytes of a hexadecimal text, with or without 0x; undefined where `fromHex` has to look. */
+export function bytesOfHex(_text: string): Uint8Array | undefined {
+  return undefined;
+}
+
+/** Bytes of a text of ASCII without NUL; undefined where `fromText` has to look. */
+export function bytesOfAscii(_text: string): Uint8Array | undefined {
+  return undefined;
+}
+
+/** The text that bytes of ASCII without NUL are; undefined where `toText` has to look. */
+export function textOfAscii(_bytes: Uint8Array): string | undefined {
+  return undefined;
 }
 
 /** A big-endian unsigned integer of at most 6 bytes, so that a number holds it exactly. */
@@ -106,7 +144,7 @@ export function compareAt(bytes: Uint8Array, offset: number, other: Uint8Array, 
   return 0;
 }
 
-/** Index of the address in `other` at `offset` among packed ascending `addresses`; where it is absent: −1 − the index of its place. */
+/** Index among packed ascending `addresses` of that in `other` at `offset`; where it is absent: −1 − the index of its place. */
 export function findAddress(addresses: Uint8Array, other: Uint8Array, offset = 0): number {
   assert(hasAddress(other, offset), "an address inside its buffer");
   const count = Math.floor(addresses.length / ADDRESS_BYTES);
@@ -130,7 +168,7 @@ export function isAscending(addresses: Uint8Array): boolean {
   return true;
 }
 
-/** Packs as many RLP items of 20 bytes, from `at` on, as `packed` has room for; false where one is none, and `packed` is anything. */
+/** Packs as many RLP items of 20 bytes, from `at` on, as `packed` has room for; false where one is none: then `packed` is anything. */
 export function packAddresses(packed: Uint8Array, bytes: Uint8Array, at: number): boolean {
   const count = Math.floor(packed.length / ADDRESS_BYTES);
   if (at < 0 || count * (1 + ADDRESS_BYTES) > bytes.length - at) return false;
@@ -153,6 +191,7 @@ export function scanHeader(_raw: Uint8Array, _table: Uint8Array): number {
 
 /** Content of item `index` of a scanned header, a view. */
 export function itemView(raw: Uint8Array, table: Uint8Array, index: number): Uint8Array {
+  assert(index < TABLE_BYTES / 4, "an item inside its header");
   const start = readUint(table, 4 * index, 2);
   const end = readUint(table, 4 * index + 2, 2);
   assert(start <= end && end <= raw.length, "an item inside its header");

@@ -18,7 +18,7 @@ import {
   spliceItem,
   TABLE_BYTES,
 } from "../bytes/primitives.js";
-import { readUint, writeUint } from "../bytes.js";
+import { concat, readUint, writeUint } from "../bytes.js";
 import { listPrefix, prefixBytes, RlpCursor, scalarOf, stringPrefix } from "../codec/rlp.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { assert, Rejection } from "../rejection.js";
@@ -78,7 +78,7 @@ export class EthereumHeader implements Header {
   readonly timeS: number;
   /** How many items follow the nonce. */
   readonly tailItems: number;
-  /** Views and figures that are asked for more than once are made once. */
+  /** A view that is made once, since everything asks for it. */
   readonly extraData: Uint8Array;
   readonly #engine: CryptoEngine;
   /** Where the content of each item begins and ends (bytes/primitives.ts). */
@@ -172,24 +172,12 @@ export class EthereumHeader implements Header {
 
   /** keccak256 of this header with `extraData` in the place of its own: what seals are over. */
   hashWithExtraData(extraData: Uint8Array): Uint8Array {
-    const { raw } = this;
-    const spliced = spliceItem(raw, this.#table, EXTRA_DATA, extraData);
-    if (spliced !== undefined) return this.#engine.keccak256(spliced);
-    // An item begins where the one before it ends; the first has one byte of prefix.
-    const before = raw.subarray(readUint(this.#table, 0, 2) - 1, this.endOf(EXTRA_DATA - 1));
-    const after = raw.subarray(this.endOf(EXTRA_DATA));
-    const prefix = stringPrefix(extraData);
-    const list = listPrefix(before.length + prefix.length + extraData.length + after.length);
-    return this.#engine.keccak256(list, before, prefix, extraData, after);
+    return this.#engine.keccak256(withItem(this.raw, this.#table, EXTRA_DATA, extraData));
   }
 
   private item(index: number): Uint8Array {
     assert(index < FIXED_FIELDS + this.tailItems, "a field that the header has");
     return itemView(this.raw, this.#table, index);
-  }
-
-  private endOf(index: number): number {
-    return readUint(this.#table, 4 * index + 2, 2);
   }
 
   private scalar(index: number): bigint {
@@ -202,11 +190,28 @@ export class EthereumHeader implements Header {
 export function decodeHeader(engine: CryptoEngine, raw: Uint8Array): EthereumHeader | Rejection {
   const table = new Uint8Array(TABLE_BYTES);
   try {
-    return new EthereumHeader(engine, raw, table, scanHeader(raw, table) || lookAtItems(raw, table));
+    return new EthereumHeader(engine, raw, table, itemsOf(raw, table));
   } catch (error) {
     if (error instanceof Rejection) return error;
     throw error;
   }
+}
+
+/** Fills `table` (bytes/primitives.ts) for a header, and answers how many items it has; throws a `Rejection`. */
+export function itemsOf(raw: Uint8Array, table: Uint8Array): number {
+  return scanHeader(raw, table) || lookAtItems(raw, table);
+}
+
+/** The header that `table` is of, with `content` as its item `index`, which is not the first. */
+export function withItem(raw: Uint8Array, table: Uint8Array, index: number, content: Uint8Array): Uint8Array {
+  const spliced = spliceItem(raw, table, index, content);
+  if (spliced !== undefined) return spliced;
+  // An item begins where the one before it ends; the first has one byte of prefix.
+  const before = raw.subarray(readUint(table, 0, 2) - 1, readUint(table, 4 * index - 2, 2));
+  const after = raw.subarray(readUint(table, 4 * index + 2, 2));
+  const prefix = stringPrefix(content);
+  const list = listPrefix(before.length + prefix.length + content.length + after.length);
+  return concat(list, before, prefix, content, after);
 }
 
 /** Fills `table` item by item, and answers how many there are; throws the `Rejection` that says what is wrong. */

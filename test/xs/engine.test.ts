@@ -8,6 +8,7 @@ import * as assert from "uvu/assert";
 import { concat, toHex } from "../../firmware/bytes.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
+import { addressOf, sealerOf } from "../../firmware/crypto/identity.js";
 import { SoftwareKeys } from "../../firmware/crypto/software-keys.js";
 import type { KeyHandle, KeyValueStorage } from "../../firmware/ports.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
@@ -32,7 +33,9 @@ const anyParts = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 4 });
 function answers(engine: CryptoEngine, signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): string {
   const { verify, recover } = engine.secp256k1;
   const shown = [0, 1, 2].map((id) => recover(signature, id, digest)).map((key) => (key === undefined ? "none" : toHex(key)));
-  return [verify(signature, digest, publicKey), verify(signature, digest, publicKey, true), ...shown].join(" ");
+  const sealers = [0, 1, 2].map((id) => sealerOf(engine, concat(signature, Uint8Array.of(id)), digest));
+  const addresses = sealers.map((address) => (address === undefined ? "none" : toHex(address)));
+  return [verify(signature, digest, publicKey), verify(signature, digest, publicKey, true), ...shown, ...addresses].join(" ");
 }
 
 /** A store that holds one key. */
@@ -124,6 +127,21 @@ function run(target: Target): void {
         `${lead}`,
       );
     }
+  });
+
+  test("an address is that of the key that is recovered, and there is none where there is no key", () => {
+    const digest = bytesOf(32, 5);
+    const signature = concat(scalar(GX), scalar(7n));
+    const key = nobleEngine.secp256k1.recover(signature, 1, digest) as Uint8Array;
+    const seal = concat(signature, Uint8Array.of(1));
+    assert.is(toHex(sealerOf(native, seal, digest) as Uint8Array), toHex(addressOf(nobleEngine, key)));
+    for (const [wrong, over] of [
+      [concat(signature, Uint8Array.of(2)), digest],
+      [signature, digest],
+      [concat(seal, Uint8Array.of(0)), digest],
+      [seal, digest.subarray(1)],
+    ] as const)
+      assert.is(native.secp256k1.recoverAddress?.(wrong, over), undefined);
   });
 
   test("wrong lengths get false and undefined, as the reference gives them", () => {

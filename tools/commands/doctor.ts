@@ -55,6 +55,7 @@ async function probeAll(): Promise<readonly Finding[]> {
   const tls = "simulated boards over TLS (mqtt.ca), with the firmware's own C";
   const interop = "tests against another broker";
   const timing = "whether the native keys' time depends on a secret (npm test -- secret-timing), besides 32-bit C";
+  const fuzz = "fuzzing of the C that reads hostile bytes (npm run fuzz)";
   const vectors = "one compressed set of vectors (npm run conformance -- bitcoin)";
   const sdk = "the firmware under the Moddable SDK, without a board (npm run check:sdk), besides gcc and RISC-V gcc";
   const board = "a real board, besides the SDK (docs/boards.md)";
@@ -81,6 +82,7 @@ async function probeAll(): Promise<readonly Finding[]> {
       ...debugSymbols(),
     },
     { ...named("mbedTLS", tls, false, "apt install libmbedtls-dev"), ...compiles("gcc", [], "mbedtls/ssl.h") },
+    { ...named("clang", fuzz, false, "apt install clang libclang-rt-dev"), ...program("clang", ["--version"]) },
     { ...named("bzip2", vectors, false, "apt install bzip2"), ...program("bzip2", ["--help"]) },
     { ...named("mosquitto", interop, false, "apt install mosquitto"), ...program("mosquitto", ["-h"], ["/usr/sbin/mosquitto"]) },
     {

@@ -11,6 +11,10 @@
 #include "octets.h"
 
 #include <math.h>
+#include <string.h>
+
+/* More than any of these makes is made in no board's memory. */
+enum { OCTETS_MAX = 1 << 20 };
 
 static Octets bytesAt(xsMachine* the, int index)
 {
@@ -116,6 +120,94 @@ void xs_octets_copy(xsMachine* the)
 	size_t end = offsetOr(the, 4, from.count);
 	hold(the, start <= end && end <= from.count);
 	hold(the, octetsCopy(into, at, (Octets){ from.at + start, end - start }));
+}
+
+/* A new Uint8Array of `count` bytes as the function's result, and where they are until something is allocated. */
+static OctetsOut answerBytes(xsMachine* the, size_t count)
+{
+	void* data;
+	xsUnsignedValue made;
+	xsmcVars(1);
+	xsmcSetArrayBuffer(xsVar(0), NULL, (xsIntegerValue)count);
+	xsmcNew(xsResult, xsGlobal, xsID("Uint8Array"), &xsVar(0), NULL);
+	xsmcGetBufferWritable(xsResult, &data, &made);
+	return (OctetsOut){ data, made };
+}
+
+/* The UTF-8 of a string, where it is until something is allocated: U+0000 is two bytes in it. */
+static Octets textAt(xsMachine* the, int index)
+{
+	if (index >= xsmcArgc || xsmcTypeOf(xsArg(index)) != xsStringType)
+		xsTypeError("a text");
+	const char* text = xsmcToString(xsArg(index));
+	return (Octets){ (const uint8_t*)text, strlen(text) };
+}
+
+/* concat(...parts) */
+void xs_octets_concat(xsMachine* the)
+{
+	int argc = xsmcArgc;
+	size_t count = 0;
+	for (int i = 0; i < argc; i++) {
+		size_t more = bytesAt(the, i).count;
+		hold(the, more <= OCTETS_MAX - count);
+		count += more;
+	}
+	OctetsOut joined = answerBytes(the, count);
+	size_t at = 0;
+	for (int i = 0; i < argc; i++) {
+		Octets part = bytesAt(the, i);
+		hold(the, octetsCopy(joined, at, part));
+		at += part.count;
+	}
+}
+
+/* toHex(bytes) */
+void xs_octets_to_hex(xsMachine* the)
+{
+	size_t count = bytesAt(the, 0).count;
+	hold(the, count <= OCTETS_MAX);
+	xsmcSetStringBuffer(xsResult, NULL, (xsIntegerValue)(2 * count));
+	hold(the, octetsToHex((OctetsOut){ (uint8_t*)xsmcToString(xsResult), 2 * count }, bytesAt(the, 0)));
+}
+
+/* The digits of a text, behind 0x. */
+static Octets digitsAt(xsMachine* the, int index)
+{
+	Octets text = textAt(the, index);
+	bool prefixed = text.count >= 2 && text.at[0] == '0' && text.at[1] == 'x';
+	return prefixed ? (Octets){ text.at + 2, text.count - 2 } : text;
+}
+
+/* bytesOfHex(text) */
+void xs_octets_of_hex(xsMachine* the)
+{
+	size_t count = digitsAt(the, 0).count;
+	if (count % 2 != 0 || count > OCTETS_MAX)
+		return;
+	OctetsOut bytes = answerBytes(the, count / 2);
+	if (!octetsFromHex(bytes, digitsAt(the, 0)))
+		xsmcSetUndefined(xsResult);
+}
+
+/* bytesOfAscii(text) */
+void xs_octets_of_ascii(xsMachine* the)
+{
+	Octets text = textAt(the, 0);
+	if (text.count > OCTETS_MAX || !octetsAreAscii(text))
+		return;
+	OctetsOut bytes = answerBytes(the, text.count);
+	hold(the, octetsCopy(bytes, 0, textAt(the, 0)));
+}
+
+/* textOfAscii(bytes) */
+void xs_octets_to_ascii(xsMachine* the)
+{
+	Octets bytes = bytesAt(the, 0);
+	if (bytes.count > OCTETS_MAX || !octetsAreAscii(bytes))
+		return;
+	xsmcSetStringBuffer(xsResult, NULL, (xsIntegerValue)bytes.count);
+	hold(the, octetsCopy((OctetsOut){ (uint8_t*)xsmcToString(xsResult), bytes.count }, 0, bytesAt(the, 0)));
 }
 
 /* readUint(bytes, offset, length) */
@@ -259,7 +351,7 @@ void xs_header_equals(xsMachine* the)
 	xsmcSetBoolean(xsResult, octetsEqual(item, bytesAt(the, 3)));
 }
 
-static int nibble(char digit)
+static int digitOf(char digit)
 {
 	return digit >= '0' && digit <= '9' ? digit - '0' : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
@@ -273,8 +365,8 @@ void xs_header_hex(xsMachine* the)
 	Octets item = itemAt(the, 0);
 	bool same = true;
 	for (size_t i = 0; same && i < item.count; i++, hex += 2) {
-		int high = nibble(hex[0]);
-		int low = high < 0 ? -1 : nibble(hex[1]);
+		int high = digitOf(hex[0]);
+		int low = high < 0 ? -1 : digitOf(hex[1]);
 		same = low >= 0 && item.at[i] == (high << 4 | low);
 	}
 	xsmcSetBoolean(xsResult, same && *hex == 0);
@@ -297,13 +389,8 @@ void xs_header_splice(xsMachine* the)
 	size_t count = headerSpliceLength(bytesAt(the, 0), bytesAt(the, 1), index, bytesAt(the, 3));
 	if (count == 0)
 		return;
-	xsmcVars(1);
-	xsmcSetArrayBuffer(xsVar(0), NULL, (xsIntegerValue)count);
-	xsmcNew(xsResult, xsGlobal, xsID("Uint8Array"), &xsVar(0), NULL);
-	void* data;
-	xsUnsignedValue made;
-	xsmcGetBufferWritable(xsResult, &data, &made);
-	hold(the, headerSplice((OctetsOut){ data, made }, bytesAt(the, 0), bytesAt(the, 1), index, bytesAt(the, 3)));
+	OctetsOut made = answerBytes(the, count);
+	hold(the, headerSplice(made, bytesAt(the, 0), bytesAt(the, 1), index, bytesAt(the, 3)));
 }
 
 /* takeBitcoin(raw, parent, limits, step) */

@@ -91,6 +91,48 @@ bool octetsCopy(OctetsOut into, size_t at, Octets from)
 	return true;
 }
 
+bool octetsToHex(OctetsOut digits, Octets bytes)
+{
+	static const char hex[] = "0123456789abcdef";
+	if (digits.count / 2 != bytes.count || digits.count % 2 != 0)
+		return false;
+	for (size_t i = 0; i < bytes.count; i++) {
+		digits.at[2 * i] = (uint8_t)hex[bytes.at[i] >> 4];
+		digits.at[2 * i + 1] = (uint8_t)hex[bytes.at[i] & 15];
+	}
+	return true;
+}
+
+static int nibble(uint8_t digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	digit |= 0x20;
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+bool octetsFromHex(OctetsOut bytes, Octets digits)
+{
+	if (digits.count / 2 != bytes.count || digits.count % 2 != 0)
+		return false;
+	for (size_t i = 0; i < bytes.count; i++) {
+		int high = nibble(digits.at[2 * i]);
+		int low = nibble(digits.at[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		bytes.at[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+bool octetsAreAscii(Octets bytes)
+{
+	for (size_t i = 0; i < bytes.count; i++)
+		if (bytes.at[i] == 0 || bytes.at[i] >= 0x80)
+			return false;
+	return true;
+}
+
 bool octetsCompareAt(Octets bytes, size_t offset, Octets other, size_t otherOffset, int* order)
 {
 	if (!inside(bytes.count, offset, ADDRESS_OCTETS) || !inside(other.count, otherOffset, ADDRESS_OCTETS))

@@ -40,6 +40,13 @@ bool octetsWriteUint(OctetsOut bytes, uint64_t value, size_t offset, size_t leng
 /* Copies `from` so that it begins at `at`; both may be parts of one buffer. */
 bool octetsCopy(OctetsOut into, size_t at, Octets from);
 
+/* Two small digits for each byte; false where `digits` has another length. */
+bool octetsToHex(OctetsOut digits, Octets bytes);
+/* A byte for each two digits of either case; false where `bytes` has another length, or one is no digit. */
+bool octetsFromHex(OctetsOut bytes, Octets digits);
+/* Whether all are from 1 to 127. */
+bool octetsAreAscii(Octets bytes);
+
 /* Orders 20 bytes at `offset` against 20 at `otherOffset`. */
 bool octetsCompareAt(Octets bytes, size_t offset, Octets other, size_t otherOffset, int* order);
 /* Index of 20 bytes at `offset` among packed ascending addresses; where they are absent -1 - the index of their place. */

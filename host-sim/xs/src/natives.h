@@ -18,6 +18,11 @@
 	NATIVE(xs_octets_compare) \
 	NATIVE(xs_octets_are) \
 	NATIVE(xs_octets_copy) \
+	NATIVE(xs_octets_concat) \
+	NATIVE(xs_octets_to_hex) \
+	NATIVE(xs_octets_of_hex) \
+	NATIVE(xs_octets_of_ascii) \
+	NATIVE(xs_octets_to_ascii) \
 	NATIVE(xs_octets_read_uint) \
 	NATIVE(xs_octets_write_uint) \
 	NATIVE(xs_octets_crc32) \
