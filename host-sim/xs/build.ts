@@ -52,6 +52,14 @@ const OUR_WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-clobber
 // The collector's only hook: main.c counts collections there, for the engine's own counter has 16 bits.
 const LINK_FLAGS = ["-Wl,--gc-sections", "-Wl,--wrap=fxCheckProfiler"];
 
+/** C that a host has besides the firmware's own: other libraries, to measure beside it. */
+export interface Extra {
+  readonly sources: readonly string[];
+  readonly flags: readonly string[];
+  /** Functions that JavaScript may call by name. */
+  readonly natives: readonly string[];
+}
+
 interface Source {
   readonly file: string;
   readonly flags: readonly string[];
@@ -59,10 +67,14 @@ interface Source {
 }
 
 /** The host for `target`, from the cache or newly compiled. `progress` gets a short line now and then. */
-export async function buildHost(target: Target, progress: (text: string) => void = () => {}): Promise<Built | Missing> {
+export async function buildHost(
+  target: Target,
+  progress: (text: string) => void = () => {},
+  extra?: Extra,
+): Promise<Built | Missing> {
   const tools = await findToolchain(target);
   if ("missing" in tools) return tools;
-  const sources = await listSources(tools);
+  const sources = await listSources(tools, extra);
   const all = digest(tools.version, ...tools.linkFlags, ...LINK_FLAGS, ...sources.map((source) => source.hash));
   const file = join(CACHE, `${target}-${all}`, "host");
   if (!(await exists(file))) {
@@ -83,7 +95,7 @@ export async function buildHost(target: Target, progress: (text: string) => void
   };
 }
 
-async function listSources(tools: Toolchain): Promise<readonly Source[]> {
+async function listSources(tools: Toolchain, extra?: Extra): Promise<readonly Source[]> {
   const engineFlags = [
     ...["sources", "includes", "platforms"].flatMap((folder) => ["-I", join(tools.xs, folder)]),
     ...ENGINE_DEFINES.map((define) => `-D${define}`),
@@ -104,12 +116,20 @@ async function listSources(tools: Toolchain): Promise<readonly Source[]> {
     if (!LEFT_OUT.has(basename(file))) await add(file, [...common, ...engineFlags, "-w"], platform);
   const other = tools.target === "rv32" ? "machine-posix.c" : "machine-rv32.c";
   for (const file of await list(HOST, ".c"))
-    if (basename(file) !== other) await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, "-I", NATIVE], ourHeaders);
+    if (basename(file) !== other)
+      await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, ...extraNatives(file, extra), "-I", NATIVE], ourHeaders);
   const libraries = ["-I", NATIVE, "-I", OCTETS, "-I", tools.secp256k1, "-I", tools.keccak];
   const nativeHeaders = `${ourHeaders}${[...(await pinnedFiles())].join()}`;
   for (const file of [...(await list(NATIVE, ".c")), ...(await list(OCTETS, ".c"))])
     await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, "-Os", ...libraries], nativeHeaders);
+  for (const file of extra?.sources ?? []) await add(file, [...common, ...engineFlags, ...(extra?.flags ?? []), "-w"], platform);
   return sources;
+}
+
+/** natives.h is read by functions.c alone. */
+function extraNatives(file: string, extra: Extra | undefined): readonly string[] {
+  if (extra === undefined || basename(file) !== "functions.c") return [];
+  return [`-DEXTRA_NATIVES=${extra.natives.map((name) => `NATIVE(${name})`).join(" ")}`];
 }
 
 async function compileAll(

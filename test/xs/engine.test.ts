@@ -23,6 +23,8 @@ const EDGES = [0n, 1n, 2n, GX, N / 2n, N / 2n + 1n, N - 1n, N, N + 1n, P - 1n, P
 
 /** How much of each on a target. */
 const AMOUNTS = { x64: { signatures: 0, runs: 0 }, m32: { signatures: 10_000, runs: 120 }, rv32: { signatures: 60, runs: 8 } };
+/** Verified and recovered by both: the reference takes 4 ms for each, so all of them in the long runs alone. */
+const CHECKED = process.env.FULL === "1" ? { x64: 0, m32: 10_000, rv32: 60 } : { x64: 0, m32: 400, rv32: 20 };
 const KEYS = 20;
 
 const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
@@ -179,6 +181,27 @@ function run(target: Target): void {
     }
     assert.is(own.digest("hex"), reference.digest("hex"));
     assert.is(keys.open("key0") === undefined, false);
+  });
+
+  test(`${CHECKED[target]} signatures, good and turned, are verified and recovered as by the reference, byte for byte`, () => {
+    const jobs: Job[] = [];
+    const expected: (string | boolean | undefined)[] = [];
+    const { verify, recover } = nobleEngine.secp256k1;
+    for (let i = 0; i < CHECKED[target]; i += 1) {
+      // Any r that is an abscissa has two keys: these are signatures of theirs, as good as a signer's.
+      const digest = bytesOf(32, 5000 + i);
+      const signature = concat(bytesOf(32, 90_000 + i), bytesOf(32, 200_000 + i));
+      const key = recover(signature, i & 1, digest) ?? new Uint8Array(65);
+      if (i % 4 === 3) digest[i % 32] = (digest[i % 32] as number) ^ 1;
+      jobs.push(
+        ["recover", toHex(signature), i & 1, toHex(digest)],
+        ["verify", toHex(signature), toHex(digest), toHex(key), true],
+      );
+      const recovered = recover(signature, i & 1, digest);
+      expected.push(recovered === undefined ? undefined : toHex(recovered), verify(signature, digest, key, true));
+    }
+    assert.ok(expected.includes(true) && expected.includes(false));
+    assert.equal(session.doAll(jobs), expected);
   });
 
   test("digests at and above the group's order are reduced before the nonce, as RFC 6979 §2.3.4 has it", () => {

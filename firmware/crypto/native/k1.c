@@ -2,18 +2,23 @@
  * libsecp256k1 0.8.0, from the C sources that `npm run native` fetches, and its SHA-256.
  *
  * Promises: the 10×26 field and 8×32 scalar (what a 32-bit core is fast with), no allocation ever, and all tables constant,
- * so in flash: a comb of 22 KB for k·G (11 blocks of 6 teeth) and 32 KB of odd multiples of G and 2^128·G for verification
- * (CHAINMOTE_SMALL_FLASH: 8 KB, and some 60,000 instructions more for each). Verification and recovery use the library's
- * static context; signing and key generation one in a place of its own, blinded at each start, by the constant-time path.
+ * so in flash: a comb of 22 KB for k·G (11 blocks of 6 teeth) and 32 KB of odd multiples of G and 2^128·G for verification.
+ * Verification and recovery use the library's static context; signing and key generation one in a place of its own, blinded
+ * at each start, by the constant-time path. ECDH is compiled, and left out by the linker while nothing calls it.
  * Never: a function that answers a secret.
+ *
+ * A manifest whose `defines` have `chainmote.smallflash` takes 8 KB of odd multiples instead of 32.
  *
  * The include path must have the library's root, build/libsecp256k1.
  */
+#ifdef ESP32
+	#include "mc.defines.h"
+#endif
 #undef HAVE_CONFIG_H
 #define USE_FORCE_WIDEMUL_INT64 1
 #define COMB_BLOCKS 11
 #define COMB_TEETH 6
-#ifdef CHAINMOTE_SMALL_FLASH
+#if MODDEF_CHAINMOTE_SMALLFLASH
 #define ECMULT_WINDOW_SIZE 8
 #else
 #define ECMULT_WINDOW_SIZE 10

@@ -2,6 +2,11 @@
 #ifndef NATIVES_H
 #define NATIVES_H
 
+/* Those of C that a measurement brings besides (build.ts). */
+#ifndef EXTRA_NATIVES
+#define EXTRA_NATIVES
+#endif
+
 #define NATIVES \
 	NATIVE(xs_sha256) \
 	NATIVE(xs_hmac_sha256) \
@@ -40,7 +45,8 @@
 	NATIVE(xs_header_copy) \
 	NATIVE(xs_header_splice) \
 	NATIVE(xs_bitcoin_take) \
-	NATIVE(xs_bitcoin_meets)
+	NATIVE(xs_bitcoin_meets) \
+	EXTRA_NATIVES
 
 #define NATIVE(name) void name(txMachine* the);
 NATIVES
