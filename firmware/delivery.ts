@@ -10,9 +10,9 @@ import { equal, readUint, toHex, writeUint } from "./bytes.js";
 import { MinuteBudget } from "./chain/budget.js";
 import type { MqttConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
-import { Uplink, type UplinkListener } from "./link/uplink.js";
+import { Uplink, type UplinkOptions } from "./link/uplink.js";
 import { encodeHealth, encodeWill, type Health, requestTopic, type Topics } from "./link/wire.js";
-import type { Device } from "./ports.js";
+import type { Clock, Device, Log, MqttBase } from "./ports.js";
 import { decodeSign1, digestOf, encodeSign1, SIGN1_BYTES_MAX, verifySign1 } from "./record/cose.js";
 import type { Journal, KeptRecord } from "./record/journal.js";
 import { Outbox, type OutboxOptions, UNANSWERED_MAX } from "./record/outbox.js";
@@ -32,6 +32,7 @@ export const FAILED_CHECKS_PER_MINUTE_MAX = 60;
 const RECORDS_PER_STEP_MAX = 8;
 const RECEIPT_TIMEOUT_MS = 10_000;
 
+/** Its functions are called as its methods: what implements it spares a board a closure for each. */
 export interface DeliveryOptions {
   readonly device: Device;
   readonly engine: CryptoEngine;
@@ -45,44 +46,73 @@ export interface DeliveryOptions {
   readonly ownership: Ownership;
   readonly refusals: RefusalLog;
   /** A raw header was announced. */
-  readonly onHead: (raw: Uint8Array) => void;
+  onHead(raw: Uint8Array): void;
   /** A relay's reply came. */
-  readonly onReply: (message: Uint8Array) => void;
+  onReply(message: Uint8Array): void;
   /** The mote's own newest record came, as the collector keeps it. */
-  readonly onLatest: (message: Uint8Array) => void;
-  readonly onChanged: (up: boolean) => void;
-  readonly onWake: () => void;
+  onLatest(message: Uint8Array): void;
+  onChanged(up: boolean): void;
+  onWake(): void;
 }
 
-export class Delivery implements OutboxOptions, UplinkListener {
-  readonly journal: Journal;
+export class Delivery implements OutboxOptions, UplinkOptions {
   readonly #options: DeliveryOptions;
   readonly #uplink: Uplink;
   readonly #outbox: Outbox;
   readonly #failedChecks: MinuteBudget;
   #receipts: Uint8Array[] = [];
-  /** The collector's public key, 65 bytes, once one of its receipts has held. */
+  /**
+   * The collector's public key, 65 bytes, once one of its receipts has held. The configuration pins the address alone, the last 20
+   * bytes of the key's hash: a key that a signature recovered to, and whose address was compared with the pinned one then, is that
+   * collector's as surely as the next recovery could tell, and to verify with it costs less. A signature holds by it exactly where it
+   * would recover to it. Nobody can put another here without a second key of the same address. It lives as long as the mote runs.
+   */
   #collectorKey: Uint8Array | undefined;
   /** Records set aside and not said yet. */
   #setAside = 0;
 
   constructor(options: DeliveryOptions) {
-    const { device, mqtt, address, topics, onWake } = options;
     this.#options = options;
-    this.#failedChecks = new MinuteBudget(device.clock);
-    this.journal = options.journal;
+    this.#failedChecks = new MinuteBudget(options.device.clock);
     this.#outbox = new Outbox(this);
-    this.#uplink = new Uplink({
-      mqtt: mqttOf(device, mqtt),
-      clock: device.clock,
-      log: device.log,
-      config: mqtt,
-      id: `mote-${toHex(address)}`,
-      will: { topic: topics.health, message: encodeWill() },
-      subscriptions: [topics.head, topics.replies, topics.receipts, topics.latest],
-      listener: this,
-      onWake,
-    });
+    this.#uplink = new Uplink(this);
+  }
+
+  get journal(): Journal {
+    return this.#options.journal;
+  }
+
+  get clock(): Clock {
+    return this.#options.device.clock;
+  }
+
+  get log(): Log {
+    return this.#options.device.log;
+  }
+
+  get config(): MqttConfig {
+    return this.#options.mqtt;
+  }
+
+  get mqtt(): MqttBase {
+    return mqttOf(this.#options.device, this.#options.mqtt);
+  }
+
+  get id(): string {
+    return `mote-${toHex(this.#options.address)}`;
+  }
+
+  get will(): { readonly topic: string; readonly message: Uint8Array } {
+    return { topic: this.#options.topics.health, message: encodeWill() };
+  }
+
+  get subscriptions(): readonly string[] {
+    const { head, replies, receipts, latest } = this.#options.topics;
+    return [head, replies, receipts, latest];
+  }
+
+  onWake(): void {
+    this.#options.onWake();
   }
 
   get up(): boolean {
@@ -123,12 +153,13 @@ export class Delivery implements OutboxOptions, UplinkListener {
   }
 
   received(topic: string, message: Uint8Array): void {
-    const { topics, onHead, onReply, onLatest, onWake } = this.#options;
-    if (topic === topics.head) onHead(message);
-    else if (topic === topics.replies) onReply(message);
-    else if (topic === topics.latest) onLatest(message);
+    const options = this.#options;
+    const { topics } = options;
+    if (topic === topics.head) options.onHead(message);
+    else if (topic === topics.replies) options.onReply(message);
+    else if (topic === topics.latest) options.onLatest(message);
     else if (topic === topics.receipts && this.#receipts.length < RECEIPTS_WAITING_MAX) this.#receipts.push(message);
-    onWake();
+    options.onWake();
   }
 
   refused(rejection: Rejection): void {

@@ -9,16 +9,16 @@ import { openChain } from "./chain/checkpoint.js";
 import { Follower, type Outcome } from "./chain/follower.js";
 import { movesHead } from "./chain/outcome.js";
 import { ALARM_NAMES, ALARM_NONE, type Alarm, Vigil } from "./chain/vigil.js";
-import type { MoteConfig } from "./config.js";
+import type { MoteConfig, MqttConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
-import { Delivery } from "./delivery.js";
+import { Delivery, type DeliveryOptions } from "./delivery.js";
 import { openDeviceKey } from "./device-key.js";
-import { Association } from "./link/association.js";
-import { RelayClient } from "./link/relay.js";
-import { topicsOf } from "./link/wire.js";
+import { Association, type AssociationOptions } from "./link/association.js";
+import { RelayClient, type RelayOptions } from "./link/relay.js";
+import { type Topics, topicsOf } from "./link/wire.js";
 import { Pacer } from "./pacer.js";
 import { Persistence } from "./persistence.js";
-import type { Device, KeyHandle, KeyValueDomain } from "./ports.js";
+import type { Clock, Device, KeyHandle, KeyValueDomain, Log } from "./ports.js";
 import { Readiness } from "./readiness.js";
 import { Author, type Content, openSequence, type Written } from "./record/author.js";
 import { Journal } from "./record/journal.js";
@@ -27,9 +27,9 @@ import { Ownership } from "./record/ownership.js";
 import type { Sequence } from "./record/sequence.js";
 import { RefusalLog } from "./refusal-log.js";
 import { Rejection } from "./rejection.js";
-import { Sampler } from "./sampler.js";
+import { Sampler, type SamplerOptions } from "./sampler.js";
 import { Sht3x } from "./sensor/sht3x.js";
-import { Timekeeper } from "./timekeeper.js";
+import { Timekeeper, type TimekeeperOptions } from "./timekeeper.js";
 
 /** The domain of the key-value store that holds counters and the trusted state. */
 const STORE_DOMAIN = "mote";
@@ -42,6 +42,10 @@ const STEP_INTERVAL_MAX_MS = 60_000;
 
 /** What exists once the key does. */
 interface Identity {
+  /** 20 bytes. */
+  readonly address: Uint8Array;
+  readonly topics: Topics;
+  readonly ownership: Ownership;
   readonly author: Author;
   readonly delivery: Delivery;
   readonly relay: RelayClient;
@@ -53,19 +57,20 @@ export interface MoteOptions {
   readonly config: MoteConfig;
 }
 
-export class Mote {
+/** It is itself what its parts ask of their owner: objects of options and closures would take a tenth of what lives on a board's heap. */
+export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptions, DeliveryOptions, RelayOptions {
   readonly #options: MoteOptions;
   readonly #follower: Follower;
   readonly #vigil: Vigil;
   #alarm: Alarm = ALARM_NONE;
   readonly #journal: Journal;
   readonly #sequence: Sequence;
+  readonly #store: KeyValueDomain;
   readonly #association: Association;
   readonly #timekeeper: Timekeeper;
   readonly #sampler: Sampler;
   readonly #refusals: RefusalLog;
   readonly #pacer: Pacer;
-  readonly #onWake: () => void;
   readonly #readiness: Readiness;
   readonly #persistence: Persistence;
   /** When something is to be asked of the key again, which failed. */
@@ -80,29 +85,20 @@ export class Mote {
   #verifiedHeaders = 0;
 
   private constructor(options: MoteOptions, store: KeyValueDomain, follower: Follower, journal: Journal, sequence: Sequence) {
-    const { device, config } = options;
-    const { clock, log, io, network } = device;
-    const { wifi, sensor, sampling } = config;
+    const { clock, log, timer } = options.device;
     this.#options = options;
     this.#follower = follower;
-    this.#vigil = new Vigil(follower, options.device.clock);
+    this.#store = store;
+    this.#vigil = new Vigil(follower, clock);
     this.#journal = journal;
     this.#sequence = sequence;
     this.#readiness = new Readiness(clock.ticksMs());
-    this.#pacer = new Pacer(device.timer, log, () => this.step());
-    const onWake = () => this.#pacer.wake();
-    this.#onWake = onWake;
+    this.#pacer = new Pacer(timer, log, this);
     this.#refusals = new RefusalLog(clock, log);
-    this.#association = new Association({ clock, log, wifi: network.wifi, ssid: wifi?.ssid, password: wifi?.password, onWake });
-    const ntp = network.ntp.client;
-    this.#timekeeper = new Timekeeper({ clock, log, ntp, servers: config.ntpServers, store, onWake });
+    this.#association = new Association(this);
+    this.#timekeeper = new Timekeeper(this);
     this.#persistence = new Persistence(log, follower, this.#timekeeper);
-    this.#sampler = new Sampler({
-      clock,
-      log,
-      intervalMs: sampling.intervalMs,
-      open: () => new Sht3x({ sensor: { ...io.i2c, address: sensor.address }, clockStretching: sensor.clockStretching, clock }),
-    });
+    this.#sampler = new Sampler(this);
     this.#timekeeper.bound(follower.timeFloorS);
   }
 
@@ -155,7 +151,7 @@ export class Mote {
   }
 
   /** Does whatever is due, once. Answers after how many milliseconds it wants to be called again. */
-  async step(): Promise<number> {
+  step(): number | Promise<number> {
     const nowMs = this.#options.device.clock.ticksMs();
     const associationMs = this.#association.step();
     const online = this.#association.online;
@@ -167,18 +163,35 @@ export class Mote {
     dueMs = Math.min(dueMs, relay.step(delivery.up), this.becomeReady(author, nowMs));
     this.afterHeaders();
     this.#persistence.step(nowMs);
-    if (nowMs >= this.#keyDueMs && this.#journal.unsealed().length > 0 && (await author.recover()) === 0)
-      this.#keyDueMs = nowMs + KEY_RETRY_MS;
+    if (nowMs >= this.#keyDueMs && this.#journal.unsealedCount > 0) return this.recover(author, nowMs);
     if (this.#readiness.ready) dueMs = Math.min(dueMs, this.sample(author));
     const samples = this.#samples;
     if (samples.length >= this.#options.config.sampling.samplesPerRecord) {
       this.#samples = [];
       dueMs = 0;
       const content = this.contentOf(samples);
-      this.recorded(content, samples, await author.write(content, samples.length));
+      const written = author.write(content, samples.length);
+      if (written instanceof Promise) return this.recordLater(content, samples, written);
+      this.recorded(content, samples, written);
     }
     if (online) dueMs = Math.min(dueMs, delivery.step());
     return Math.max(0, Math.min(dueMs, this.health(nowMs)));
+  }
+
+  /** Signs what waits for it; the rest of the step follows at once. */
+  private async recover(author: Author, nowMs: number): Promise<number> {
+    if ((await author.recover()) === 0) this.#keyDueMs = nowMs + KEY_RETRY_MS;
+    return 0;
+  }
+
+  /** Where the key takes its time to sign; the rest of the step follows at once. */
+  private async recordLater(
+    content: Content,
+    samples: readonly TakenSample[],
+    written: Promise<Written | Rejection>,
+  ): Promise<number> {
+    this.recorded(content, samples, await written);
+    return 0;
   }
 
   private begin(nowMs: number): Identity | undefined {
@@ -193,56 +206,143 @@ export class Mote {
 
   private identify(key: KeyHandle, address: Uint8Array, created: boolean): Identity {
     const { device, engine, config } = this.#options;
-    const { keys, clock } = device;
-    const journal = this.#journal;
-    const own = { engine, keys, key, address, fleet: config.fleet, journal, sequence: this.#sequence };
+    const { fleet, mqtt } = config;
+    const own = { engine, keys: device.keys, key, address, fleet, journal: this.#journal, sequence: this.#sequence };
     const ownership = new Ownership(own, created);
     const author = new Author(own, ownership);
-    const delivery: Delivery = new Delivery({
-      device,
-      engine,
-      mqtt: config.mqtt,
-      address,
-      collector: config.collector,
-      topics: topicsOf(config.mqtt.prefix, address, this.#follower.chain),
-      journal,
-      ownership,
-      refusals: this.#refusals,
-      onHead: (raw) => relay.announced(raw),
-      onReply: (message) => relay.replied(message),
-      onLatest: (message) => {
-        this.#latest = message;
-      },
-      onChanged: (up) => {
-        this.#readiness.linkChanged(up, clock.ticksMs());
-        this.#latestFailed = 0;
-        if (up) this.#healthDueMs = 0;
-        else relay.reset();
-      },
-      onWake: this.#onWake,
-    });
-    const relay: RelayClient = new RelayClient({
-      clock,
-      address,
-      follower: this.#follower,
-      nowS: () => this.chainNowS(),
-      ...(config.relays === undefined ? {} : { relays: config.relays }),
-      send: (request, name) => delivery.request(request, name),
-      requestId: () => delivery.requestId(),
-      onOutcome: (outcome) => this.headerLookedAt(outcome),
-      onRefused: (rejection) => this.#refusals.write("reply", rejection),
-    });
-    return { author, delivery, relay };
+    const topics = topicsOf(mqtt.prefix, address, this.#follower.chain);
+    return { address, topics, ownership, author, delivery: new Delivery(this), relay: new RelayClient(this) };
+  }
+
+  get device(): Device {
+    return this.#options.device;
+  }
+
+  get engine(): CryptoEngine {
+    return this.#options.engine;
+  }
+
+  get clock(): Clock {
+    return this.#options.device.clock;
+  }
+
+  get log(): Log {
+    return this.#options.device.log;
+  }
+
+  get store(): KeyValueDomain {
+    return this.#store;
+  }
+
+  get journal(): Journal {
+    return this.#journal;
+  }
+
+  get follower(): Follower {
+    return this.#follower;
+  }
+
+  get refusals(): RefusalLog {
+    return this.#refusals;
+  }
+
+  get wifi(): Device["network"]["wifi"] {
+    return this.#options.device.network.wifi;
+  }
+
+  get ssid(): string | undefined {
+    return this.#options.config.wifi?.ssid;
+  }
+
+  get password(): string | undefined {
+    return this.#options.config.wifi?.password;
+  }
+
+  get ntp(): Device["network"]["ntp"]["client"] {
+    return this.#options.device.network.ntp.client;
+  }
+
+  get servers(): readonly string[] {
+    return this.#options.config.ntpServers;
+  }
+
+  get intervalMs(): number {
+    return this.#options.config.sampling.intervalMs;
+  }
+
+  get mqtt(): MqttConfig {
+    return this.#options.config.mqtt;
+  }
+
+  get collector(): Uint8Array {
+    return this.#options.config.collector;
+  }
+
+  get relays(): readonly string[] | undefined {
+    return this.#options.config.relays;
+  }
+
+  get address(): Uint8Array {
+    return (this.#identity as Identity).address;
+  }
+
+  get topics(): Topics {
+    return (this.#identity as Identity).topics;
+  }
+
+  get ownership(): Ownership {
+    return (this.#identity as Identity).ownership;
+  }
+
+  openSensor(): Sht3x {
+    const { device, config } = this.#options;
+    const { address, clockStretching } = config.sensor;
+    return new Sht3x({ sensor: { ...device.io.i2c, address }, clockStretching, clock: device.clock });
+  }
+
+  onWake(): void {
+    this.#pacer.wake();
+  }
+
+  onHead(raw: Uint8Array): void {
+    this.#identity?.relay.announced(raw);
+  }
+
+  onReply(message: Uint8Array): void {
+    this.#identity?.relay.replied(message);
+  }
+
+  onLatest(message: Uint8Array): void {
+    this.#latest = message;
+  }
+
+  onChanged(up: boolean): void {
+    this.#readiness.linkChanged(up, this.clock.ticksMs());
+    this.#latestFailed = 0;
+    if (up) this.#healthDueMs = 0;
+    else this.#identity?.relay.reset();
+  }
+
+  send(request: Uint8Array, relay: string): boolean {
+    return (this.#identity as Identity).delivery.request(request, relay);
+  }
+
+  requestId(): number {
+    return (this.#identity as Identity).delivery.requestId();
+  }
+
+  onRefused(rejection: Rejection): void {
+    this.#refusals.write("reply", rejection);
   }
 
   /** The clock for the rules of the chain. */
-  private chainNowS(): number | undefined {
+  nowS(): number | undefined {
     const { head, consensus } = this.#follower;
     const { trustingPeriodS = Number.POSITIVE_INFINITY } = consensus as { readonly trustingPeriodS?: number | undefined };
     return this.#timekeeper.nowS(head.timeS + trustingPeriodS);
   }
 
-  private headerLookedAt(outcome: Outcome | Rejection): void {
+  onOutcome(outcome: Outcome | Rejection): void {
     if (outcome instanceof Rejection) {
       this.#refusals.write("header", outcome);
       return;
@@ -258,7 +358,7 @@ export class Mote {
   }
 
   private afterHeaders(): void {
-    const alarm = this.#vigil.look(this.chainNowS());
+    const alarm = this.#vigil.look(this.nowS());
     if (alarm !== this.#alarm) {
       this.#alarm = alarm;
       this.#healthDueMs = 0;
@@ -267,10 +367,9 @@ export class Mote {
     if (this.#verifiedHeaders === 0) return;
     const { settled, timeFloorS } = this.#follower;
     const { number, hash, timeS } = this.#follower.head;
-    const verified = this.#verifiedHeaders;
-    this.#verifiedHeaders = 0;
     this.#timekeeper.bound(timeFloorS);
-    this.#options.device.log.write("head", { number, hash: toHex(hash), timeS, settled, verified });
+    this.log.write("head", { number, hash: toHex(hash), timeS, settled, verified: this.#verifiedHeaders });
+    this.#verifiedHeaders = 0;
   }
 
   /** Takes the mote's own newest record, as the collector holds it, before the first signature after a boot. */

@@ -11,11 +11,12 @@ import { Rejection } from "./rejection.js";
 const CONVERSION_GRACE_MS = 200;
 const RETRY_READ_MS = 2;
 
+/** Its functions are called as its methods: what implements it spares a board a closure for each. */
 export interface SamplerOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Opens the sensor; may throw. */
-  readonly open: () => Sensor;
+  openSensor(): Sensor;
   readonly intervalMs: number;
 }
 
@@ -74,7 +75,7 @@ export class Sampler {
   #open(nowMs: number): number {
     if (this.#sensor === undefined) {
       try {
-        this.#sensor = this.#options.open();
+        this.#sensor = this.#options.openSensor();
         this.#openedMs = nowMs;
       } catch (error) {
         this.skip(nowMs);

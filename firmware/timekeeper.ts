@@ -55,6 +55,7 @@ export interface Now {
   readonly quality: number;
 }
 
+/** Its functions are called as its methods: what implements it spares a board a closure for each. */
 export interface TimekeeperOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -62,7 +63,7 @@ export interface TimekeeperOptions {
   readonly servers: readonly string[];
   /** Holds the last trusted time under a key of its own. */
   readonly store: KeyValueDomain;
-  readonly onWake: () => void;
+  onWake(): void;
 }
 
 export class Timekeeper implements Persistent {

@@ -26,6 +26,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   broker: ["a local MQTT broker", () => import("./commands/broker.js")],
   node: ["a local node: Ethereum's Clique, or Bitcoin's regtest", () => import("./commands/node.js")],
   bench: ["what the firmware's work costs, here or on a board", () => import("./commands/bench.js")],
+  native: ["brings the C sources of the native engine, for --engine xs and boards", () => import("./commands/native.js")],
   doctor: ["says what is installed, and what is missing for which use", () => import("./commands/doctor.js")],
 };
 

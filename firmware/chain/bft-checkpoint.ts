@@ -8,7 +8,7 @@
 import { fromHex, toHex } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
-import { Bft, gasOf, LINK_BLOCKS_MAX } from "./bft.js";
+import { Bft, LINK_BLOCKS_MAX } from "./bft.js";
 import { VALIDATORS_MAX } from "./bft-extra.js";
 import type { BftClient, BftDialect } from "./bft-header.js";
 import { type BftRules, type BftTransition, isEpoch } from "./bft-rules.js";
@@ -135,7 +135,7 @@ export function bftCheckpointFromHeader(
     const hash = `0x${toHex(eth.number === 0 ? eth.hash : eth.hashWithExtraData(extra.forBlock))}`;
     const { genesisHash = eth.number === 0 ? hash : undefined } = rules;
     if (genesisHash === undefined) throw invalid("genesisHash", "the hash of the genesis block");
-    const { gasLimit, gasUsed, baseFee } = gasOf(eth);
+    const { gasLimit, gasUsed, baseFee } = eth.gas;
     const validators = after.validators ?? textsOf(extra.validators).sort();
     const checkpoint: BftCheckpoint = {
       ...rules,

@@ -7,7 +7,8 @@
 // Codes: extra-data-malformed, vanity-width, validators-malformed, validators-too-many, vote-malformed, round-malformed,
 // seal-malformed, and those of the RLP decoder. The length of a header bounds its seals.
 
-import { concat, readUint } from "../bytes.js";
+import { packAddresses } from "../bytes/primitives.js";
+import { concat, copyInto, readUint } from "../bytes.js";
 import { listPrefix, prefixBytes, RlpCursor } from "../codec/rlp.js";
 import { Rejection } from "../rejection.js";
 import { ADDRESS_BYTES } from "./clique-state.js";
@@ -143,11 +144,10 @@ function addressList(bytes: Uint8Array, items: RlpCursor): Uint8Array {
   const count = length / itemBytes;
   if (count > VALIDATORS_MAX) throw new Rejection("validators-too-many", `${count} validators, ${VALIDATORS_MAX} at most`);
   const packed = new Uint8Array(count * ADDRESS_BYTES);
-  for (let i = 0, at = items.start; i < count; i += 1, at += itemBytes) {
-    if (bytes[at] !== EMPTY_STRING + ADDRESS_BYTES) throw new Rejection("validators-malformed", `item ${i} is no address`);
-    packed.set(bytes.subarray(at + 1, at + itemBytes), i * ADDRESS_BYTES);
-  }
-  return packed;
+  if (packAddresses(packed, bytes, items.start)) return packed;
+  let wrong = 0;
+  while (bytes[items.start + wrong * itemBytes] === EMPTY_STRING + ADDRESS_BYTES) wrong += 1;
+  throw new Rejection("validators-malformed", `item ${wrong} is no address`);
 }
 
 /** [address, one byte that is ff or 00]. */
@@ -204,8 +204,8 @@ function checkRecovery(seal: Uint8Array): void {
 function listOf(content: Uint8Array, ...more: readonly number[]): Uint8Array {
   const prefix = listPrefix(content.length + more.length);
   const list = new Uint8Array(prefix.length + content.length + more.length);
-  list.set(prefix);
-  list.set(content, prefix.length);
+  copyInto(list, 0, prefix);
+  copyInto(list, prefix.length, content);
   list.set(more, prefix.length + content.length);
   return list;
 }

@@ -9,20 +9,11 @@ import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
 import type { BftExtra, BftVote } from "./bft-extra.js";
 import { setOf } from "./bft-list.js";
-import { HASH_BYTES } from "./clique-state.js";
 import type { Header } from "./consensus.js";
-import type { EthereumHeader } from "./header.js";
+import { type EthereumHeader, MIX_HASH, NO_OMMERS, OMMERS_HASH } from "./header.js";
 
-/** By which clients know the family: "ctical byzantine fault tolerance" in ASCII. */
-const MIX_HASH: readonly number[] = Object.freeze([
-  0x63, 0x74, 0x69, 0x63, 0x61, 0x6c, 0x20, 0x62, 0x79, 0x7a, 0x61, 0x6e, 0x74, 0x69, 0x6e, 0x65, 0x20, 0x66, 0x61, 0x75, 0x6c,
-  0x74, 0x20, 0x74, 0x6f, 0x6c, 0x65, 0x72, 0x61, 0x6e, 0x63, 0x65,
-]);
-/** keccak256(RLP([])). */
-const NO_OMMERS: readonly number[] = Object.freeze([
-  0x1d, 0xcc, 0x4d, 0xe8, 0xde, 0xc7, 0x5d, 0x7a, 0xab, 0x85, 0xb5, 0x67, 0xb6, 0xcc, 0xd4, 0x1a, 0xd3, 0x12, 0x45, 0x1b, 0x94,
-  0x8a, 0x74, 0x13, 0xf0, 0xa1, 0x42, 0xfd, 0x40, 0xd4, 0x93, 0x47,
-]);
+/** By which clients know the family: "ctical byzantine fault tolerance". */
+const FAMILY = "63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365";
 
 export class BftHeader implements Header {
   readonly eth: EthereumHeader;
@@ -116,18 +107,12 @@ export interface BftDialect {
 
 /** mix-hash-wrong, difficulty-range. */
 export function checkCommonFields(header: EthereumHeader): Rejection | undefined {
-  if (!isConstant(header.mixHash, MIX_HASH)) return new Rejection("mix-hash-wrong", "not that of the Istanbul family");
-  // A number: XS takes a BigInt in flash for unequal to the same one on the heap.
-  if (Number(header.difficulty) !== 1) return new Rejection("difficulty-range", `${header.difficulty}, not 1`);
+  if (!header.hasHex(MIX_HASH, FAMILY)) return new Rejection("mix-hash-wrong", "not that of the Istanbul family");
+  if (header.weight !== 1) return new Rejection("difficulty-range", `${header.difficulty}, not 1`);
   return undefined;
 }
 
 /** ommers-wrong. */
 export function checkNoOmmers(header: EthereumHeader): Rejection | undefined {
-  return isConstant(header.ommersHash, NO_OMMERS) ? undefined : new Rejection("ommers-wrong", "not the hash of an empty list");
-}
-
-function isConstant(bytes: Uint8Array, constant: readonly number[]): boolean {
-  for (let i = 0; i < HASH_BYTES; i += 1) if (bytes[i] !== constant[i]) return false;
-  return true;
+  return header.hasHex(OMMERS_HASH, NO_OMMERS) ? undefined : new Rejection("ommers-wrong", "not the hash of an empty list");
 }

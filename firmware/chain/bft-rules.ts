@@ -4,7 +4,7 @@
 // before it counts on the new set already. Where a voter stands outside the new set, or IBFT 1 keeps votes that were cast on the
 // old one, the tally is unknown until the next epoch block. Never guesses.
 
-import { fromText } from "../bytes.js";
+import { fromText, isFilled } from "../bytes.js";
 import type { Rejection } from "../rejection.js";
 import type { BftVote } from "./bft-extra.js";
 import type { BftDialect } from "./bft-header.js";
@@ -147,20 +147,14 @@ export function setAfter(
   const pinned = pinnedBetween(rules, number, number + 1);
   if (pinned !== undefined) {
     const before = clears ? none : set.votes;
-    const idle = before?.length === 0 && (counted === undefined || (!counted.authorize && isZero(counted.account)));
+    const idle = before?.length === 0 && (counted === undefined || (!counted.authorize && isFilled(counted.account, 0)));
     if (!keepsIdleVotes) return { validators: pinned, votes: idle ? none : undefined };
     if (counted === undefined) return { validators: pinned, votes: none };
-    const proposer = set.validators.subarray(voter * ADDRESS_BYTES, (voter + 1) * ADDRESS_BYTES);
-    const index = findAddress(pinned, proposer);
+    const index = findAddress(pinned, set.validators, voter * ADDRESS_BYTES);
     if (index < 0) return { validators: pinned, votes: undefined };
     return castVote({ validators: pinned, votes: none }, index, counted.account, counted.authorize, keepsIdleVotes);
   }
   const votes = clears ? none : set.votes;
   if (counted === undefined || votes === undefined) return votes === set.votes ? set : { validators: set.validators, votes };
   return castVote({ validators: set.validators, votes }, voter, counted.account, counted.authorize, keepsIdleVotes);
-}
-
-function isZero(account: Uint8Array): boolean {
-  for (let i = 0; i < ADDRESS_BYTES; i += 1) if (account[i] !== 0) return false;
-  return true;
 }

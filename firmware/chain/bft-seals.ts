@@ -7,9 +7,8 @@
 // is remembered from one header to the next.
 
 import type { CryptoEngine } from "../crypto/engine.js";
-import { addressOf } from "../crypto/identity.js";
+import { sealerOf } from "../crypto/identity.js";
 import { Rejection } from "../rejection.js";
-import { SEAL_BYTES } from "./bft-extra.js";
 import { ADDRESS_BYTES, findAddress } from "./clique-state.js";
 
 /** ⌈2n/3⌉. */
@@ -49,8 +48,7 @@ export function checkSealCount(seals: number, needed: number, validatorCount: nu
 
 /** The address that made `seal` (65 bytes, v 0 or 1), or seal-unrecoverable. */
 export function sealer(engine: CryptoEngine, seal: Uint8Array, digest: Uint8Array): Uint8Array | Rejection {
-  const key = engine.secp256k1.recover(seal.subarray(0, SEAL_BYTES - 1), seal[SEAL_BYTES - 1] as number, digest);
-  return key === undefined ? new Rejection("seal-unrecoverable", "no public key gives this seal") : addressOf(engine, key);
+  return sealerOf(engine, seal, digest) ?? new Rejection("seal-unrecoverable", "no public key gives this seal");
 }
 
 /**
@@ -84,7 +82,7 @@ export function overlapOf(validators: Uint8Array, others: Uint8Array, marked?: U
   let overlap = 0;
   for (let i = 0; i * ADDRESS_BYTES < validators.length; i += 1) {
     if (marked !== undefined && marked[i] !== 1) continue;
-    if (findAddress(others, validators.subarray(i * ADDRESS_BYTES, (i + 1) * ADDRESS_BYTES)) >= 0) overlap += 1;
+    if (findAddress(others, validators, i * ADDRESS_BYTES) >= 0) overlap += 1;
   }
   return overlap;
 }

@@ -7,8 +7,8 @@
 // new objects. Never takes an own quorum for more than it is: a set that nobody known vouches for is refused, and so is
 // everything once the trusting period is over, since there is no unbonding and removed validators keep their keys.
 
-import { equal, readUint, writeUint } from "../bytes.js";
-import { scalarBytes, scalarOf } from "../codec/rlp.js";
+import { copyInto, equal, readUint, writeUint } from "../bytes.js";
+import { scalarOf } from "../codec/rlp.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
 import type { BftVote } from "./bft-extra.js";
@@ -18,10 +18,10 @@ import { type BftRules, contractAt, leastSpanS, periodAt, pinnedBetween, quorumA
 import { checkSealCount, differsByOne, jumpVouchersOf, overlapOf, sealer, vouchersOf, whoSealed } from "./bft-seals.js";
 import { BftTrusted, deserializeBft, serializeBft } from "./bft-state.js";
 import type { ValidatorSet } from "./bft-votes.js";
-import { ADDRESS_BYTES, findAddress, HASH_BYTES, putUint64 } from "./clique-state.js";
+import { ADDRESS_BYTES, findAddress, HASH_BYTES } from "./clique-state.js";
 import type { Consensus, Landing } from "./consensus.js";
 import { checkGas, checkGasAlone, type Gas } from "./gas.js";
-import { decodeHeader, type EthereumHeader } from "./header.js";
+import { decodeHeader, PARENT_HASH } from "./header.js";
 
 /** By how much a header may be ahead of the clock, in seconds: Besu allows 1, GoQuorum none, and a mote's clock may be late. */
 const CLOCK_DRIFT_S = 15;
@@ -90,11 +90,11 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     const rules = this.#rules;
     const { number } = header;
     if (number !== trusted.number + 1) return new Rejection("number-wrong", `${number} after ${trusted.number}`);
-    if (!equal(header.parentHash, trusted.hash)) return new Rejection("parent-wrong", `block ${number} has another parent`);
+    if (!header.eth.has(PARENT_HASH, trusted.hash)) return new Rejection("parent-wrong", `block ${number} has another parent`);
     const late = this.checkTime(trusted, header, nowS);
     if (late !== undefined) return late;
     const { boundsGasLimit } = this.#dialect;
-    const gas = checkGas(boundsGasLimit ? trusted.gas : undefined, gasOf(header.eth), number, {
+    const gas = checkGas(boundsGasLimit ? trusted.gas : undefined, header.eth.gas, number, {
       londonBlock: rules.londonBlock,
       baseFeeRule: "unbound",
     });
@@ -120,7 +120,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     const vote = contractAt(this.#rules, header.number) ? undefined : this.#dialect.voteOf(header);
     // A list that its seals vouch for and no tally explains leaves no step: there is too much to tell.
     if (list !== trusted.validators) return this.landOn(header, list, proposer, vote);
-    return this.replay(trusted, stepOf(header, proposer, vote));
+    return this.after(trusted, stepOf(header, proposer, vote), header.eth.gas);
   }
 
   verify(trusted: BftTrusted, header: BftHeader, nowS?: number): BftTrusted | Rejection {
@@ -135,20 +135,32 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     const feeMax = flags & FLAG_BASE_FEE ? STEP_BASE_FEE_BYTES_MAX : 0;
     if (feeBytes < 0 || feeBytes > feeMax || voter >= trusted.validatorCount)
       return new Rejection("step-malformed", `${step.length} bytes that follow from no header on block ${trusted.number}`);
+    return this.after(trusted, step, {
+      gasLimit: scalarOf(step.subarray(HASH_BYTES + 7, HASH_BYTES + 15)),
+      gasUsed: scalarOf(step.subarray(HASH_BYTES + 15, HASH_BYTES + 23)),
+      baseFee: flags & FLAG_BASE_FEE ? scalarOf(step.subarray(STEP_FIXED_BYTES + accountBytes)) : undefined,
+    });
+  }
+
+  /** The state after `step`, whose gas is `gas`. */
+  private after(trusted: BftTrusted, step: Uint8Array, gas: Gas): BftTrusted | Rejection {
+    const flags = step[HASH_BYTES] as number;
+    const voter = step[STEP_FIXED_BYTES - 1] as number;
     const number = trusted.number + 1;
-    const account = step.subarray(STEP_FIXED_BYTES, STEP_FIXED_BYTES + accountBytes);
-    const vote = flags & FLAG_VOTE ? { account, authorize: (flags & FLAG_AUTHORIZE) !== 0 } : undefined;
+    const vote =
+      flags & FLAG_VOTE
+        ? {
+            account: step.subarray(STEP_FIXED_BYTES, STEP_FIXED_BYTES + ADDRESS_BYTES),
+            authorize: (flags & FLAG_AUTHORIZE) !== 0,
+          }
+        : undefined;
     const set = setAfter(this.#rules, this.#dialect, trusted, number, voter, vote);
     if (set instanceof Rejection) return set;
     return new BftTrusted({
       number,
       hash: step.subarray(0, HASH_BYTES),
       timeS: readUint(step, HASH_BYTES + 1, 6),
-      gas: {
-        gasLimit: scalarOf(step.subarray(HASH_BYTES + 7, HASH_BYTES + 15)),
-        gasUsed: scalarOf(step.subarray(HASH_BYTES + 15, HASH_BYTES + 23)),
-        baseFee: flags & FLAG_BASE_FEE ? scalarOf(step.subarray(STEP_FIXED_BYTES + accountBytes)) : undefined,
-      },
+      gas,
       validators: set.validators,
       votes: set.votes,
       step,
@@ -225,7 +237,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     const set = setAfter(this.#rules, this.#dialect, before, number, proposer, vote);
     if (set instanceof Rejection) return set;
     const { validators, votes } = set;
-    return new BftTrusted({ number, hash, timeS, gas: gasOf(header.eth), validators, votes, step: new Uint8Array(0) });
+    return new BftTrusted({ number, hash, timeS, gas: header.eth.gas, validators, votes, step: new Uint8Array(0) });
   }
 
   /** The rules that need neither parent nor signature, cheapest first. */
@@ -239,7 +251,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     if (!contract && extra.validators.length === 0) return new Rejection("validators-empty", "the header lists nobody");
     if (!isOrdered(this.#engine, extra.validators, this.#dialect.client === "goquorum"))
       return new Rejection("validators-unordered", `the list of block ${header.number} is in no order that its clients write`);
-    return checkGasAlone(gasOf(eth));
+    return checkGasAlone(eth.gas);
   }
 
   private checkExpiry(trusted: BftTrusted, nowS: number | undefined): Rejection | undefined {
@@ -305,10 +317,6 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   }
 }
 
-export function gasOf(header: EthereumHeader): Gas {
-  return { gasLimit: header.gasLimit, gasUsed: header.gasUsed, baseFee: header.baseFee };
-}
-
 function checkOverlap(overlap: number, vouchers: number, known: Uint8Array): Rejection | undefined {
   if (overlap >= vouchers) return undefined;
   const count = known.length / ADDRESS_BYTES;
@@ -329,19 +337,18 @@ function checkFuture(header: BftHeader, nowS: number | undefined): Rejection | u
 }
 
 function stepOf(header: BftHeader, proposer: number, vote: BftVote | undefined): Uint8Array {
-  const { baseFee, gasLimit, gasUsed } = header.eth;
-  const fee = baseFee === undefined ? new Uint8Array(0) : scalarBytes(baseFee);
+  const { eth } = header;
+  const fee = eth.baseFeeBytes;
   const step = new Uint8Array(STEP_FIXED_BYTES + (vote === undefined ? 0 : ADDRESS_BYTES) + fee.length);
-  step.set(header.hash);
+  copyInto(step, 0, header.hash);
   step[HASH_BYTES] =
     (vote?.authorize === true ? FLAG_AUTHORIZE : 0) |
     (vote === undefined ? 0 : FLAG_VOTE) |
-    (baseFee === undefined ? 0 : FLAG_BASE_FEE);
+    (eth.tailItems > 0 ? FLAG_BASE_FEE : 0);
   writeUint(step, header.timeS, HASH_BYTES + 1, 6);
-  putUint64(step, gasLimit, HASH_BYTES + 7);
-  putUint64(step, gasUsed, HASH_BYTES + 15);
+  eth.putGas(step, HASH_BYTES + 7);
   step[STEP_FIXED_BYTES - 1] = proposer;
-  if (vote !== undefined) step.set(vote.account, STEP_FIXED_BYTES);
-  step.set(fee, step.length - fee.length);
+  if (vote !== undefined) copyInto(step, STEP_FIXED_BYTES, vote.account);
+  copyInto(step, step.length - fee.length, fee);
   return step;
 }

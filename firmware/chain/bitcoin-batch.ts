@@ -6,15 +6,15 @@
 // dated back, an exception of a test network, and whatever does not hold) it stops, and the consensus has to say. So what is
 // taken is what `verify` takes, header by header (test/unit/chain/bitcoin-batch.test.ts).
 
+import { BITCOIN_LIMITS_BYTES, takeBitcoin } from "../bytes/primitives.js";
+import { copyInto } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
-import { BITS_AT, HEADER_BYTES, STEP_BYTES, TIME_AT } from "./bitcoin-header.js";
+import { STEP_BYTES } from "./bitcoin-header.js";
 import { type BitcoinRules, CLOCK_DRIFT_S, MEDIAN_TIMES, versionFloor } from "./bitcoin-rules.js";
 import { BitcoinTrusted, settledAt } from "./bitcoin-state.js";
-import { HASH_BYTES, meetsTarget } from "./bitcoin-target.js";
+import { HASH_BYTES } from "./bitcoin-target.js";
 
-const WORD_BYTES = 4;
-const HASH_WORDS = HASH_BYTES / WORD_BYTES;
-const BITS_WORD = BITS_AT / WORD_BYTES;
+const TIME_MAX_S = 0xffff_ffff;
 
 /**
  * Takes headers from `raws[from]` on, as long as they are plainly children of one another, the first of `trusted`.
@@ -30,48 +30,38 @@ export function takePlain(
   nowS: number | undefined,
   steps: Uint8Array[],
 ): BitcoinTrusted {
-  const { bits } = trusted;
   const end = Math.min(raws.length, from + plainBlocks(rules, trusted));
-  const floor = versionFloor(rules, trusted.number + end - from);
-  const timeMaxS = nowS === undefined ? Number.POSITIVE_INFINITY : nowS + CLOCK_DRIFT_S;
-  const laterMaxS = rules.easyAfterS ?? Number.POSITIVE_INFINITY;
-  // One buffer in three readings. Words are compared with words alone: their bytes are in the machine's own order.
-  const bytes = new Uint8Array(HEADER_BYTES);
-  const words = new Uint32Array(bytes.buffer);
-  const view = new DataView(bytes.buffer);
-  const timeAndBits = new Uint8Array(bytes.buffer, TIME_AT, STEP_BYTES - HASH_BYTES);
-  let parent = wordsOf(trusted.hash);
-  /** Words from here on are zero in every hash that meets the target: they are looked at whole. */
-  const topMin = Math.ceil((bits >>> 24) / WORD_BYTES);
-  view.setUint32(BITS_AT, bits, true);
-  const bitsWord = words[BITS_WORD];
-  let timeS = trusted.timeS;
-  const times: number[] = [];
+  if (end <= from) return trusted;
+  const limits = limitsOf(rules, versionFloor(rules, trusted.number + end - from), nowS);
+  let parent = stepOf(trusted);
   let at = from;
   for (; at < end; at += 1) {
-    const raw = raws[at] as Uint8Array;
-    if (raw.length !== HEADER_BYTES) break;
-    bytes.set(raw);
-    if (words[BITS_WORD] !== bitsWord || view.getInt32(0, true) < floor) break;
-    // The parent's hash, words 1 to 8: a loop over them, or a name for each place, would cost as much as the rest.
-    if (words[1] !== parent[0] || words[2] !== parent[1] || words[3] !== parent[2] || words[4] !== parent[3]) break;
-    if (words[5] !== parent[4] || words[6] !== parent[5] || words[7] !== parent[6] || words[8] !== parent[7]) break;
-    const claimedS = view.getUint32(TIME_AT, true);
-    if (claimedS <= timeS || claimedS > timeMaxS || claimedS - timeS > laterMaxS) break;
-    const hash = engine.sha256(engine.sha256(bytes));
     const step = new Uint8Array(STEP_BYTES);
-    step.set(hash);
-    const hashWords = new Uint32Array(step.buffer, 0, HASH_WORDS);
-    let top = HASH_WORDS;
-    while (top > topMin && hashWords[top - 1] === 0) top -= 1;
-    if (!meetsTarget(hash, bits, top * WORD_BYTES)) break;
-    step.set(timeAndBits, HASH_BYTES);
+    if (!takeBitcoin(raws[at] as Uint8Array, parent, limits, step, engine.sha256)) break;
     steps[at] = step;
-    times[at - from] = claimedS;
-    parent = hashWords;
-    timeS = claimedS;
+    parent = step;
   }
-  return stateAfter(rules, trusted, times, steps);
+  return stateAfter(rules, trusted, steps, from, at);
+}
+
+/** What a header may claim, as `takeBitcoin` reads it. */
+function limitsOf(rules: BitcoinRules, floor: number, nowS: number | undefined): Uint8Array {
+  const limits = new Uint8Array(BITCOIN_LIMITS_BYTES);
+  const view = new DataView(limits.buffer);
+  view.setInt32(0, floor, true);
+  view.setUint32(4, nowS === undefined ? TIME_MAX_S : Math.min(nowS + CLOCK_DRIFT_S, TIME_MAX_S), true);
+  view.setUint32(8, rules.easyAfterS ?? TIME_MAX_S, true);
+  return limits;
+}
+
+/** The step that led to `trusted`, whether or not that is known. */
+function stepOf({ hash, timeS, bits }: BitcoinTrusted): Uint8Array {
+  const step = new Uint8Array(STEP_BYTES);
+  const view = new DataView(step.buffer);
+  copyInto(step, 0, hash);
+  view.setUint32(HASH_BYTES, timeS, true);
+  view.setUint32(HASH_BYTES + 4, bits, true);
+  return step;
 }
 
 /** How many blocks after `trusted` can have no other bits than it has, and begin no period. */
@@ -80,27 +70,28 @@ function plainBlocks(rules: BitcoinRules, { number, bits, periodBits }: BitcoinT
   return rules.period - 1 - (number % rules.period);
 }
 
-function wordsOf(hash: Uint8Array): Uint32Array {
-  const aligned = hash.byteOffset % WORD_BYTES === 0 ? hash : hash.slice();
-  return new Uint32Array(aligned.buffer, aligned.byteOffset, HASH_WORDS);
-}
-
-/** The state after blocks of these times, the last of which left the last of `steps`. */
+/** The state after the blocks that left the steps from `from` up to `end`. */
 function stateAfter(
   rules: BitcoinRules,
   before: BitcoinTrusted,
-  added: readonly number[],
   steps: readonly Uint8Array[],
+  from: number,
+  end: number,
 ): BitcoinTrusted {
-  if (added.length === 0) return before;
-  const step = steps[steps.length - 1] as Uint8Array;
-  const number = before.number + added.length;
-  const times = before.times.concat(added).slice(-MEDIAN_TIMES);
+  if (end === from) return before;
+  const step = steps[end - 1] as Uint8Array;
+  const number = before.number + end - from;
+  const times = before.times.slice(Math.max(0, before.times.length + end - from - MEDIAN_TIMES));
+  for (let at = Math.max(from, end - MEDIAN_TIMES); at < end; at += 1) times.push(timeOf(steps[at] as Uint8Array));
   const { bits, periodStartTimeS, periodStartBits, workBefore } = before;
   return new BitcoinTrusted({
     ...{ number, hash: step.subarray(0, HASH_BYTES), timeS: times[times.length - 1] as number, bits, times },
     ...{ periodStartTimeS, periodStartBits, periodBits: bits === rules.limitBits ? before.periodBits : bits },
     ...settledAt(before, number, times),
-    ...{ workBefore, run: before.run + added.length, step },
+    ...{ workBefore, run: before.run + end - from, step },
   });
+}
+
+function timeOf(step: Uint8Array): number {
+  return new DataView(step.buffer, step.byteOffset).getUint32(HASH_BYTES, true);
 }

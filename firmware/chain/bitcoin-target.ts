@@ -6,6 +6,8 @@
 //
 // Bits are `size << 24 | mantissa`: the target is mantissa × 256^(size − 3), and what falls below one is cut off.
 
+export { meetsTarget } from "../bytes/primitives.js";
+
 export const HASH_BYTES = 32;
 
 /** No network takes targets from 2^255 on, which would need 33. */
@@ -27,23 +29,6 @@ export function bitsFault(bits: number): string | undefined {
 /** Whether the target of `bits` is above that of `limit`; both without fault, so that their order is that of the numbers. */
 export function isAbove(bits: number, limit: number): boolean {
   return bits > limit;
-}
-
-/**
- * Whether `hash` (32 bytes, little-endian) is at most the target of `bits`, which are without fault.
- * @param length how many of its bytes are looked at, where those after them are known to be zero
- */
-export function meetsTarget(hash: Uint8Array, bits: number, length = HASH_BYTES): boolean {
-  const size = bits >>> 24;
-  for (let i = length - 1; i >= size; i -= 1) if (hash[i] !== 0) return false;
-  let at = size - 1;
-  for (let shift = 16; shift >= 0 && at >= 0; shift -= 8, at -= 1) {
-    const byte = hash[at] as number;
-    const most = (bits >> shift) & 255;
-    if (byte !== most) return byte < most;
-  }
-  for (; at >= 0; at -= 1) if (hash[at] !== 0) return false;
-  return true;
 }
 
 /** The target of `bits`, which are without fault. */

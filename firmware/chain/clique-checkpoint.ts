@@ -22,7 +22,7 @@ import {
   UINT256_MAX,
   uint,
 } from "./checkpoint-fields.js";
-import { Clique, type CliqueRules, gasOf, SEAL_BYTES, VANITY_BYTES } from "./clique.js";
+import { Clique, type CliqueRules, SEAL_BYTES, VANITY_BYTES } from "./clique.js";
 import {
   ADDRESS_BYTES,
   CliqueTrusted,
@@ -107,7 +107,7 @@ export function cliqueCheckpointFromGenesis(
   for (let at = VANITY_BYTES; at < VANITY_BYTES + listBytes; at += ADDRESS_BYTES)
     signers.push(`0x${toHex(extraData.subarray(at, at + ADDRESS_BYTES))}`);
   const hash = `0x${toHex(header.hash)}`;
-  const { gasLimit, gasUsed, baseFee } = gasOf(header);
+  const { gasLimit, gasUsed, baseFee } = header.gas;
   const checkpoint: CliqueCheckpoint = {
     ...{ chain: rules.chain, consensus: "clique", genesisHash: hash, periodS: rules.periodS, epoch: rules.epoch },
     ...(rules.londonBlock === undefined ? {} : { londonBlock: rules.londonBlock }),

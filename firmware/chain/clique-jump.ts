@@ -66,7 +66,7 @@ export function cliqueJump(
     state = next;
     steps.push(state.step);
     const at = state.recents.length - RECENT_BYTES;
-    const signer = findAddress(trusted.signers, state.recents.subarray(at, at + ADDRESS_BYTES));
+    const signer = findAddress(trusted.signers, state.recents, at);
     if (signer >= 0) confirmed[signer] = 1;
   }
   const count = confirmed.reduce((sum, mark) => sum + mark, 0);
@@ -117,8 +117,7 @@ function checkLanding(
 
 function countOf(list: Uint8Array, signers: Uint8Array): number {
   let count = 0;
-  for (let at = 0; at < list.length; at += ADDRESS_BYTES)
-    if (findAddress(signers, list.subarray(at, at + ADDRESS_BYTES)) >= 0) count += 1;
+  for (let at = 0; at < list.length; at += ADDRESS_BYTES) if (findAddress(signers, list, at) >= 0) count += 1;
   return count;
 }
 

@@ -4,18 +4,20 @@
 // at most 2 KiB serialised for 21 signers. `deserialize` takes only what `serialize` writes (trusted-malformed).
 // Never holds a view of a raw header.
 
-import { compare, readUint, writeUint } from "../bytes.js";
+import { ADDRESS_BYTES, isAscending } from "../bytes/primitives.js";
+import { readUint, writeUint } from "../bytes.js";
 import { scalarBytes, scalarOf } from "../codec/rlp.js";
 import { assert, Rejection } from "../rejection.js";
 import type { Trusted } from "./consensus.js";
 import type { Gas } from "./gas.js";
+
+export { ADDRESS_BYTES, compareAt, findAddress, isAscending } from "../bytes/primitives.js";
 
 /** The most signers that are followed; a vote that would add one more is refused. */
 export const SIGNERS_MAX = 64;
 /** The most pending votes that are kept; see `clique-votes.ts` for what comes of more. */
 export const VOTES_MAX = 48;
 
-export const ADDRESS_BYTES = 20;
 export const HASH_BYTES = 32;
 /** The signer's index and the account voted on. The direction follows from the account's status. */
 export const VOTE_BYTES = 1 + ADDRESS_BYTES;
@@ -90,32 +92,6 @@ export class CliqueTrusted implements Trusted, CliqueFields {
 /** How many of the newest blocks' signers are kept for a set of `count`: one more than may not sign next. */
 export function recentsKept(count: number): number {
   return (count >> 1) + 1;
-}
-
-/** Index of `address` among packed ascending `addresses`; where it is absent: −1 − the index at which it would stand. */
-export function findAddress(addresses: Uint8Array, address: Uint8Array): number {
-  const count = addresses.length / ADDRESS_BYTES;
-  for (let i = 0; i < count; i += 1) {
-    const order = compareAt(addresses, i * ADDRESS_BYTES, address);
-    if (order === 0) return i;
-    if (order > 0) return -1 - i;
-  }
-  return -1 - count;
-}
-
-/** Orders the 20 bytes of `bytes` at `offset` against `address`: below, equal to or above 0. */
-export function compareAt(bytes: Uint8Array, offset: number, address: Uint8Array): number {
-  for (let i = 0; i < ADDRESS_BYTES; i += 1) {
-    const difference = (bytes[offset + i] as number) - (address[i] as number);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}
-
-export function isAscending(addresses: Uint8Array): boolean {
-  for (let at = ADDRESS_BYTES; at < addresses.length; at += ADDRESS_BYTES)
-    if (compare(addresses.subarray(at - ADDRESS_BYTES, at), addresses.subarray(at, at + ADDRESS_BYTES)) >= 0) return false;
-  return true;
 }
 
 /**

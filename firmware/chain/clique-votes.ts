@@ -8,6 +8,7 @@
 // then on a tally lies between what is known and what the marked signers may have added: only where that difference decides
 // is a block refused (tally-unknown). So one signer who floods the table gains nothing, and no set is ever wrong.
 
+import { isFilled } from "../bytes.js";
 import { Rejection } from "../rejection.js";
 import { ADDRESS_BYTES, compareAt, findAddress, SIGNERS_MAX, type SignerSet, VOTE_BYTES, VOTES_MAX } from "./clique-state.js";
 import { withoutVotes, withVote } from "./vote-table.js";
@@ -75,7 +76,7 @@ function tallyOf(votes: Uint8Array, account: Uint8Array): number {
  * address, which every block without a vote touches: those are never forgotten.
  */
 function forgottenAbout(set: SignerSet, votes: Uint8Array, voter: number, account: Uint8Array): number {
-  if (set.forgotten.length === 0 || isZero(account)) return 0;
+  if (set.forgotten.length === 0 || isFilled(account, 0)) return 0;
   const may = set.forgotten.slice();
   may[voter] = 0;
   for (let at = 0; at < votes.length; at += VOTE_BYTES) if (compareAt(votes, at + 1, account) === 0) may[votes[at] as number] = 0;
@@ -88,22 +89,17 @@ function forgetOne(set: SignerSet, votes: Uint8Array, count: number): SignerSet 
   const held = new Uint8Array(count);
   let most = -1;
   for (let at = 0; at < votes.length; at += VOTE_BYTES) {
-    if (isZero(votes.subarray(at + 1, at + VOTE_BYTES))) continue;
+    if (isFilled(votes.subarray(at + 1, at + VOTE_BYTES), 0)) continue;
     const voter = votes[at] as number;
     held[voter] = (held[voter] as number) + 1;
     if (most < 0 || (held[voter] as number) > (held[most] as number)) most = voter;
   }
   if (most < 0) return new Rejection("tally-unknown", "more votes than are kept, none of which can be forgotten");
   let oldest = 0;
-  while (votes[oldest] !== most || isZero(votes.subarray(oldest + 1, oldest + VOTE_BYTES))) oldest += VOTE_BYTES;
+  while (votes[oldest] !== most || isFilled(votes.subarray(oldest + 1, oldest + VOTE_BYTES), 0)) oldest += VOTE_BYTES;
   const forgotten = set.forgotten.length === 0 ? new Uint8Array(count) : set.forgotten.slice();
   forgotten[most] = 1;
   return { signers: set.signers, votes: spliced(votes, oldest, VOTE_BYTES, new Uint8Array(0)), forgotten };
-}
-
-function isZero(account: Uint8Array): boolean {
-  for (let i = 0; i < ADDRESS_BYTES; i += 1) if (account[i] !== 0) return false;
-  return true;
 }
 
 function renumbered(votes: Uint8Array, rename: (index: number) => number): Uint8Array {

@@ -5,22 +5,20 @@
 // by the cheapest. States are new objects, the old ones stay as they were. Never accepts a header whose block hash its
 // signature does not cover: fields after the base fee, which Besu's signing hash leaves out, are refused as geth refuses them.
 
-import { equal, fromText, readUint, writeUint } from "../bytes.js";
-import { scalarBytes, scalarOf } from "../codec/rlp.js";
+import { copyInto, equal, fromText, readUint, writeUint } from "../bytes.js";
+import { scalarOf } from "../codec/rlp.js";
 import type { CryptoEngine } from "../crypto/engine.js";
-import { addressOf } from "../crypto/identity.js";
+import { sealerOf } from "../crypto/identity.js";
 import { assert, Rejection } from "../rejection.js";
 import { cliqueJump, cliqueLanding } from "./clique-jump.js";
 import {
   ADDRESS_BYTES,
-  type CliqueFields,
   CliqueTrusted,
   compareAt,
   DIFFICULTY_IN_TURN,
   deserializeClique,
   findAddress,
   HASH_BYTES,
-  putUint64,
   RECENT_BYTES,
   recentsKept,
   SIGNERS_MAX,
@@ -29,18 +27,13 @@ import {
 import { castVote, clearVotes } from "./clique-votes.js";
 import type { Consensus, Landing } from "./consensus.js";
 import { checkGas, checkGasAlone, type Gas, type GasRules } from "./gas.js";
-import { decodeHeader, type EthereumHeader } from "./header.js";
+import { COINBASE, decodeHeader, type EthereumHeader, MIX_HASH, NO_OMMERS, NONCE, OMMERS_HASH, PARENT_HASH } from "./header.js";
 
 export const VANITY_BYTES = 32;
 export const SEAL_BYTES = 65;
 /** By how much a header may be ahead of the clock, in seconds. */
 const CLOCK_DRIFT_S = 15;
 const DIFFICULTY_OUT_OF_TURN = 1;
-/** keccak256(RLP([])). */
-const NO_OMMERS: readonly number[] = Object.freeze([
-  0x1d, 0xcc, 0x4d, 0xe8, 0xde, 0xc7, 0x5d, 0x7a, 0xab, 0x85, 0xb5, 0x67, 0xb6, 0xcc, 0xd4, 0x1a, 0xd3, 0x12, 0x45, 0x1b, 0x94,
-  0x8a, 0x74, 0x13, 0xf0, 0xa1, 0x42, 0xfd, 0x40, 0xd4, 0x93, 0x47,
-]);
 
 // A step: hash (32), flags (1), time (6), gas limit (8), gas used (8), index of the signer (1), then as the flags say the
 // account voted on (20) and the base fee (the rest).
@@ -101,13 +94,12 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
   check(trusted: CliqueTrusted, header: EthereumHeader, nowS: number | undefined): Rejection | undefined {
     const rules = this.#rules;
     if (header.number !== trusted.number + 1) return new Rejection("number-wrong", `${header.number} after ${trusted.number}`);
-    if (!equal(header.parentHash, trusted.hash))
-      return new Rejection("parent-wrong", `block ${header.number} has another parent`);
+    if (!header.has(PARENT_HASH, trusted.hash)) return new Rejection("parent-wrong", `block ${header.number} has another parent`);
     if (header.timeS < trusted.timeS + rules.periodS)
       return new Rejection("time-before-period", `${header.timeS} after ${trusted.timeS}, with a period of ${rules.periodS} s`);
     if (nowS !== undefined && header.timeS > nowS + CLOCK_DRIFT_S)
       return new Rejection("time-in-future", `${header.timeS}, and it is ${nowS}`);
-    const gas = checkGas(trusted.gas, gasOf(header), header.number, rules);
+    const gas = checkGas(trusted.gas, header.gas, header.number, rules);
     if (gas !== undefined) return gas;
     if (header.number % rules.epoch === 0) {
       const { extraData } = header;
@@ -125,9 +117,9 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
     if (signedRecently(trusted, address))
       return new Rejection("signer-recent", `signer ${signer} signed one of the last ${trusted.signerCount >> 1} blocks`);
     const inTurn = header.number % trusted.signerCount === signer;
-    if (Number(header.difficulty) !== difficultyOf(inTurn))
+    if (header.weight !== difficultyOf(inTurn))
       return new Rejection("difficulty-turn", `signer ${signer} is ${inTurn ? "" : "not "}in turn at ${header.number}`);
-    return this.replay(trusted, stepOf(header, signer, inTurn));
+    return this.after(trusted, stepOf(header, signer, inTurn), header.gas);
   }
 
   verify(trusted: CliqueTrusted, header: EthereumHeader, nowS?: number): CliqueTrusted | Rejection {
@@ -142,33 +134,39 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
     const feeMax = flags & FLAG_BASE_FEE ? STEP_BASE_FEE_BYTES_MAX : 0;
     if (feeBytes < 0 || feeBytes > feeMax || signer >= trusted.signerCount)
       return new Rejection("step-malformed", `${step.length} bytes that follow from no header on block ${trusted.number}`);
+    return this.after(trusted, step, {
+      gasLimit: scalarOf(step.subarray(HASH_BYTES + 7, HASH_BYTES + 15)),
+      gasUsed: scalarOf(step.subarray(HASH_BYTES + 15, HASH_BYTES + 23)),
+      baseFee: flags & FLAG_BASE_FEE ? scalarOf(step.subarray(STEP_FIXED_BYTES + accountBytes)) : undefined,
+    });
+  }
+
+  /** The state after `step`, whose gas is `gas`. */
+  private after(trusted: CliqueTrusted, step: Uint8Array, gas: Gas): CliqueTrusted | Rejection {
+    const flags = step[HASH_BYTES] as number;
+    const signer = step[STEP_FIXED_BYTES - 1] as number;
     const number = trusted.number + 1;
-    const timeS = readUint(step, HASH_BYTES + 1, 6);
     const account =
-      accountBytes === 0 ? new Uint8Array(ADDRESS_BYTES) : step.subarray(STEP_FIXED_BYTES, STEP_FIXED_BYTES + ADDRESS_BYTES);
+      flags & FLAG_ACCOUNT ? step.subarray(STEP_FIXED_BYTES, STEP_FIXED_BYTES + ADDRESS_BYTES) : new Uint8Array(ADDRESS_BYTES);
     const before = number % this.#rules.epoch === 0 ? clearVotes(trusted) : trusted;
     const set = castVote(before, signer, account, (flags & FLAG_AUTHORIZE) !== 0);
     if (set instanceof Rejection) return set;
     const recents = nextRecents(trusted, signer, set.signers.length / ADDRESS_BYTES);
-    const fields: CliqueFields = {
+    const at = settledAt(trusted, number, recents, set.signers);
+    return new CliqueTrusted({
       number,
       hash: step.subarray(0, HASH_BYTES),
-      timeS,
+      timeS: readUint(step, HASH_BYTES + 1, 6),
       totalDifficulty: trusted.totalDifficulty + BigInt(difficultyOf((flags & FLAG_IN_TURN) !== 0)),
-      settled: trusted.settled,
-      settledTimeS: trusted.settledTimeS,
-      gas: {
-        gasLimit: scalarOf(step.subarray(HASH_BYTES + 7, HASH_BYTES + 15)),
-        gasUsed: scalarOf(step.subarray(HASH_BYTES + 15, HASH_BYTES + 23)),
-        baseFee: flags & FLAG_BASE_FEE ? scalarOf(step.subarray(STEP_FIXED_BYTES + accountBytes)) : undefined,
-      },
+      settled: at < 0 ? trusted.settled : number - 1 - (recents.length - RECENT_BYTES - at) / RECENT_BYTES,
+      settledTimeS: at < 0 ? trusted.settledTimeS : readUint(recents, at + ADDRESS_BYTES, 6),
+      gas,
       signers: set.signers,
       votes: set.votes,
       forgotten: set.forgotten,
       recents,
       step,
-    };
-    return new CliqueTrusted({ ...fields, ...settledBy(trusted, number, recents, set.signers) });
+    });
   }
 
   vouches(trusted: CliqueTrusted, nowS: number): boolean {
@@ -208,13 +206,13 @@ export function recoverSigner(engine: CryptoEngine, header: EthereumHeader): Uin
   const recovery = extraData[extraData.length - 1] as number;
   if (recovery > 1) return new Rejection("seal-malformed", `a recovery id of ${recovery}`);
   const digest = header.hashWithExtraData(extraData.subarray(0, sealAt));
-  const key = engine.secp256k1.recover(extraData.subarray(sealAt, sealAt + 64), recovery, digest);
-  return key === undefined ? new Rejection("seal-unrecoverable", "no public key gives this seal") : addressOf(engine, key);
+  const address = sealerOf(engine, extraData.subarray(sealAt), digest);
+  return address ?? new Rejection("seal-unrecoverable", "no public key gives this seal");
 }
 
 /** The rules that need neither parent nor signature, cheapest first. */
 function checkAlone(header: EthereumHeader, isEpoch: boolean): Rejection | undefined {
-  const { extraData, nonce, number } = header;
+  const { extraData } = header;
   if (header.tailItems > 1)
     return new Rejection("tail-unexpected", `${header.tailItems} items after the nonce; Clique ends with the base fee`);
   const listBytes = extraData.length - VANITY_BYTES - SEAL_BYTES;
@@ -224,32 +222,20 @@ function checkAlone(header: EthereumHeader, isEpoch: boolean): Rejection | undef
     return new Rejection("extra-data-signers", `${listBytes} bytes are no list of 1 to ${SIGNERS_MAX} signers`);
   if ((extraData[extraData.length - 1] as number) > 1)
     return new Rejection("seal-malformed", `a recovery id of ${extraData[extraData.length - 1]}`);
-  const direction = nonce[0] as number;
-  if ((direction !== 0 && direction !== 0xff) || !isAll(nonce, direction))
-    return new Rejection("nonce-wrong", "neither all ff nor all 00");
-  if (isEpoch && (direction !== 0 || !isAll(header.coinbase, 0)))
-    return new Rejection("epoch-vote", `epoch block ${number} carries a vote`);
-  if (!isAll(header.mixHash, 0)) return new Rejection("mix-hash-wrong", "not zero");
-  const { ommersHash } = header;
-  for (let i = 0; i < HASH_BYTES; i += 1)
-    if (ommersHash[i] !== NO_OMMERS[i]) return new Rejection("ommers-wrong", "not the hash of an empty list");
-  const difficulty = Number(header.difficulty);
-  if (number > 0 && difficulty !== DIFFICULTY_IN_TURN && difficulty !== DIFFICULTY_OUT_OF_TURN)
+  const drops = header.isFilled(NONCE, 0);
+  if (!drops && !header.isFilled(NONCE, 0xff)) return new Rejection("nonce-wrong", "neither all ff nor all 00");
+  if (isEpoch && (!drops || !header.isFilled(COINBASE, 0)))
+    return new Rejection("epoch-vote", `epoch block ${header.number} carries a vote`);
+  if (!header.isFilled(MIX_HASH, 0)) return new Rejection("mix-hash-wrong", "not zero");
+  if (!header.hasHex(OMMERS_HASH, NO_OMMERS)) return new Rejection("ommers-wrong", "not the hash of an empty list");
+  const { weight } = header;
+  if (header.number > 0 && weight !== DIFFICULTY_IN_TURN && weight !== DIFFICULTY_OUT_OF_TURN)
     return new Rejection("difficulty-range", `${header.difficulty}, neither 1 nor 2`);
-  return checkGasAlone(gasOf(header));
+  return checkGasAlone(header.gas);
 }
 
 function difficultyOf(inTurn: boolean): number {
   return inTurn ? DIFFICULTY_IN_TURN : DIFFICULTY_OUT_OF_TURN;
-}
-
-export function gasOf(header: EthereumHeader): Gas {
-  return { gasLimit: header.gasLimit, gasUsed: header.gasUsed, baseFee: header.baseFee };
-}
-
-function isAll(bytes: Uint8Array, value: number): boolean {
-  for (let i = 0; i < bytes.length; i += 1) if (bytes[i] !== value) return false;
-  return true;
 }
 
 /** Whether `address` signed one of the ⌊N/2⌋ blocks before the next. */
@@ -261,53 +247,47 @@ function signedRecently(trusted: CliqueTrusted, address: Uint8Array): boolean {
 }
 
 function stepOf(header: EthereumHeader, signer: number, inTurn: boolean): Uint8Array {
-  const { coinbase, baseFee } = header;
-  const votes = !isAll(coinbase, 0);
-  const fee = baseFee === undefined ? new Uint8Array(0) : scalarBytes(baseFee);
+  const votes = !header.isFilled(COINBASE, 0);
+  const fee = header.baseFeeBytes;
   const step = new Uint8Array(STEP_FIXED_BYTES + (votes ? ADDRESS_BYTES : 0) + fee.length);
-  step.set(header.hash);
+  copyInto(step, 0, header.hash);
   step[HASH_BYTES] =
-    (header.nonce[0] === 0xff ? FLAG_AUTHORIZE : 0) |
+    (header.isFilled(NONCE, 0) ? 0 : FLAG_AUTHORIZE) |
     (votes ? FLAG_ACCOUNT : 0) |
-    (baseFee === undefined ? 0 : FLAG_BASE_FEE) |
+    (header.tailItems > 0 ? FLAG_BASE_FEE : 0) |
     (inTurn ? FLAG_IN_TURN : 0);
   writeUint(step, header.timeS, HASH_BYTES + 1, 6);
-  putUint64(step, header.gasLimit, HASH_BYTES + 7);
-  putUint64(step, header.gasUsed, HASH_BYTES + 15);
+  header.putGas(step, HASH_BYTES + 7);
   step[STEP_FIXED_BYTES - 1] = signer;
-  if (votes) step.set(coinbase, STEP_FIXED_BYTES);
-  step.set(fee, step.length - fee.length);
+  if (votes) copyInto(step, STEP_FIXED_BYTES, header.coinbase);
+  copyInto(step, step.length - fee.length, fee);
   return step;
 }
 
 /** The recent signers with that of the next block, for a set of `count` after it. */
 function nextRecents(trusted: CliqueTrusted, signer: number, count: number): Uint8Array {
-  const keptMax = (recentsKept(count) - 1) * RECENT_BYTES;
-  const old = trusted.recents.subarray(Math.max(0, trusted.recents.length - keptMax));
-  const recents = new Uint8Array(old.length + RECENT_BYTES);
-  recents.set(old);
-  recents.set(trusted.signers.subarray(signer * ADDRESS_BYTES, (signer + 1) * ADDRESS_BYTES), old.length);
-  writeUint(recents, trusted.timeS, old.length + ADDRESS_BYTES, 6);
+  const before = trusted.recents;
+  const kept = Math.min(before.length, (recentsKept(count) - 1) * RECENT_BYTES);
+  const recents = new Uint8Array(kept + RECENT_BYTES);
+  copyInto(recents, 0, before, before.length - kept);
+  copyInto(recents, kept, trusted.signers, signer * ADDRESS_BYTES, (signer + 1) * ADDRESS_BYTES);
+  writeUint(recents, trusted.timeS, kept + ADDRESS_BYTES, 6);
   return recents;
 }
 
-/** The newest block on which more than half of the present signers have built, where that is newer than what was settled. */
-function settledBy(
-  trusted: CliqueTrusted,
-  number: number,
-  recents: Uint8Array,
-  signers: Uint8Array,
-): { settled: number; settledTimeS: number } {
+/**
+ * Where in `recents` the oldest stands of more than half of the present signers, who have built on one block; below 0 where that is
+ * no newer than what was settled.
+ */
+function settledAt(trusted: CliqueTrusted, number: number, recents: Uint8Array, signers: Uint8Array): number {
   const needed = ((signers.length / ADDRESS_BYTES) >> 1) + 1;
   let builders = 0;
   let child = number;
+  assert(trusted.settled < number, "a settled block below its head");
   for (let at = recents.length - RECENT_BYTES; at >= 0; at -= RECENT_BYTES, child -= 1) {
     // The recents rule makes these signers distinct; one that was voted out meanwhile does not count.
-    if (findAddress(signers, recents.subarray(at, at + ADDRESS_BYTES)) >= 0) builders += 1;
-    if (builders < needed) continue;
-    if (child - 1 <= trusted.settled) break;
-    return { settled: child - 1, settledTimeS: readUint(recents, at + ADDRESS_BYTES, 6) };
+    if (findAddress(signers, recents, at) >= 0) builders += 1;
+    if (builders === needed) return child - 1 > trusted.settled ? at : -1;
   }
-  assert(trusted.settled < number, "a settled block below its head");
-  return { settled: trusted.settled, settledTimeS: trusted.settledTimeS };
+  return -1;
 }

@@ -7,11 +7,23 @@
 // Codes: header-too-long, header-malformed (not a list of such items), header-width (a field of another width),
 // header-scalar (a scalar with a leading zero or beyond its range), and those of the RLP decoder.
 
-import { readUint } from "../bytes.js";
+import {
+  copyItem,
+  itemEquals,
+  itemIsFilled,
+  itemIsHex,
+  itemUint,
+  itemView,
+  scanHeader,
+  spliceItem,
+  TABLE_BYTES,
+} from "../bytes/primitives.js";
+import { concat, readUint, writeUint } from "../bytes.js";
 import { listPrefix, prefixBytes, RlpCursor, scalarOf, stringPrefix } from "../codec/rlp.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { assert, Rejection } from "../rejection.js";
 import type { Header } from "./consensus.js";
+import type { Gas } from "./gas.js";
 
 /**
  * The longest header that is taken in, so that a message of 4,096 bytes holds it. How many signers or validators are followed
@@ -21,9 +33,9 @@ export const HEADER_BYTES_MAX = 4032;
 /** Items after the nonce. Prague has 6. */
 const TAIL_ITEMS_MAX = 16;
 
-const PARENT_HASH = 0;
-const OMMERS_HASH = 1;
-const COINBASE = 2;
+export const PARENT_HASH = 0;
+export const OMMERS_HASH = 1;
+export const COINBASE = 2;
 const STATE_ROOT = 3;
 const TRANSACTIONS_ROOT = 4;
 const RECEIPTS_ROOT = 5;
@@ -33,10 +45,13 @@ const GAS_LIMIT = 9;
 const GAS_USED = 10;
 const TIMESTAMP = 11;
 const EXTRA_DATA = 12;
-const MIX_HASH = 13;
-const NONCE = 14;
+export const MIX_HASH = 13;
+export const NONCE = 14;
 const FIXED_FIELDS = 15;
 const BASE_FEE = FIXED_FIELDS;
+
+/** keccak256(RLP([])): of `OMMERS_HASH`. */
+export const NO_OMMERS = "1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347";
 
 const ANY = 1000;
 /** Width of each field in bytes; below zero: a scalar of at most that many bytes. Number and time stay below 2^48. */
@@ -63,23 +78,23 @@ export class EthereumHeader implements Header {
   readonly timeS: number;
   /** How many items follow the nonce. */
   readonly tailItems: number;
+  /** A view that is made once, since everything asks for it. */
+  readonly extraData: Uint8Array;
   readonly #engine: CryptoEngine;
-  /** Where the content of item i begins and ends: at 2i and 2i + 1. */
-  readonly #bounds: readonly number[];
-  readonly #listStart: number;
-  readonly #extraItemStart: number;
+  /** Where the content of each item begins and ends (bytes/primitives.ts). */
+  readonly #table: Uint8Array;
   #hash: Uint8Array | undefined;
+  #gas: Gas | undefined;
 
   /** For `decodeHeader` alone. */
-  constructor(engine: CryptoEngine, raw: Uint8Array, bounds: readonly number[], listStart: number, extraItemStart: number) {
+  constructor(engine: CryptoEngine, raw: Uint8Array, table: Uint8Array, items: number) {
     this.#engine = engine;
     this.raw = raw;
-    this.#bounds = bounds;
-    this.#listStart = listStart;
-    this.#extraItemStart = extraItemStart;
-    this.tailItems = bounds.length / 2 - FIXED_FIELDS;
-    this.number = readUint(this.item(NUMBER));
-    this.timeS = readUint(this.item(TIMESTAMP));
+    this.#table = table;
+    this.tailItems = items - FIXED_FIELDS;
+    this.number = itemUint(raw, table, NUMBER);
+    this.timeS = itemUint(raw, table, TIMESTAMP);
+    this.extraData = itemView(raw, table, EXTRA_DATA);
   }
 
   /** keccak256 of the raw header. */
@@ -109,16 +124,17 @@ export class EthereumHeader implements Header {
   get difficulty(): bigint {
     return scalarOf(this.item(DIFFICULTY));
   }
-  /** Below 2^64. */
-  get gasLimit(): bigint {
-    return scalarOf(this.item(GAS_LIMIT));
+  /** The difficulty as a number; Infinity from 2^48 on. */
+  get weight(): number {
+    return itemUint(this.raw, this.#table, DIFFICULTY);
   }
-  /** Below 2^64. */
-  get gasUsed(): bigint {
-    return scalarOf(this.item(GAS_USED));
-  }
-  get extraData(): Uint8Array {
-    return this.item(EXTRA_DATA);
+  get gas(): Gas {
+    this.#gas ??= {
+      gasLimit: this.scalar(GAS_LIMIT),
+      gasUsed: this.scalar(GAS_USED),
+      baseFee: this.tailItems > 0 ? this.scalar(BASE_FEE) : undefined,
+    };
+    return this.#gas;
   }
   get mixHash(): Uint8Array {
     return this.item(MIX_HASH);
@@ -127,54 +143,95 @@ export class EthereumHeader implements Header {
   get nonce(): Uint8Array {
     return this.item(NONCE);
   }
-  /** Undefined before London. */
-  get baseFee(): bigint | undefined {
-    return this.tailItems > 0 ? scalarOf(this.item(BASE_FEE)) : undefined;
+
+  /** Whether field `index` (`PARENT_HASH`, …) is `bytes`. */
+  has(index: number, bytes: Uint8Array): boolean {
+    return itemEquals(this.raw, this.#table, index, bytes);
+  }
+
+  /** Whether field `index` is what `hex` says. */
+  hasHex(index: number, hex: string): boolean {
+    return itemIsHex(this.raw, this.#table, index, hex);
+  }
+
+  /** Whether every byte of field `index` is `value`. */
+  isFilled(index: number, value: number): boolean {
+    return itemIsFilled(this.raw, this.#table, index, value);
+  }
+
+  /** Writes gas limit and gas used, 8 bytes each, at `at`. */
+  putGas(into: Uint8Array, at: number): void {
+    copyItem(into, at + 8, this.raw, this.#table, GAS_LIMIT);
+    copyItem(into, at + 16, this.raw, this.#table, GAS_USED);
+  }
+
+  /** The base fee as a scalar's content; empty where it is zero, or the header has none. */
+  get baseFeeBytes(): Uint8Array {
+    return this.tailItems > 0 ? this.item(BASE_FEE) : new Uint8Array(0);
   }
 
   /** keccak256 of this header with `extraData` in the place of its own: what seals are over. */
   hashWithExtraData(extraData: Uint8Array): Uint8Array {
-    const { raw } = this;
-    const before = raw.subarray(this.#listStart, this.#extraItemStart);
-    const after = raw.subarray(this.#bounds[2 * EXTRA_DATA + 1] as number);
-    const prefix = stringPrefix(extraData);
-    const list = listPrefix(before.length + prefix.length + extraData.length + after.length);
-    return this.#engine.keccak256(list, before, prefix, extraData, after);
+    return this.#engine.keccak256(withItem(this.raw, this.#table, EXTRA_DATA, extraData));
   }
 
   private item(index: number): Uint8Array {
-    const start = this.#bounds[2 * index];
-    const end = this.#bounds[2 * index + 1];
-    assert(start !== undefined && end !== undefined, "a field that the header has");
-    return this.raw.subarray(start, end);
+    assert(index < FIXED_FIELDS + this.tailItems, "a field that the header has");
+    return itemView(this.raw, this.#table, index);
+  }
+
+  private scalar(index: number): bigint {
+    const value = itemUint(this.raw, this.#table, index);
+    return value === Number.POSITIVE_INFINITY ? scalarOf(this.item(index)) : BigInt(value);
   }
 }
 
 /** Reads `raw`; it stays in use by the header that is answered. */
 export function decodeHeader(engine: CryptoEngine, raw: Uint8Array): EthereumHeader | Rejection {
-  if (raw.length > HEADER_BYTES_MAX) return new Rejection("header-too-long", `${raw.length} bytes, ${HEADER_BYTES_MAX} at most`);
+  const table = new Uint8Array(TABLE_BYTES);
   try {
-    const list = new RlpCursor(raw);
-    list.next();
-    if (!list.isList) return new Rejection("header-malformed", "no list");
-    if (!list.atEnd) return new Rejection("rlp-trailing", `${raw.length - list.end} bytes after the header`);
-    const bounds: number[] = [];
-    const cursor = new RlpCursor(raw, list.start, list.end);
-    let extraItemStart = 0;
-    for (let i = 0; !cursor.atEnd; i += 1) {
-      if (i === FIXED_FIELDS + TAIL_ITEMS_MAX) return new Rejection("header-malformed", `more than ${i} items`);
-      cursor.next();
-      if (i < WIDTHS.length) checkField(raw, cursor, i);
-      if (i === EXTRA_DATA) extraItemStart = cursor.itemStart;
-      bounds.push(cursor.start, cursor.end);
-    }
-    if (bounds.length < 2 * FIXED_FIELDS)
-      return new Rejection("header-malformed", `${bounds.length / 2} items of ${FIXED_FIELDS}`);
-    return new EthereumHeader(engine, raw, bounds, list.start, extraItemStart);
+    return new EthereumHeader(engine, raw, table, itemsOf(raw, table));
   } catch (error) {
     if (error instanceof Rejection) return error;
     throw error;
   }
+}
+
+/** Fills `table` (bytes/primitives.ts) for a header, and answers how many items it has; throws a `Rejection`. */
+export function itemsOf(raw: Uint8Array, table: Uint8Array): number {
+  return scanHeader(raw, table) || lookAtItems(raw, table);
+}
+
+/** The header that `table` is of, with `content` as its item `index`, which is not the first. */
+export function withItem(raw: Uint8Array, table: Uint8Array, index: number, content: Uint8Array): Uint8Array {
+  const spliced = spliceItem(raw, table, index, content);
+  if (spliced !== undefined) return spliced;
+  // An item begins where the one before it ends; the first has one byte of prefix.
+  const before = raw.subarray(readUint(table, 0, 2) - 1, readUint(table, 4 * index - 2, 2));
+  const after = raw.subarray(readUint(table, 4 * index + 2, 2));
+  const prefix = stringPrefix(content);
+  const list = listPrefix(before.length + prefix.length + content.length + after.length);
+  return concat(list, before, prefix, content, after);
+}
+
+/** Fills `table` item by item, and answers how many there are; throws the `Rejection` that says what is wrong. */
+function lookAtItems(raw: Uint8Array, table: Uint8Array): number {
+  if (raw.length > HEADER_BYTES_MAX) throw new Rejection("header-too-long", `${raw.length} bytes, ${HEADER_BYTES_MAX} at most`);
+  const list = new RlpCursor(raw);
+  list.next();
+  if (!list.isList) throw new Rejection("header-malformed", "no list");
+  if (!list.atEnd) throw new Rejection("rlp-trailing", `${raw.length - list.end} bytes after the header`);
+  const cursor = new RlpCursor(raw, list.start, list.end);
+  let items = 0;
+  for (; !cursor.atEnd; items += 1) {
+    if (items === FIXED_FIELDS + TAIL_ITEMS_MAX) throw new Rejection("header-malformed", `more than ${items} items`);
+    cursor.next();
+    if (items < WIDTHS.length) checkField(raw, cursor, items);
+    writeUint(table, cursor.start, 4 * items, 2);
+    writeUint(table, cursor.end, 4 * items + 2, 2);
+  }
+  if (items < FIXED_FIELDS) throw new Rejection("header-malformed", `${items} items of ${FIXED_FIELDS}`);
+  return items;
 }
 
 function checkField(raw: Uint8Array, cursor: RlpCursor, index: number): void {

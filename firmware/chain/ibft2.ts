@@ -7,6 +7,7 @@
 import { Rejection } from "../rejection.js";
 import { type BftExtra, type BftVote, readIbft2Extra } from "./bft-extra.js";
 import { type BftDialect, type BftHeader, checkNoOmmers } from "./bft-header.js";
+import { NONCE } from "./header.js";
 
 export const ibft2: BftDialect = Object.freeze({
   name: "ibft2",
@@ -21,8 +22,7 @@ export const ibft2: BftDialect = Object.freeze({
   },
 
   checkAlone(header: BftHeader): Rejection | undefined {
-    const { nonce } = header.eth;
-    for (let i = 0; i < nonce.length; i += 1) if (nonce[i] !== 0) return new Rejection("nonce-wrong", "not zero");
+    if (!header.eth.isFilled(NONCE, 0)) return new Rejection("nonce-wrong", "not zero");
     return checkNoOmmers(header.eth);
   },
 

@@ -31,6 +31,10 @@ export const FALSE = 0xf4;
 export const TRUE = 0xf5;
 export const NULL = 0xf6;
 
+/** Fields that have keys of one byte, and the most bytes of a key and a head. */
+const FIELDS_MAX = 24;
+const FIELD_BYTES_MAX = 10;
+
 /** Number.MAX_SAFE_INTEGER: on XS a global and its property cost two searches each time. */
 const SAFE_MAX = 2 ** 53 - 1;
 
@@ -46,6 +50,31 @@ export function encode(value: CborValue, bytesMax = CBOR_BYTES_MAX, depthMax = C
   const end = put(buffer, 0, value);
   assert(end === length, "as many bytes as were counted");
   return buffer;
+}
+
+/**
+ * A map from 0, 1, 2, … to `values`, without the objects that a `Map` takes: integers that a number holds exactly, and byte strings.
+ */
+export function encodeFields(values: readonly (number | Uint8Array)[]): Uint8Array {
+  const count = values.length;
+  if (count > FIELDS_MAX) assert(false, "keys of one byte");
+  let bytesMax = 1;
+  for (let i = 0; i < count; i += 1) {
+    const value = values[i] as number | Uint8Array;
+    bytesMax += FIELD_BYTES_MAX + (typeof value === "number" ? 0 : value.length);
+  }
+  const buffer = new Uint8Array(bytesMax);
+  buffer[0] = MAP | count;
+  let at = 1;
+  for (let i = 0; i < count; i += 1) {
+    const value = values[i] as number | Uint8Array;
+    buffer[at] = i;
+    at =
+      typeof value === "number"
+        ? putNumber(buffer, at + 1, value)
+        : putRaw(buffer, putHead(buffer, at + 1, BYTES, value.length), value);
+  }
+  return buffer.slice(0, at);
 }
 
 /** Bytes of the encoding of `value`. */

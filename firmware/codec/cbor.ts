@@ -1,8 +1,9 @@
 // Deterministic CBOR (RFC 8949 §4.2.1) for the subset that chainmote signs: the face of cbor-value, cbor-encode,
 // cbor-writer and cbor-decode. General CBOR belongs on the host, to cbor-x.
 
+export { CborCursor } from "./cbor-cursor.js";
 export { decode, decodeFirst } from "./cbor-decode.js";
-export { encode } from "./cbor-encode.js";
+export { ARRAY, encode, encodeFields, MAP, UINT } from "./cbor-encode.js";
 export {
   CBOR_BYTES_MAX,
   CBOR_DEPTH_MAX,

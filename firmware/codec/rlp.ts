@@ -7,6 +7,8 @@
 // Codes: rlp-truncated (a length exceeds what is left), rlp-not-canonical (a longer form than needed), rlp-trailing
 // (bytes after the item), rlp-too-deep, rlp-too-long (bytes or items beyond the limits).
 
+import { ITEM_LIST_BIT, ITEM_START_BIT, nextItem } from "../bytes/primitives.js";
+import { readUint } from "../bytes.js";
 import { assert, Rejection } from "../rejection.js";
 
 /** A byte string, or a list of values. */
@@ -24,6 +26,7 @@ export const RLP_LIMITS: RlpLimits = Object.freeze({ bytesMax: 65_536, itemsMax:
 
 const ENCODE_DEPTH_MAX = 64;
 const SHORT_BYTES_MAX = 55;
+const OFFSET_MASK = (1 << ITEM_START_BIT) - 1;
 
 /**
  * Walks over the items that stand one after another in `bytes` from `start` to `end`, without descending and without
@@ -56,6 +59,19 @@ export class RlpCursor {
   /** Moves to the next item. Throws a `Rejection` (rlp-truncated, rlp-not-canonical). */
   next(): void {
     const at = this.end;
+    const packed = nextItem(this.#bytes, at, this.#limit);
+    if (packed < 0) {
+      this.look(at);
+      return;
+    }
+    this.itemStart = at;
+    this.start = (packed >> ITEM_START_BIT) & OFFSET_MASK;
+    this.end = packed & OFFSET_MASK;
+    this.isList = packed >> ITEM_LIST_BIT !== 0;
+  }
+
+  /** The item at `at`, byte by byte, or what is wrong with it: where `nextItem` declines. */
+  private look(at: number): void {
     if (at >= this.#limit) throw truncated(at, "an item was expected");
     const lead = this.#bytes[at] as number;
     this.itemStart = at;
@@ -165,14 +181,12 @@ export function scalarBytes(value: number | bigint): Uint8Array {
 /** The integer that a scalar's content names, big-endian; leading zeros are the caller's affair. At most 32 bytes. */
 export function scalarOf(bytes: Uint8Array): bigint {
   assert(bytes.length <= 32, "a scalar of at most 256 bits");
-  let value = 0n;
-  let i = 0;
   // Six bytes at a time: a number holds them, and big integers are slow on the board.
+  let i = Math.min(6, bytes.length);
+  let value = BigInt(readUint(bytes, 0, i));
   while (i < bytes.length) {
     const take = Math.min(6, bytes.length - i);
-    let part = 0;
-    for (let k = 0; k < take; k += 1) part = part * 256 + (bytes[i + k] as number);
-    value = (value << BigInt(8 * take)) | BigInt(part);
+    value = (value << BigInt(8 * take)) | BigInt(readUint(bytes, i, take));
     i += take;
   }
   return value;

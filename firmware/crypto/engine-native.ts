@@ -29,10 +29,14 @@ function recover(this: unknown, signature: Uint8Array, recovery: number, digest:
   return native<Uint8Array | undefined>("xs_k1_recover").call(this, signature, recovery, digest);
 }
 
+function recoverAddress(this: unknown, seal: Uint8Array, digest: Uint8Array): Uint8Array | undefined {
+  return native<Uint8Array | undefined>("xs_k1_recover_address").call(this, seal, digest);
+}
+
 export const nativeEngine: CryptoEngine = Object.freeze({
   name: "native",
   sha256,
   hmacSha256,
   keccak256,
-  secp256k1: Object.freeze({ verify, recover }),
+  secp256k1: Object.freeze({ verify, recover, recoverAddress }),
 });

@@ -30,4 +30,9 @@ export interface Secp256k1 {
    * @returns the uncompressed public key, 65 bytes, or undefined where there is none; never throws on input
    */
   recover(signature: Uint8Array, recovery: number, digest: Uint8Array): Uint8Array | undefined;
+  /**
+   * The Ethereum address of what `recover` answers, 20 bytes, where an engine has that in one; see `sealerOf` (identity.ts).
+   * @param seal r ‖ s ‖ recovery, 65 bytes
+   */
+  recoverAddress?(seal: Uint8Array, digest: Uint8Array): Uint8Array | undefined;
 }

@@ -8,6 +8,7 @@ import { assert, Rejection } from "../rejection.js";
 import type { CryptoEngine } from "./engine.js";
 
 export const ADDRESS_BYTES = 20;
+const SIGNATURE_BYTES = 64;
 const ADDRESS_CHARACTERS = 2 + 2 * ADDRESS_BYTES;
 const ASCII_0 = 48;
 const ASCII_A = 97;
@@ -20,6 +21,18 @@ const ASCII_A_TO_UPPER = 32;
 export function addressOf(engine: CryptoEngine, publicKey: Uint8Array): Uint8Array {
   assert(publicKey.length === 65 && publicKey[0] === 4, "an uncompressed public key");
   return engine.keccak256(publicKey.subarray(1)).slice(-ADDRESS_BYTES);
+}
+
+/**
+ * Whose seal it is: 20 bytes, or undefined where no public key gives it.
+ * @param seal r ‖ s ‖ recovery, 65 bytes
+ * @param digest 32 bytes
+ */
+export function sealerOf(engine: CryptoEngine, seal: Uint8Array, digest: Uint8Array): Uint8Array | undefined {
+  const { secp256k1 } = engine;
+  if (secp256k1.recoverAddress !== undefined) return secp256k1.recoverAddress(seal, digest);
+  const key = secp256k1.recover(seal.subarray(0, SIGNATURE_BYTES), seal[SIGNATURE_BYTES] as number, digest);
+  return key === undefined ? undefined : addressOf(engine, key);
 }
 
 /** The form for people: 0x and the 40 digits of `checksumDigits`. */

@@ -3,8 +3,8 @@
 // Promises: a key is drawn from the board's entropy alone, after the health tests of SP 800-90B and with
 // 1 ≤ d < n (SEC 1 v2 §3.2.1), and is used only once the store gives it back; signatures are deterministic (RFC 6979,
 // SHA-256) with s ≤ n/2. The secret sits behind a frozen handle that shows its slot and nothing else.
-// Never: returns or prints a secret, replaces a key, signs with one that is closed. Not constant-time: the arithmetic is
-// JavaScript's BigInt, whose intermediate values this file cannot wipe (docs/threat-model.md).
+// Never: returns or prints a secret, replaces a key, signs with one that is closed. Not constant-time: the arithmetic, where no
+// other is handed in, is JavaScript's BigInt, whose intermediate values this file cannot wipe (docs/threat-model.md).
 
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
@@ -21,9 +21,19 @@ export const SLOT_CHARACTERS_MAX = 15;
 const SECRET_BYTES = 32;
 const DIGEST_BYTES = 32;
 
+/** What needs the bytes of a secret, 1 ≤ d < n in 32 bytes. */
+export interface SecretArithmetic {
+  /** Uncompressed, 65 bytes. */
+  publicKey(secret: Uint8Array): Uint8Array;
+  /** ECDSA over a digest of 32 bytes (RFC 6979, SHA-256, no extra entropy; s ≤ n/2): r ‖ s, 64 bytes. */
+  sign(digest: Uint8Array, secret: Uint8Array): Uint8Array;
+}
+
 export interface SoftwareKeysOptions {
   entropy: Entropy;
   store: KeyValueStorage;
+  /** That of @noble/secp256k1 where absent. */
+  arithmetic?: SecretArithmetic;
   /** Where given, each signature is verified with it before it leaves: a fault in a deterministic one gives the key away. */
   engine?: CryptoEngine;
 }
@@ -37,14 +47,14 @@ export class SoftwareKeys implements Keys {
   readonly #entropy: Entropy;
   readonly #store: KeyValueStorage;
   readonly #engine: CryptoEngine | undefined;
+  readonly #arithmetic: SecretArithmetic;
   readonly #held = new WeakMap<KeyHandle, Held>();
 
   constructor(options: SoftwareKeysOptions) {
     this.#entropy = options.entropy;
     this.#store = options.store;
     this.#engine = options.engine;
-    hashes.sha256 = sha256;
-    hashes.hmacSha256 = (key, message) => hmac(sha256, key, message);
+    this.#arithmetic = options.arithmetic ?? nobleArithmetic();
   }
 
   /** Throws where the slot holds anything but a key. */
@@ -72,14 +82,14 @@ export class SoftwareKeys implements Keys {
 
   publicKey(key: KeyHandle): Uint8Array {
     const held = this.#holding(key);
-    held.publicKey ??= getPublicKey(held.secret, false);
+    held.publicKey ??= this.#arithmetic.publicKey(held.secret);
     return held.publicKey.slice();
   }
 
   sign(key: KeyHandle, digest: Uint8Array): Uint8Array {
     const held = this.#holding(key);
     assert(digest instanceof Uint8Array && digest.length === DIGEST_BYTES, "a digest of 32 bytes");
-    const signature = sign(digest, held.secret, { prehash: false, lowS: true });
+    const signature = this.#arithmetic.sign(digest, held.secret);
     if (this.#engine !== undefined)
       assert(this.#engine.secp256k1.verify(signature, digest, this.publicKey(key)), "a signature that its own key verifies");
     return signature;
@@ -143,6 +153,16 @@ export class SoftwareKeys implements Keys {
       domain.close();
     }
   }
+}
+
+/** That of @noble/secp256k1: the reference. */
+export function nobleArithmetic(): SecretArithmetic {
+  hashes.sha256 = sha256;
+  hashes.hmacSha256 = (key, message) => hmac(sha256, key, message);
+  return {
+    publicKey: (secret) => getPublicKey(secret, false),
+    sign: (digest, secret) => sign(digest, secret, { prehash: false, lowS: true }),
+  };
 }
 
 function outOfRange(secret: Uint8Array): Rejection | undefined {

@@ -20,13 +20,14 @@ const RETRY_MAX_MS = 60_000;
 const CONNECTING = 300;
 const JOINED = 400;
 
+/** Its functions are called as its methods: what implements it spares a board a closure for each. */
 export interface AssociationOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly wifi: { readonly io: new (options: WiFiOptions) => WiFi };
   readonly ssid: string | undefined;
   readonly password: string | undefined;
-  readonly onWake: () => void;
+  onWake(): void;
 }
 
 export class Association {
@@ -86,11 +87,11 @@ export class Association {
   }
 
   private startAlone(nowMs: number): number {
-    const { wifi, onWake } = this.#options;
+    const { wifi } = this.#options;
     if (this.started) return Number.POSITIVE_INFINITY;
     if (nowMs < this.#nextMs) return this.#nextMs - nowMs;
     try {
-      this.#interface = new wifi.io({ onChanged: onWake });
+      this.#interface = new wifi.io({ onChanged: () => this.#options.onWake() });
       return Number.POSITIVE_INFINITY;
     } catch (error) {
       this.failed(nowMs, error instanceof Error ? error.message : String(error));
@@ -99,11 +100,11 @@ export class Association {
   }
 
   private connect(nowMs: number): void {
-    const { wifi, password, onWake } = this.#options;
+    const { wifi, password } = this.#options;
     const ssid = this.#options.ssid as string;
     this.#attemptMs = nowMs;
     try {
-      this.#interface ??= new wifi.io({ onChanged: onWake });
+      this.#interface ??= new wifi.io({ onChanged: () => this.#options.onWake() });
       this.#interface.connect({ SSID: ssid, ...(password === undefined ? {} : { password }) });
     } catch (error) {
       this.failed(nowMs, error instanceof Error ? error.message : String(error));

@@ -35,23 +35,24 @@ const POLL_MS = 10_000;
 /** And after so long at the most, where neither that nor an announcement brings anything. */
 const POLL_MAX_MS = 60_000;
 
+/** Its functions are called as its methods: what implements it spares a board a closure for each. */
 export interface RelayOptions {
   readonly clock: Clock;
   /** The mote's address, 20 bytes: where answers go. */
   readonly address: Uint8Array;
   readonly follower: Pick<Follower, "head" | "offer" | "wanted" | "answer" | "polled" | "unanswered">;
   /** Seconds since the Unix epoch where a clock from outside the chain knows them. */
-  readonly nowS: () => number | undefined;
+  nowS(): number | undefined;
   /** Names of those who may be asked, each judged by its answers; whoever listens on the common topic where absent. */
-  readonly relays?: readonly string[];
+  readonly relays?: readonly string[] | undefined;
   /** Publishes a request to `relay`, the empty name being the common topic; false where it cannot leave now. */
-  readonly send: (request: Uint8Array, relay: string) => boolean;
+  send(request: Uint8Array, relay: string): boolean;
   /** A fresh number from 1 to 2³²−1, hard to guess. */
-  readonly requestId: () => number;
+  requestId(): number;
   /** What came of each header that was looked at. */
-  readonly onOutcome: (outcome: Outcome | Rejection) => void;
+  onOutcome(outcome: Outcome | Rejection): void;
   /** A reply was refused as a whole. */
-  readonly onRefused: (rejection: Rejection) => void;
+  onRefused(rejection: Rejection): void;
 }
 
 interface Request {
@@ -63,6 +64,8 @@ interface Request {
   /** Room for less than the longest header: an empty answer may mean that the next one does not fit. */
   readonly narrow: boolean;
   readonly sentMs: number;
+  /** Of no use but all in one answer. */
+  readonly whole: boolean;
   /** Asked for because nothing had come for long, not because the follower wanted it. */
   readonly poll: boolean;
 }
@@ -136,9 +139,10 @@ export class RelayClient {
       this.#request = undefined;
       this.#waitMs = WAIT_FIRST_MS;
       this.#fit = 1;
-      if (answer.headers.length > 0) this.answered(request, answer);
+      const short = request.whole && request.narrow && answer.headers.length < request.count;
+      if (answer.headers.length > 0 && !short) this.answered(request, answer);
       else if (!request.narrow) this.silent(request, true);
-      // It may be that the first does not fit: it is asked for alone at once.
+      // It may be that the first does not fit, or not all that are of use together: asked for at once in all the room there is.
       else if (request.poll) this.#pollMs = 0;
       else this.#nextRequestMs = 0;
     }
@@ -148,8 +152,8 @@ export class RelayClient {
   }
 
   private heard(announced: Uint8Array): void {
-    const { follower, nowS, clock } = this.#options;
-    const outcome = follower.offer(announced, nowS());
+    const { follower, clock } = this.#options;
+    const outcome = follower.offer(announced, this.#options.nowS());
     this.progress([outcome]);
     if (!(outcome instanceof Rejection) && outcome.kind === "known") return;
     // Somebody has something to say, or hides what others have: time to look more often again.
@@ -158,11 +162,12 @@ export class RelayClient {
   }
 
   private answered(request: Request, { from, headers }: HeaderReply): void {
-    const { follower, nowS, clock } = this.#options;
+    const { follower, clock } = this.#options;
+    const nowS = this.#options.nowS();
     const nowMs = clock.ticksMs();
     // An announcement may have brought what was asked for in the meantime: then the answer is one more poll's.
     const asked = !request.poll && follower.wanted()?.from === from;
-    const outcomes = asked ? follower.answer(from, headers, nowS()) : follower.polled(from, headers, nowS());
+    const outcomes = asked ? follower.answer(from, headers, nowS) : follower.polled(from, headers, nowS);
     // From whoever lies no more than one is asked for.
     if (!(outcomes[0] instanceof Rejection)) this.#fit = fitOf(headers);
     // Where one was asked for since nothing fitted, or what came was a lie, the rest is not yet shown to be there.
@@ -192,7 +197,8 @@ export class RelayClient {
   }
 
   private ask(nowMs: number): number {
-    const { follower, send, requestId, address } = this.#options;
+    const options = this.#options;
+    const { follower } = options;
     const poll = nowMs >= this.#pollMs;
     const wanted = poll ? undefined : follower.wanted();
     if (!poll && wanted === undefined) return this.#pollMs - nowMs;
@@ -201,15 +207,16 @@ export class RelayClient {
     const whole = wanted?.whole === true;
     const most = wanted?.count ?? HEADERS_PER_REQUEST_MAX;
     const count = Math.min(most, whole ? HEADERS_PER_REQUEST_MAX : this.#fit);
-    const narrow = count > 1 && !whole;
+    // What is of no use but whole is asked for in less room first, too: it mostly fits, and the wider answer is a third of a small heap.
+    const narrow = count > 1 && (!whole || this.#fit > 1);
     const bytesMax = narrow ? RUN_BYTES_MAX : MESSAGE_BYTES_MAX;
-    const id = requestId();
-    if (!send(encodeRequest({ id, to: address, from, count, bytesMax }), this.#order.next)) {
+    const id = options.requestId();
+    if (!options.send(encodeRequest({ id, to: options.address, from, count, bytesMax }), this.#order.next)) {
       this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
       this.#pollMs = Math.max(this.#pollMs, this.#nextRequestMs);
       return WAIT_FIRST_MS;
     }
-    this.#request = { id, from, count, most, narrow, sentMs: nowMs, poll };
+    this.#request = { id, from, count, most, narrow, whole, sentMs: nowMs, poll };
     // An answer that brings no progress must not be asked for again at once; progress sets this back to 0.
     if (!poll) this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
     return REPLY_TIMEOUT_MS;

@@ -36,7 +36,8 @@ export interface UplinkListener {
   linkChanged(up: boolean): void;
 }
 
-export interface UplinkOptions {
+/** Its functions are called as its methods: what implements it spares a board an object, and a closure for each. */
+export interface UplinkOptions extends UplinkListener {
   readonly mqtt: MqttBase;
   readonly clock: Clock;
   readonly log: Log;
@@ -46,9 +47,8 @@ export interface UplinkOptions {
   readonly will: { readonly topic: string; readonly message: Uint8Array };
   /** Topics, all subscribed with QoS 1. */
   readonly subscriptions: readonly string[];
-  readonly listener: UplinkListener;
   /** There is room to write again, or something else to look at. */
-  readonly onWake: () => void;
+  onWake(): void;
 }
 
 export class Uplink {
@@ -217,9 +217,9 @@ export class Uplink {
       this.#up = true;
       this.#startedMs = this.#options.clock.ticksMs();
       this.#options.log.write("link", { state: "up" });
-      this.#options.listener.linkChanged(true);
+      this.#options.linkChanged(true);
     } else if (message.operation === mqtt.io.PUBACK && message.id !== undefined) {
-      this.#options.listener.acknowledged(message.id);
+      this.#options.acknowledged(message.id);
     }
   }
 
@@ -231,9 +231,7 @@ export class Uplink {
       this.#message = length <= MESSAGE_BYTES_MAX ? new Uint8Array(length) : undefined;
       this.#received = 0;
       if (this.#message === undefined)
-        this.#options.listener.refused(
-          new Rejection("message-too-long", `${length} bytes on ${this.#topic.slice(0, TOPIC_SHOWN_MAX)}`),
-        );
+        this.#options.refused(new Rejection("message-too-long", `${length} bytes on ${this.#topic.slice(0, TOPIC_SHOWN_MAX)}`));
     }
     const message = this.#message;
     if (message === undefined) return;
@@ -242,7 +240,7 @@ export class Uplink {
     this.#received += part.length;
     if (options.more) return;
     this.#message = undefined;
-    this.#options.listener.received(this.#topic, message);
+    this.#options.received(this.#topic, message);
   }
 
   private lost(why: string): void {
@@ -259,7 +257,7 @@ export class Uplink {
     }
     this.backOff();
     this.#options.log.write("link", { state: "down", reason: why, ...lasted, retryMs: this.#nextAttemptMs - nowMs });
-    if (wasUp) this.#options.listener.linkChanged(false);
+    if (wasUp) this.#options.linkChanged(false);
     this.#options.onWake();
   }
 

@@ -5,7 +5,7 @@
 // opens a connection.
 
 import { toHex } from "../bytes.js";
-import { type CborValue, decode, encode } from "../codec/cbor.js";
+import { ARRAY, CborCursor, type CborValue, decode, encode, encodeFields, MAP, UINT } from "../codec/cbor.js";
 import { Rejection } from "../rejection.js";
 
 /** The longest message that a mote takes in, in bytes; whatever is longer is read past and dropped. */
@@ -68,15 +68,7 @@ export interface HeaderReply {
 }
 
 export function encodeRequest(request: HeaderRequest): Uint8Array {
-  return encode(
-    new Map<CborValue, CborValue>([
-      [0, request.id],
-      [1, request.to],
-      [2, request.from],
-      [3, request.count],
-      [4, request.bytesMax],
-    ]),
-  );
+  return encodeFields([request.id, request.to, request.from, request.count, request.bytesMax]);
 }
 
 /** `request-malformed` where a field is absent or out of its bounds. */
@@ -114,6 +106,8 @@ export const REPLY_OVERHEAD_PER_HEADER_BYTES = 3;
 
 /** `reply-malformed` where a field is absent or out of its bounds. The headers are views into `bytes`. */
 export function decodeReply(bytes: Uint8Array): HeaderReply | Rejection {
+  const usual = usualReply(bytes);
+  if (usual !== undefined) return usual;
   const map = mapOf(bytes, "reply-malformed", 3);
   if (map instanceof Rejection) return map;
   const id = map.get(0);
@@ -131,6 +125,24 @@ export function decodeReply(bytes: Uint8Array): HeaderReply | Rejection {
   return { id, from, headers: raw };
 }
 
+/** A reply that holds, numbers of 32 bits, read without a decoder's objects: what it is not is for the decoder to say. */
+function usualReply(bytes: Uint8Array): HeaderReply | undefined {
+  if (bytes.length > MESSAGE_BYTES_MAX) return undefined;
+  const cursor = new CborCursor(bytes);
+  if (cursor.head(MAP) !== 3 || cursor.head(UINT) !== 0) return undefined;
+  const id = cursor.head(UINT);
+  const from = cursor.head(UINT) === 1 ? cursor.head(UINT) : -1;
+  const count = cursor.head(UINT) === 2 ? cursor.head(ARRAY) : -1;
+  if (id < 1 || from < 0 || count < 0 || count > HEADERS_PER_REQUEST_MAX) return undefined;
+  const headers: Uint8Array[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const header = cursor.bytes();
+    if (header === undefined) return undefined;
+    headers.push(header);
+  }
+  return cursor.atEnd ? { id, from, headers } : undefined;
+}
+
 /** What a mote says of itself on its retained health topic. Unsigned: for dashboards, never for decisions. */
 export interface Health {
   readonly online: boolean;
@@ -145,21 +157,13 @@ export interface Health {
 }
 
 export function encodeHealth(health: Health): Uint8Array {
-  const fields: [CborValue, CborValue][] = [
-    [0, health.online ? 1 : 0],
-    [1, health.boot],
-    [2, health.headNumber],
-    [3, health.nextSeq],
-    [4, health.pending],
-    [5, health.timeS],
-    [6, health.alarm],
-  ];
-  return encode(new Map<CborValue, CborValue>(fields));
+  const { online, boot, headNumber, nextSeq, pending, timeS, alarm } = health;
+  return encodeFields([online ? 1 : 0, boot, headNumber, nextSeq, pending, timeS, alarm]);
 }
 
 /** The Last Will: the broker publishes it when the mote is gone. */
 export function encodeWill(): Uint8Array {
-  return encode(new Map<CborValue, CborValue>([[0, 0]]));
+  return encodeFields([0]);
 }
 
 /** The retained health of a mote, or `health-malformed`; a Last Will gives `online: false` and zeros. */

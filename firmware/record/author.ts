@@ -19,6 +19,9 @@ import { decodeRecord, encodeRecord, type RecordFields, type RecordHead } from "
 import type { Measurement } from "./senml.js";
 import { Sequence } from "./sequence.js";
 
+/** Room for a payload at first: what one sample takes, twice. One that needs more gets all that is allowed, and keeps it. */
+const PAYLOAD_BYTES_USUAL = 384;
+
 export interface AuthorOptions {
   readonly engine: CryptoEngine;
   readonly keys: Keys;
@@ -61,7 +64,7 @@ export function openSequence(domain: Parameters<typeof Sequence.open>[0], journa
 export class Author {
   readonly #options: AuthorOptions;
   readonly #ownership: Ownership | undefined;
-  readonly #writer = new CborWriter(RECORD_PAYLOAD_BYTES_MAX);
+  #writer = new CborWriter(PAYLOAD_BYTES_USUAL);
   readonly #digest: SigDigest;
   #prev: Uint8Array;
   /** seq of the record that `#prev` is the digest of; 0 where there is none. */
@@ -132,7 +135,7 @@ export class Author {
    * @returns the journal's refusal where there is no room, or `sequence-write`: the samples then count as lost;
    *   `signature-failed`: the record is kept, and `recover` signs it
    */
-  async write(content: Content, samples: number): Promise<Written | Rejection> {
+  write(content: Content, samples: number): Written | Rejection | Promise<Written | Rejection> {
     const { journal, keys, key } = this.#options;
     const gap = this.#lost;
     // Lost until the journal holds them: whatever is thrown before that loses nothing silently.
@@ -145,15 +148,22 @@ export class Author {
     const digest = this.#digest.of(payload);
     this.#prev = digest;
     this.#prevSeq = seq;
-    // Here and not in a function of its own: each one that waits costs the stack of a board 60 slots more.
+    const written = { seq, stream, digest, payloadBytes: payload.length };
+    // Where the key signs at once, as on a board, nothing waits: a function that does takes 60 slots of the stack.
     try {
       const signature = keys.sign(key, digest);
-      const sealed = journal.seal(seq, signature instanceof Uint8Array ? signature : await signature);
-      if (sealed instanceof Rejection) return sealed;
+      return signature instanceof Uint8Array ? (journal.seal(seq, signature) ?? written) : this.sealWith(signature, written);
     } catch (error) {
       return unsigned(error);
     }
-    return { seq, stream, digest, payloadBytes: payload.length };
+  }
+
+  private async sealWith(signature: Promise<Uint8Array>, written: Written): Promise<Written | Rejection> {
+    try {
+      return this.#options.journal.seal(written.seq, await signature) ?? written;
+    } catch (error) {
+      return unsigned(error);
+    }
   }
 
   /** Writes the payload of the next record to the journal, and answers it. */
@@ -164,7 +174,7 @@ export class Author {
     if (seq instanceof Rejection) return seq;
     const stream = sequence.stream;
     const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
-    const payload = encodeRecord(gap > 0 ? { ...fields, gap } : fields, this.#writer);
+    const payload = this.encode(gap > 0 ? { ...fields, gap } : fields);
     const refusal = journal.append(stream, seq, payload);
     if (refusal !== undefined) {
       // Records that the mount had not seen: the next one follows the newest of them.
@@ -175,6 +185,17 @@ export class Author {
     }
     sequence.use(seq);
     return payload;
+  }
+
+  private encode(fields: RecordFields): Uint8Array {
+    try {
+      return encodeRecord(fields, this.#writer);
+    } catch (error) {
+      // The writer has counted what it had no room for.
+      if (this.#writer.length <= PAYLOAD_BYTES_USUAL || this.#writer.bytesMax > PAYLOAD_BYTES_USUAL) throw error;
+      this.#writer = new CborWriter(RECORD_PAYLOAD_BYTES_MAX);
+      return encodeRecord(fields, this.#writer);
+    }
   }
 
   private goOnAfterNewest(): void {

@@ -157,6 +157,11 @@ export class Journal {
     return this.#capacity.openable(this.#active.spentThrough) === 0;
   }
 
+  /** How many records wait for their signature. */
+  get unsealedCount(): number {
+    return this.#unsealed.count;
+  }
+
   /** Records whose payload is stored and whose signature is not: to be signed, the same bytes, and sealed. */
   unsealed(): number[] {
     return this.#unsealed.list();

@@ -4,7 +4,7 @@
 // Signed like a record (cose.ts), with the collector's key; whether that collector is one to trust is for the mote's
 // configuration. Promises and codes as payload.ts has them.
 
-import { CborWriter } from "../codec/cbor.js";
+import { CborCursor, CborWriter, MAP, UINT } from "../codec/cbor.js";
 import { assert, Rejection } from "../rejection.js";
 import { DIGEST_BYTES, KID_BYTES } from "./cose.js";
 import { KEY_TYPE, PAYLOAD_TYPE_RECEIPT, PAYLOAD_TYPE_REFUSAL, PayloadFields } from "./payload.js";
@@ -81,6 +81,8 @@ export function isRefusal(payload: Uint8Array): boolean {
 
 /** The fields of a receipt's payload, byte strings as views of it; or why it is none. */
 export function decodeReceipt(payload: Uint8Array): ReceiptFields | Rejection {
+  const usual = usualReceipt(payload);
+  if (usual !== undefined) return usual;
   return caught(() => {
     const fields = new PayloadFields(payload, PAYLOAD_TYPE_RECEIPT);
     const seq = fields.uint(KEY_SEQ, "seq");
@@ -90,6 +92,19 @@ export function decodeReceipt(payload: Uint8Array): ReceiptFields | Rejection {
     fields.end();
     return { seq, digest, mote, stream };
   });
+}
+
+/** A receipt as they nearly all are, numbers of 32 bits, read without a decoder's objects: what it is not is for the decoder to say. */
+function usualReceipt(payload: Uint8Array): ReceiptFields | undefined {
+  const cursor = new CborCursor(payload);
+  const isReceipt = cursor.head(MAP) === 5 && cursor.head(UINT) === KEY_TYPE && cursor.head(UINT) === PAYLOAD_TYPE_RECEIPT;
+  if (!isReceipt || cursor.head(UINT) !== KEY_SEQ) return undefined;
+  const seq = cursor.head(UINT);
+  const digest = cursor.head(UINT) === KEY_DIGEST ? cursor.bytes(DIGEST_BYTES) : undefined;
+  const mote = cursor.head(UINT) === KEY_MOTE ? cursor.bytes(KID_BYTES) : undefined;
+  const stream = cursor.head(UINT) === KEY_STREAM ? cursor.head(UINT) : -1;
+  if (seq < 0 || digest === undefined || mote === undefined || stream < 0 || !cursor.atEnd) return undefined;
+  return { seq, digest, mote, stream };
 }
 
 /** The fields of a refusal's payload, byte strings as views of it; or why it is none. */

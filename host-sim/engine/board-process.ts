@@ -25,6 +25,8 @@ export interface BoardFile extends Omit<BoardOptions, "storage" | "rtc" | "clock
   readonly flash?: FlashChip;
   /** How many times as fast as this machine's the world's clock runs. */
   readonly speed?: number;
+  /** The reference in place of the fast engine, where the firmware runs on Node. */
+  readonly crypto?: "noble";
 }
 
 /** What the parent may do to the board's world. */
@@ -46,7 +48,7 @@ export type Reset = "power-on" | "software";
  * @param powerOff what SIGTERM does; it ends the process, with code 0
  */
 export function powerOn(folder: string, reset: Reset, powerOff: (board: Board) => void): Board {
-  const { flash, speed, ...options } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
+  const { flash, speed, crypto: _column, ...options } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
   const clock = new RealClock(speed);
   const rtc = new FileRtc(folder, reset);
   const board = new Board({ ...options, clock, storage: fileStorage(folder, flash), rtc, onAbort: endWith });

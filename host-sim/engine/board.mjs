@@ -1,11 +1,14 @@
 // The process of one simulated board: `node --import tsx board.mjs FOLDER FIRMWARE RESET [ENGINE]`. Started by engine/node.ts.
 // ENGINE is the JSON of a `GuestEngine` (engines.ts), which has its firmware; without it FIRMWARE runs here, on Node.
 
+import { readFileSync } from "node:fs";
 import { register } from "node:module";
+import { join } from "node:path";
 
 const [folder, firmware, reset, engine] = process.argv.slice(2);
 if (engine === undefined) {
-  register("./resolve.mjs", import.meta.url);
+  const { crypto } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8"));
+  register("./resolve.mjs", import.meta.url, { data: { crypto } });
   const { runBoard } = await import("./board-process.ts");
   await runBoard(folder, firmware, reset);
 } else {

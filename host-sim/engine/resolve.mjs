@@ -8,8 +8,16 @@ import { readFileSync } from "node:fs";
 const modules = new URL("../modules/", import.meta.url);
 const table = new Map(Object.entries(JSON.parse(readFileSync(new URL("table.json", modules), "utf8"))));
 
+let column = "node";
+
+/** @param {{ readonly crypto?: "noble" }} board what its board.json says */
+export function initialize({ crypto }) {
+  column = crypto ?? "node";
+}
+
 /** @type {import("node:module").ResolveHook} */
 export async function resolve(specifier, context, next) {
-  const mirror = context.parentURL?.includes("/node_modules/") ? undefined : table.get(specifier)?.node;
+  const row = context.parentURL?.includes("/node_modules/") ? undefined : table.get(specifier);
+  const mirror = row?.[column] ?? row?.node;
   return mirror === undefined ? next(specifier, context) : next(new URL(mirror, modules).href, context);
 }

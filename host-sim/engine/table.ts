@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 
 interface Row {
   readonly node: string;
+  /** The mirror on Node of a board with `"crypto": "noble"`, where that is another. */
+  readonly noble?: string;
   /** Absent where the module is made for each board: its configuration. */
   readonly xs?: string;
 }

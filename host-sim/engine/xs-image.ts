@@ -86,6 +86,7 @@ listen(deliver);
   return {
     entry: START,
     aliases,
+    slowBytes: crypto === "noble",
     sources,
     preload: preloaded(crypto, [...files.map(([name]) => name as string), deliver]),
   };

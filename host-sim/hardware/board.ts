@@ -5,7 +5,7 @@
 
 import type { WorldClock } from "../world/clock.js";
 import { RealClock } from "../world/clock.js";
-import { Network } from "../world/network.js";
+import { Network, type Service } from "../world/network.js";
 import { Prng } from "../world/prng.js";
 import { BoardClock, type BoardClockOptions } from "./board-clock.js";
 import { type EntropyOptions, EntropySource, type RtcMemory } from "./entropy.js";
@@ -25,8 +25,8 @@ export interface BoardOptions {
   readonly config?: unknown;
   readonly seed?: string;
   readonly clock?: WorldClock;
-  /** Simulated `host:port` to `host:port` of this machine. */
-  readonly network?: Readonly<Record<string, string>>;
+  /** Simulated `host:port` to `host:port` of this machine, or to a service of this process. */
+  readonly network?: Readonly<Record<string, string | Service>>;
   readonly segments?: "even" | "ragged";
   readonly datagramLoss?: number;
   readonly entropy?: EntropyOptions;

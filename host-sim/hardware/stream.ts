@@ -1,4 +1,4 @@
-// One TCP connection of a board, over a real socket, with the little memory that a board's TCP has.
+// One TCP connection of a board, over a real socket or a stream of this process, with the little memory that a board's TCP has.
 //
 // Promises: at most 5,744 bytes wait to be read and at most 5,744 to be sent (the SDK's window and send buffer); what is
 // not read stays with the sender; the peer's end is told only after everything before it was read, and again where the last of
@@ -6,7 +6,8 @@
 // loop, never from inside a call. A board has few of these at once. No wire beyond what the network maps.
 // Faults it may cause: those of the network (ragged pieces, a stalled link, a broken one).
 
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Network } from "../world/network.js";
 import type { Radio } from "./radio.js";
 
@@ -33,7 +34,7 @@ export class Stream {
   readonly #radio: Radio;
   readonly #network: Network;
   readonly #events: StreamEvents;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #stopWatching: () => void;
   readonly #stopListening: () => void;
   readonly #giveBack: () => void;
@@ -49,7 +50,7 @@ export class Stream {
   #closed = false;
 
   /** @param socket not yet connected; @param readyEvent the socket's event that says it can be written to */
-  constructor(radio: Radio, network: Network, socket: Socket, readyEvent: "connect" | "secureConnect", events: StreamEvents) {
+  constructor(radio: Radio, network: Network, socket: Duplex, readyEvent: "connect" | "secureConnect", events: StreamEvents) {
     socket.on("error", () => this.#break());
     try {
       this.#giveBack = network.takeSocket("tcp");
@@ -62,7 +63,7 @@ export class Stream {
     this.#network = network;
     this.#socket = socket;
     this.#events = events;
-    socket.setNoDelay(true);
+    if (socket instanceof Socket) socket.setNoDelay(true);
     socket.on(readyEvent, () => {
       if (network.link === "up") this.#connect();
       else this.#unannounced = true;
@@ -102,9 +103,19 @@ export class Stream {
 
   read(byteLength: number): Uint8Array {
     const bytes = this.#window.shift(byteLength);
+    this.#taken();
+    return bytes;
+  }
+
+  readByte(): number {
+    const byte = this.#window.shiftByte();
+    this.#taken();
+    return byte;
+  }
+
+  #taken(): void {
     if (this.#over && this.#window.length === 0) this.#post(() => this.#events.failed());
     else this.#deliver();
-    return bytes;
   }
 
   /** The caller checks `room`. */
@@ -201,6 +212,8 @@ export class Stream {
 
 class ByteQueue {
   readonly #chunks: Uint8Array[] = [];
+  /** How much of the first chunk is gone. */
+  #gone = 0;
   #length = 0;
 
   get length(): number {
@@ -215,22 +228,40 @@ class ByteQueue {
 
   shift(byteLength: number): Uint8Array {
     const bytes = new Uint8Array(byteLength);
-    let at = 0;
-    while (at < byteLength) {
-      const chunk = this.#chunks[0];
-      if (chunk === undefined) throw new RangeError(`${byteLength} bytes asked for, ${at} there`);
-      const part = chunk.subarray(0, byteLength - at);
-      bytes.set(part, at);
-      at += part.length;
-      if (part.length === chunk.length) this.#chunks.shift();
-      else this.#chunks[0] = chunk.subarray(part.length);
+    for (let at = 0; at < byteLength; ) {
+      const chunk = this.#first();
+      const count = Math.min(byteLength - at, chunk.length - this.#gone);
+      bytes.set(chunk.subarray(this.#gone, this.#gone + count), at);
+      this.#drop(chunk, count);
+      at += count;
     }
-    this.#length -= byteLength;
     return bytes;
+  }
+
+  shiftByte(): number {
+    const chunk = this.#first();
+    const byte = chunk[this.#gone] as number;
+    this.#drop(chunk, 1);
+    return byte;
   }
 
   clear(): void {
     this.#chunks.length = 0;
+    this.#gone = 0;
     this.#length = 0;
+  }
+
+  #first(): Uint8Array {
+    const [chunk] = this.#chunks;
+    if (chunk === undefined) throw new RangeError("more bytes asked for than are there");
+    return chunk;
+  }
+
+  #drop(chunk: Uint8Array, count: number): void {
+    this.#gone += count;
+    this.#length -= count;
+    if (this.#gone < chunk.length) return;
+    this.#chunks.shift();
+    this.#gone = 0;
   }
 }

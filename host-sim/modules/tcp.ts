@@ -42,7 +42,8 @@ export function tcpFor(board: () => Board) {
       this.target = options.target;
       // Where the network knows no such endpoint, a refused connection: the discard port of this machine.
       const endpoint = network.endpointOf(address, port) ?? { host: "127.0.0.1", port: 9 };
-      this.#stream = new Stream(radio, network, connect({ ...endpoint }), "connect", {
+      const socket = network.streamTo(address, port) ?? connect({ ...endpoint });
+      this.#stream = new Stream(radio, network, socket, "connect", {
         connected: () => options.onWritable?.call(this, this.#stream?.room ?? 0),
         received: () => options.onReadable?.call(this, this.#stream?.available ?? 0),
         sent: () => options.onWritable?.call(this, this.#stream?.room ?? 0),
@@ -54,7 +55,7 @@ export function tcpFor(board: () => Board) {
     read(into?: number | ByteBuffer): ArrayBuffer | number | undefined {
       const stream = this.#check();
       if (stream.available === 0) return undefined;
-      if (this.#format === "number") return stream.read(1)[0];
+      if (this.#format === "number") return stream.readByte();
       const count = into === undefined ? stream.available : typeof into === "number" ? into : into.byteLength;
       if (count <= 0 || count > stream.available) throw new Error("invalid");
       const bytes = stream.read(count);

@@ -22,6 +22,8 @@ export interface WorldClock {
 // Taken before an engine lets the firmware's wall clock stand in for `Date.now`.
 const hostEpochMs = Date.now.bind(Date);
 const DELAY_MS_MAX = 0x7fffffff;
+/** Cancelled entries that may lie about, besides as many as wait. */
+const CANCELLED_MAX = 64;
 
 /** The machine's clock, or one that runs so many times as fast from the same beginning. */
 export class RealClock implements WorldClock {
@@ -66,6 +68,8 @@ export class VirtualClock implements WorldClock {
   #nowMs = 0;
   #order = 0;
   readonly #waiting = new Set<VirtualEntry>();
+  /** All that wait, and some that were cancelled. */
+  #queue = new DueQueue();
 
   /** @param originMs true time at the beginning, in milliseconds since the Unix epoch */
   constructor(originMs = Date.UTC(2025, 0, 1)) {
@@ -84,11 +88,15 @@ export class VirtualClock implements WorldClock {
     this.#order += 1;
     const entry = { dueMs: this.#nowMs + Math.max(delayMs, 0), order: this.#order, callback };
     this.#waiting.add(entry);
+    this.#queue.push(entry);
     return entry;
   }
 
   cancel(scheduled: Scheduled): void {
     this.#waiting.delete(scheduled as VirtualEntry);
+    if (this.#queue.size <= 2 * this.#waiting.size + CANCELLED_MAX) return;
+    this.#queue = new DueQueue();
+    for (const entry of this.#waiting) this.#queue.push(entry);
   }
 
   block(durationMs: number): void {
@@ -123,19 +131,61 @@ export class VirtualClock implements WorldClock {
   }
 
   #first(endMs: number): VirtualEntry | undefined {
-    let first: VirtualEntry | undefined;
-    for (const entry of this.#waiting) {
-      if (entry.dueMs > endMs) continue;
-      if (first === undefined || entry.dueMs < first.dueMs || (entry.dueMs === first.dueMs && entry.order < first.order))
-        first = entry;
+    let first = this.#queue.first;
+    while (first !== undefined && !this.#waiting.has(first)) {
+      this.#queue.shift();
+      first = this.#queue.first;
     }
-    return first;
+    return first !== undefined && first.dueMs <= endMs ? first : undefined;
   }
 }
 
 interface VirtualEntry extends Scheduled {
   readonly order: number;
   readonly callback: () => void;
+}
+
+/** Entries by their due time, and those of one time in the order in which they came: a binary heap. */
+class DueQueue {
+  readonly #entries: VirtualEntry[] = [];
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  get first(): VirtualEntry | undefined {
+    return this.#entries[0];
+  }
+
+  push(entry: VirtualEntry): void {
+    const entries = this.#entries;
+    let at = entries.length;
+    for (let parent = (at - 1) >> 1; at > 0 && isBefore(entry, entries[parent] as VirtualEntry); parent = (at - 1) >> 1) {
+      entries[at] = entries[parent] as VirtualEntry;
+      at = parent;
+    }
+    entries[at] = entry;
+  }
+
+  /** Takes the first away. */
+  shift(): void {
+    const entries = this.#entries;
+    const last = entries.pop();
+    if (last === undefined || entries.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child + 1 < entries.length && isBefore(entries[child + 1] as VirtualEntry, entries[child] as VirtualEntry)) child += 1;
+      if (child >= entries.length || !isBefore(entries[child] as VirtualEntry, last)) break;
+      entries[at] = entries[child] as VirtualEntry;
+      at = child;
+    }
+    entries[at] = last;
+  }
+}
+
+function isBefore(a: VirtualEntry, b: VirtualEntry): boolean {
+  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order);
 }
 
 async function turns(count: number): Promise<void> {

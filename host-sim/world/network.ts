@@ -3,8 +3,11 @@
 //
 // Faults it may cause: the access point gone (`down`: sockets break), every packet lost (`stalled`: sockets hang until
 // the link is `up` again), a stream cut into ragged pieces, datagrams lost, a captive portal.
+// A service may also be in this very process: its streams then take no socket of the machine and no call of the kernel, and the board
+// sees no difference but time.
 // Never reaches an endpoint that the map does not name, except loopback addresses.
 
+import { type Duplex, duplexPair } from "node:stream";
 import type { Prng } from "./prng.js";
 
 export type LinkState = "up" | "stalled" | "down";
@@ -14,9 +17,12 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** A service in this process: takes its end of a stream that a board has opened. */
+export type Service = (stream: Duplex) => void;
+
 export interface NetworkOptions {
-  /** `{"broker:1883": "127.0.0.1:54321", "time:123": "127.0.0.1:40123"}` */
-  readonly map?: Readonly<Record<string, string>>;
+  /** `{"broker:1883": "127.0.0.1:54321", "time:123": "127.0.0.1:40123"}`, or a service of this process. */
+  readonly map?: Readonly<Record<string, string | Service>>;
   /** How a stream arrives: in pieces of 1,024 bytes, or in pieces of 1 to 1,436 bytes by chance. */
   readonly segments?: "even" | "ragged";
   /** Share of datagrams lost, 0 to 1. */
@@ -33,7 +39,7 @@ const SOCKETS_MAX = { tcp: 8, udp: 16 } as const;
 const PORTAL_ADDRESS = "10.0.1.1";
 
 export class Network {
-  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #endpoints = new Map<string, Endpoint | Service>();
   readonly #addresses = new Map<string, string>();
   readonly #listeners = new Set<(state: LinkState) => void>();
   readonly #options: NetworkOptions;
@@ -47,11 +53,11 @@ export class Network {
     for (const [name, target] of Object.entries(options.map ?? {})) this.route(name, target);
   }
 
-  /** Maps `host:port` of the simulated network to `host:port` of this machine; again to move a server. */
-  route(name: string, target: string): void {
+  /** Maps `host:port` of the simulated network to `host:port` of this machine, or to a service; again to move a server. */
+  route(name: string, target: string | Service): void {
     const from = parseEndpoint(name);
     const address = this.#addresses.get(from.host) ?? literalAddress(from.host) ?? this.#assign(from.host);
-    this.#endpoints.set(`${address}:${from.port}`, parseEndpoint(target));
+    this.#endpoints.set(`${address}:${from.port}`, typeof target === "string" ? parseEndpoint(target) : target);
   }
 
   #assign(host: string): string {
@@ -69,13 +75,31 @@ export class Network {
   /** Where `address:port` is reached on this machine. */
   endpointOf(address: string, port: number): Endpoint | undefined {
     if (this.portal !== undefined) return this.portal;
-    return this.#endpoints.get(`${address}:${port}`) ?? (address.startsWith("127.") ? { host: address, port } : undefined);
+    const known = this.#endpoints.get(`${address}:${port}`);
+    if (typeof known === "object") return known;
+    return address.startsWith("127.") ? { host: address, port } : undefined;
+  }
+
+  /** A stream to the service of this process at `address:port`; undefined where there is none. It is connected a turn later. */
+  streamTo(address: string, port: number): Duplex | undefined {
+    const service = this.portal === undefined ? this.#endpoints.get(`${address}:${port}`) : undefined;
+    if (typeof service !== "function") return undefined;
+    const [ours, theirs] = duplexPair();
+    // One that is torn down tears the other down, as a connection is reset.
+    ours.on("close", () => theirs.destroy());
+    theirs.on("close", () => ours.destroy());
+    setImmediate(() => {
+      if (ours.destroyed) return;
+      service(theirs);
+      ours.emit("connect");
+    });
+    return ours;
   }
 
   /** The simulated address of an endpoint of this machine, for datagrams that come from there. */
   sourceOf(endpoint: Endpoint): { address: string; port: number } {
     for (const [name, target] of this.#endpoints)
-      if (target.host === endpoint.host && target.port === endpoint.port) {
+      if (typeof target === "object" && target.host === endpoint.host && target.port === endpoint.port) {
         const { host, port } = parseEndpoint(name);
         return { address: host, port };
       }

@@ -1,5 +1,5 @@
 // Builds the XS host for a target: the engine's sources from npm @agoric/xsnap, our host (src/), and the firmware's own C
-// (firmware/crypto/native) with the libraries that it wraps.
+// (firmware/crypto/native, firmware/bytes/native) with the libraries that it wraps.
 //
 // Promises: each object is kept under build/xs by a hash of all that goes into it (compiler, flags, sources, headers), so
 // a second build takes a second, and a change compiles what it touches; progress is shown where somebody looks; what is
@@ -14,7 +14,7 @@ import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { REPOSITORY } from "./image.js";
-import { TABLES_FILE, writeTables } from "./k1-tables.js";
+import { pinnedFiles } from "./libsecp256k1.js";
 import { findToolchain, type Missing, TARGETS, type Target, type Toolchain } from "./toolchain.js";
 
 export interface Built {
@@ -32,6 +32,7 @@ const run = promisify(execFile);
 const CACHE = join(REPOSITORY, "build/xs");
 const HOST = join(REPOSITORY, "host-sim/xs/src");
 const NATIVE = join(REPOSITORY, "firmware/crypto/native");
+const OCTETS = join(REPOSITORY, "firmware/bytes/native");
 const COMPILERS_AT_ONCE = 2;
 const COMPLAINT_LINES_MAX = 12;
 
@@ -51,6 +52,14 @@ const OUR_WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-clobber
 // The collector's only hook: main.c counts collections there, for the engine's own counter has 16 bits.
 const LINK_FLAGS = ["-Wl,--gc-sections", "-Wl,--wrap=fxCheckProfiler"];
 
+/** C that a host has besides the firmware's own: other libraries, to measure beside it. */
+export interface Extra {
+  readonly sources: readonly string[];
+  readonly flags: readonly string[];
+  /** Functions that JavaScript may call by name. */
+  readonly natives: readonly string[];
+}
+
 interface Source {
   readonly file: string;
   readonly flags: readonly string[];
@@ -58,11 +67,14 @@ interface Source {
 }
 
 /** The host for `target`, from the cache or newly compiled. `progress` gets a short line now and then. */
-export async function buildHost(target: Target, progress: (text: string) => void = () => {}): Promise<Built | Missing> {
+export async function buildHost(
+  target: Target,
+  progress: (text: string) => void = () => {},
+  extra?: Extra,
+): Promise<Built | Missing> {
   const tools = await findToolchain(target);
   if ("missing" in tools) return tools;
-  const tables = await cachedTables();
-  const sources = await listSources(tools, tables);
+  const sources = await listSources(tools, extra);
   const all = digest(tools.version, ...tools.linkFlags, ...LINK_FLAGS, ...sources.map((source) => source.hash));
   const file = join(CACHE, `${target}-${all}`, "host");
   if (!(await exists(file))) {
@@ -83,27 +95,15 @@ export async function buildHost(target: Target, progress: (text: string) => void
   };
 }
 
-/** The folder of the generated tables; named by their contents. */
-async function cachedTables(): Promise<string> {
-  const generator = await readFile(join(REPOSITORY, "host-sim/xs/k1-tables.ts"), "utf8");
-  const folder = join(CACHE, `tables-${digest(generator)}`);
-  if (!(await exists(join(folder, TABLES_FILE)))) await writeTables(folder);
-  return folder;
-}
-
-async function listSources(tools: Toolchain, tables: string): Promise<readonly Source[]> {
+async function listSources(tools: Toolchain, extra?: Extra): Promise<readonly Source[]> {
   const engineFlags = [
     ...["sources", "includes", "platforms"].flatMap((folder) => ["-I", join(tools.xs, folder)]),
     ...ENGINE_DEFINES.map((define) => `-D${define}`),
   ];
   const common = [...tools.flags, ...COMMON_FLAGS, "-I", HOST];
   const platform = await readFile(join(HOST, "xshost.h"), "utf8");
-  const ourHeaders = await readAll([...(await list(HOST, ".h")), ...(await list(NATIVE, ".h"))]);
-  const packages = await readAll([
-    join(tools.xs, "../../package.json"),
-    join(tools.secp256k1, "../../package.json"),
-    join(tools.keccak, "../../package.json"),
-  ]);
+  const ourHeaders = await readAll([...(await list(HOST, ".h")), ...(await list(NATIVE, ".h")), ...(await list(OCTETS, ".h"))]);
+  const packages = await readAll([join(tools.xs, "../../package.json"), join(tools.keccak, "../../package.json")]);
 
   const sources: Source[] = [];
   const add = async (file: string, flags: readonly string[], headers: string): Promise<void> => {
@@ -116,12 +116,20 @@ async function listSources(tools: Toolchain, tables: string): Promise<readonly S
     if (!LEFT_OUT.has(basename(file))) await add(file, [...common, ...engineFlags, "-w"], platform);
   const other = tools.target === "rv32" ? "machine-posix.c" : "machine-rv32.c";
   for (const file of await list(HOST, ".c"))
-    if (basename(file) !== other) await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, "-I", NATIVE], ourHeaders);
-  const libraries = ["-I", NATIVE, "-I", tables, "-I", tools.secp256k1, "-I", tools.keccak];
-  const nativeHeaders = `${ourHeaders}${await readFile(join(tables, TABLES_FILE), "utf8")}`;
-  for (const file of await list(NATIVE, ".c"))
+    if (basename(file) !== other)
+      await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, ...extraNatives(file, extra), "-I", NATIVE], ourHeaders);
+  const libraries = ["-I", NATIVE, "-I", OCTETS, "-I", tools.secp256k1, "-I", tools.keccak];
+  const nativeHeaders = `${ourHeaders}${[...(await pinnedFiles())].join()}`;
+  for (const file of [...(await list(NATIVE, ".c")), ...(await list(OCTETS, ".c"))])
     await add(file, [...common, ...engineFlags, ...OUR_WARNINGS, "-Os", ...libraries], nativeHeaders);
+  for (const file of extra?.sources ?? []) await add(file, [...common, ...engineFlags, ...(extra?.flags ?? []), "-w"], platform);
   return sources;
+}
+
+/** natives.h is read by functions.c alone. */
+function extraNatives(file: string, extra: Extra | undefined): readonly string[] {
+  if (extra === undefined || basename(file) !== "functions.c") return [];
+  return [`-DEXTRA_NATIVES=${extra.natives.map((name) => `NATIVE(${name})`).join(" ")}`];
 }
 
 async function compileAll(

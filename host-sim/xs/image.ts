@@ -29,6 +29,8 @@ export interface Program {
   readonly entry: string;
   /** Specifier → file from the repository's root: how `embedded:…` and other modules of the SDK are mirrored. */
   readonly aliases?: Readonly<Record<string, string>>;
+  /** Whether work on bytes is done in JavaScript, too, as with the reference engine; else in C, as on a board. */
+  readonly slowBytes?: boolean;
   /** Modules that are no file: name → JavaScript. */
   readonly sources?: Readonly<Record<string, string>>;
   /** Which modules have run, frozen, in flash: names, or a prefix that ends in `*`. */
@@ -65,7 +67,10 @@ export async function gatherModules(program: Program): Promise<readonly Module[]
     treeShaking: false,
     logLevel: "silent",
     outdir: "never-written",
-    plugins: [aliasing(program.aliases ?? {}, program.sources ?? {}, names)],
+    plugins: [
+      ...(program.slowBytes === true ? [] : [nativeBytes(names)]),
+      aliasing(program.aliases ?? {}, program.sources ?? {}, names),
+    ],
   });
   const graph = result.metafile as Metafile;
   for (const [file, input] of Object.entries(graph.inputs))
@@ -87,6 +92,24 @@ export async function gatherModules(program: Program): Promise<readonly Module[]
       return { name, source: byName(source, imports, moduleNameOf) };
     }),
   );
+}
+
+/** What the manifest of the native bytes does: their module has its own name and the other file (firmware/bytes/native/manifest.json). */
+const PRIMITIVES = "firmware/bytes/primitives";
+
+function nativeBytes(names: Map<string, string>): Plugin {
+  const file = resolve(REPOSITORY, `${PRIMITIVES}-native.ts`);
+  return {
+    name: "native bytes",
+    setup(bundler) {
+      bundler.onResolve({ filter: /primitives(\.js)?$/ }, ({ path, resolveDir }) => {
+        const wanted = path.startsWith(".") ? resolve(resolveDir, path).replace(/\.js$/, "") : resolve(REPOSITORY, path);
+        if (wanted !== resolve(REPOSITORY, PRIMITIVES)) return undefined;
+        names.set(file, PRIMITIVES);
+        return { path: file };
+      });
+    },
+  };
 }
 
 function aliasing(

@@ -1,13 +1,14 @@
-// What an XS target needs of this machine: a compiler, perhaps an emulator, and the npm packages that ship the sources.
+// What an XS target needs of this machine: a compiler, perhaps an emulator, and the sources: npm packages, and libsecp256k1.
 //
-// Promises: `findToolchain` either names everything that a build needs, or says in one line which Debian or npm package
-// brings what is missing. Never: looks for anything but these programs, or runs more than `--version`.
+// Promises: `findToolchain` either names everything that a build needs, or says in one line which Debian or npm package, or
+// which command, brings what is missing. Never: looks for anything but these programs, or runs more than `--version`.
 
 import { execFile } from "node:child_process";
 import { access } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { LIBRARY_FOLDER, libraryFault } from "./libsecp256k1.js";
 
 export type Target = "x64" | "m32" | "rv32";
 export const TARGETS: readonly Target[] = ["x64", "m32", "rv32"];
@@ -80,12 +81,14 @@ export async function findToolchain(target: Target): Promise<Toolchain | Missing
     return { missing: `${target}: no ${EMULATOR}; Debian's qemu-system-misc brings it` };
 
   const packages: string[] = [];
-  for (const name of ["@agoric/xsnap", "secp256k1", "keccak"]) {
+  for (const name of ["@agoric/xsnap", "keccak"]) {
     const folder = findPackage(name);
     if (folder === undefined) return { missing: `${target}: the npm package ${name} is not installed; npm ci brings it` };
     packages.push(folder);
   }
-  const [xsnap, secp256k1, keccak] = packages as [string, string, string];
+  const [xsnap, keccak] = packages as [string, string];
+  const fault = await libraryFault();
+  if (fault !== undefined) return { missing: `${target}: ${fault}` };
   const { stdout } = await run(compiler, ["--version"]);
   return {
     target,
@@ -96,7 +99,7 @@ export async function findToolchain(target: Target): Promise<Toolchain | Missing
     ...(emulator === undefined ? {} : { emulator }),
     tied: (await findProgram("setpriv")) !== undefined,
     xs: join(xsnap, "moddable/xs"),
-    secp256k1: join(secp256k1, "src/secp256k1"),
+    secp256k1: LIBRARY_FOLDER,
     keccak: join(keccak, "src/libkeccak-32"),
   };
 }

@@ -5,6 +5,13 @@ declare module "bench/inputs" {
 }
 
 declare module "bench/configuration" {
-  const configuration: { readonly startMs: number; readonly sampleRecords: number; readonly mote: unknown };
+  const configuration: {
+    readonly startMs: number;
+    readonly sampleRecords: number;
+    readonly live: boolean;
+    /** From this sample on it is looked at what runs. */
+    readonly profiled?: number;
+    readonly mote: unknown;
+  };
   export default configuration;
 }

@@ -3,7 +3,7 @@
 
 import { randomFillSync } from "node:crypto";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
-import { SoftwareKeys } from "../../firmware/crypto/software-keys.js";
+import { type SecretArithmetic, SoftwareKeys } from "../../firmware/crypto/software-keys.js";
 import type { ByteBuffer, Clock, FlashPartition, I2C, I2COptions, KeyValueDomain } from "../../firmware/ports.js";
 import type { BenchBoard } from "./cases.js";
 
@@ -92,13 +92,14 @@ class HandClock implements Clock {
   }
 }
 
-export function nodeBoard(engine: CryptoEngine): BenchBoard {
+/** @param arithmetic of its keys; the reference's where absent */
+export function nodeBoard(engine: CryptoEngine, arithmetic?: SecretArithmetic): BenchBoard {
   const values = new MemoryValues();
   const keyStore = new MemoryValues();
   const entropy = { read: (buffer: Uint8Array) => void randomFillSync(buffer), failed: () => false, fail: () => undefined };
   return {
     engine,
-    keys: new SoftwareKeys({ entropy, store: { open: () => keyStore } }),
+    keys: new SoftwareKeys({ entropy, store: { open: () => keyStore }, ...(arithmetic === undefined ? {} : { arithmetic }) }),
     flash: new MemoryFlash(),
     values,
     i2c: { io: ReadySensor, data: 1, clock: 2 },

@@ -1,7 +1,8 @@
 // The whole runtime on the XS engine, for as long as its owner lets it run: a mote with its follower, journal, author,
 // outbox and link, on a board inside the guest (host-sim/xs/guest). runtime-world.ts is broker, collector and relay.
 //
-// Prints what the memory holds at each word "sample" of its owner, and once more at the end.
+// Prints what it has cost and what the memory holds each time that so many records more are stored, and once more at the end.
+// What that itself takes is taken off.
 
 import configuration from "bench/configuration";
 import { parseConfig } from "../../firmware/config.js";
@@ -11,25 +12,45 @@ import { Mote } from "../../firmware/mote.js";
 import type { Device, KeyValueStorage, Log, MqttBase } from "../../firmware/ports.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { GuestClock, GuestEntropy, GuestFlash, GuestI2C, GuestValues } from "../../host-sim/xs/guest/board.js";
-import { collect, MEMORY_BYTES, memory, print, wordOf } from "../../host-sim/xs/guest/host.js";
+import {
+  collect,
+  instructions,
+  MEMORY_BYTES,
+  memory,
+  microseconds,
+  parts,
+  print,
+  profile,
+  wordOf,
+} from "../../host-sim/xs/guest/host.js";
 import { type GuestBroker, GuestMqtt, GuestNtp, GuestStation, GuestTimer } from "../../host-sim/xs/guest/link.js";
 
 const words = new Uint8Array(MEMORY_BYTES);
 
-/** What is taken of the block so far, and what is alive in it now. */
-function sample(records: number): void {
+let ownInstructions = 0;
+let ownMicroseconds = 0;
+
+/** @param live whether what is alive is looked at, which takes a collection */
+function sample(records: number, live: boolean): void {
+  const fromInstructions = instructions();
+  const fromMicroseconds = microseconds();
+  const cost = { instructions: fromInstructions - ownInstructions, microseconds: fromMicroseconds - ownMicroseconds };
   memory(words);
   const collections = wordOf(words, "collections");
   const takenPeakBytes = wordOf(words, "blockPeak");
   const stackPeakBytes = wordOf(words, "stackPeak");
-  collect();
+  if (live) collect();
   memory(words);
   const liveChunkBytes = wordOf(words, "chunks");
   const liveSlotBytes = wordOf(words, "slots");
   const nativeStackPeakBytes = wordOf(words, "nativeStackPeak");
   print(
-    JSON.stringify({ records, collections, takenPeakBytes, liveChunkBytes, liveSlotBytes, stackPeakBytes, nativeStackPeakBytes }),
+    JSON.stringify({
+      ...{ records, ...cost, collections, takenPeakBytes, liveChunkBytes, liveSlotBytes, stackPeakBytes, nativeStackPeakBytes },
+    }),
   );
+  ownInstructions += instructions() - fromInstructions;
+  ownMicroseconds += microseconds() - fromMicroseconds;
 }
 
 function deviceOf(clock: GuestClock, timer: GuestTimer, broker: GuestBroker, startMs: number): Device {
@@ -50,7 +71,7 @@ function deviceOf(clock: GuestClock, timer: GuestTimer, broker: GuestBroker, sta
 }
 
 async function main(): Promise<void> {
-  const { startMs, sampleRecords, mote: json } = configuration;
+  const { startMs, sampleRecords, live, profiled, mote: json } = configuration;
   const clock = new GuestClock();
   const timer = new GuestTimer(clock);
   const broker: GuestBroker = { client: undefined, acknowledged: 0 };
@@ -66,14 +87,19 @@ async function main(): Promise<void> {
     const records = broker.acknowledged;
     if (records >= sampled + sampleRecords) {
       sampled = records;
-      sample(records);
+      sample(records, live);
+      // One or the other: looking at the heap takes a while after each collection.
+      if (records === profiled && instructions() > 0) profile(true);
+      else if (records === profiled) parts(true);
     }
     if (more) continue;
     timer.fire();
     while (!timer.isSet) await undefined;
   }
+  profile(false);
+  if (instructions() === 0) parts(false);
   mote.close();
-  sample(broker.acknowledged);
+  sample(broker.acknowledged, live);
 }
 
 main().catch((error: unknown) => {

@@ -44,18 +44,53 @@ const collectorKey = account("collector");
 export interface RuntimeSample {
   /** Records that were acknowledged by then. */
   readonly records: number;
+  /** Since the start, where that is counted; 0 instructions where the machine cannot tell. */
+  readonly instructions?: number;
+  readonly microseconds?: number;
   readonly collections: number;
   /** Most of the board's block that chunks, slots and stack had taken at once so far. */
   readonly takenPeakBytes: number;
-  /** What a collection leaves. */
+  /** What a collection leaves; where what is alive is not asked for, what is in use. */
   readonly liveChunkBytes: number;
   readonly liveSlotBytes: number;
   readonly stackPeakBytes: number;
   readonly nativeStackPeakBytes: number;
 }
 
+/** A function of the guest as host-sim/xs/src/profile.c prints it. */
+export interface Profiled {
+  /** Its module; empty for one of the engine, or in C. */
+  readonly profile: string;
+  readonly name: string;
+  /** Of `looks`: at how many it ran itself, and at how many it was on the stack. */
+  readonly self: number;
+  readonly total: number;
+  readonly looks: number;
+}
+
+/** What a module has alive, as host-sim/xs/src/heap.c prints it. */
+export interface HeapPart {
+  readonly part: string;
+  readonly slotBytes: number;
+  readonly chunkBytes: number;
+  readonly objects: number;
+  /** The most of slots and chunks together that it had alive after any collection. */
+  readonly peakBytes: number;
+}
+
+export interface WorldOptions {
+  /** After half of the records the chain leaves so many blocks for others. */
+  readonly leftBlocks?: number;
+  /** Every header is announced, and the relay is never away. */
+  readonly steady?: boolean;
+  /** Takes what collector and relay publish, where a broker stands between them and the mote; the guest asks for it else. */
+  readonly deliver?: (topic: string, message: Uint8Array) => void;
+}
+
 export class RuntimeWorld {
   readonly samples: RuntimeSample[] = [];
+  readonly profile: Profiled[] = [];
+  readonly parts: HeapPart[] = [];
   /** What went wrong, the first few; empty where nothing did. */
   readonly faults: string[] = [];
   /** Headers that the mote said it had verified; those that it jumped over are none of them. */
@@ -68,6 +103,7 @@ export class RuntimeWorld {
   readonly reorganised: number[] = [];
   readonly #wanted: number;
   readonly #leftBlocks: number;
+  readonly #steady: boolean;
   readonly #chain: RuntimeChain;
   readonly #judge = new Judge(engine);
   readonly #inbound: Buffer[] = [];
@@ -78,21 +114,22 @@ export class RuntimeWorld {
   /** Height of the newest block that the relay knows. */
   #relayed = 0;
 
-  /**
-   * @param records how many records, and headers, the run is long
-   * @param leftBlocks after half of them the chain leaves so many blocks for others
-   * @param deliver takes what collector and relay publish, where a broker stands between them and the mote; the guest asks for it else
-   */
-  constructor(records: number, chain: RuntimeChainName, leftBlocks = 0, deliver?: (topic: string, message: Uint8Array) => void) {
+  /** @param records how many records, and headers, the run is long */
+  constructor(records: number, chain: RuntimeChainName, { leftBlocks = 0, steady = false, deliver }: WorldOptions = {}) {
     this.#deliver = deliver;
     this.#wanted = records;
     this.#leftBlocks = leftBlocks;
+    this.#steady = steady;
     this.#chain = runtimeChain(chain);
   }
 
-  /** The module `bench/configuration` of the guest. */
-  configuration(sampleRecords: number): string {
-    return `export default ${JSON.stringify({ startMs: this.startMs, sampleRecords, mote: this.mote })};`;
+  /**
+   * The module `bench/configuration` of the guest.
+   * @param live whether each sample tells what is alive
+   * @param profiled from which of its samples on it is looked at what runs
+   */
+  configuration(sampleRecords: number, live = true, profiled?: number): string {
+    return `export default ${JSON.stringify({ startMs: this.startMs, sampleRecords, live, profiled, mote: this.mote })};`;
   }
 
   /** When the run begins, in milliseconds since the Unix epoch. */
@@ -141,7 +178,9 @@ export class RuntimeWorld {
   /** Reads what the guest printed. */
   line(text: string): void {
     const said = text.startsWith("{") ? (JSON.parse(text) as Record<string, unknown>) : { event: "error", text };
-    if (said.records !== undefined) this.samples.push(said as unknown as RuntimeSample);
+    if (said.part !== undefined) this.parts.push(said as unknown as HeapPart);
+    else if (said.profile !== undefined) this.profile.push(said as unknown as Profiled);
+    else if (said.records !== undefined) this.samples.push(said as unknown as RuntimeSample);
     if (said.event === "head") this.headers += Number(said.verified);
     if (said.event === "jump") this.jumps += 1;
     if (said.event === "reorg" && this.#leftBlocks > 0) {
@@ -163,7 +202,7 @@ export class RuntimeWorld {
 
   #record(topic: string, packetId: number | undefined, message: Uint8Array): void {
     const parts = decodeSign1(message);
-    const verdict = this.#judge.judge({ offset: this.#offset, bytes: message, parts });
+    const verdict = this.#judge.judge({ offset: this.#offset, length: message.length, bytes: message, parts });
     this.#offset += message.length;
     const { fault, fields } = verdict;
     if (fault !== undefined || fields === undefined || parts instanceof Rejection) {
@@ -187,11 +226,11 @@ export class RuntimeWorld {
     const due = this.#leftBlocks > 0 && !this.#left && this.#relayed >= this.#wanted >> 1;
     if (due) this.#left = true;
     const { raw, number } = (due ? this.#chain.leave?.(this.#leftBlocks) : undefined) ?? this.#chain.grow();
-    const outage = this.#outageBefore(number);
+    const outage = this.#steady ? 0 : this.#outageBefore(number);
     if (number % OUTAGE_EVERY_HEADERS > OUTAGE_EVERY_HEADERS - outage && number < this.#wanted) return;
     if (number - this.#relayed > SKIP_BLOCKS_MIN && this.#chain.jumps) this.jumpsDue += 1;
     this.#relayed = number;
-    if (number % UNANNOUNCED_HEADERS !== 1) this.#send(`bench/chains/${this.#chain.chain}/head`, raw);
+    if (this.#steady || number % UNANNOUNCED_HEADERS !== 1) this.#send(`bench/chains/${this.#chain.chain}/head`, raw);
   }
 
   /** For how many blocks the relay is away before the next multiple of `OUTAGE_EVERY_HEADERS`. */

@@ -31,7 +31,7 @@ export interface Image {
   readonly native: readonly string[];
 }
 
-const NATIVE = ["firmware/crypto/native", "firmware/board/native"];
+const NATIVE = ["firmware/crypto/native", "firmware/bytes/native", "firmware/board/native"];
 
 export const IMAGES: readonly Image[] = [
   { name: "firmware", manifest: "manifest.json", main: "firmware/main", native: NATIVE },
@@ -60,6 +60,7 @@ const PARTITIONS = "firmware/board/partitions.csv";
 /** Macros of a manifest that choose other code, for each file that knows one; the last is what is built without them. */
 const VARIANTS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "board-esp32.c": [["-DMODDEF_CHAINMOTE_ETHERNET=1"], []],
+  "k1.c": [["-DMODDEF_CHAINMOTE_SMALLFLASH=1"], []],
 };
 const SLOT_BYTES = 16;
 

@@ -15,6 +15,7 @@ import { until } from "../patience.js";
 import { startBroker, type TestBroker } from "../unit/ports/broker.js";
 
 const PROBE = fileURLToPath(new URL("fixtures/probe.ts", import.meta.url));
+const CRYPTO = fileURLToPath(new URL("fixtures/crypto.ts", import.meta.url));
 const CRASH = fileURLToPath(new URL("fixtures/crash.ts", import.meta.url));
 const PARENT = fileURLToPath(new URL("board-parent.ts", import.meta.url));
 
@@ -193,6 +194,24 @@ test("a board ends with the process that owns it, even a killed one", async ({ d
   assert.ok(alive(pid));
   parent.kill("SIGKILL");
   await until("the board's end", () => !alive(pid));
+});
+
+test("a board on Node has the fast engine, or the reference where its file says so; both sign the same", async ({
+  directory,
+}) => {
+  const said = async (crypto: Pick<BoardFile, "crypto">): Promise<BoardEvent> => {
+    configure(directory, crypto);
+    const { board, first, seen } = boot(directory, CRYPTO);
+    await seen("crypto");
+    await board.stop();
+    return first("crypto") as BoardEvent;
+  };
+  const { engine: fast, ...ours } = await said({});
+  const { engine: noble, ...reference } = await said({ crypto: "noble" });
+  assert.match(String(fast), /^fast /);
+  assert.is(noble, "noble");
+  assert.equal(ours, reference);
+  assert.is(String(ours.signature).length, 128);
 });
 
 test.run();

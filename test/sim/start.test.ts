@@ -138,7 +138,7 @@ test("OpenSSL, noble and cborg agree: address, signature, hash chain", () => {
 test("any flipped bit of the file is told, with the record that has it and the reason", async () => {
   const file = new Uint8Array(readFileSync(exported));
   const ends: number[] = [];
-  for (const { offset, bytes } of pieces(file)) ends.push(offset + bytes.length);
+  for (const { offset, length } of pieces(file)) ends.push(offset + length);
   for (let bit = 0; bit < file.length * 8; bit += FLIP_STEP_BITS) {
     const flipped = file.slice();
     flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));

@@ -14,15 +14,23 @@ function make(step: (index: number) => number | Promise<number>) {
   const log = new LogBook();
   const times: number[] = [];
   let under = 0;
-  const pacer = new Pacer(device.timer, log, async () => {
-    times.push(clock.nowMs());
-    under += 1;
-    assert.is(under, 1, "one step at a time");
-    try {
-      return await step(times.length - 1);
-    } finally {
-      under -= 1;
-    }
+  const pacer = new Pacer(device.timer, log, {
+    step() {
+      times.push(clock.nowMs());
+      under += 1;
+      assert.is(under, 1, "one step at a time");
+      const ended = <T>(dueMs: T): T => {
+        under -= 1;
+        return dueMs;
+      };
+      try {
+        const dueMs = step(times.length - 1);
+        return typeof dueMs === "number" ? ended(dueMs) : dueMs.finally(() => ended(0));
+      } catch (error) {
+        under -= 1;
+        throw error;
+      }
+    },
   });
   return { clock, log, times, pacer, pass: (durationMs: number) => clock.advance(durationMs) };
 }

@@ -26,7 +26,7 @@ function make(intervalMs = INTERVAL_MS) {
     clock,
     log,
     intervalMs,
-    open(): Sensor {
+    openSensor(): Sensor {
       if (state.fault === "open") throw new Rejection("sensor-nack", "nobody there");
       state.opened += 1;
       const openedMs = clock.ticksMs();
@@ -234,8 +234,8 @@ for (const clockStretching of [false, true])
     const { device, board } = createBoard({ clock: world, sensor: { trace: [[0, 21.3, 45.5]] } });
     const log = new LogBook();
     const { clock, io } = device;
-    const open = () => new Sht3x({ sensor: io.i2c, clockStretching, clock });
-    const sampler = new Sampler({ clock, log, intervalMs: 100, open });
+    const openSensor = () => new Sht3x({ sensor: io.i2c, clockStretching, clock });
+    const sampler = new Sampler({ clock, log, intervalMs: 100, openSensor });
     await world.advance(5);
     const taken: Sample[] = [];
     let lost = 0;

@@ -8,6 +8,7 @@ import * as assert from "uvu/assert";
 import { concat, toHex } from "../../firmware/bytes.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
+import { addressOf, sealerOf } from "../../firmware/crypto/identity.js";
 import { SoftwareKeys } from "../../firmware/crypto/software-keys.js";
 import type { KeyHandle, KeyValueStorage } from "../../firmware/ports.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
@@ -22,6 +23,8 @@ const EDGES = [0n, 1n, 2n, GX, N / 2n, N / 2n + 1n, N - 1n, N, N + 1n, P - 1n, P
 
 /** How much of each on a target. */
 const AMOUNTS = { x64: { signatures: 0, runs: 0 }, m32: { signatures: 10_000, runs: 120 }, rv32: { signatures: 60, runs: 8 } };
+/** Verified and recovered by both: the reference takes 4 ms for each, so all of them in the long runs alone. */
+const CHECKED = process.env.FULL === "1" ? { x64: 0, m32: 10_000, rv32: 60 } : { x64: 0, m32: 400, rv32: 20 };
 const KEYS = 20;
 
 const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
@@ -32,7 +35,9 @@ const anyParts = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 4 });
 function answers(engine: CryptoEngine, signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): string {
   const { verify, recover } = engine.secp256k1;
   const shown = [0, 1, 2].map((id) => recover(signature, id, digest)).map((key) => (key === undefined ? "none" : toHex(key)));
-  return [verify(signature, digest, publicKey), verify(signature, digest, publicKey, true), ...shown].join(" ");
+  const sealers = [0, 1, 2].map((id) => sealerOf(engine, concat(signature, Uint8Array.of(id)), digest));
+  const addresses = sealers.map((address) => (address === undefined ? "none" : toHex(address)));
+  return [verify(signature, digest, publicKey), verify(signature, digest, publicKey, true), ...shown, ...addresses].join(" ");
 }
 
 /** A store that holds one key. */
@@ -126,6 +131,21 @@ function run(target: Target): void {
     }
   });
 
+  test("an address is that of the key that is recovered, and there is none where there is no key", () => {
+    const digest = bytesOf(32, 5);
+    const signature = concat(scalar(GX), scalar(7n));
+    const key = nobleEngine.secp256k1.recover(signature, 1, digest) as Uint8Array;
+    const seal = concat(signature, Uint8Array.of(1));
+    assert.is(toHex(sealerOf(native, seal, digest) as Uint8Array), toHex(addressOf(nobleEngine, key)));
+    for (const [wrong, over] of [
+      [concat(signature, Uint8Array.of(2)), digest],
+      [signature, digest],
+      [concat(seal, Uint8Array.of(0)), digest],
+      [seal, digest.subarray(1)],
+    ] as const)
+      assert.is(native.secp256k1.recoverAddress?.(wrong, over), undefined);
+  });
+
   test("wrong lengths get false and undefined, as the reference gives them", () => {
     const good = [bytesOf(64, 1), bytesOf(32, 2), bytesOf(65, 3)] as const;
     for (const part of [0, 1, 2])
@@ -161,6 +181,27 @@ function run(target: Target): void {
     }
     assert.is(own.digest("hex"), reference.digest("hex"));
     assert.is(keys.open("key0") === undefined, false);
+  });
+
+  test(`${CHECKED[target]} signatures, good and turned, are verified and recovered as by the reference, byte for byte`, () => {
+    const jobs: Job[] = [];
+    const expected: (string | boolean | undefined)[] = [];
+    const { verify, recover } = nobleEngine.secp256k1;
+    for (let i = 0; i < CHECKED[target]; i += 1) {
+      // Any r that is an abscissa has two keys: these are signatures of theirs, as good as a signer's.
+      const digest = bytesOf(32, 5000 + i);
+      const signature = concat(bytesOf(32, 90_000 + i), bytesOf(32, 200_000 + i));
+      const key = recover(signature, i & 1, digest) ?? new Uint8Array(65);
+      if (i % 4 === 3) digest[i % 32] = (digest[i % 32] as number) ^ 1;
+      jobs.push(
+        ["recover", toHex(signature), i & 1, toHex(digest)],
+        ["verify", toHex(signature), toHex(digest), toHex(key), true],
+      );
+      const recovered = recover(signature, i & 1, digest);
+      expected.push(recovered === undefined ? undefined : toHex(recovered), verify(signature, digest, key, true));
+    }
+    assert.ok(expected.includes(true) && expected.includes(false));
+    assert.equal(session.doAll(jobs), expected);
   });
 
   test("digests at and above the group's order are reduced before the nonce, as RFC 6979 §2.3.4 has it", () => {

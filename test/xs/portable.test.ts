@@ -15,16 +15,20 @@ const TESTS_MIN = 14;
 const CRYPTO_TESTS_MIN = 3;
 const inputs = portableInputs();
 
-const NATIVE = { entry: "test/conformance/portable/xs-main.ts", preload: ["firmware/*", "portable/inputs"] };
+const NATIVE = { entry: "test/conformance/portable/xs-main.ts", slowBytes: false, preload: ["firmware/*", "portable/inputs"] };
 /** noble-hashes keeps typed arrays in its modules, so it cannot be preloaded. */
-const NOBLE = { entry: "test/conformance/portable/xs-noble.ts", preload: [] };
+const NOBLE = { entry: "test/conformance/portable/xs-noble.ts", slowBytes: true, preload: [] as readonly string[] };
 
 /** What uvu said at its end, and all that it said. */
-async function play(target: (typeof TARGETS)[number], { entry, preload } = NATIVE, changed: object = {}) {
+async function play(
+  target: (typeof TARGETS)[number],
+  { entry, slowBytes, preload }: typeof NOBLE = NATIVE,
+  changed: object = {},
+) {
   const built = await buildHost(target);
   if ("missing" in built) return built;
   const sources = { "portable/inputs": `export default ${JSON.stringify({ ...inputs, ...changed })};` };
-  const program = { entry, sources, preload };
+  const program = { entry, slowBytes, sources, preload };
   const board = { creation: ROOMY, keysInGuest: true, seed: 11 };
   const image = packImage(await gatherModules(program), program, board, target === "x64" ? 2 : 1);
   const lines: string[] = [];

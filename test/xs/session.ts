@@ -187,6 +187,10 @@ export function engineOf(session: Session, name: string): CryptoEngine {
         const key = session.do("recover", toHex(signature), recovery, toHex(digest));
         return key === undefined ? undefined : bytes(key);
       },
+      recoverAddress(seal, digest) {
+        const address = session.do("recoverAddress", toHex(seal), toHex(digest));
+        return address === undefined ? undefined : bytes(address);
+      },
     },
   };
 }

@@ -6,13 +6,13 @@
 
 import { Bench } from "tinybench";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
+import { curve, fastEngine } from "../../host-sim/crypto/engine-fast.js";
 import { bitcoinRates } from "../../test/bench/bitcoin.js";
 import { type BenchCase, benchCases } from "../../test/bench/cases.js";
 import { cliqueSideBySide } from "../../test/bench/clique-side-by-side.js";
 import { codecCases } from "../../test/bench/codecs.js";
 import { benchInputs } from "../../test/bench/inputs.js";
 import { nodeBoard } from "../../test/bench/node-board.js";
-import { fastEngine } from "../crypto/engine-fast.js";
 import type { BenchReport, BenchResult } from "./report.js";
 
 const ENGINES = { noble: nobleEngine, fast: fastEngine };
@@ -28,7 +28,10 @@ const NS_PER_S = 1_000_000_000;
 export async function benchNode(crypto: NodeCrypto, progress: (text: string) => void): Promise<BenchReport> {
   const engine = ENGINES[crypto];
   const results: BenchResult[] = [];
-  const groups = [...benchCases(nodeBoard(engine), benchInputs()), () => codecCases(engine)];
+  const groups = [
+    ...benchCases(nodeBoard(engine, crypto === "fast" ? curve : undefined), benchInputs()),
+    () => codecCases(engine),
+  ];
   for (const make of groups)
     for (const one of make()) {
       progress(`node: ${one.name}`);
@@ -38,7 +41,7 @@ export async function benchNode(crypto: NodeCrypto, progress: (text: string) => 
   results.push(...headersBeside());
   return {
     target: "node",
-    engine: `Node.js ${process.versions.node} (V8 ${process.versions.v8}), ${crypto} crypto${crypto === "fast" ? ", keys on noble" : ""}`,
+    engine: `Node.js ${process.versions.node} (V8 ${process.versions.v8}), ${engine.name} crypto`,
     compiler: "none: V8 compiles while it runs",
     flags: process.execArgv.filter((word) => !/^--(import|require)|tsx|^file:/.test(word)).join(" ") || "none",
     memory: "V8's own",

@@ -2,12 +2,15 @@
 
 import { ratchetFile, ratchetReport, writeRatchet } from "../bench/ratchet.js";
 import { type BenchReport, printReport, RUNTIME_CHAINS } from "../bench/report.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
 
 export const usage = `chainmote bench [--target node] [--crypto noble|fast] [--json]
 chainmote bench --target xs|rv32 [--chains NAME,…] [--records N] [--json] [--ratchet]
+chainmote bench --heap|--profile [--chains NAME] [--json]
 chainmote bench --port /dev/tty… [--baud N] [--json]
+chainmote bench --verify [--records N] [--json]
+chainmote bench --fleet [--boards N] [--minutes N] [--json]
 
 Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the memory of
 the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
@@ -16,9 +19,17 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
              xs: the XS engine in an ESP32-C3's memory, as a 32-bit process: times, collections, heap peaks
              rv32: the same on an emulated RISC-V core: exact instruction counts
   --crypto   with node: noble (default) or fast, the engine of the tools
-  --records  with xs and rv32: how many records and headers each long run has; 10000 where absent
+  --verify   how many records a second \`chainmote verify\` checks: with the reference, without threads, with them
+  --fleet    how much simulated time of a fleet of whole motes passes in a minute: with the reference, with the fast
+             engine, with a link in the process, with what boards may share
+  --boards   with --fleet: how many there are, 50 where absent
+  --minutes  with --fleet: how many simulated ones, 240 where absent; at most 10 with the reference
+  --records  with xs and rv32: how many records and headers each long run has; 10000 where absent; with --verify: how many
+             records there are, 50000 where absent
   --chains   with xs and rv32: which chains there is a long run for, of ${RUNTIME_CHAINS.join(", ")};
              all where absent
+  --heap     whose the heap is, on the XS engine: what each module of the whole mote has alive, and had at most after any collection
+  --profile  where the instructions of one record with its header and receipt go, on the emulated RISC-V core: by module and function
   --port     reads the report of a board that runs the bench firmware (test/bench/firmware) from its serial port
   --baud     of the port, 115200 where absent
   --json     one object for machines
@@ -31,6 +42,10 @@ const TARGETS = ["node", "xs", "rv32"] as const;
 const RECORDS = 10_000;
 const RECORDS_MIN = 200;
 const RECORDS_MAX = 1_000_000;
+const BOARDS_MAX = 1000;
+/** Of so many a record may still be under way. */
+const MINUTES_MIN = 2;
+const MINUTES_MAX = 100_000;
 const BAUD = 115_200;
 const BAUD_MAX = 4_000_000;
 
@@ -45,7 +60,26 @@ export async function run(words: readonly string[], output: Output): Promise<num
     json: { type: "boolean" },
     ratchet: { type: "boolean" },
     accept: { type: "boolean" },
+    verify: { type: "boolean" },
+    fleet: { type: "boolean" },
+    boards: { type: "string" },
+    minutes: { type: "string" },
+    heap: { type: "boolean" },
+    profile: { type: "boolean" },
   });
+  const alone = ["verify", "fleet", "heap", "profile"].filter((name) => options.has(name));
+  if (alone.length > 1) throw new UsageError(`--${alone.join(" and --")} are two measurements: name one of them`);
+  if (options.has("verify")) return await benchOfVerify(options, output);
+  if (options.has("fleet")) return await benchOfFleet(options, output);
+  refuse(options, ["boards", "minutes"], "for --fleet alone");
+  if (options.has("heap") || options.has("profile")) {
+    refuse(options, ["target", "crypto", "records", "port", "baud", "ratchet", "accept"], "not for --heap or --profile");
+    const chain = oneOf("chains", options.text("chains") ?? "clique", RUNTIME_CHAINS);
+    const parts = await import("../bench/parts.js");
+    return options.has("heap")
+      ? parts.printHeap(chain, options.has("json"), output)
+      : parts.printProfile(chain, options.has("json"), output);
+  }
   const port = options.text("port");
   const target = oneOf("target", options.text("target") ?? "node", TARGETS);
   const records = options.number("records", RECORDS_MIN, RECORDS_MAX);
@@ -66,9 +100,6 @@ export async function run(words: readonly string[], output: Output): Promise<num
   if ((options.has("ratchet") || options.has("accept")) && named !== undefined)
     throw new UsageError("--ratchet and --accept want every chain");
 
-  const progress = (text: string): void => {
-    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${plainText(text, 100)}`);
-  };
   let report: BenchReport;
   try {
     if (port !== undefined) report = await (await import("../bench/port.js")).readBoard(port, baud ?? BAUD, progress);
@@ -86,6 +117,38 @@ export async function run(words: readonly string[], output: Output): Promise<num
     output.error(`written: ${ratchetFile}`);
   }
   return options.has("ratchet") ? await ratchetReport(report, output) : 0;
+}
+
+const FIRMWARE_OPTIONS = ["target", "crypto", "chains", "port", "baud", "ratchet", "accept"];
+
+async function benchOfVerify(options: Words, output: Output): Promise<number> {
+  refuse(options, [...FIRMWARE_OPTIONS, "boards", "minutes"], "not for --verify");
+  const records = options.number("records", RECORDS_MIN, RECORDS_MAX);
+  const { benchVerify, printVerify, VERIFY_RECORDS } = await import("../bench/verify.js");
+  const rates = await benchVerify(records ?? VERIFY_RECORDS, progress).finally(() => progress(""));
+  if (options.has("json")) output.line(JSON.stringify({ of: "verify", results: rates }));
+  else printVerify(rates, output);
+  return 0;
+}
+
+async function benchOfFleet(options: Words, output: Output): Promise<number> {
+  refuse(options, [...FIRMWARE_OPTIONS, "records"], "not for --fleet");
+  const boards = options.number("boards", 1, BOARDS_MAX);
+  const minutes = options.number("minutes", MINUTES_MIN, MINUTES_MAX);
+  const { benchFleet, FLEET_BOARDS, FLEET_MINUTES, printFleet } = await import("../bench/fleet.js");
+  const rates = await benchFleet(boards ?? FLEET_BOARDS, minutes ?? FLEET_MINUTES, progress).finally(() => progress(""));
+  if (options.has("json")) output.line(JSON.stringify({ of: "fleet", results: rates }));
+  else printFleet(rates, output);
+  return 0;
+}
+
+function refuse(options: Words, names: readonly string[], why: string): void {
+  const named = names.find((name) => options.has(name) || options.text(name) !== undefined);
+  if (named !== undefined) throw new UsageError(`--${named} is ${why}`);
+}
+
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${plainText(text, 100)}`);
 }
 
 function oneOf<T extends string>(name: string, value: string, choices: readonly T[]): T {

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { LIBRARY_FOLDER, LIBRARY_VERSION, libraryFault } from "../../host-sim/xs/libsecp256k1.js";
 import { readWords } from "../options.js";
 import { type Output, plainText } from "../terminal.js";
 
@@ -26,7 +27,7 @@ const NODE_MIN = "20.19";
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(words, { json: { type: "boolean" } });
-  const findings = probeAll();
+  const findings = await probeAll();
   const missing = findings.filter((finding) => finding.essential && !finding.found);
   if (options.has("json")) output.line(JSON.stringify({ ok: missing.length === 0, findings }));
   else print(findings, output);
@@ -47,12 +48,14 @@ function print(findings: readonly Finding[], output: Output): void {
   }
 }
 
-function probeAll(): readonly Finding[] {
+async function probeAll(): Promise<readonly Finding[]> {
   const run = "run the system and its tests (npm start, npm test)";
   const engine32 = "the real engine with a board's memory (--engine xs)";
   const chip = "the engine as an ESP32-C3 runs it (--engine rv32)";
   const tls = "simulated boards over TLS (mqtt.ca), with the firmware's own C";
   const interop = "tests against another broker";
+  const timing = "whether the native keys' time depends on a secret (npm test -- secret-timing), besides 32-bit C";
+  const fuzz = "fuzzing of the C that reads hostile bytes (npm run fuzz)";
   const vectors = "one compressed set of vectors (npm run conformance -- bitcoin)";
   const sdk = "the firmware under the Moddable SDK, without a board (npm run check:sdk), besides gcc and RISC-V gcc";
   const board = "a real board, besides the SDK (docs/boards.md)";
@@ -61,6 +64,8 @@ function probeAll(): readonly Finding[] {
     { ...named("npm", run, true, "apt install npm"), ...program("npm", ["--version"]) },
     { ...named("C compiler", engine32, false, "apt install gcc libc6-dev"), ...program("gcc", ["--version"]) },
     { ...named("32-bit C", engine32, false, "apt install gcc-multilib"), ...compiles("gcc", ["-m32"]) },
+    { ...named(`libsecp256k1 ${LIBRARY_VERSION}`, engine32, false, "npm run native"), ...(await library()) },
+    { ...named("pip", engine32, false, "apt install python3-pip"), ...pip() },
     { ...named("setpriv", engine32, false, "apt install util-linux"), ...program("setpriv", ["--version"]) },
     {
       ...named("RISC-V gcc", chip, false, "apt install gcc-riscv64-unknown-elf"),
@@ -71,7 +76,13 @@ function probeAll(): readonly Finding[] {
       ...compiles("riscv64-unknown-elf-gcc", ["--specs=picolibc.specs", "-march=rv32imc", "-mabi=ilp32"]),
     },
     { ...named("QEMU", chip, false, "apt install qemu-system-misc"), ...program("qemu-system-riscv32", ["--version"]) },
+    { ...named("valgrind", timing, false, "apt install valgrind"), ...program("valgrind", ["--version"]) },
+    {
+      ...named("32-bit symbols", timing, false, "dpkg --add-architecture i386; apt update; apt install libc6-dbg:i386"),
+      ...debugSymbols(),
+    },
     { ...named("mbedTLS", tls, false, "apt install libmbedtls-dev"), ...compiles("gcc", [], "mbedtls/ssl.h") },
+    { ...named("clang", fuzz, false, "apt install clang libclang-rt-dev"), ...program("clang", ["--version"]) },
     { ...named("bzip2", vectors, false, "apt install bzip2"), ...program("bzip2", ["--help"]) },
     { ...named("mosquitto", interop, false, "apt install mosquitto"), ...program("mosquitto", ["-h"], ["/usr/sbin/mosquitto"]) },
     {
@@ -144,6 +155,23 @@ function compiles(compiler: string, words: readonly string[], header?: string): 
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** The sources of the native engine. */
+async function library(): Promise<Probe> {
+  return { found: (await libraryFault()) === undefined, detail: plainText(LIBRARY_FOLDER, 70) };
+}
+
+function pip(): Probe {
+  const asked = spawnSync("python3", ["-m", "pip", "--version"], { timeout: PROBE_MS, encoding: "utf8" });
+  return { found: asked.status === 0, detail: plainText((asked.stdout ?? "").trim(), 70) };
+}
+
+/** Those of the 32-bit C library, without which memcheck does not start for a 32-bit program. */
+function debugSymbols(): Probe {
+  const { stdout } = spawnSync("dpkg-query", ["-s", "libc6-dbg:i386"], { timeout: PROBE_MS, encoding: "utf8" });
+  const installed = /^Status: .* installed$/m.test(stdout ?? "");
+  return { found: installed, detail: plainText(/^Version: (.*)$/m.exec(stdout ?? "")?.[1] ?? "", 70) };
 }
 
 /** The library that the SDK's programs on Linux are linked to. */

@@ -8,10 +8,10 @@ import { decodeRecord, type RecordFields } from "../../firmware/record/record.js
 import { resolveSenml } from "../../firmware/record/senml.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
 import { hashText } from "../rpc/chain.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
-import { readInput } from "../verify/input.js";
+import { Input } from "../verify/input.js";
 import { Judge, type Verdict } from "../verify/judge.js";
 import { SenmlPack } from "../verify/senml-json.js";
 import { type Piece, pieces } from "../verify/sequence.js";
@@ -35,15 +35,23 @@ const UNITS: Readonly<Record<string, string>> = { Cel: "°C", "%RH": "% RH", "/"
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(words, { json: { type: "boolean" }, senml: { type: "boolean" }, record: { type: "string" } }, 1);
   const wanted = options.number("record", 1, Number.MAX_SAFE_INTEGER);
+  if (options.has("senml") && options.has("json")) throw new UsageError("--senml is JSON already: leave --json out");
+  const input = Input.open(options.others[0]);
+  try {
+    return inspect(input, wanted, options, output);
+  } finally {
+    input.close();
+  }
+}
+
+function inspect(input: Input, wanted: number | undefined, options: Words, output: Output): number {
   const senml = options.has("senml");
-  if (senml && options.has("json")) throw new UsageError("--senml is JSON already: leave --json out");
   const pack = new SenmlPack(output, "chainmote inspect");
-  const input = await readInput(options.others[0]);
-  const judge = new Judge(engine);
+  const judge = new Judge(engine, (offset, length) => input.read(offset, length));
   let index = 0;
   let shown = 0;
   let broken = 0;
-  for (const piece of pieces(input)) {
+  for (const piece of pieces(input.parts())) {
     index += 1;
     const verdict = judge.judge(piece); // also of those that are not shown: the others are held against them
     if (wanted !== undefined && index !== wanted) continue;

@@ -43,7 +43,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const mote = options.bytes("mote", ADDRESS_BYTES);
   if ((recordsPath === undefined) !== (mote === undefined)) throw new UsageError("--records and --mote go together");
   const path = options.others[0];
-  const image = await readInput(path, IMAGE);
+  const image = readInput(path, IMAGE);
   const { dump, offset } = dumpOf(image, path ?? "");
   if (options.has("json")) showJson(dump, offset, options.has("sectors"), output);
   else showText(dump, offset, options.has("sectors"), output);

@@ -33,7 +33,8 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
   --engine NAME  where the firmware runs: node (default), xs (the real engine, 32-bit, in a board's memory) or
                  rv32 (the same on an emulated RISC-V microcontroller)
   --board NAME   whose memory xs and rv32 have: esp32, esp32s3, esp32c3 (default) or esp32c6
-  --crypto NAME  native (libsecp256k1 in C; default on xs and rv32) or noble (JavaScript; default on node)
+  --crypto NAME  of the boards: native (libsecp256k1 in C; default on xs and rv32), fast (libsecp256k1 on Node; default
+                 there) or noble (JavaScript, the reference; on all)
   --period S     seconds between blocks, 1 to 60 (default 1; a chain keeps its own)
   --sample MS    milliseconds between samples, 50 to 86400000 (default 2000)
   --prefix P/    put before every MQTT topic
@@ -108,6 +109,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     const system = new System({
       ...{ layout, chain, boards, periodS, sampleMs, prefix, exportPath },
       ...(engine === undefined ? {} : { engine }),
+      ...(wish.engine === "node" && wish.crypto === "noble" ? { crypto: wish.crypto } : {}),
       ...(mqtt === undefined ? {} : { mqtt }),
       ...(records === undefined ? {} : { recordsMax: () => records - tally.done }),
       onEvent(source, event) {

@@ -8,11 +8,10 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { hmac } from "@noble/hashes/hmac.js";
-import { sha256 } from "@noble/hashes/sha2.js";
-import { getPublicKey, hashes, sign, utils } from "@noble/secp256k1";
+import { utils } from "@noble/secp256k1";
 import { fromHex } from "../../firmware/bytes.js";
 import { addressOf } from "../../firmware/crypto/identity.js";
+import { curve } from "../../host-sim/crypto/engine-fast.js";
 import { createWhole, makeFolder, removeEmpty } from "../files.js";
 import { engine } from "./engine.js";
 
@@ -41,15 +40,13 @@ export class KeyFile {
           "new key with another address is made",
       );
     this.#secret = secret;
-    this.publicKey = getPublicKey(secret, false);
+    this.publicKey = curve.publicKey(secret);
     this.address = addressOf(engine, this.publicKey);
   }
 
   /** ECDSA over a 32-byte digest (RFC 6979, low s): r ‖ s, 64 bytes. */
   sign(digest: Uint8Array): Uint8Array {
-    hashes.sha256 = sha256;
-    hashes.hmacSha256 = (key, message) => hmac(sha256, key, message);
-    return sign(digest, this.#secret, { prehash: false, lowS: true });
+    return curve.sign(digest, this.#secret);
   }
 }
 

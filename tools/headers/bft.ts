@@ -6,7 +6,6 @@
 // Never: guesses what the genesis file does not say; the trusting period is the owner's to choose.
 
 import { toHex } from "../../firmware/bytes.js";
-import { gasOf } from "../../firmware/chain/bft.js";
 import {
   type BftCheckpoint,
   type BftRulesJson,
@@ -98,7 +97,7 @@ function epochBefore({ epoch, epochStart = 0 }: BftRulesJson, number: number): n
  */
 function parentOf(engine: CryptoEngine, own: BftCheckpoint, raw: Uint8Array, parentRaw: Uint8Array): BftCheckpoint {
   const parent = held(decodeHeader(engine, parentRaw));
-  const { gasLimit, gasUsed, baseFee } = gasOf(parent);
+  const { gasLimit, gasUsed, baseFee } = parent.gas;
   const { baseFee: _, ...rest } = own;
   return {
     ...rest,

@@ -6,7 +6,7 @@
 // Never: guesses a period, an epoch or a fork.
 
 import { toHex } from "../../firmware/bytes.js";
-import { gasOf, recoverSigner, SEAL_BYTES, VANITY_BYTES } from "../../firmware/chain/clique.js";
+import { recoverSigner, SEAL_BYTES, VANITY_BYTES } from "../../firmware/chain/clique.js";
 import { type CliqueCheckpoint, cliqueCheckpointFromGenesis, openClique } from "../../firmware/chain/clique-checkpoint.js";
 import { ADDRESS_BYTES, recentsKept } from "../../firmware/chain/clique-state.js";
 import type { BaseFeeRule } from "../../firmware/chain/gas.js";
@@ -102,7 +102,7 @@ export async function exportCliqueCheckpoint(
     recents[String(height)] = hex(sure(recoverSigner(engine, block)));
     child = block;
   }
-  const { gasLimit, gasUsed, baseFee } = gasOf(header);
+  const { gasLimit, gasUsed, baseFee } = header.gas;
   // Every block without a vote is one to drop the zero address, where that was voted in.
   const nobody = hex(new Uint8Array(ADDRESS_BYTES));
   const votes = signers.includes(nobody) ? [{ signer: recents[String(at)] as string, account: nobody, authorize: false }] : [];

@@ -22,6 +22,8 @@ export interface BoardSettings {
   /** `host:port` of the time server. */
   readonly sntp: string;
   readonly sampleMs: number;
+  /** The reference in place of the fast engine, where the firmware runs on Node. */
+  readonly crypto?: "noble";
 }
 
 const BROKER = "broker.lab";
@@ -37,6 +39,7 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
   const url = new URL(settings.mqtt);
   const content = {
     seed: seedOf(path),
+    ...(settings.crypto === undefined ? {} : { crypto: settings.crypto }),
     config: {
       wifi: { ssid: "chainmote" },
       ntp: { servers: [TIME] },

@@ -15,11 +15,11 @@ export type EngineName = "node" | "xs" | "rv32";
 export interface EngineWish {
   readonly engine: EngineName;
   readonly memory: Memory;
-  readonly crypto: Crypto;
+  readonly crypto: Crypto | "fast";
 }
 
 const ENGINES: readonly EngineName[] = ["node", "xs", "rv32"];
-const CRYPTOS: readonly Crypto[] = ["native", "noble"];
+const CRYPTOS: readonly (Crypto | "fast")[] = ["native", "noble", "fast"];
 const MEMORY: Memory = "esp32c3";
 /** A build is told of no more often. */
 const PROGRESS_MS = 2000;
@@ -27,13 +27,14 @@ const PROGRESS_MS = 2000;
 export function engineWish(options: Words): EngineWish {
   const engine = oneOf(options, "engine", ENGINES) ?? "node";
   const board = oneOf(options, "board", BOARD_NAMES);
-  const crypto = oneOf(options, "crypto", CRYPTOS) ?? (engine === "node" ? "noble" : "native");
+  const crypto = oneOf(options, "crypto", CRYPTOS) ?? (engine === "node" ? "fast" : "native");
   if (engine === "node") {
     if (board !== undefined) throw new UsageError("--board needs --engine xs or rv32: on Node there is no board's memory");
     if (crypto === "native")
       throw new UsageError("--crypto native needs --engine xs or rv32: Node cannot call what is native to XS");
     return { engine, memory: "roomy", crypto };
   }
+  if (crypto === "fast") throw new UsageError("--crypto fast needs --engine node: XS has libsecp256k1 as native");
   if (crypto === "native") return { engine, memory: board ?? MEMORY, crypto };
   if (board !== undefined) {
     // Tried on all of them by test/xs/board.test.ts.
@@ -55,7 +56,8 @@ export async function builtEngine(
   say: (text: string) => void,
   stopped: () => boolean,
 ): Promise<GuestEngine | undefined> {
-  if (wish.engine === "node") return undefined;
+  const { engine, memory, crypto } = wish;
+  if (engine === "node" || crypto === "fast") return undefined;
   let toldMs = 0;
   const progress = (text: string): void => {
     if (stopped()) throw new Error("stopped");
@@ -64,7 +66,7 @@ export async function builtEngine(
     say(text);
   };
   try {
-    return await preparedEngine(wish, say, progress);
+    return await preparedEngine(engine === "rv32" ? "rv32" : "m32", memory, crypto, say, progress);
   } catch (error) {
     throw stopped() ? new CommandError("told to end while the engine was built") : error; // a compiler ends with Ctrl-C as well
   }
@@ -72,8 +74,13 @@ export async function builtEngine(
 
 type Say = (text: string) => void;
 
-async function preparedEngine({ engine: name, memory, crypto }: EngineWish, say: Say, progress: Say): Promise<GuestEngine> {
-  const target = name === "rv32" ? "rv32" : "m32";
+async function preparedEngine(
+  target: "rv32" | "m32",
+  memory: Memory,
+  crypto: Crypto,
+  say: Say,
+  progress: Say,
+): Promise<GuestEngine> {
   let engine = await guestEngine({ target, memory, crypto }, progress);
   if ("missing" in engine && target === "m32") {
     const { missing } = engine;

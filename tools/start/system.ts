@@ -37,6 +37,8 @@ export interface SystemOptions {
   readonly boards: number;
   readonly periodS: number;
   readonly sampleMs: number;
+  /** The reference in place of the fast engine, for boards whose firmware runs on Node. */
+  readonly crypto?: "noble";
   /** Where the boards' firmware runs; on Node where absent. */
   readonly engine?: GuestEngine;
   /** Of another broker; a broker of our own where absent. */
@@ -78,7 +80,7 @@ export class System {
   }
 
   async #start(onFact: (fact: Fact) => void): Promise<void> {
-    const { layout, chain, periodS, prefix, boards, sampleMs } = this.#options;
+    const { layout, chain, periodS, prefix, boards, sampleMs, crypto } = this.#options;
     const onEnd = (end: ChildEnd): void => this.#ended("node", end);
     const node = await openLocalChain(chain, { directory: layout.node, periodS, onEnd });
     await this.#begun(() => node.stop());
@@ -104,7 +106,10 @@ export class System {
     onFact({ part: "fleet", registry: `0x${toHex(fleet.registry)}`, chain: fleet.chain });
     const checkpoint = await node.checkpoint();
     if (this.#stopping) return;
-    const settings = { checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint, sampleMs };
+    const settings = {
+      ...{ checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint, sampleMs },
+      ...(crypto === undefined ? {} : { crypto }),
+    };
     for (let number = 1; number <= boards; number += 1) this.#startBoard(number, settings);
   }
 

@@ -2,13 +2,15 @@
 //
 // Promises: each check of each record holds, fails with a reason, or is open where the file does not hold what it would
 // take; one fault is told once, at the record that has it; two signed records that contradict each other are kept as
-// evidence. Never: believes a record that its signature does not cover.
+// evidence. Of a record it keeps its digest and a few numbers, some 250 bytes, where the file can be read again.
+// Never: believes a record that its signature does not cover.
 
 import { equal, toHex } from "../../firmware/bytes.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
-import { verifySign1 } from "../../firmware/record/cose.js";
+import { type VerifiedSign1, verifySign1 } from "../../firmware/record/cose.js";
 import { decodeRecord, type RecordFields } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
+import { CommandError } from "../terminal.js";
 import type { Piece } from "./sequence.js";
 
 /** In the order in which they are made; what comes after a failed one is not made. */
@@ -40,6 +42,9 @@ export interface Evidence {
   readonly records: readonly [Seen, Seen];
 }
 
+/** What `verifySign1` says of a record. */
+export type Signed = Pick<VerifiedSign1, "digest"> | Rejection;
+
 export interface Seen {
   /** From 1. */
   readonly index: number;
@@ -49,57 +54,106 @@ export interface Seen {
   readonly bytes: Uint8Array;
 }
 
+/** The newest record of a stream, as far as the next one is held against it. */
+interface Newest {
+  readonly index: number;
+  readonly digest: Uint8Array;
+  readonly seq: number;
+  readonly boot: number;
+  readonly time: number;
+  readonly head: { readonly chain: string; readonly number: number } | undefined;
+}
+
 interface Stream {
-  last: Seen;
-  first: Seen;
+  readonly id: number;
+  /** Mote, fleet and stream. */
+  readonly name: string;
+  /** Number of its first record. */
+  readonly firstIndex: number;
+  /** Ids of records by seq. */
+  readonly places: Map<number, number>;
+  last: Newest;
   /** How many broken pieces had been met when `last` came. */
   broken: number;
 }
 
+interface Fault {
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** Reads the bytes of a record again. */
+export type Reread = (offset: number, length: number) => Uint8Array;
+
 const ZERO_DIGEST = new Uint8Array(32);
+const NONE = 0;
 
 export class Judge {
   readonly #engine: CryptoEngine;
-  /** By digest. */
-  readonly #records = new Map<string, Seen & { readonly stream: string }>();
-  /** By mote, fleet, stream and seq. */
-  readonly #places = new Map<string, Seen>();
-  /** By mote, fleet and stream, and the digest that is followed. */
-  readonly #successors = new Map<string, Seen>();
+  readonly #reread: Reread | undefined;
+  /** Where the input cannot be read again: the records by offset. */
+  readonly #kept = new Map<number, Uint8Array>();
+  /** By digest: ids from 1, of records and of those that are merely named as the one before. */
+  readonly #ids = new Map<string, number>();
+  /** By id: the record's number in the file; 0 of one that has not been in it. */
+  readonly #index: number[] = [NONE];
+  readonly #offset: number[] = [NONE];
+  readonly #length: number[] = [NONE];
+  /** By id: its stream's id. */
+  readonly #streamOf: number[] = [NONE];
+  /** By id: that of the first record that follows it. */
+  readonly #follower: number[] = [NONE];
+  /** Where a record is followed in other streams as well: by the stream's id and its own. */
+  readonly #followerIn = new Map<string, number>();
   readonly #streams = new Map<string, Stream>();
   readonly #motes = new Set<string>();
   readonly #evidence: Evidence[] = [];
-  #index = 0;
+  #judged = 0;
   #broken = 0;
 
-  constructor(engine: CryptoEngine) {
+  /** @param reread where absent, every record is kept in memory */
+  constructor(engine: CryptoEngine, reread?: Reread) {
     this.#engine = engine;
+    this.#reread = reread;
   }
 
   get motes(): number {
     return this.#motes.size;
   }
 
-  /** In the order in which it was found. */
+  /** In the order in which it was found. Its records are read again each time that they are asked for. */
   get evidence(): readonly Evidence[] {
     return this.#evidence;
   }
 
-  judge({ offset, bytes, parts }: Piece): Verdict {
-    this.#index += 1;
-    const base = { index: this.#index, offset, length: bytes.length, notes: [] };
+  /** @param signed what `verifySign1` says of the piece, where it has been asked already */
+  judge({ offset, length, bytes, parts }: Piece, signed?: Signed): Verdict {
+    this.#judged += 1;
+    const base = { index: this.#judged, offset, length, notes: [] };
     if (parts instanceof Rejection) return this.#broke({ ...base, holds: [] }, "form", parts);
     const claimed = decodeRecord(parts.payload);
-    const claims = { mote: `0x${toHex(parts.kid)}`, ...(claimed instanceof Rejection ? {} : { fields: claimed }) };
-    const verified = verifySign1(this.#engine, bytes);
+    const mote = `0x${toHex(parts.kid)}`;
+    const claims = { mote, ...(claimed instanceof Rejection ? {} : { fields: claimed }) };
+    const verified = signed ?? verifySign1(this.#engine, bytes);
     if (verified instanceof Rejection) return this.#broke({ ...base, ...claims, holds: ["form"] }, "signature", verified);
     if (claimed instanceof Rejection)
       return this.#broke({ ...base, ...claims, holds: ["form", "signature"] }, "payload", claimed);
-    this.#motes.add(claims.mote);
-    return this.#place(
-      { ...base, ...claims, digest: toHex(verified.digest), holds: ["form", "signature", "payload"] },
-      { index: this.#index, digest: verified.digest, bytes, fields: claimed },
-    );
+    this.#motes.add(mote);
+    const { digest } = verified;
+    const verdict: Verdict = { ...base, ...claims, digest: toHex(digest), holds: ["form", "signature", "payload"] };
+    const id = this.#idOf(digest);
+    const twin = this.#index[id] as number;
+    if (twin !== NONE) return { ...verdict, holds: CHECKS, notes: [`the same record as number ${twin}`] };
+    this.#index[id] = this.#judged;
+    this.#offset[id] = offset;
+    this.#length[id] = length;
+    if (this.#reread === undefined) this.#kept.set(offset, bytes);
+    return this.#place(verdict, id, claimed, {
+      index: this.#judged,
+      digest: digest.slice(),
+      ...{ seq: claimed.seq, boot: claimed.boot, time: claimed.time },
+      head: claimed.head === undefined ? undefined : { chain: claimed.head.chain, number: claimed.head.number },
+    });
   }
 
   #broke(verdict: Verdict, check: Check, { code, detail }: Rejection): Verdict {
@@ -108,97 +162,132 @@ export class Judge {
   }
 
   /** Seq and hash chain of a record that is a mote's own. */
-  #place(verdict: Verdict, seen: Seen): Verdict {
-    const { digest, fields } = seen;
-    const fleet = `${verdict.mote} ${toHex(fields.fleet.registry)} ${fields.fleet.chain}`;
-    const name = `${fleet} ${fields.stream}`;
-    const twin = this.#records.get(toHex(digest));
-    if (twin !== undefined) return { ...verdict, holds: CHECKS, notes: [`the same record as number ${twin.index}`] };
-    this.#records.set(toHex(digest), { ...seen, stream: name });
-    const stream = this.#streams.get(name);
-    const seqFault = this.#seqFault(name, seen, stream);
+  #place(verdict: Verdict, id: number, fields: RecordFields, newest: Newest): Verdict {
+    const { registry, chain } = fields.fleet;
+    const name = `${verdict.mote} ${toHex(registry)} ${chain} ${fields.stream}`;
+    const known = this.#streams.get(name);
+    const stream: Stream = known ?? {
+      ...{ id: this.#streams.size + 1, name, firstIndex: newest.index, places: new Map() },
+      ...{ last: newest, broken: this.#broken },
+    };
+    if (known === undefined) this.#streams.set(name, stream);
+    this.#streamOf[id] = stream.id;
+    const seqFault = this.#seqFault(stream, id, newest, known === undefined);
     if (seqFault !== undefined) return { ...verdict, fault: { check: "seq", ...seqFault } };
-    const before = stream === undefined || this.#broken > stream.broken ? undefined : stream.last;
-    const link = this.#link(name, seen, stream);
-    const notes = before === undefined ? [] : changes(before, seen, link === "");
+    const before = known === undefined || this.#broken > stream.broken ? undefined : stream.last;
+    const link = this.#link(stream, id, fields, known === undefined);
+    const notes = before === undefined ? [] : changes(before, newest, fields.timeQuality > 0, link === "");
     if (fields.gap !== undefined)
       notes.unshift(`${fields.gap} sample${fields.gap === 1 ? " was" : "s were"} lost before it (gap)`);
-    const brokenBefore = this.#broken;
-    if (stream === undefined) this.#streams.set(name, { first: seen, last: seen, broken: brokenBefore });
-    else Object.assign(stream, { last: seen, broken: brokenBefore });
+    stream.last = newest;
+    stream.broken = this.#broken;
     if (typeof link === "object")
       return { ...verdict, holds: [...verdict.holds, "seq"], fault: { check: "chain", ...link }, notes };
     if (link !== "") return { ...verdict, holds: [...verdict.holds, "seq"], notes: [link, ...notes] };
     return { ...verdict, holds: CHECKS, notes };
   }
 
-  #seqFault(name: string, seen: Seen, stream: Stream | undefined): { code: string; detail: string } | undefined {
-    const { seq, boot } = seen.fields;
-    const place = `${name} ${seq}`;
-    const other = this.#places.get(place);
+  #seqFault({ name, places, last }: Stream, id: number, { seq, boot }: Newest, isFirst: boolean): Fault | undefined {
+    const other = places.get(seq);
     if (other !== undefined) {
-      this.#keep("equivocation", name, other, seen);
-      const detail = `record number ${other.index} has seq ${seq} too, with another payload: both are signed, which is evidence`;
+      this.#keep("equivocation", name, other, id);
+      const detail = `record number ${this.#index[other]} has seq ${seq} too, with another payload: both are signed, which is evidence`;
       return { code: "equivocation", detail };
     }
-    this.#places.set(place, seen);
-    if (stream === undefined) return undefined;
-    const last = stream.last;
-    if (seq < last.fields.seq)
-      return { code: "seq-not-rising", detail: `seq ${seq} comes after seq ${last.fields.seq} (record number ${last.index})` };
-    if (boot < last.fields.boot)
-      return {
-        code: "boot-not-rising",
-        detail: `boot ${boot} comes after boot ${last.fields.boot} (record number ${last.index})`,
-      };
+    places.set(seq, id);
+    if (isFirst) return undefined;
+    if (seq < last.seq)
+      return { code: "seq-not-rising", detail: `seq ${seq} comes after seq ${last.seq} (record number ${last.index})` };
+    if (boot < last.boot)
+      return { code: "boot-not-rising", detail: `boot ${boot} comes after boot ${last.boot} (record number ${last.index})` };
     return undefined;
   }
 
-  #keep(kind: Evidence["kind"], name: string, a: Seen, b: Seen): void {
-    this.#evidence.push({ kind, mote: name.slice(0, name.indexOf(" ")), records: [a, b] });
+  #keep(kind: Evidence["kind"], name: string, a: number, b: number): void {
+    const seen = (id: number): Seen => this.#seen(id);
+    this.#evidence.push({
+      kind,
+      mote: name.slice(0, name.indexOf(" ")),
+      get records(): readonly [Seen, Seen] {
+        return [seen(a), seen(b)];
+      },
+    });
+  }
+
+  /** A record that was judged before, verified once more, since what it is read from may have changed meanwhile. */
+  #seen(id: number): Seen {
+    const [index, offset, length] = [this.#index[id] as number, this.#offset[id] as number, this.#length[id] as number];
+    const bytes = this.#reread?.(offset, length) ?? (this.#kept.get(offset) as Uint8Array);
+    const verified = verifySign1(this.#engine, bytes);
+    const fields = verified instanceof Rejection ? verified : decodeRecord(verified.payload);
+    if (verified instanceof Rejection || fields instanceof Rejection || this.#idOf(verified.digest) !== id)
+      throw new CommandError(
+        `record ${index}, at byte ${offset}, is another one by now: the file was written to while it was read`,
+      );
+    return { index, digest: verified.digest, fields, bytes };
+  }
+
+  #idOf(digest: Uint8Array): number {
+    const name = Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString("latin1");
+    const known = this.#ids.get(name);
+    if (known !== undefined) return known;
+    const id = this.#index.length;
+    this.#ids.set(name, id);
+    for (const column of [this.#index, this.#offset, this.#length, this.#streamOf, this.#follower]) column.push(NONE);
+    return id;
+  }
+
+  /** The first record in this stream after the one with id `prev`: this one, where there was none yet. */
+  #firstAfter(prev: number, stream: Stream, id: number): number {
+    const follower = this.#follower[prev] as number;
+    if (follower === NONE) {
+      this.#follower[prev] = id;
+      return id;
+    }
+    if (this.#streamOf[follower] === stream.id) return follower;
+    const place = `${stream.id} ${prev}`;
+    const other = this.#followerIn.get(place);
+    if (other === undefined) this.#followerIn.set(place, id);
+    return other ?? id;
   }
 
   /** "" where the chain holds, a text where it is open, an object where it fails. */
-  #link(name: string, seen: Seen, stream: Stream | undefined): "" | string | { code: string; detail: string } {
-    const { prev } = seen.fields;
-    const successor = `${name} ${toHex(prev)}`;
-    const rival = this.#successors.get(successor);
-    this.#successors.set(successor, rival ?? seen);
-    if (rival !== undefined) {
-      this.#keep("fork", name, rival, seen);
+  #link(stream: Stream, id: number, { prev, seq }: RecordFields, isFirst: boolean): string | Fault {
+    const { last } = stream;
+    const named = this.#idOf(prev);
+    const rival = this.#firstAfter(named, stream, id);
+    if (rival !== id) {
+      this.#keep("fork", stream.name, rival, id);
       const what = equal(prev, ZERO_DIGEST) ? "begins the same stream" : "follows the same record";
-      return { code: "fork", detail: `record number ${rival.index} ${what}: both are signed, which is evidence` };
+      return { code: "fork", detail: `record number ${this.#index[rival]} ${what}: both are signed, which is evidence` };
     }
     if (equal(prev, ZERO_DIGEST)) {
-      if (stream === undefined) return "";
-      return {
-        code: "chain-broken",
-        detail: `it begins stream ${seen.fields.stream}, which record number ${stream.first.index} is in`,
-      };
+      if (isFirst) return "";
+      const number = stream.name.slice(stream.name.lastIndexOf(" ") + 1);
+      return { code: "chain-broken", detail: `it begins stream ${number}, which record number ${stream.firstIndex} is in` };
     }
-    if (stream !== undefined && equal(prev, stream.last.digest)) return "";
-    const named = this.#records.get(toHex(prev));
-    if (named !== undefined) {
-      if (named.stream !== name)
-        return { code: "chain-foreign", detail: `prev names record number ${named.index}, of another stream` };
-      return { code: "chain-broken", detail: `prev names record number ${named.index}, and others are in between` };
+    if (!isFirst && equal(prev, last.digest)) return "";
+    const index = this.#index[named] as number;
+    if (index !== NONE) {
+      if (this.#streamOf[named] !== stream.id)
+        return { code: "chain-foreign", detail: `prev names record number ${index}, of another stream` };
+      return { code: "chain-broken", detail: `prev names record number ${index}, and others are in between` };
     }
-    if (stream === undefined) {
+    if (isFirst) {
       if (this.#broken > 0) return "the record before it is broken or not in the file: the chain is open there";
-      return `the file begins at seq ${seen.fields.seq} of this stream: the chain before it is open`;
+      return `the file begins at seq ${seq} of this stream: the chain before it is open`;
     }
     if (this.#broken > stream.broken) return "the record before it is broken: the chain is open there";
-    return { code: "chain-broken", detail: `prev names a record that is not in the file, after seq ${stream.last.fields.seq}` };
+    return { code: "chain-broken", detail: `prev names a record that is not in the file, after seq ${last.seq}` };
   }
 }
 
 /** What changed since the record before, and is no fault. */
-function changes(before: Seen, after: Seen, linked: boolean): string[] {
-  const [a, b] = [before.fields, after.fields];
+function changes(a: Newest, b: Newest, knowsTime: boolean, linked: boolean): string[] {
   const notes: string[] = [];
   if (b.boot > a.boot) notes.push(`rebooted (boot ${a.boot} to ${b.boot})`);
   if (b.seq > a.seq + 1) notes.push(`seq jumps from ${a.seq} to ${b.seq}${linked ? ": numbers were left out, no record" : ""}`);
-  if (b.time < a.time && b.timeQuality > 0) notes.push(`its time is ${a.time - b.time} s before that of the record before`);
+  if (b.time < a.time && knowsTime) notes.push(`its time is ${a.time - b.time} s before that of the record before`);
   if (a.head !== undefined && b.head !== undefined && b.head.chain === a.head.chain && b.head.number < a.head.number)
     notes.push(`its head is below that of the record before (${a.head.number} to ${b.head.number})`);
   return notes;

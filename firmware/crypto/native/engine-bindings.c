@@ -101,6 +101,23 @@ void xs_k1_verify(xsMachine* the)
 	xsmcSetBoolean(xsResult, valid);
 }
 
+/* recoverAddress(seal, digest): Uint8Array | undefined. The last 20 bytes of Keccak-256 over x || y of the recovered key. */
+void xs_k1_recover_address(xsMachine* the)
+{
+	enum { SEAL_BYTES = K1_SIGNATURE_BYTES + 1, ADDRESS_BYTES = 20 };
+	Keccak256 hash;
+	uint8_t publicKey[K1_PUBLIC_KEY_BYTES];
+	uint8_t digest[K1_DIGEST_BYTES];
+	const uint8_t* seal = exactly(the, 0, SEAL_BYTES);
+	const uint8_t* message = exactly(the, 1, K1_DIGEST_BYTES);
+	if (!seal || !message || !k1Recover(publicKey, seal, seal[K1_SIGNATURE_BYTES], message))
+		return;
+	keccak256Start(&hash);
+	keccak256Write(&hash, publicKey + 1, sizeof(publicKey) - 1);
+	keccak256End(&hash, digest);
+	answer(the, digest + K1_DIGEST_BYTES - ADDRESS_BYTES, ADDRESS_BYTES);
+}
+
 /* recover(signature, recovery, digest): Uint8Array | undefined */
 void xs_k1_recover(xsMachine* the)
 {

@@ -25,7 +25,7 @@ bool k1Sign(uint8_t signature[64], const uint8_t digest[32], const uint8_t secre
 void k1Blind(const uint8_t seed[32]);
 
 typedef struct {
-	uint32_t words[26];
+	uint64_t words[13];
 } K1Sha256;
 void k1Sha256Start(K1Sha256* hash);
 void k1Sha256Write(K1Sha256* hash, const uint8_t* bytes, size_t count);

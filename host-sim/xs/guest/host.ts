@@ -16,14 +16,24 @@ export function listen(this: unknown, handler?: (event: ArrayBuffer) => void): u
   return native<undefined>("xs_host_listen").call(this, handler);
 }
 
-/** A clock that only counts, to the nanosecond. On rv32 a microsecond is a thousand instructions. */
+/** A clock that only counts, to the nanosecond, and stands while the pipe is used. On rv32 a microsecond is a thousand instructions. */
 export function microseconds(this: unknown): number {
   return native<number>("xs_host_microseconds").call(this);
 }
 
-/** Instructions since the machine's start, on rv32; 0 elsewhere. */
+/** Instructions since the machine's start, on rv32, but for those that the pipe took; 0 elsewhere. */
 export function instructions(this: unknown): number {
   return native<number>("xs_host_instructions").call(this);
+}
+
+/** Begins to look at what runs, or ends that and prints what was seen (src/profile.c); on rv32 alone. */
+export function profile(this: unknown, on: boolean): undefined {
+  return native<undefined>("xs_host_profile").call(this, on);
+}
+
+/** Begins to look at whose the heap is, or ends that and prints it (src/heap.c). */
+export function parts(this: unknown, on: boolean): undefined {
+  return native<undefined>("xs_host_parts").call(this, on);
 }
 
 /** Collects garbage. */

@@ -40,12 +40,12 @@ static void xs_host_listen(txMachine* the)
 
 static void xs_host_microseconds(txMachine* the)
 {
-	fxNumber(the, mxResult, (txNumber)machineNanoseconds() / 1000);
+	fxNumber(the, mxResult, (txNumber)(machineNanoseconds() - pipeNanoseconds()) / 1000);
 }
 
 static void xs_host_instructions(txMachine* the)
 {
-	fxNumber(the, mxResult, (txNumber)machineInstructions());
+	fxNumber(the, mxResult, (txNumber)(machineInstructions() - pipeInstructions() - profileInstructions()));
 }
 
 static void xs_host_collect(txMachine* the)
@@ -120,6 +120,8 @@ const NativeFunction gNativeFunctions[] = {
 	{ "xs_host_listen", xs_host_listen },
 	{ "xs_host_microseconds", xs_host_microseconds },
 	{ "xs_host_instructions", xs_host_instructions },
+	{ "xs_host_profile", xs_host_profile },
+	{ "xs_host_parts", xs_host_parts },
 	{ "xs_host_collect", xs_host_collect },
 	{ "xs_host_memory", xs_host_memory },
 	{ "xs_host_reset_peaks", xs_host_reset_peaks },

@@ -60,6 +60,15 @@ extern const uint32_t gNativeFunctionCount;
 /* rom.c */
 struct sxMachine* romBuild(const ImageModule* modules, uint32_t count, uint32_t nameModulo, uint32_t symbolModulo);
 
+/* profile.c: stops and goes on around the pipe; what the profile itself has taken. */
+void xs_host_profile(struct sxMachine* the);
+void profilePause(bool paused);
+uint64_t profileInstructions(void);
+
+/* heap.c: after each collection. */
+void xs_host_parts(struct sxMachine* the);
+void heapCollected(struct sxMachine* the);
+
 /* memory.c */
 uint32_t hostCollections(struct sxMachine* the);
 /* Bytes of the block that chunks, slots and stack have taken; 0 where there is no block. */
@@ -104,6 +113,9 @@ void frameWrite(uint8_t type, const void* payload, uint32_t bytes);
 uint8_t frameRead(uint32_t* bytes);
 /* One request, one reply; answers the reply's length. */
 uint32_t frameExchange(uint8_t type, const void* payload, uint32_t bytes);
+/* What frameWrite and frameRead have taken so far. */
+uint64_t pipeInstructions(void);
+uint64_t pipeNanoseconds(void);
 
 /* machine-posix.c or machine-rv32.c */
 const uint8_t* machineImage(int argc, char** argv);

@@ -8,6 +8,7 @@
 #include "host.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/time.h>
 
 #define UART ((volatile uint8_t*)0x10000000)
@@ -98,6 +99,64 @@ void machineExit(int code)
 	TEST_DEVICE = code ? (uint32_t)code << 16 | TEST_FAIL : TEST_PASS;
 	for (;;)
 		;
+}
+
+/*
+ * picolibc's copy and fill go byte by byte; the C library of a board's ROM goes word by word where both ends allow it, and
+ * so do these, which take picolibc's place: a count of instructions shall not hold what no board executes.
+ * The compiler must not see a copy in a copy, or it would call itself.
+ */
+#define NO_LIBRARY_CALLS __attribute__((optimize("no-tree-loop-distribute-patterns")))
+typedef uint32_t __attribute__((may_alias)) Word;
+enum { WORD_BYTES = sizeof(Word), UNROLLED_WORDS = 8 };
+
+static bool isAligned(const void* address)
+{
+	return (uintptr_t)address % WORD_BYTES == 0;
+}
+
+NO_LIBRARY_CALLS void* memcpy(void* restrict target, const void* restrict source, size_t count)
+{
+	uint8_t* to = target;
+	const uint8_t* from = source;
+	if (((uintptr_t)to ^ (uintptr_t)from) % WORD_BYTES == 0) {
+		for (; count && !isAligned(to); count--)
+			*to++ = *from++;
+		Word* toWord = (Word*)to;
+		const Word* fromWord = (const Word*)from;
+		for (; count >= UNROLLED_WORDS * WORD_BYTES; count -= UNROLLED_WORDS * WORD_BYTES, toWord += 8, fromWord += 8) {
+			Word a = fromWord[0], b = fromWord[1], c = fromWord[2], d = fromWord[3];
+			toWord[0] = a, toWord[1] = b, toWord[2] = c, toWord[3] = d;
+			a = fromWord[4], b = fromWord[5], c = fromWord[6], d = fromWord[7];
+			toWord[4] = a, toWord[5] = b, toWord[6] = c, toWord[7] = d;
+		}
+		for (; count >= WORD_BYTES; count -= WORD_BYTES)
+			*toWord++ = *fromWord++;
+		to = (uint8_t*)toWord;
+		from = (const uint8_t*)fromWord;
+	}
+	while (count--)
+		*to++ = *from++;
+	return target;
+}
+
+NO_LIBRARY_CALLS void* memset(void* target, int value, size_t count)
+{
+	uint8_t* to = target;
+	for (; count && !isAligned(to); count--)
+		*to++ = (uint8_t)value;
+	Word* toWord = (Word*)to;
+	Word word = 0x01010101u * (uint8_t)value;
+	for (; count >= UNROLLED_WORDS * WORD_BYTES; count -= UNROLLED_WORDS * WORD_BYTES, toWord += 8) {
+		toWord[0] = word, toWord[1] = word, toWord[2] = word, toWord[3] = word;
+		toWord[4] = word, toWord[5] = word, toWord[6] = word, toWord[7] = word;
+	}
+	for (; count >= WORD_BYTES; count -= WORD_BYTES)
+		*toWord++ = word;
+	to = (uint8_t*)toWord;
+	while (count--)
+		*to++ = (uint8_t)value;
+	return target;
 }
 
 /* What picolibc wants of a system. The engine writes text only where it reports a parser's error. */

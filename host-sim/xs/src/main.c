@@ -110,6 +110,7 @@ void __wrap_fxCheckProfiler(txMachine* the, txSlot* frame)
 {
 	(void)frame;
 	hostCollections(the);
+	heapCollected(the);
 }
 
 static void reportException(txMachine* the)

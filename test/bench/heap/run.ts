@@ -87,7 +87,7 @@ class Peers {
 
   private constructor(aedes: Aedes, records: number, chain: RuntimeChainName) {
     this.#aedes = aedes;
-    this.world = new RuntimeWorld(records, chain, 0, (topic, message) => this.#deliver(topic, message));
+    this.world = new RuntimeWorld(records, chain, { deliver: (topic, message) => this.#deliver(topic, message) });
     aedes.on("publish", (packet, client) => {
       if (client !== null) this.#published(packet.topic, new Uint8Array(packet.payload as Buffer));
     });

@@ -96,8 +96,8 @@ function checkFields(row: HeaderRow): Outcome {
     vote_target: hexOf(header.coinbase),
     nonce: hexOf(header.nonce),
     timestamp: header.timeS,
-    gas_limit: Number(header.gasLimit),
-    base_fee: header.baseFee === undefined ? null : Number(header.baseFee),
+    gas_limit: Number(header.gas.gasLimit),
+    base_fee: header.gas.baseFee === undefined ? null : Number(header.gas.baseFee),
     signers_in_extra: Array.from({ length: list.length / 20 }, (_, i) => hexOf(list.subarray(20 * i, 20 * i + 20))),
     signer: row.signer === null ? null : signerOf(header),
   };
@@ -232,7 +232,9 @@ function refusalOf(input: MutationRow["input"]): Rejection | undefined {
 }
 
 /** A parent without a base fee is one before London. */
-function gasOf({ gasLimit, gasUsed, baseFee }: EthereumHeader): Pick<CliqueCheckpoint, "gasLimit" | "gasUsed" | "baseFee"> {
+function gasOf({
+  gas: { gasLimit, gasUsed, baseFee },
+}: EthereumHeader): Pick<CliqueCheckpoint, "gasLimit" | "gasUsed" | "baseFee"> {
   const hex = (value: bigint): string => `0x${value.toString(16)}`;
   return { gasLimit: hex(gasLimit), gasUsed: hex(gasUsed), ...(baseFee === undefined ? {} : { baseFee: hex(baseFee) }) };
 }

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { PARTITIONS } from "../../../host-sim/hardware/storage.js";
-import { BOARD_TABLES, TABLES_FILE } from "../../../host-sim/xs/k1-tables.js";
+import { LIBRARY_FOLDER } from "../../../host-sim/xs/libsecp256k1.js";
 import { BOARD_NAMES, CREATIONS, type Creation } from "../../../host-sim/xs/presets.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -34,9 +34,11 @@ interface Manifest {
 }
 
 const manifest = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) as Manifest;
-/** The one of ours that it includes: the native engine. */
+/** The one of ours that it includes: the native engine, which includes the native work on bytes. */
 const NATIVE = "firmware/crypto/native";
 const native = JSON.parse(readFileSync(join(root, NATIVE, "manifest.json"), "utf8")) as Manifest;
+const BYTES = "firmware/bytes/native";
+const bytes = JSON.parse(readFileSync(join(root, BYTES, "manifest.json"), "utf8")) as Manifest;
 const preloads = manifest.preload;
 /** The bench firmware's, which includes the first. */
 const BENCH = "test/bench/firmware";
@@ -60,7 +62,6 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
         continue;
       }
       const path = normalize(join(folder, source));
-      if (path === relative(root, join(BOARD_TABLES, TABLES_FILE.slice(0, -2)))) continue;
       if (path === BENCH_INPUTS.replace(/\.ts$/, "")) continue;
       // C alone is no module.
       if (existsSync(join(root, `${path}.c`)) && !existsSync(join(root, `${path}.ts`))) continue;
@@ -77,7 +78,7 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
 }
 
 const benchFiles = expand(bench.modules, BENCH);
-const files = new Map([...expand(manifest.modules), ...expand(native.modules, NATIVE)]);
+const files = new Map([...expand(manifest.modules), ...expand(native.modules, NATIVE), ...expand(bytes.modules, BYTES)]);
 
 /** Specifiers that a source imports at run time, as XS resolves them from the module `name`. */
 function imports(name: string): string[] {
@@ -110,8 +111,14 @@ test("the main module and all that it imports are in the build, under the names 
 });
 
 test("every module of the firmware that a board runs is named, and none of those that are for other hosts", () => {
-  /** Engine and keys in JavaScript, what draws those keys, and the module that chooses them. */
-  const elsewhere = ["crypto/engine-noble", "crypto/software-keys", "crypto/entropy-health", "board/crypto-noble"];
+  /** Engine, keys and work on bytes in JavaScript, what draws those keys, and the module that chooses them. */
+  const elsewhere = [
+    "bytes/primitives",
+    "crypto/engine-noble",
+    "crypto/software-keys",
+    "crypto/entropy-health",
+    "board/crypto-noble",
+  ];
   const left = readdirSync(join(root, "firmware"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
     .map((name) => join("firmware", name))
@@ -159,16 +166,19 @@ test("a module under another name imports by names alone, for XS resolves a path
   }
 });
 
-test("the native engine's C is there whole: its folder, the libraries' folders, and the table that build:tables makes", () => {
+test("the native engine's C is there whole: its folder, and the libraries' folders, one of which npm run native fills", () => {
   assert.ok(manifest.include.includes(`./${NATIVE}/manifest.json`));
+  assert.is(join(NATIVE, native.include as unknown as string), `${BYTES}/manifest.json`);
+  assert.is(bytes.modules[`${BYTES}/*`], "./*");
   const [own, ...libraries] = native.modules[`${NATIVE}/*`] as readonly string[];
   assert.is(own, "./*");
-  assert.equal(libraries.length, 2);
-  for (const folder of libraries) {
-    assert.ok(folder.endsWith("/"), `${folder} is an include path`);
-    assert.ok(existsSync(join(root, NATIVE, folder)), folder);
-  }
-  assert.is(join(root, NATIVE, `${native.modules["*"]}.h`), join(BOARD_TABLES, TABLES_FILE));
+  assert.ok(
+    libraries.every((folder) => folder.endsWith("/")),
+    "include paths",
+  );
+  const [curve, hash] = libraries.map((folder) => join(root, NATIVE, folder));
+  assert.is(curve, `${LIBRARY_FOLDER}/`);
+  assert.ok(existsSync(hash as string), hash);
 });
 
 /** What the manifest gives to a board, in the words of presets.ts. */

@@ -1,14 +1,27 @@
-// The fast engine against the reference: the same bytes for the same input, good, random, mutated and malformed.
+// The fast engines of Node (addon and WebAssembly) against the reference: the same bytes for the same input, good, random, mutated and
+// malformed; and the same signatures by the same secrets.
 
-import { recoverPublicKey } from "@noble/secp256k1";
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { getPublicKey, hashes, recoverPublicKey, sign } from "@noble/secp256k1";
 import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { concat, toHex } from "../../../firmware/bytes.js";
 import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
-import { fastEngine } from "../../../tools/crypto/engine-fast.js";
+import { addonCurve, type Curve, wasmCurve } from "../../../host-sim/crypto/curve.js";
+import { engineOver } from "../../../host-sim/crypto/engine-fast.js";
 import { bytesOf, N, numberOf, scalar } from "./scalars.js";
+
+const PREBUILT = ["linux-x64", "darwin-arm64", "win32-x64"];
+const addon = addonCurve();
+const curves: readonly Curve[] = [...(addon === undefined ? [] : [addon]), await wasmCurve()];
+const engines: readonly CryptoEngine[] = curves.map(engineOver);
+const INPUTS = 10_000;
+
+hashes.sha256 = sha256;
+hashes.hmacSha256 = (key, message) => hmac(sha256, key, message);
 
 const GX = 0x79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798n;
 const P = 0xfffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2fn;
@@ -23,7 +36,7 @@ function answers(engine: CryptoEngine, signature: Uint8Array, digest: Uint8Array
 
 function agree(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): string {
   const expected = answers(nobleEngine, signature, digest, publicKey);
-  assert.is(answers(fastEngine, signature, digest, publicKey), expected);
+  for (const engine of engines) assert.is(answers(engine, signature, digest, publicKey), expected, engine.name);
   return expected;
 }
 
@@ -116,12 +129,14 @@ test("nothing hostile throws", () => {
     new Uint16Array(32),
   ]) {
     const bytes = item as Uint8Array;
-    assert.is(fastEngine.secp256k1.verify(bytes, good.digest, good.key), false);
-    assert.is(fastEngine.secp256k1.verify(good.signature, bytes, good.key), false);
-    assert.is(fastEngine.secp256k1.verify(good.signature, good.digest, bytes), false);
-    assert.is(fastEngine.secp256k1.recover(bytes, 0, good.digest), undefined);
-    assert.is(fastEngine.secp256k1.recover(good.signature, 0, bytes), undefined);
-    if (item !== 0) assert.is(fastEngine.secp256k1.recover(good.signature, item as unknown as number, good.digest), undefined);
+    for (const { secp256k1 } of engines) {
+      assert.is(secp256k1.verify(bytes, good.digest, good.key), false);
+      assert.is(secp256k1.verify(good.signature, bytes, good.key), false);
+      assert.is(secp256k1.verify(good.signature, good.digest, bytes), false);
+      assert.is(secp256k1.recover(bytes, 0, good.digest), undefined);
+      assert.is(secp256k1.recover(good.signature, 0, bytes), undefined);
+      if (item !== 0) assert.is(secp256k1.recover(good.signature, item as unknown as number, good.digest), undefined);
+    }
   }
 });
 
@@ -131,6 +146,7 @@ test("hashes, however the input is cut, and each answer its own buffer", () => {
       fc.uint8Array({ maxLength: 200 }),
       fc.array(fc.uint8Array({ maxLength: 400 }), { maxLength: 4 }),
       (key, parts) => {
+        const [fastEngine] = engines as [CryptoEngine];
         for (const name of ["sha256", "keccak256"] as const) {
           const digest = fastEngine[name](...parts);
           assert.is(digest.constructor, Uint8Array);
@@ -142,6 +158,43 @@ test("hashes, however the input is cut, and each answer its own buffer", () => {
       },
     ),
   );
+});
+
+test("the addon is there on each machine that its package has one for", () => {
+  if (PREBUILT.includes(`${process.platform}-${process.arch}`)) assert.is(addon?.kind, "addon");
+});
+
+test(`${INPUTS} secrets and digests: the reference's very signatures and keys, by every curve, and each verifies and is recovered`, () => {
+  for (let i = 0; i < INPUTS; i += 1) {
+    const [secret, digest] = [bytesOf(32, i), bytesOf(32, -1 - i)];
+    const signature = sign(digest, secret, { prehash: false, lowS: true });
+    const key = getPublicKey(secret, false);
+    for (const curve of curves) {
+      assert.equal(curve.sign(digest, secret), signature, `${curve.kind}, input ${i}`);
+      assert.equal(curve.publicKey(secret), key);
+      assert.ok(curve.verify(signature, digest, key));
+      assert.ok([0, 1].some((id) => toHex(curve.recover(signature, id, digest) ?? digest) === toHex(key)));
+    }
+  }
+});
+
+test("secrets and digests at the edges: a digest at or beyond n too, which RFC 6979 reduces and libsecp256k1 does not", () => {
+  const secrets = [1n, 2n, N / 2n, N - 1n].map(scalar);
+  for (const secret of secrets)
+    for (const digest of edges.map(scalar)) {
+      const signature = sign(digest, secret, { prehash: false, lowS: true });
+      for (const curve of curves) assert.equal(curve.sign(digest, secret), signature, `${curve.kind} ${toHex(digest)}`);
+    }
+});
+
+test("what is no secret and no digest is refused", () => {
+  for (const curve of curves) {
+    for (const secret of [scalar(0n), scalar(N), scalar(2n ** 256n - 1n), new Uint8Array(31), new Uint8Array(33)]) {
+      assert.throws(() => curve.sign(new Uint8Array(32), secret));
+      assert.throws(() => curve.publicKey(secret));
+    }
+    for (const length of [0, 31, 33]) assert.throws(() => curve.sign(new Uint8Array(length), scalar(1n)));
+  }
 });
 
 test.run();

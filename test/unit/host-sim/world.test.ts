@@ -1,6 +1,9 @@
 // The world's own parts: chance, time, names, the time server.
 
 import { createSocket } from "node:dgram";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
@@ -49,6 +52,68 @@ test("virtual time passes only when told to, in the order of due times", async (
   assert.equal(order, ["a10", "b115", "c115"]);
   assert.is(clock.epochMs(), 1_000_115);
   assert.is(clock.waiting, 0);
+});
+
+test("virtual time against a plain list: any order of scheduling, cancelling, passing and blocking", async () => {
+  const delays = fc.oneof(fc.nat({ max: 20 }), fc.constantFrom(-5, 0.5, Number.POSITIVE_INFINITY));
+  const step = fc.tuple(fc.constantFrom("set", "set", "set", "cancel", "pass", "block", "again"), delays, fc.nat());
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 400 }), async (steps) => {
+      const clock = new VirtualClock();
+      const called: string[] = [];
+      const handles: { handle: { dueMs: number }; name: number }[] = [];
+      let list: { dueMs: number; name: number }[] = [];
+      const expected: string[] = [];
+      let nowMs = 0;
+      for (const [name, [what, number, index]] of steps.entries()) {
+        const finite = Math.min(Math.max(number, 0), 20);
+        if (what === "set" || what === "again") {
+          const handle = clock.schedule(() => called.push(`${name} at ${clock.nowMs()}`), number);
+          handles.push({ handle, name });
+          list.push({ dueMs: nowMs + Math.max(number, 0), name });
+          if (what === "again")
+            for (let i = 0; i < 90; i += 1) clock.cancel(clock.schedule(() => called.push("cancelled"), number));
+        } else if (what === "cancel" && handles.length > 0) {
+          const chosen = handles[index % handles.length] as (typeof handles)[number];
+          clock.cancel(chosen.handle);
+          list = list.filter((entry) => entry.name !== chosen.name);
+        } else if (what === "block") {
+          clock.block(finite);
+          nowMs += finite;
+        } else if (what === "pass") {
+          const endMs = nowMs + finite;
+          const due = list.filter(({ dueMs }) => dueMs <= endMs).sort((a, b) => a.dueMs - b.dueMs || a.name - b.name);
+          for (const entry of due) {
+            nowMs = Math.max(nowMs, entry.dueMs);
+            expected.push(`${entry.name} at ${nowMs}`);
+          }
+          list = list.filter((entry) => !due.includes(entry));
+          await clock.advance(finite, 0);
+          nowMs = Math.max(nowMs, endMs);
+        }
+        assert.is(clock.waiting, list.length);
+        const next = list.map(({ dueMs }) => dueMs).sort((a, b) => a - b)[0];
+        assert.is(clock.untilNextMs, next === undefined ? undefined : Math.max(0, next - nowMs));
+      }
+      assert.equal(called, expected);
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test("what was cancelled is not kept until it would have been due", () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const clock = new VirtualClock();
+  const usedAfter = (count: number): number => {
+    for (let i = 0; i < count; i += 1)
+      clock.cancel(clock.schedule(() => assert.unreachable(String(i)), Number.POSITIVE_INFINITY));
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = usedAfter(1000);
+  const grown = usedAfter(100_000) - before;
+  assert.ok(grown < 2_000_000, `${grown} bytes`);
 });
 
 test("names have addresses, addresses and ports lead to endpoints, and nothing else leads anywhere", () => {

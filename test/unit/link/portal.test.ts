@@ -57,7 +57,7 @@ async function make(source: Source, answer: (socket: Socket) => void) {
     id: "mote-1",
     will: { topic: "health", message: Uint8Array.of(1) },
     subscriptions: ["to/me"],
-    listener: { received() {}, refused() {}, acknowledged() {}, linkChanged() {} },
+    ...{ received() {}, refused() {}, acknowledged() {}, linkChanged() {} },
     onWake: () => {
       dueMs = 0;
     },

@@ -34,7 +34,7 @@ async function make(broker: TestBroker, { segments = "even" as Segments, config 
     id: "mote-1",
     will: { topic: "health", message: Uint8Array.of(0xa1, 0, 0) },
     subscriptions: ["to/me", "to/all"],
-    listener: {
+    ...{
       received: (topic, message) => void heard.messages.push({ topic, message }),
       refused: ({ code }) => void heard.refused.push(code),
       acknowledged: (packetId) => void heard.acks.push(packetId),

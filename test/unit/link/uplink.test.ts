@@ -27,7 +27,7 @@ function make(config: Partial<MqttConfig> = {}, id = "mote-1") {
     id,
     will: { topic: "health", message: Uint8Array.of(1, 2) },
     subscriptions: ["a", "b"],
-    listener: {
+    ...{
       received: (topic, message) => void heard.messages.push([topic, message]),
       refused: (rejection) => void heard.refused.push(String(rejection)),
       acknowledged: (packetId) => void heard.acks.push(packetId),

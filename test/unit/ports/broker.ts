@@ -1,6 +1,7 @@
 // A real MQTT broker on loopback, for tests: aedes in this process.
 
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
+import type { Duplex } from "node:stream";
 import { Aedes } from "aedes";
 
 export interface TestBroker {
@@ -9,6 +10,8 @@ export interface TestBroker {
   readonly endpoint: string;
   /** Everything published through it, in order. */
   readonly published: { topic: string; payload: Uint8Array; qos: number; retain: boolean }[];
+  /** Takes a client of this process, over its end of a stream. */
+  accept(stream: Duplex): void;
   /** Cuts every connection. */
   cut(): void;
   close(): Promise<void>;
@@ -22,12 +25,13 @@ export async function startBroker(): Promise<TestBroker> {
     const { topic, qos, retain, payload } = packet;
     published.push({ topic, qos, retain, payload: new Uint8Array(Buffer.from(payload as Buffer)) });
   });
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    aedes.handle(socket);
-  });
+  const sockets = new Set<Duplex>();
+  const accept = (stream: Duplex): void => {
+    sockets.add(stream);
+    stream.on("close", () => sockets.delete(stream));
+    aedes.handle(stream);
+  };
+  const server = createServer(accept);
   const endpoint = await listen(server);
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
@@ -36,6 +40,7 @@ export async function startBroker(): Promise<TestBroker> {
     aedes,
     endpoint,
     published,
+    accept,
     cut,
     async close() {
       await new Promise<void>((resolve) => aedes.close(() => resolve()));

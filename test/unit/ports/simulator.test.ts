@@ -109,9 +109,14 @@ ntpContract("simulated", async () => {
   };
 });
 
-for (const segments of ["even", "ragged"] as const)
-  mqttContract(`simulated, ${segments} segments`, async (broker) => {
-    const network = { "broker:1883": broker.endpoint };
+for (const [segments, where] of [
+  ["even", "over sockets"],
+  ["ragged", "over sockets"],
+  ["even", "in this process"],
+  ["ragged", "in this process"],
+] as const)
+  mqttContract(`simulated, ${segments} segments, ${where}`, async (broker) => {
+    const network = { "broker:1883": where === "over sockets" ? broker.endpoint : broker.accept };
     const simulated: SimulatedDevice = createBoard({ network, segments, radio: { associationMs: 1, addressMs: 1 } });
     const wifi = new simulated.device.network.wifi.io({});
     wifi.connect({ SSID: "lab" });

@@ -89,7 +89,7 @@ test("people get a table with everything that the figures depend on", () => {
   const text = lines.join("\n");
   for (const word of [ratchet.compiler, ratchet.flags, ratchet.memory, ratchet.engine, ...NAMES])
     assert.ok(text.includes(word), word);
-  assert.match(text, /sign +1,\d{3},\d{3} /);
+  assert.match(text, /sign +(1,)?\d{3},\d{3} /);
 });
 
 test("a run that grows is called so", () => {
@@ -130,6 +130,22 @@ test("a mistake in the command line is one line and an exit code of its own", as
   }
   const { code, errors } = await outputOf(["--port", "/dev/none"]);
   assert.equal([code, errors], [1, ["chainmote bench: there is no port /dev/none"]]);
+});
+
+test("--verify and --fleet measure what holds, beside the reference", async () => {
+  const verify = await outputOf(["--verify", "--records", "300", "--json"]);
+  assert.is(verify.code, 0, verify.errors.join());
+  const { of, results } = JSON.parse(verify.lines[0] ?? "") as { of: string; results: Record<string, unknown>[] };
+  assert.is(of, "verify");
+  assert.is(results[0]?.name, "noble");
+  assert.ok(
+    results.length >= 3 &&
+      results.every(({ recordsPerSecond, cpuMicros }) => Number(recordsPerSecond) > 0 && Number(cpuMicros) > 0),
+  );
+  const fleet = await outputOf(["--fleet", "--boards", "2", "--minutes", "2"]);
+  assert.is(fleet.code, 0, fleet.errors.join());
+  for (const [line, name] of ["board-hours a minute", "noble", "fast engine", "link in the process", "shared"].entries())
+    assert.match(fleet.lines[line] ?? "", name);
 });
 
 test.run();

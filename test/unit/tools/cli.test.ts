@@ -63,6 +63,12 @@ const MISTAKES: readonly (readonly [words: string, message: RegExp])[] = [
   ["start --board esp32c3", /--board needs --engine xs or rv32/],
   ["start --engine xs --board esp8266", /--board takes one of esp32, esp32s3, esp32c3, esp32c6/],
   ["start --crypto native", /--crypto native needs --engine xs or rv32/],
+  ["start --engine xs --crypto fast", /--crypto fast needs --engine node/],
+  ["bench --verify --target xs", /--target is not for --verify/],
+  ["bench --fleet --records 300", /--records is not for --fleet/],
+  ["bench --fleet --verify", /--verify and --fleet are two/],
+  ["bench --boards 3", /--boards is for --fleet alone/],
+  ["verify --threads many x", /--threads takes a whole number from 0 to 64, not "many"/],
   ["start --engine xs --board esp32 --crypto noble", /does not fit the [\d,]+ bytes of an esp32/],
   ["start now", /unexpected word "now"/],
   ["doctor --loud", /no option '--loud'/],
@@ -185,7 +191,7 @@ test("doctor names what is missing and its package, and finds what runs this tes
   assert.is(code, 0);
   const { findings } = JSON.parse(out[0] ?? "") as { findings: { name: string; found: boolean; fix: string }[] };
   assert.ok(findings.find(({ name }) => name === "Node.js")?.found);
-  for (const { fix } of findings) assert.match(fix, /^apt install |https:/);
+  for (const { fix } of findings) assert.match(fix, /^(apt install|dpkg|npm run) |https:/);
 });
 
 test("as a program: help, version, a file on stdin, a mistake, a reader that goes away", () => {

@@ -271,7 +271,7 @@ test("the export is a sequence in order that verifies, but for what a mote did w
   const path = join(folder, "records.cborseq");
   const count = await exportRecords(store, path);
   const judge = new Judge(engine);
-  const verdicts = [...pieces(await readInput(path))].map((piece) => judge.judge(piece));
+  const verdicts = [...pieces(readInput(path))].map((piece) => judge.judge(piece));
   assert.is(verdicts.length, count);
   assert.is((await store.counts()).stored, count);
   const faults = verdicts.filter((verdict) => verdict.fault !== undefined).map((verdict) => verdict.fault?.code);

@@ -154,7 +154,7 @@ test("noise of any kind becomes broken pieces that cover every byte, and records
       let offset = 0;
       for (const piece of pieces(file)) {
         assert.is(piece.offset, offset);
-        offset += piece.bytes.length;
+        offset += piece.length;
       }
       assert.is(offset, file.length);
       assert.is(judgeAll(file).filter((verdict) => verdict.fault === undefined).length, 2);

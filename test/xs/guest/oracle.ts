@@ -48,6 +48,10 @@ const actions: Record<string, (...parameters: unknown[]) => unknown> = {
     const key = nativeEngine.secp256k1.recover(bytes(signature), recovery as number, bytes(digest));
     return key === undefined ? undefined : toHex(key);
   },
+  recoverAddress(seal, digest) {
+    const address = nativeEngine.secp256k1.recoverAddress?.(bytes(seal), bytes(digest));
+    return address === undefined ? undefined : toHex(address);
+  },
   boot: () => keyrings.push(new NativeKeys()) - 1,
   open: (keys, slot) => keep(keyring(keys).open(slot as string)),
   create(keys, slot) {
