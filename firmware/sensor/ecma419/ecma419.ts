@@ -135,7 +135,8 @@ class Ecma419Driver implements Sensor {
   sample(): readonly Entry[] | undefined {
     const sample = this.ask();
     if (sample === undefined) return undefined;
-    if (typeof sample !== "object" || sample === null) throw new Rejection("sensor-error", `the driver's sample is a ${typeof sample}`);
+    if (typeof sample !== "object" || sample === null)
+      throw new Rejection("sensor-error", `the driver's sample is a ${typeof sample}`);
     return this.entriesOf(sample);
   }
 
@@ -174,7 +175,8 @@ class Ecma419Driver implements Sensor {
     const unmapped: string[] = [];
     for (const [name, value] of Object.entries(sample)) {
       if (typeof value === "object" && value !== null && !Array.isArray(value))
-        for (const [property, inner] of Object.entries(value as object)) this.take(`${name}.${property}`, inner, entries, unmapped);
+        for (const [property, inner] of Object.entries(value as object))
+          this.take(`${name}.${property}`, inner, entries, unmapped);
       else this.take(name, value, entries, unmapped);
     }
     if (entries.length > 0) return entries;

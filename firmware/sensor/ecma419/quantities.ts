@@ -13,7 +13,8 @@ export interface Quantity {
   readonly factor: number;
 }
 
-const of = (name: string, unit: string, decimals: number, factor = 1): Quantity => Object.freeze({ name, unit, decimals, factor });
+const of = (name: string, unit: string, decimals: number, factor = 1): Quantity =>
+  Object.freeze({ name, unit, decimals, factor });
 
 /** By `class.property`; a flat sample is looked up by the property alone. */
 export const QUANTITIES: Readonly<Record<string, Quantity>> = Object.freeze({
