@@ -37,7 +37,8 @@ export interface AuthorOptions {
 export interface Content {
   readonly time: number;
   readonly timeQuality: number;
-  readonly head: RecordHead;
+  /** Absent where no chain is followed, or no header of it is verified yet. */
+  readonly head?: RecordHead | undefined;
   readonly measurements: readonly Measurement[];
 }
 
@@ -174,7 +175,13 @@ export class Author {
     if (seq instanceof Rejection) return seq;
     const stream = sequence.stream;
     const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
-    const payload = this.encode(gap > 0 ? { ...fields, gap } : fields);
+    let payload: Uint8Array;
+    try {
+      payload = this.encode(gap > 0 ? { ...fields, gap } : fields);
+    } catch (error) {
+      // What no record can hold is a sensor's fault, and would be the same after a restart.
+      return error instanceof Rejection ? error : new Rejection("record-malformed", String(error));
+    }
     const refusal = journal.append(stream, seq, payload);
     if (refusal !== undefined) {
       // Records that the mount had not seen: the next one follows the newest of them.
