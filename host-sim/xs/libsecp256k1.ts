@@ -9,12 +9,12 @@ import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { REPOSITORY } from "../place.js";
 
 const run = promisify(execFile);
-const BUILD = fileURLToPath(new URL("../../build", import.meta.url));
-const PINS = new URL("libsecp256k1.sha256", import.meta.url);
+const BUILD = join(REPOSITORY, "build");
+const PINS = join(REPOSITORY, "host-sim/xs/libsecp256k1.sha256");
 
 /** As firmware/crypto/native/manifest.json names it. */
 export const LIBRARY_FOLDER = join(BUILD, "libsecp256k1");

@@ -5,13 +5,14 @@ import { join, relative, resolve } from "node:path";
 import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engine/engines.js";
 import { version } from "../cli.js";
 import { keepToOwner, makeFolder, modeFor } from "../files.js";
+import { needPackages, POSTGRES, STORE } from "../optional.js";
 import { publicUrl, readWords } from "../options.js";
 import { pause } from "../processes/backoff.js";
 import { BoundedLog } from "../processes/bounded-log.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
 import { builtEngine, engineWish } from "../start/engine-choice.js";
-import { LOCAL_CHAINS } from "../start/local-chain.js";
+import { LOCAL_CHAINS, nodePackages } from "../start/local-chain.js";
 import { DEFAULT_DATA, layoutOf } from "../start/project.js";
 import { Screen } from "../start/screen.js";
 import { type Fact, System } from "../start/system.js";
@@ -27,7 +28,7 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
   --records N    end once N records are stored and verified
   --boards M     1 to 64 boards (default 1)
   --chain NAME   what the node makes and the boards follow: clique (Ethereum, the default) or bitcoin (regtest)
-  --data DIR     where everything is kept (default .chainmote in the project, .chainmote/bitcoin for that
+  --data DIR     where everything is kept (default .chainmote, .chainmote/bitcoin for that
                  chain); a second start goes on from there
   --export FILE  write the records there when ending (default records.cborseq in the data folder)
   --engine NAME  where the firmware runs: node (default), xs (the real engine, 32-bit, in a board's memory) or
@@ -82,6 +83,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     throw new UsageError("MQTT_URL takes mqtt:// here: the boards' configuration would need the broker's CA");
   const data = resolve(options.text("data") ?? (chain === "clique" ? DEFAULT_DATA : join(DEFAULT_DATA, chain)));
   const layout = layoutOf(data);
+  needPackages([...nodePackages(chain), (process.env.DATABASE_URL ?? "") === "" ? STORE : POSTGRES]);
   const exportPath = resolve(options.text("export") ?? layout.records);
 
   keepToOwner();
