@@ -43,7 +43,7 @@ function keepReached(entries) {
 
 rmSync(dist, { recursive: true, force: true });
 compile("tsconfig.build.json");
-compile("firmware/tsconfig.build.json");
+compile("tsconfig.build-board.json");
 // Plain JavaScript, and the mirrors' table, as they are; the command itself stays where it is.
 for (const folder of ["host-sim", "tools"])
   for (const name of [...filesIn(join(root, folder), ".mjs"), ...filesIn(join(root, folder), "table.json")]) {
