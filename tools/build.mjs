@@ -27,6 +27,13 @@ function filesIn(folder, ending) {
   return readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(ending));
 }
 
+/** The files that a pattern of `exports` stands for. */
+function declarationsOf(pattern) {
+  if (!pattern.includes("*")) return [join(root, pattern)];
+  const [folder, ending] = pattern.split("*");
+  return filesIn(join(root, folder), ending).map((name) => join(root, folder, name));
+}
+
 /** Keeps the declarations that the package's exports reach, and no others. */
 function keepReached(entries) {
   const reached = new Set();
@@ -57,5 +64,5 @@ keepReached(
   Object.values(exports)
     .map(({ types }) => types)
     .filter((types) => types !== undefined)
-    .map((types) => join(root, types)),
+    .flatMap((types) => declarationsOf(types)),
 );

@@ -4,8 +4,12 @@
 // so a day of a mote takes moments and every run is the same; a power cut is `close`, and a new board on the same storage.
 // `spawnBoard` runs a main module in a process of its own, on Node or on the XS engine. Never: a radio, a sensor or a flash of this machine.
 
-export { createKeys, engine } from "../../host-sim/crypto/board-crypto.js";
-export { createBoard, type DeviceOptions, type SimulatedDevice } from "../../host-sim/device.js";
+import type { Device } from "../../firmware/ports.js";
+import { createKeys } from "../../host-sim/crypto/board-crypto.js";
+import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../host-sim/device.js";
+
+export { engine } from "../../host-sim/crypto/board-crypto.js";
+export type { DeviceOptions } from "../../host-sim/device.js";
 export { type GuestEngine, type GuestOptions, guestEngine, type Memory } from "../../host-sim/engine/engines.js";
 export {
   type BoardEvent,
@@ -23,3 +27,15 @@ export { RealClock, VirtualClock, type WorldClock } from "../../host-sim/world/c
 export type { LinkState, Network, Service } from "../../host-sim/world/network.js";
 export { Prng } from "../../host-sim/world/prng.js";
 export { LocalBroker } from "../mqtt/broker.js";
+
+/** A board's `Device` as firmware finds it, keys included; its parts, for faults and for more parts; and its power switch. */
+export interface SimulatedBoard extends Omit<SimulatedDevice, "device"> {
+  readonly device: Device;
+}
+
+/** The simulated counterpart of `createDevice()` on a board (firmware/board/provider.ts), as many times as there are boards. */
+export function createDevice(options?: DeviceOptions): SimulatedBoard {
+  const { device, board, storage, close } = createBoard(options);
+  const { entropy, store } = device;
+  return { device: { ...device, keys: createKeys({ entropy, store }) }, board, storage, close };
+}
