@@ -1,5 +1,5 @@
 // npm pack, npm install in an empty project on a path with spaces, with install scripts held back and with them run: the command works,
-// and the sizes are those that README.md states (`npm run sizes`). Needs a registry.
+// an application that `chainmote new` writes is tested there, and the sizes are those that README.md states (`npm run sizes`). Needs a registry.
 
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,6 +21,15 @@ for (const scripts of [false, true])
     const installed = await run(app, "npm", words);
     assert.is(installed.code, 0, installed.stderr);
     await commandsWork(app);
+    const made = await run(app, "npx", ["--no-install", "chainmote", "new", "my mote", "--from", tarball]);
+    assert.is(made.code, 0, made.stderr);
+    for (const words of [
+      ["install", "--no-audit", "--no-fund", scripts ? "--ignore-scripts=false" : "--ignore-scripts"],
+      ["test"],
+    ]) {
+      const done = await run(join(app, "my mote"), "npm", words);
+      assert.is(done.code, 0, done.stdout + done.stderr);
+    }
   });
 
 test.run();
