@@ -2,11 +2,12 @@
 //
 // Promises: a configuration that passes is complete, bounded and typed; one that does not is refused with the path of
 // the first field that is wrong and what was expected there (`config-invalid`). Never: a default for a secret, an
-// address or a chain. The checkpoint is left to the consensus that it names (`chain/`).
+// address or a chain. The checkpoint is left to the consensus that it names (`chain/`), each sensor to its type (`sensor/`).
 
-import { fromHex } from "./bytes.js";
+import { type Fields, fieldsOf } from "./fields.js";
 import { isChainId } from "./record/record.js";
 import { Rejection } from "./rejection.js";
+import { INTERVAL_MS_MAX, INTERVAL_MS_MIN, SENSORS_MAX } from "./sensor/plan.js";
 
 export interface MoteConfig {
   /** Absent on a board that is not told its network yet, or has an Ethernet: it makes its key, measures and keeps. */
@@ -21,7 +22,8 @@ export interface MoteConfig {
   readonly fleet: { readonly registry: Uint8Array; readonly chain: string };
   /** Address (20 bytes) of the key that signs receipts. */
   readonly collector: Uint8Array;
-  readonly sensor: { readonly address: number; readonly clockStretching: boolean };
+  /** What to measure by, as the types of sensor read it (sensor/plan.ts): a list, or one alone; absent: the application's own choice. */
+  readonly sensors?: unknown;
   readonly sampling: { readonly intervalMs: number; readonly samplesPerRecord: number };
   readonly journal: JournalConfig;
   readonly healthIntervalMs: number;
@@ -59,11 +61,10 @@ const DAY_MS = 86_400_000;
 /** Checks the parsed JSON of a configuration. */
 export function parseConfig(json: unknown): MoteConfig | Rejection {
   try {
-    const root = section(json, "");
+    const root = fieldsOf(json);
     const wifi = root.has("wifi") ? root.section("wifi") : undefined;
     const mqtt = root.section("mqtt");
     const fleet = root.section("fleet");
-    const sensor = root.section("sensor", {});
     const sampling = root.section("sampling", {});
     const journal = root.section("journal", {});
     const ssid = wifi?.text("ssid", 32);
@@ -102,9 +103,9 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
       ...(relays === undefined ? {} : { relays }),
       fleet: { registry: fleet.bytes("registry", 20, 20), chain },
       collector: root.bytes("collector", 20, 20),
-      sensor: { address: sensor.uint("address", 8, 119, 0x44), clockStretching: sensor.flag("clockStretching", false) },
+      ...sensorsOf(root),
       sampling: {
-        intervalMs: sampling.uint("intervalMs", 50, DAY_MS, 60_000),
+        intervalMs: sampling.uint("intervalMs", INTERVAL_MS_MIN, INTERVAL_MS_MAX, 60_000),
         samplesPerRecord: sampling.uint("samplesPerRecord", 1, SAMPLES_PER_RECORD_MAX, 1),
       },
       journal: { partition: journal.text("partition", 16, "journal"), full: journal.choice("full", ["stop", "thin"]) },
@@ -116,88 +117,11 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
   }
 }
 
-interface Section {
-  has(name: string): boolean;
-  value(name: string): unknown;
-  section(name: string, otherwise?: object): Section;
-  text(name: string, lengthMax: number, otherwise?: string): string;
-  texts(name: string, countMax: number): readonly string[];
-  uint(name: string, min: number, max: number, otherwise?: number): number;
-  flag(name: string, otherwise: boolean): boolean;
-  /** One of these words; the first where it is absent. */
-  choice<Word extends string>(name: string, words: readonly [Word, ...Word[]]): Word;
-  bytes(name: string, lengthMin: number, lengthMax: number): Uint8Array;
-  wrong(name: string, expected: string): Rejection;
-}
-
-/** Bytes of UTF-8, in which Wi-Fi and MQTT count; a surrogate is half of four. */
-function utf8Bytes(text: string): number {
-  let bytes = 0;
-  for (let i = 0; i < text.length; i += 1) {
-    const unit = text.charCodeAt(i);
-    bytes += unit < 0x80 ? 1 : unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 2 : 3;
-  }
-  return bytes;
-}
-
-/** Reads one object of the configuration; every method throws the `Rejection` that names the field. */
-function section(json: unknown, path: string): Section {
-  if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw new Rejection("config-invalid", `${path === "" ? "the configuration" : path}: expected an object`);
-  const fields = json as Readonly<Record<string, unknown>>;
-  const at = (name: string): string => (path === "" ? name : `${path}.${name}`);
-  const wrong = (name: string, expected: string): Rejection => {
-    const found = fields[name] === undefined ? "it is absent" : `found ${describe(fields[name])}`;
-    return new Rejection("config-invalid", `${at(name)}: expected ${expected}; ${found}`);
-  };
-  const text = (name: string, lengthMax: number, otherwise?: string): string => {
-    const value = fields[name] ?? otherwise;
-    const fits = typeof value === "string" && utf8Bytes(value) <= lengthMax && (value !== "" || otherwise === "");
-    if (!fits) throw wrong(name, `a text of 1 to ${lengthMax} bytes`);
-    return value;
-  };
-  return {
-    has: (name) => fields[name] !== undefined,
-    value(name) {
-      if (fields[name] === undefined) throw wrong(name, "a value");
-      return fields[name];
-    },
-    section: (name, otherwise) => section(fields[name] ?? otherwise, at(name)),
-    text,
-    texts(name, countMax) {
-      const value = fields[name];
-      const fits = Array.isArray(value) && value.length >= 1 && value.length <= countMax;
-      if (!fits || !value.every((item) => typeof item === "string" && item !== "" && item.length <= 253))
-        throw wrong(name, `a list of 1 to ${countMax} texts`);
-      return value as readonly string[];
-    },
-    uint(name, min, max, otherwise) {
-      const value = fields[name] ?? otherwise;
-      if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max)
-        throw wrong(name, `a whole number from ${min} to ${max}`);
-      return value;
-    },
-    flag(name, otherwise) {
-      const value = fields[name] ?? otherwise;
-      if (typeof value !== "boolean") throw wrong(name, "true or false");
-      return value;
-    },
-    choice(name, words) {
-      const value = fields[name] ?? words[0];
-      const word = words.find((word) => word === value);
-      if (word === undefined) throw wrong(name, words.join(" or "));
-      return word;
-    },
-    bytes(name, lengthMin, lengthMax) {
-      const length = lengthMin === lengthMax ? `${lengthMin}` : `${lengthMin} to ${lengthMax}`;
-      const value = fields[name];
-      const bytes = typeof value === "string" && value.length <= 2 + 2 * lengthMax ? fromHex(value) : undefined;
-      if (!(bytes instanceof Uint8Array) || bytes.length < lengthMin || bytes.length > lengthMax)
-        throw wrong(name, `${length} bytes in hexadecimal`);
-      return bytes;
-    },
-    wrong,
-  };
+function sensorsOf(root: Fields): { readonly sensors?: unknown } {
+  if (root.sections("sensors", SENSORS_MAX) === undefined)
+    return root.has("sensor") ? { sensors: root.section("sensor").json } : {};
+  if (root.has("sensor")) throw root.wrong("sensor", "nothing beside sensors");
+  return { sensors: root.value("sensors") };
 }
 
 /** ASCII alone: what a topic takes on the wire is then its length (link/uplink.ts). */
@@ -218,10 +142,4 @@ function isRelayName(name: string): boolean {
     if (!isLetter && (code < 48 || code > 57) && name[i] !== "-" && name[i] !== "_") return false;
   }
   return true;
-}
-
-/** Names a value's kind, never the value: it may be a password in the wrong place. */
-function describe(value: unknown): string {
-  if (typeof value === "string") return `a text of ${value.length} characters`;
-  return Array.isArray(value) ? `a list of ${value.length}` : value === null ? "null" : `a ${typeof value}`;
 }

@@ -38,7 +38,7 @@ export interface DeliveryOptions {
   readonly engine: CryptoEngine;
   readonly mqtt: MqttConfig;
   /** The mote's address, 20 bytes. */
-  readonly address: Uint8Array;
+  readonly own: Uint8Array;
   /** Address of the key that signs receipts, 20 bytes. */
   readonly collector: Uint8Array;
   readonly topics: Topics;
@@ -94,7 +94,7 @@ export class Delivery implements OutboxOptions, UplinkOptions {
   }
 
   get id(): string {
-    return `mote-${toHex(this.#options.address)}`;
+    return `mote-${toHex(this.#options.own)}`;
   }
 
   get will(): { readonly topic: string; readonly message: Uint8Array } {
@@ -185,7 +185,7 @@ export class Delivery implements OutboxOptions, UplinkOptions {
 
   /** Cheap checks first: who is said to have signed, for whom, and whether a record with that very digest still waits. */
   private lookAtReceipt(message: Uint8Array): Rejection | undefined {
-    const { collector, address, device } = this.#options;
+    const { collector, own, device } = this.#options;
     const claimed = decodeSign1(message);
     if (claimed instanceof Rejection) return claimed;
     if (!equal(claimed.kid, collector))
@@ -193,7 +193,7 @@ export class Delivery implements OutboxOptions, UplinkOptions {
     if (isRefusal(claimed.payload)) return this.lookAtRefusal(message, claimed.payload);
     const receipt = decodeReceipt(claimed.payload);
     if (receipt instanceof Rejection) return receipt;
-    if (!equal(receipt.mote, address)) return new Rejection("receipt-foreign", "it is for another mote");
+    if (!equal(receipt.mote, own)) return new Rejection("receipt-foreign", "it is for another mote");
     const at = this.#outbox.awaiting(receipt.seq, receipt.digest);
     if (at < 0) return undefined;
     const refused = this.checkSignature(message);
@@ -223,11 +223,11 @@ export class Delivery implements OutboxOptions, UplinkOptions {
 
   /** A refusal counts for a record that has been sent, and only if it names the message byte for byte. */
   private lookAtRefusal(message: Uint8Array, payload: Uint8Array): Rejection | undefined {
-    const { engine, address, device } = this.#options;
+    const { engine, own, device } = this.#options;
     const refusal = decodeRefusal(payload);
     if (refusal instanceof Rejection) return refusal;
     const { seq, stream, reason } = refusal;
-    if (!equal(refusal.mote, address)) return new Rejection("receipt-foreign", "it is for another mote");
+    if (!equal(refusal.mote, own)) return new Rejection("receipt-foreign", "it is for another mote");
     const sent = this.#outbox.underWay(seq);
     if (sent === undefined || !equal(engine.sha256(sent), refusal.message)) return undefined;
     const refused = this.checkSignature(message);
@@ -242,11 +242,11 @@ export class Delivery implements OutboxOptions, UplinkOptions {
   }
 
   encode(payload: Uint8Array, signature: Uint8Array): Uint8Array {
-    return encodeSign1(this.#options.address, payload, signature);
+    return encodeSign1(this.#options.own, payload, signature);
   }
 
   digest(payload: Uint8Array): Uint8Array {
-    return digestOf(this.#options.engine, this.#options.address, payload);
+    return digestOf(this.#options.engine, this.#options.own, payload);
   }
 
   foreign(seq: number, kept: KeptRecord): Rejection | undefined {

@@ -6,6 +6,7 @@
 
 import { toHex } from "./bytes.js";
 import { openChain } from "./chain/checkpoint.js";
+import type { Trusted } from "./chain/consensus.js";
 import { Follower, type Outcome } from "./chain/follower.js";
 import { movesHead } from "./chain/outcome.js";
 import { ALARM_NAMES, ALARM_NONE, type Alarm, Vigil } from "./chain/vigil.js";
@@ -13,6 +14,7 @@ import type { MoteConfig, MqttConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
 import { Delivery, type DeliveryOptions } from "./delivery.js";
 import { openDeviceKey } from "./device-key.js";
+import type { MoteEvent } from "./events.js";
 import { Association, type AssociationOptions } from "./link/association.js";
 import { RelayClient, type RelayOptions } from "./link/relay.js";
 import { type Topics, topicsOf } from "./link/wire.js";
@@ -22,13 +24,15 @@ import type { Clock, Device, KeyHandle, KeyValueDomain, Log } from "./ports.js";
 import { Readiness } from "./readiness.js";
 import { Author, type Content, openSequence, type Written } from "./record/author.js";
 import { Journal } from "./record/journal.js";
-import { measurementsOf, type TakenSample } from "./record/measurement.js";
+import { countFitting, type Entry, entriesFault, packOf, type Taken, valuesOf } from "./record/measurement.js";
 import { Ownership } from "./record/ownership.js";
 import type { Sequence } from "./record/sequence.js";
 import { RefusalLog } from "./refusal-log.js";
 import { assert, Rejection } from "./rejection.js";
-import { Sampler, type SamplerOptions } from "./sampler.js";
-import { Sht3x } from "./sensor/sht3x.js";
+import { Sampler } from "./sampler.js";
+import { type Planned, planSensors } from "./sensor/plan.js";
+import type { SensorType } from "./sensor/sensor.js";
+import { Teller } from "./teller.js";
 import { Timekeeper, type TimekeeperOptions } from "./timekeeper.js";
 
 /** The domain of the key-value store that holds counters and the trusted state. */
@@ -55,13 +59,27 @@ export interface MoteOptions {
   readonly device: Device;
   readonly engine: CryptoEngine;
   readonly config: MoteConfig;
+  /** The types of sensor that the application includes; the configuration says which parts there are of them. */
+  readonly sensors?: readonly SensorType[];
+  /** Called with each event once it is on the log. What it throws is said on the log, and stops nothing. */
+  readonly onEvent?: (event: MoteEvent) => void;
+}
+
+/** Records of the application that wait for a step; one more is refused, and counted. */
+export const OWN_RECORDS_WAITING_MAX = 4;
+
+/** What the application has recorded. */
+interface Own {
+  readonly waiting: Taken[];
+  /** Those that were refused and are in no record's gap yet. */
+  lost: number;
 }
 
 /**
  * It is what its parts ask of their owner: an object of options for each, and a closure for each function in it, would take a tenth of what
  * lives on a board's heap.
  */
-export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptions, DeliveryOptions, RelayOptions {
+export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOptions, RelayOptions {
   readonly #options: MoteOptions;
   readonly #follower: Follower;
   readonly #vigil: Vigil;
@@ -71,7 +89,7 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
   readonly #store: KeyValueDomain;
   readonly #association: Association;
   readonly #timekeeper: Timekeeper;
-  readonly #sampler: Sampler;
+  readonly #samplers: readonly Sampler[];
   readonly #refusals: RefusalLog;
   readonly #pacer: Pacer;
   readonly #readiness: Readiness;
@@ -79,7 +97,9 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
   /** When something is to be asked of the key again, which failed. */
   #keyDueMs = 0;
   #identity: Identity | undefined;
-  #samples: TakenSample[] = [];
+  /** Samples that the next record will hold. */
+  #samples: Taken[] = [];
+  #own: Own | undefined;
   /** The mote's own newest record as the collector keeps it, until a step looks at it. */
   #latest: Uint8Array | undefined;
   /** How many on this connection had a signature that did not hold. */
@@ -87,7 +107,14 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
   #healthDueMs = 0;
   #verifiedHeaders = 0;
 
-  private constructor(options: MoteOptions, store: KeyValueDomain, follower: Follower, journal: Journal, sequence: Sequence) {
+  private constructor(
+    options: MoteOptions,
+    planned: readonly Planned[],
+    store: KeyValueDomain,
+    follower: Follower,
+    journal: Journal,
+    sequence: Sequence,
+  ) {
     const { clock, log, timer } = options.device;
     this.#options = options;
     this.#follower = follower;
@@ -101,14 +128,23 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
     this.#association = new Association(this);
     this.#timekeeper = new Timekeeper(this);
     this.#persistence = new Persistence(log, follower, this.#timekeeper);
-    this.#sampler = new Sampler(this);
+    this.#samplers = planned.map((plan) => new Sampler(options.device, plan));
     this.#timekeeper.bound(follower.timeFloorS);
   }
 
   /** Mounts what survived, and counts the boot. Refused where the configuration or the flash is not fit to begin with. */
   static open(options: MoteOptions): Mote | Rejection {
+    const { sensors = [], onEvent } = options;
+    if (onEvent === undefined) return Mote.openWith(options, sensors);
+    const { device } = options;
+    return Mote.openWith({ ...options, device: { ...device, log: new Teller(device.log, onEvent) } }, sensors);
+  }
+
+  private static openWith(options: MoteOptions, types: readonly SensorType[]): Mote | Rejection {
     const { device, engine, config } = options;
     const { log, clock } = device;
+    const planned = planSensors(config.sensors, types, config.sampling.intervalMs);
+    if (planned instanceof Rejection) return planned;
     const consensus = openChain(engine, config.checkpoint);
     if (consensus instanceof Rejection) return consensus;
     const store = device.store.open({ path: STORE_DOMAIN, format: "buffer" });
@@ -124,7 +160,7 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
     const { chain } = consensus;
     const { pendingCount: pending, passedCount: passed } = journal;
     log.write("boot", { boot, origin, stream, nextSeq: next, pending, passed, chain, head: head.number });
-    return new Mote(options, store, follower, journal, sequence);
+    return new Mote({ device, engine, config }, planned, store, follower, journal, sequence);
   }
 
   /** Steps for ever, each time when it is due or when something arrives. */
@@ -137,10 +173,16 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
    * and the rest is done all the same. A power cut does as well.
    */
   close(): void {
+    const { log, timer } = this.#options.device;
+    // From within `onEvent` a step may be under way.
+    if (log instanceof Teller && log.telling) {
+      timer.set(() => this.close(), 0);
+      return;
+    }
     this.#pacer.stop();
     this.closing(() => this.publishHealth(false));
     this.closing(() => this.#identity?.delivery.close());
-    for (const part of [this.#sampler, this.#timekeeper, this.#association]) this.closing(() => part.close());
+    for (const part of [...this.#samplers, this.#timekeeper, this.#association]) this.closing(() => part.close());
     this.#persistence.flush(this.#options.device.clock.ticksMs());
     for (const part of [this.#sequence, this.#journal]) this.closing(() => part.close());
   }
@@ -167,15 +209,17 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
     this.afterHeaders();
     this.#persistence.step(nowMs);
     if (nowMs >= this.#keyDueMs && this.#journal.unsealedCount > 0) return this.recover(author, nowMs);
-    if (this.#readiness.ready) dueMs = Math.min(dueMs, this.sample(author));
-    const samples = this.#samples;
-    if (samples.length >= this.#options.config.sampling.samplesPerRecord) {
-      this.#samples = [];
-      dueMs = 0;
-      const content = this.contentOf(samples);
-      const written = author.write(content, samples.length);
-      if (written instanceof Promise) return this.recordLater(content, samples, written);
-      this.recorded(content, samples, written);
+    if (this.#readiness.ready) {
+      const waiting = this.#samples.length;
+      if (waiting < this.#options.config.sampling.samplesPerRecord) dueMs = Math.min(dueMs, this.sample(author));
+      const batch = this.dueBatch(waiting) ?? this.ownBatch(author);
+      if (batch !== undefined) {
+        dueMs = 0;
+        const content = this.contentOf(batch);
+        const written = author.write(content, batch.length);
+        if (written instanceof Promise) return this.recordLater(content, batch, written);
+        this.recorded(content, batch, written);
+      }
     }
     if (online) dueMs = Math.min(dueMs, delivery.step());
     return Math.max(0, Math.min(dueMs, this.health(nowMs)));
@@ -188,12 +232,8 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
   }
 
   /** Where the key takes its time to sign; the rest of the step follows at once. */
-  private async recordLater(
-    content: Content,
-    samples: readonly TakenSample[],
-    written: Promise<Written | Rejection>,
-  ): Promise<number> {
-    this.recorded(content, samples, await written);
+  private async recordLater(content: Content, batch: readonly Taken[], written: Promise<Written | Rejection>): Promise<number> {
+    this.recorded(content, batch, await written);
     return 0;
   }
 
@@ -216,6 +256,31 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
     const author = new Author(own, ownership);
     const topics = topicsOf(mqtt.prefix, address, this.#follower.chain);
     return { address, topics, ownership, author, delivery: new Delivery(this), relay: new RelayClient(this) };
+  }
+
+  /**
+   * Makes a record of what the application has measured or decided itself, in the next step that may make one.
+   * @param entries 1 to 32, as `Entry` says; they are copied
+   * @returns why there will be none: entries that no record can hold, or too many records that wait. It is on the log, and counted in
+   *   the `gap` of the next record
+   */
+  record(entries: readonly Entry[]): Rejection | undefined {
+    this.#own ??= { waiting: [], lost: 0 };
+    const own = this.#own;
+    const fault =
+      entriesFault(entries) ??
+      (own.waiting.length < OWN_RECORDS_WAITING_MAX
+        ? undefined
+        : new Rejection(
+            "records-waiting",
+            `${OWN_RECORDS_WAITING_MAX} records wait already: record more slowly, or several entries at once`,
+          ));
+    if (fault !== undefined) {
+      own.lost += 1;
+      this.#refusals.write("record", fault);
+    } else own.waiting.push({ name: "", entries: entries.map((entry) => ({ ...entry })), takenMs: this.clock.ticksMs() });
+    this.onWake();
+    return fault;
   }
 
   get device(): Device {
@@ -270,10 +335,6 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
     return this.#options.config.ntpServers;
   }
 
-  get intervalMs(): number {
-    return this.#options.config.sampling.intervalMs;
-  }
-
   get mqtt(): MqttConfig {
     return this.#options.config.mqtt;
   }
@@ -286,7 +347,17 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
     return this.#options.config.relays;
   }
 
-  get address(): Uint8Array {
+  /** The mote's address, 20 bytes; undefined until its key is there. */
+  get address(): Uint8Array | undefined {
+    return this.#identity?.address;
+  }
+
+  /** The newest header that the mote has verified itself, or its checkpoint. */
+  get head(): Trusted {
+    return this.#follower.head;
+  }
+
+  get own(): Uint8Array {
     return this.identity.address;
   }
 
@@ -302,12 +373,6 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
     const identity = this.#identity;
     assert(identity !== undefined, "a key before what depends on it");
     return identity;
-  }
-
-  openSensor(): Sht3x {
-    const { device, config } = this.#options;
-    const { address, clockStretching } = config.sensor;
-    return new Sht3x({ sensor: { ...device.io.i2c, address }, clockStretching, clock: device.clock });
   }
 
   onWake(): void {
@@ -400,41 +465,69 @@ export class Mote implements SamplerOptions, AssociationOptions, TimekeeperOptio
   }
 
   private sample(author: Author): number {
-    const { device } = this.#options;
-    const dueMs = this.#sampler.step();
-    const lost = this.#sampler.takeLost();
-    if (lost > 0) {
-      author.lose(lost);
-      device.log.write("gap", { reason: "samples that could not be taken", samples: lost });
+    const samplers = this.#samplers;
+    let dueMs = Number.POSITIVE_INFINITY;
+    let lost = 0;
+    for (let i = 0; i < samplers.length; i += 1) {
+      const sampler = samplers[i] as Sampler;
+      dueMs = Math.min(dueMs, sampler.step());
+      lost += sampler.takeLost();
+      const taken = sampler.takeSample();
+      if (taken !== undefined) this.#samples.push(taken);
     }
-    const sample = this.#sampler.takeSample();
-    if (sample === undefined) return dueMs;
-    this.#samples.push({ sample, takenMs: device.clock.ticksMs() });
-    return 0;
+    if (lost > 0) this.lose(author, lost, "samples that could not be taken");
+    return dueMs;
   }
 
-  private contentOf(samples: readonly TakenSample[]): Content {
+  /**
+   * The samples of the next record, once there are enough of them or no more fit.
+   * @param before how many there were before this step
+   */
+  private dueBatch(before: number): readonly Taken[] | undefined {
+    const samples = this.#samples;
+    const { length } = samples;
+    const most = this.#options.config.sampling.samplesPerRecord;
+    if (length < most && length === before) return undefined;
+    const count = length === 1 ? 1 : countFitting(samples, most);
+    if (count === length && count < most) return undefined;
+    this.#samples = samples.slice(count);
+    return count === length ? samples : samples.slice(0, count);
+  }
+
+  /** What the application has recorded first of what waits. */
+  private ownBatch(author: Author): readonly Taken[] | undefined {
+    const own = this.#own;
+    if (own === undefined) return undefined;
+    const { lost } = own;
+    own.lost = 0;
+    if (lost > 0) this.lose(author, lost, "records of the application that were refused");
+    const taken = own.waiting.shift();
+    return taken && [taken];
+  }
+
+  private lose(author: Author, samples: number, reason: string): void {
+    author.lose(samples);
+    this.#options.device.log.write("gap", { reason, samples });
+  }
+  private contentOf(batch: readonly Taken[]): Content {
     const { timeS, quality } = this.#timekeeper.now();
     const { number, hash } = this.#follower.head;
-    const measurements = measurementsOf(samples, this.#options.device.clock.ticksMs());
+    const measurements = packOf(batch, this.#options.device.clock.ticksMs());
     return { time: timeS, timeQuality: quality, head: { chain: this.#follower.chain, number, hash }, measurements };
   }
 
-  private recorded(content: Content, samples: readonly TakenSample[], written: Written | Rejection): void {
+  private recorded(content: Content, batch: readonly Taken[], written: Written | Rejection): void {
+    const { log } = this.#options.device;
     const overwritten = this.#journal.takeOverwritten();
-    if (overwritten > 0) this.#options.device.log.write("overwritten", { records: overwritten });
+    if (overwritten > 0) log.write("overwritten", { records: overwritten });
     if (written instanceof Rejection) {
       this.#refusals.write("record", written);
       return;
     }
-    const { seq, stream, digest, payloadBytes } = written;
-    const { time, timeQuality, head } = content;
-    const { thermometer, hygrometer } = (samples[samples.length - 1] as TakenSample).sample;
-    this.#options.device.log.write("record", {
-      ...{ seq, stream, digest: toHex(digest), head: head.number, timeS: time, quality: timeQuality, bytes: payloadBytes },
-      ...(thermometer === undefined ? {} : { temperatureC: Math.round(thermometer.temperature * 100) / 100 }),
-      ...(hygrometer === undefined ? {} : { humidityPercent: Math.round(hygrometer.humidity * 10_000) / 100 }),
-    });
+    const { seq, stream, digest, payloadBytes: bytes } = written;
+    const { time: timeS, timeQuality: quality, head } = content;
+    const values = valuesOf(batch);
+    log.write("record", { seq, stream, digest: toHex(digest), head: head.number, timeS, quality, bytes, values });
   }
 
   private health(nowMs: number): number {

@@ -1,8 +1,10 @@
 // Every interface between the firmware and the world outside it, in the vocabulary of ECMA-419 (3rd edition) and of
-// the Moddable SDK's own classes. Types only: this file emits no code and imports nothing.
+// the Moddable SDK's own classes. Types only: this file emits no code and imports nothing but the events' types.
 //
 // A board fills them in `board/provider.ts`; the host simulator mirrors the modules behind that file, so firmware
 // never learns which of the two it runs on. No method here takes or returns the bytes of a secret.
+
+import type { EventName, Events } from "./events.js";
 
 export type Bytes = Uint8Array;
 export type ByteBuffer = ArrayBuffer | Uint8Array;
@@ -243,27 +245,5 @@ export type LogValue = string | number | boolean | null | readonly string[];
 
 /** One line per event, for a person at the serial port and for machines. Secrets never come here. */
 export interface Log {
-  /** `event` is a name from `firmware/events.ts`. */
-  write(event: string, fields: Readonly<Record<string, LogValue>>): void;
-}
-
-/** An ECMA-419 Sensor that measures when told to. */
-export interface Sensor {
-  /** How long after its construction the part takes no command, in milliseconds. */
-  readonly settleMs: number;
-  /** Begins a measurement. Throws where the part does not answer. */
-  start(): void;
-  /** How long a measurement takes, in milliseconds. */
-  readonly conversionMs: number;
-  /** The finished measurement, or undefined while it is under way. Throws on a NACK that is no "not yet", or a bad CRC. */
-  sample(): Sample | undefined;
-  close(): void;
-}
-
-/** ECMA-419 sample objects. */
-export interface Sample {
-  /** Degrees Celsius. */
-  readonly thermometer?: { readonly temperature: number };
-  /** Relative humidity, 0 to 1. */
-  readonly hygrometer?: { readonly humidity: number };
+  write<Name extends EventName>(event: Name, fields: Readonly<Events[Name]>): void;
 }

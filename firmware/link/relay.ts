@@ -39,7 +39,7 @@ const POLL_MAX_MS = 60_000;
 export interface RelayOptions {
   readonly clock: Clock;
   /** The mote's address, 20 bytes: where answers go. */
-  readonly address: Uint8Array;
+  readonly own: Uint8Array;
   readonly follower: Pick<Follower, "head" | "offer" | "wanted" | "answer" | "polled" | "unanswered">;
   /** Seconds since the Unix epoch where a clock from outside the chain knows them. */
   nowS(): number | undefined;
@@ -207,7 +207,7 @@ export class RelayClient {
     const narrow = count > 1 && !whole;
     const bytesMax = narrow ? RUN_BYTES_MAX : MESSAGE_BYTES_MAX;
     const id = options.requestId();
-    if (!options.send(encodeRequest({ id, to: options.address, from, count, bytesMax }), this.#order.next)) {
+    if (!options.send(encodeRequest({ id, to: options.own, from, count, bytesMax }), this.#order.next)) {
       this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
       this.#pollMs = Math.max(this.#pollMs, this.#nextRequestMs);
       return WAIT_FIRST_MS;

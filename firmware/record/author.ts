@@ -171,7 +171,13 @@ export class Author {
     if (seq instanceof Rejection) return seq;
     const stream = sequence.stream;
     const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
-    const payload = encodeRecord(gap > 0 ? { ...fields, gap } : fields, this.#writer);
+    let payload: Uint8Array;
+    try {
+      payload = encodeRecord(gap > 0 ? { ...fields, gap } : fields, this.#writer);
+    } catch (error) {
+      // What no record can hold is a sensor's fault, and would be the same after a restart.
+      return error instanceof Rejection ? error : new Rejection("record-malformed", String(error));
+    }
     const refusal = journal.append(stream, seq, payload);
     if (refusal !== undefined) {
       // Records that the mount had not seen: the next one follows the newest of them.

@@ -34,6 +34,46 @@ export function decimal(mantissa: number | bigint, exponent: number): Numeric {
   return exponent === 0 ? digits : new Decimal(digits, exponent);
 }
 
+/** Decimals that a part can have. */
+export const DECIMALS_MAX = 9;
+
+/**
+ * A measured value with so many decimals, rounded: `fraction(21.304, 2)` is 21.30. Throws a `Rejection` (`value-unusable`) where it is
+ * no finite number, or too large to keep its digits: such a sample is lost, and counted.
+ * @param decimals 0 to `DECIMALS_MAX`
+ */
+export function fraction(value: number, decimals: number): Numeric {
+  if (!(decimals >= 0 && decimals <= DECIMALS_MAX && decimals % 1 === 0)) assert(false, "0 to 9 decimals");
+  const mantissa = Math.round(value * 10 ** decimals);
+  if (!Number.isSafeInteger(mantissa)) throw new Rejection("value-unusable", `${value} has no ${decimals} decimals`);
+  return decimal(mantissa, -decimals);
+}
+
+/** What is wrong with a value from outside the runtime, or undefined. */
+export function numericFault(value: unknown): string | undefined {
+  if (typeof value === "number")
+    return Number.isSafeInteger(value) ? undefined : "no integer: fraction(value, decimals) makes it one";
+  if (typeof value === "bigint") return value >= INT64_MIN && value <= UINT64_MAX ? undefined : "beyond 64 bits";
+  if (!(value instanceof Decimal)) return "no number";
+  const { mantissa, exponent } = value;
+  if (!isExponent(exponent)) return "a decimal that decimal() did not make";
+  return numericFault(mantissa);
+}
+
+/** What it takes as CBOR, in bytes. */
+export function numericBytes(value: Numeric): number {
+  if (value instanceof Decimal) return 3 + numericBytes(value.mantissa);
+  const size = value < 0 ? -1 - Number(value) : Number(value);
+  return size < 24 ? 1 : size < 0x100 ? 2 : size < 0x10000 ? 3 : size < 0x1_0000_0000 ? 5 : 9;
+}
+
+/** In digits, for a person: cheaper than `numericText`, and rounded beyond 2^53. */
+export function wordOf(value: Numeric): string {
+  if (!(value instanceof Decimal)) return `${value}`;
+  const { mantissa, exponent } = value;
+  return exponent > 0 ? `${mantissa}e${exponent}` : (Number(mantissa) / 10 ** -exponent).toFixed(-exponent);
+}
+
 function isExponent(value: number): boolean {
   return value % 1 === 0 && value >= -DECIMAL_EXPONENT_MAX && value <= DECIMAL_EXPONENT_MAX && value !== 0;
 }

@@ -194,7 +194,7 @@ function isNameRest(text: string): boolean {
 }
 
 /** A name begins with a letter or a digit, wherever the base name ends. */
-function isNameStart(text: string): boolean {
+export function isNameStart(text: string): boolean {
   return text !== "" && isLetterOrDigit(text.charCodeAt(0)) && isNameRest(text);
 }
 
@@ -207,7 +207,7 @@ function isLetterOrDigit(code: number): boolean {
   return (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || (code >= 97 && code <= 122);
 }
 
-function isUnit(text: string): boolean {
+export function isUnit(text: string): boolean {
   for (let i = 0; i < text.length; i += 1) {
     const code = text.charCodeAt(i);
     if (code < 0x21 || code > 0x7e) return false;

@@ -3,10 +3,13 @@
 // Runs in Node's loader thread (module.register), before every other hook. Leaves all other specifiers alone, and third
 // parties too, for whom "net" is Node's.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
+const ours = new URL("../../", import.meta.url).href;
 const modules = new URL("../modules/", import.meta.url);
 const table = new Map(Object.entries(JSON.parse(readFileSync(new URL("table.json", modules), "utf8"))));
+/** Our own modules are TypeScript in a clone, and JavaScript in the package. */
+const isClone = existsSync(new URL("current.ts", modules));
 
 let column = "node";
 
@@ -17,7 +20,13 @@ export function initialize({ crypto }) {
 
 /** @type {import("node:module").ResolveHook} */
 export async function resolve(specifier, context, next) {
-  const row = context.parentURL?.includes("/node_modules/") ? undefined : table.get(specifier);
-  const mirror = row?.[column] ?? row?.node;
+  const row = isThirdParty(context.parentURL ?? "") ? undefined : table.get(specifier);
+  const source = row?.[column] ?? row?.node;
+  const mirror = isClone ? source : source?.replace(/\.ts$/, ".js");
   return mirror === undefined ? next(specifier, context) : next(new URL(mirror, modules).href, context);
+}
+
+/** We may lie below a node_modules ourselves. */
+function isThirdParty(url) {
+  return (url.startsWith(ours) ? url.slice(ours.length) : url).includes("node_modules/");
 }

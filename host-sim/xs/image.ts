@@ -11,12 +11,12 @@
 // Never: tree shaking, minifying, or a module that no import reaches.
 
 import { readFile } from "node:fs/promises";
-import { dirname, isAbsolute, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { build, type Metafile, type Plugin, transform } from "esbuild";
+import { REPOSITORY } from "../place.js";
 import type { Creation } from "./presets.js";
 
-export const REPOSITORY = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+export { REPOSITORY } from "../place.js";
 
 const MAGIC = 0x31495358;
 const TARGET = "es2022";
@@ -157,7 +157,9 @@ function byName(source: string, imports: readonly Imported[], nameOf: (file: str
 }
 
 function nameOf(file: string): string {
-  const path = isAbsolute(file) ? relative(REPOSITORY, file) : file;
+  const own = relative(REPOSITORY, resolve(REPOSITORY, file));
+  // Where npm installed this package, others lie beside it.
+  const path = own.startsWith("..") ? resolve(REPOSITORY, file) : own;
   return path.replace(/^(.*\/)?node_modules\//, "").replace(/\.(ts|mjs|js)$/, "");
 }
 

@@ -10,11 +10,12 @@ import { addressOf } from "../../firmware/crypto/identity.js";
 import type { Clock, FlashPartition, I2CBus, KeyHandle, Keys, KeyValueDomain } from "../../firmware/ports.js";
 import { Author, openSequence, type Written } from "../../firmware/record/author.js";
 import { RECORD_PAYLOAD_BYTES_MAX } from "../../firmware/record/cose.js";
+import { decimal } from "../../firmware/record/decimal.js";
 import { Journal } from "../../firmware/record/journal.js";
-import { measurementsOf } from "../../firmware/record/measurement.js";
+import { packOf } from "../../firmware/record/measurement.js";
 import { decodeRecord, encodeRecord, type RecordFields, TIME_NTP } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
-import { Sht3x } from "../../firmware/sensor/sht3x.js";
+import { Sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
 import { type BftBenchInputs, bftBenchCases } from "./bft-cases.js";
 import { type BitcoinInputs, bitcoinCase } from "./bitcoin-case.js";
 
@@ -109,7 +110,6 @@ function cryptoCases(board: BenchBoard): BenchCase[] {
 
 /** A record with one sample of an SHT3x. */
 export function recordFields(): RecordFields {
-  const sample = { thermometer: { temperature: 21.37 }, hygrometer: { humidity: 0.4821 } };
   return {
     stream: 1,
     seq: 1234,
@@ -118,7 +118,10 @@ export function recordFields(): RecordFields {
     time: START_S,
     timeQuality: TIME_NTP,
     head: { chain: CHAIN, number: 19_000_000, hash: pattern(32) },
-    measurements: measurementsOf([{ sample, takenMs: 0 }], 0),
+    measurements: [
+      { n: "temperature", u: "Cel", v: decimal(2137, -2) },
+      { n: "humidity", u: "%RH", v: decimal(4821, -2) },
+    ],
     fleet: { registry: pattern(20), chain: CHAIN },
   };
 }
@@ -157,8 +160,8 @@ function recordCase(board: BenchBoard): BenchCase {
       sensor.start();
       clock.turn(sensor.conversionMs);
       const takenMs = clock.ticksMs();
-      const sample = sure(sensor.sample(), "sample");
-      const measurements = measurementsOf([{ sample, takenMs }], takenMs);
+      const entries = sure(sensor.sample(), "sample");
+      const measurements = packOf([{ name: "", entries, takenMs }], takenMs);
       const time = Math.floor(clock.nowMs() / 1000);
       return author.write({ time, timeQuality: TIME_NTP, head, measurements }, 1);
     },

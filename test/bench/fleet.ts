@@ -16,6 +16,7 @@ import type { Device, NtpClient, NtpClientOptions } from "../../firmware/ports.j
 import { digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { Rejection } from "../../firmware/rejection.js";
+import { sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
 import { curve, fastEngine } from "../../host-sim/crypto/engine-fast.js";
 import { sharedEngine } from "../../host-sim/crypto/shared-engine.js";
 import { createBoard, type SimulatedDevice } from "../../host-sim/device.js";
@@ -168,7 +169,7 @@ export class Fleet {
       network: { ...network, ntp: { client: { io: timeServer(this.#clock), servers: [] } } },
       keys: new SoftwareKeys({ entropy, store, arithmetic: this.#arithmetic }),
     };
-    const mote = Mote.open({ device, engine: this.#engine, config: this.#config() });
+    const mote = Mote.open({ device, engine: this.#engine, config: this.#config(), sensors: [sht3x] });
     if (mote instanceof Rejection) throw new Error(mote.toString());
     Object.assign(member, { board, mote });
     this.#members.push(member);

@@ -11,6 +11,7 @@ import { NativeKeys } from "../../firmware/crypto/native-keys.js";
 import { Mote } from "../../firmware/mote.js";
 import type { Device, KeyValueStorage, Log, MqttBase } from "../../firmware/ports.js";
 import { Rejection } from "../../firmware/rejection.js";
+import { sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
 import { GuestClock, GuestEntropy, GuestFlash, GuestI2C, GuestValues } from "../../host-sim/xs/guest/board.js";
 import {
   collect,
@@ -77,7 +78,7 @@ async function main(): Promise<void> {
   const broker: GuestBroker = { client: undefined, acknowledged: 0 };
   const config = parseConfig(json);
   if (config instanceof Rejection) throw new Error(config.detail);
-  const mote = Mote.open({ device: deviceOf(clock, timer, broker, startMs), engine: nativeEngine, config });
+  const mote = Mote.open({ device: deviceOf(clock, timer, broker, startMs), engine: nativeEngine, config, sensors: [sht3x] });
   if (mote instanceof Rejection) throw new Error(mote.detail);
   mote.run();
   let sampled = 0;

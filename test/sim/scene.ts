@@ -14,6 +14,7 @@ import { decodeRequest, encodeReply, type HeaderRequest } from "../../firmware/l
 import { Mote } from "../../firmware/mote.js";
 import type { Keys, LogValue } from "../../firmware/ports.js";
 import { Rejection } from "../../firmware/rejection.js";
+import { sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
 import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../host-sim/device.js";
 import type { Board } from "../../host-sim/hardware/board.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
@@ -180,7 +181,7 @@ export class Scene {
           );
     const network = { ...board.device.network, ...own };
     const device = { ...board.device, network, keys: watched(new SoftwareKeys({ entropy, store }), onSign) };
-    const mote = Mote.open({ device, engine, config: this.config() });
+    const mote = Mote.open({ device, engine, config: this.config(), sensors: [sht3x] });
     if (mote instanceof Rejection) throw new Error(mote.toString());
     mote.run();
     const of = (event: string) => events.filter((one) => one.event === event);

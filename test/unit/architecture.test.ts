@@ -12,22 +12,24 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Rooms of the firmware from the ground up; a file imports only from its own room and from those before it. */
 const FLOORS: readonly (readonly string[])[] = [
+  ["events"],
   ["ports"],
   ["rejection"],
   ["bytes", "persistence"],
-  ["codec"],
+  ["codec", "fields"],
   ["crypto"],
-  ["record", "chain", "proof", "sensor"],
+  ["record", "chain", "proof"],
+  ["sensor"],
   ["config"],
   ["link"],
-  ["timekeeper", "sampler", "readiness", "refusal-log", "pacer"],
+  ["timekeeper", "sampler", "readiness", "refusal-log", "pacer", "teller"],
   ["delivery", "device-key"],
   ["mote"],
+  ["index"],
   ["board"],
   ["main"],
 ];
-/** `ports` is types only and may be imported from everywhere. */
-const LINES_MAX = 450;
+const LINES_MAX = 600;
 
 interface Source {
   readonly path: string;
@@ -79,7 +81,8 @@ function firmwareFaults(source: Source): string[] {
       continue;
     }
     const other = room(target.replace(/\.js$/, ""));
-    if (other === "ports" || other === own) continue;
+    // Types only.
+    if (other === "ports" || other === "events" || other === own) continue;
     if (floorOf(other) >= floorOf(own))
       faults.push(`${source.path}: ${own} imports ${other}, which stands on its floor or above`);
   }

@@ -48,7 +48,7 @@ test("receipts that come in one go: as many as wait at most are looked at, the o
   const own = { engine: nobleEngine, address, fleet, journal, sequence: sure(Sequence.open(store, undefined)) };
   const device = { ...board.device, clock, log, network: { mqtt: { io: Scripted } } } as unknown as Device;
   const delivery = new Delivery({
-    ...{ device, engine: nobleEngine, address, topics, journal, ownership: new Ownership(own, false) },
+    ...{ device, engine: nobleEngine, own: address, topics, journal, ownership: new Ownership(own, false) },
     mqtt: { host: "broker", port: 1883, prefix: "", keepAliveMs: 30_000 },
     collector: COLLECTOR.address,
     refusals: new Counting(clock, log),

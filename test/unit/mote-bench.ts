@@ -9,6 +9,7 @@ import type { Device, Keys, NtpClient, NtpClientOptions } from "../../firmware/p
 import { decodeSign1, digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { Rejection } from "../../firmware/rejection.js";
+import { sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
 import { createBoard, type SimulatedDevice } from "../../host-sim/device.js";
 import type { EntropyFault, RtcMemory } from "../../host-sim/hardware/entropy.js";
 import { type BoardStorage, memoryStorage } from "../../host-sim/hardware/storage.js";
@@ -117,7 +118,12 @@ export class PoweredMote {
       mqtt: { io: Scripted },
       ntp: { client: { io: timeServers(bench), servers: [] } },
     };
-    const mote = Mote.open({ device: bend({ ...device, keys, network }), engine: bench.engine, config: bench.config() });
+    const mote = Mote.open({
+      device: bend({ ...device, keys, network }),
+      engine: bench.engine,
+      config: bench.config(),
+      sensors: [sht3x],
+    });
     if (mote instanceof Rejection) throw new Error(mote.toString());
     this.mote = mote;
     mote.run();

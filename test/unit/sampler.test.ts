@@ -3,10 +3,14 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Sample, Sensor } from "../../firmware/ports.js";
+import { fieldsOf } from "../../firmware/fields.js";
+import type { Device } from "../../firmware/ports.js";
+import { numericText } from "../../firmware/record/decimal.js";
+import type { Entry } from "../../firmware/record/measurement.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { Sampler } from "../../firmware/sampler.js";
-import { Sht3x } from "../../firmware/sensor/sht3x.js";
+import type { Part, Sensor } from "../../firmware/sensor/sensor.js";
+import { sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
 import { createBoard } from "../../host-sim/device.js";
 import { VirtualClock } from "../../host-sim/world/clock.js";
 import { HandClock, LogBook } from "./hand-clock.js";
@@ -14,6 +18,7 @@ import { HandClock, LogBook } from "./hand-clock.js";
 const INTERVAL_MS = 1000;
 const SETTLE_MS = 2;
 const CONVERSION_MS = 16;
+const SAMPLE: readonly Entry[] = [{ n: "temperature", u: "Cel", v: 20 }];
 
 type Fault = "none" | "open" | "start" | "sample" | "stuck" | "close";
 
@@ -22,11 +27,8 @@ function make(intervalMs = INTERVAL_MS) {
   const clock = new HandClock(123);
   const log = new LogBook();
   const state = { fault: "none" as Fault, conversionMs: CONVERSION_MS, opened: 0, closed: 0, starts: [] as number[] };
-  const sampler = new Sampler({
-    clock,
-    log,
-    intervalMs,
-    openSensor(): Sensor {
+  const part: Part = {
+    open(): Sensor {
       if (state.fault === "open") throw new Rejection("sensor-nack", "nobody there");
       state.opened += 1;
       const openedMs = clock.ticksMs();
@@ -41,12 +43,12 @@ function make(intervalMs = INTERVAL_MS) {
           startedMs = clock.ticksMs();
           state.starts.push(startedMs - 123);
         },
-        sample(): Sample | undefined {
+        sample(): readonly Entry[] | undefined {
           if (state.fault === "sample") throw new Rejection("sensor-crc", "a wrong checksum");
           assert.ok(startedMs !== undefined, "read only what was begun");
           if (state.fault === "stuck" || clock.ticksMs() - startedMs < state.conversionMs) return undefined;
           startedMs = undefined;
-          return { thermometer: { temperature: 20 } };
+          return SAMPLE;
         },
         close() {
           state.closed += 1;
@@ -54,7 +56,8 @@ function make(intervalMs = INTERVAL_MS) {
         },
       };
     },
-  });
+  };
+  const sampler = new Sampler({ clock, log } as unknown as Device, { name: "", intervalMs, part });
   let samples = 0;
   let lost = 0;
   /** Steps whenever a step is due, for `durationMs`. */
@@ -93,7 +96,7 @@ test("a sample is handed out once", () => {
   assert.is(sampler.takeSample(), undefined, "not before it is measured");
   clock.pass(CONVERSION_MS);
   assert.is(sampler.step(), 0);
-  assert.equal(sampler.takeSample(), { thermometer: { temperature: 20 } });
+  assert.equal(sampler.takeSample(), { name: "", entries: SAMPLE, takenMs: clock.ticksMs() });
   assert.is(sampler.takeSample(), undefined);
 });
 
@@ -233,25 +236,24 @@ for (const clockStretching of [false, true])
     const world = new VirtualClock();
     const { device, board } = createBoard({ clock: world, sensor: { trace: [[0, 21.3, 45.5]] } });
     const log = new LogBook();
-    const { clock, io } = device;
-    const openSensor = () => new Sht3x({ sensor: io.i2c, clockStretching, clock });
-    const sampler = new Sampler({ clock, log, intervalMs: 100, openSensor });
+    const part = sht3x.configure(fieldsOf({ clockStretching }));
+    const sampler = new Sampler({ ...device, keys: undefined as never, log }, { name: "", intervalMs: 100, part });
     await world.advance(5);
-    const taken: Sample[] = [];
+    const taken: (readonly Entry[])[] = [];
     let lost = 0;
     const run = async (durationMs: number) => {
       for (const endMs = world.nowMs() + durationMs; world.nowMs() < endMs; ) {
         world.block(Math.max(1, Math.min(sampler.step(), 100)));
         const sample = sampler.takeSample();
-        if (sample !== undefined) taken.push(sample);
+        if (sample !== undefined) taken.push(sample.entries);
         lost += sampler.takeLost();
       }
     };
     await run(1000);
     assert.is(taken.length, 10);
     assert.is(lost, 0);
-    assert.ok(Math.abs((taken[0]?.thermometer?.temperature ?? 0) - 21.3) < 0.01);
-    assert.ok(Math.abs((taken[0]?.hygrometer?.humidity ?? 0) - 0.455) < 0.0001);
+    assert.ok(Math.abs(Number(numericText(taken[0]?.[0]?.v ?? 0)) - 21.3) < 0.01);
+    assert.ok(Math.abs(Number(numericText(taken[0]?.[1]?.v ?? 0)) - 45.5) < 0.01);
     board.i2c.unplugged = true;
     await run(1000);
     board.i2c.unplugged = false;

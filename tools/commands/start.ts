@@ -7,6 +7,7 @@ import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engi
 import { buildTls } from "../../host-sim/tls/build.js";
 import { version } from "../cli.js";
 import { keepToOwner, makeFolder, modeFor } from "../files.js";
+import { needPackages, POSTGRES, STORE } from "../optional.js";
 import { publicUrl, readWords, rpcUrl, type Words } from "../options.js";
 import { pause } from "../processes/backoff.js";
 import { BoundedLog } from "../processes/bounded-log.js";
@@ -16,7 +17,7 @@ import type { ChildEnd } from "../processes/supervisor.js";
 import { AttachedChain, type AttachOptions } from "../start/attached-chain.js";
 import { builtEngine, engineWish } from "../start/engine-choice.js";
 import type { FollowedChain } from "../start/followed-chain.js";
-import { LOCAL_CHAINS, openLocalChain } from "../start/local-chain.js";
+import { LOCAL_CHAINS, nodePackages, openLocalChain } from "../start/local-chain.js";
 import { DEFAULT_DATA, type Layout, layoutOf } from "../start/project.js";
 import { Screen } from "../start/screen.js";
 import { type Fact, System } from "../start/system.js";
@@ -31,7 +32,7 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
 
   --records N    end once N records are stored and verified
   --boards M     1 to 64 boards (default 1)
-  --data DIR     where everything is kept (default .chainmote in the project, a folder below it for each other chain);
+  --data DIR     where everything is kept (default .chainmote, a folder below it for each other chain);
                  a second start goes on from there
   --export FILE  write the records there when ending (default records.cborseq in the data folder)
   --engine NAME  where the firmware runs: node (default), xs (the real engine, 32-bit, in a board's memory) or
@@ -117,6 +118,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const followed = await chainNamed(options);
   const data = resolve(options.text("data") ?? join(DEFAULT_DATA, followed.folder));
   const layout = layoutOf(data);
+  needPackages([...followed.packages, (process.env.DATABASE_URL ?? "") === "" ? STORE : POSTGRES]);
   const exportPath = resolve(options.text("export") ?? layout.records);
 
   keepToOwner();
@@ -182,6 +184,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
 interface NamedChain {
   /** Below the default data folder. */
   readonly folder: string;
+  /** What its node is made of, where that is ours. */
+  readonly packages: readonly string[];
   open(options: OpenOptions): Promise<FollowedChain>;
 }
 
@@ -206,6 +210,7 @@ async function chainNamed(options: Words): Promise<NamedChain> {
     if (chain === undefined) throw new UsageError(`--chain takes ${LOCAL_CHAINS.join(" or ")}`);
     return {
       folder: chain === "clique" ? "" : chain,
+      packages: nodePackages(chain),
       async open({ layout, onEnd }) {
         if (existsSync(layout.checkpoint))
           throw new CommandError(
@@ -220,6 +225,7 @@ async function chainNamed(options: Words): Promise<NamedChain> {
   const node = await AttachedChain.open({ url, ...attachWords(options) });
   return {
     folder: join("attached", node.name),
+    packages: [],
     async open({ layout, told, say }) {
       if (existsSync(layout.node))
         throw new CommandError(

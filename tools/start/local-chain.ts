@@ -12,6 +12,7 @@ import { engine } from "../crypto/engine.js";
 import { HeaderSource } from "../ethereum/raw-header.js";
 import { BitcoinNode } from "../node/bitcoin.js";
 import { EthereumNode } from "../node/ethereum.js";
+import { BITCOIN_NODE, ETHEREUM_NODE, needPackages } from "../optional.js";
 import type { ChildEnd } from "../processes/supervisor.js";
 import { CommandError } from "../terminal.js";
 import { type FollowedChain, firstContractOf } from "./followed-chain.js";
@@ -32,8 +33,14 @@ export interface LocalChainOptions {
   readonly onEnd: (end: ChildEnd) => void;
 }
 
+/** The packages that its node is. */
+export function nodePackages(name: LocalChainName): readonly string[] {
+  return [name === "bitcoin" ? BITCOIN_NODE : ETHEREUM_NODE];
+}
+
 /** Opens the folder and begins to start the node. */
-export function openLocalChain(name: LocalChainName, options: LocalChainOptions): Promise<LocalChain> {
+export async function openLocalChain(name: LocalChainName, options: LocalChainOptions): Promise<LocalChain> {
+  needPackages(nodePackages(name));
   return name === "bitcoin" ? openBitcoin(options) : openClique(options);
 }
 

@@ -1,11 +1,11 @@
-// Where this project is, and where `chainmote start` keeps what it makes: one folder with everything in it.
+// The command of this package, and where `chainmote start` keeps what it makes: one folder with everything in it.
 
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { REPOSITORY } from "../../host-sim/place.js";
 
-export const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
-export const DEFAULT_DATA = join(PROJECT, ".chainmote");
-export const COMMAND = fileURLToPath(new URL("../chainmote.mjs", import.meta.url));
+/** In the folder that the command is called in, which npm makes the project's own. */
+export const DEFAULT_DATA = ".chainmote";
+export const COMMAND = join(REPOSITORY, "tools/chainmote.mjs");
 export const TIED = new URL("../processes/tied.mjs", import.meta.url).href;
 
 export interface Layout {

@@ -18,6 +18,8 @@ interface Line {
 }
 
 const WORD_WIDTH = 10;
+const VALUES_SHOWN_MAX = 4;
+const VALUE_CHARACTERS_MAX = 60;
 
 export class Screen {
   readonly #output: Output;
@@ -177,10 +179,9 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
 }
 
 function measured(event: SystemEvent): string {
-  const parts: string[] = [];
-  if (typeof event.temperatureC === "number") parts.push(`${event.temperatureC.toFixed(2)} °C`);
-  if (typeof event.humidityPercent === "number") parts.push(`${event.humidityPercent.toFixed(2)} % RH`);
-  return parts.length === 0 ? "" : `${parts.join("  ")}  `;
+  const values = Array.isArray(event.values) ? event.values : [];
+  const shown = values.slice(0, VALUES_SHOWN_MAX).map((value) => plainText(String(value), VALUE_CHARACTERS_MAX));
+  return shown.length === 0 ? "" : `${shown.join("  ")}${values.length > VALUES_SHOWN_MAX ? "  …" : ""}  `;
 }
 
 /** Why the engine gave up, and what it had needed by then. */

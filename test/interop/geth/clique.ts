@@ -16,6 +16,7 @@ import { SoftwareKeys } from "../../../firmware/crypto/software-keys.js";
 import { Mote } from "../../../firmware/mote.js";
 import type { LogValue } from "../../../firmware/ports.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { sht3x } from "../../../firmware/sensor/sht3x/sht3x.js";
 import { createBoard } from "../../../host-sim/device.js";
 import { SntpServer } from "../../../host-sim/world/sntp-server.js";
 import { Collector, type CollectorEvent } from "../../../tools/collector/collector.js";
@@ -82,7 +83,7 @@ async function openMote(): Promise<Mote> {
   if (config instanceof Rejection) throw config;
   const { entropy, store: values } = simulated.device;
   const device = { ...simulated.device, keys: new SoftwareKeys({ entropy, store: values }) };
-  const opened = Mote.open({ device, engine: fastEngine, config });
+  const opened = Mote.open({ device, engine: fastEngine, config, sensors: [sht3x] });
   if (opened instanceof Rejection) throw opened;
   opened.run();
   return opened;

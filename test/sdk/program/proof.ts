@@ -10,7 +10,7 @@ import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
 import { addressOf } from "../../../firmware/crypto/identity.js";
 import type { Keys } from "../../../firmware/ports.js";
 import { digestOf, encodeSign1, RECORD_PAYLOAD_BYTES_MAX } from "../../../firmware/record/cose.js";
-import { measurementsOf } from "../../../firmware/record/measurement.js";
+import { decimal } from "../../../firmware/record/decimal.js";
 import { encodeRecord, TIME_NTP } from "../../../firmware/record/record.js";
 import { Rejection } from "../../../firmware/rejection.js";
 
@@ -54,7 +54,6 @@ export function prove(engine: CryptoEngine, keys: Keys, input: ProofInput): read
 }
 
 function somePayload(): Uint8Array {
-  const sample = { thermometer: { temperature: 21.37 }, hygrometer: { humidity: 0.4821 } };
   const fields = {
     stream: 1,
     seq: 1234,
@@ -63,7 +62,10 @@ function somePayload(): Uint8Array {
     time: 1_700_000_000,
     timeQuality: TIME_NTP,
     head: { chain: "eip155:1337", number: 19_000_000, hash: new Uint8Array(32).fill(9) },
-    measurements: measurementsOf([{ sample, takenMs: 0 }], 0),
+    measurements: [
+      { n: "temperature", u: "Cel", v: decimal(2137, -2) },
+      { n: "humidity", u: "%RH", v: decimal(4821, -2) },
+    ],
     fleet: { registry: new Uint8Array(20).fill(0xf1), chain: "eip155:1337" },
   };
   return encodeRecord(fields, new CborWriter(RECORD_PAYLOAD_BYTES_MAX)).slice();

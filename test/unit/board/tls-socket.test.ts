@@ -100,7 +100,7 @@ async function dial(endpoint: string, ca: TestCertificate, { nowS = NOW_S, onDat
     secure: { certificate: ca.der },
     TCP: { io: tcpFor(() => board) as unknown as TlsSocketOptions["TCP"]["io"] },
     timer: timerFor(() => board) as unknown as TlsSocketOptions["timer"],
-    log: { write: (_event, fields) => void dialled.log.push(String(fields?.detail)) },
+    log: { write: (_event, fields) => void dialled.log.push(String((fields as { detail?: string }).detail)) },
     nowMs: () => nowS * 1000,
     onReadable(count) {
       dialled.readable.push(count);

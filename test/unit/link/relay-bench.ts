@@ -37,7 +37,7 @@ export function relayOver(follower: Followed, nowS?: number | (() => number), cl
   let id = 100;
   const relay = new RelayClient({
     clock,
-    address: MOTE,
+    own: MOTE,
     follower,
     nowS: () => (typeof nowS === "function" ? nowS() : nowS),
     send(bytes) {

@@ -85,7 +85,7 @@ function run(relays: Readonly<Record<string, Answer>>, announces: boolean, named
   const nowS = (): number => (blocks[LENGTH - 20] as Block).timeS + Math.floor(clock.ticksMs() / 1000);
   const client = new RelayClient({
     clock,
-    address: new Uint8Array(20),
+    own: new Uint8Array(20),
     follower,
     ...(named ? { relays: names } : {}),
     nowS,

@@ -129,7 +129,7 @@ test("of three relays, one silent and one that lies, the mote catches up by the 
   let id = 0;
   const client = new RelayClient({
     clock,
-    address: new Uint8Array(20),
+    own: new Uint8Array(20),
     follower,
     relays: ["silent", "liar", "honest"],
     nowS: () => undefined,

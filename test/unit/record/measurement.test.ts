@@ -1,41 +1,45 @@
-// From samples to SenML: nothing that was measured is rounded away or made up, times are relative, and the fullest record
-// that a configuration can ask for fits.
+// From what was measured to SenML: nothing is rounded away or made up, times are relative, several sensors keep their names apart, what
+// no record can hold is refused before it is one, and the fullest record that a configuration can ask for fits.
 
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SAMPLES_PER_RECORD_MAX } from "../../../firmware/config.js";
-import type { Sample } from "../../../firmware/ports.js";
 import { RECORD_PAYLOAD_BYTES_MAX } from "../../../firmware/record/cose.js";
-import { decimal, numericText } from "../../../firmware/record/decimal.js";
-import { ENTRIES_PER_SAMPLE_MAX, measurementsOf, type TakenSample } from "../../../firmware/record/measurement.js";
+import { Decimal, decimal, fraction, numericText, wordOf } from "../../../firmware/record/decimal.js";
+import {
+  bytesOf,
+  countFitting,
+  ENTRIES_BYTES_MAX,
+  type Entry,
+  entriesFault,
+  packOf,
+  type Taken,
+  valuesOf,
+} from "../../../firmware/record/measurement.js";
 import { decodeRecord, encodeRecord, type RecordFields } from "../../../firmware/record/record.js";
+import { resolveSenml, SENML_ENTRIES_MAX } from "../../../firmware/record/senml.js";
 import { Rejection } from "../../../firmware/rejection.js";
 
-const both = (temperature: number, humidity: number): Sample => ({ thermometer: { temperature }, hygrometer: { humidity } });
-const taken = (sample: Sample, takenMs = 0): TakenSample => ({ sample, takenMs });
+const both = (temperature: number, humidity: number): readonly Entry[] => [
+  { n: "temperature", u: "Cel", v: fraction(temperature, 2) },
+  { n: "humidity", u: "%RH", v: fraction(humidity, 2) },
+];
+const taken = (entries: readonly Entry[], takenMs = 0, name = ""): Taken => ({ name, entries, takenMs });
 
-test("one sample: hundredths of a degree and of a percent, with units and without a time", () => {
-  assert.equal(measurementsOf([taken(both(21.304, 0.45678))], 99_000), [
+test("one sample: its entries as they are, without a time", () => {
+  assert.equal(packOf([taken(both(21.304, 45.678), 99_000)], 99_400), [
     { n: "temperature", u: "Cel", v: decimal(2130, -2) },
     { n: "humidity", u: "%RH", v: decimal(4568, -2) },
   ]);
 });
 
-test("what a sample does not have is not made up", () => {
-  assert.equal(
-    measurementsOf([taken({ thermometer: { temperature: -0.001 } })], 0).map(({ n, v }) => [n, numericText(v)]),
-    [["temperature", "0.00"]],
-  );
-  assert.equal(
-    measurementsOf([taken({ hygrometer: { humidity: 1 } })], 0).map(({ n, v }) => [n, numericText(v)]),
-    [["humidity", "100.00"]],
-  );
-  assert.equal(measurementsOf([taken({})], 0), []);
+test("a record that had to wait says how long", () => {
+  assert.equal(packOf([taken([{ n: "door", v: 1 }], 1000)], 4500), [{ n: "door", v: 1, t: -3 }]);
 });
 
 test("several samples carry how many seconds before the record they were taken, whole ones", () => {
-  const pack = measurementsOf(
+  const pack = packOf(
     [taken(both(1, 0), 1000), taken(both(2, 0), 11_001), taken(both(3, 0), 20_001), taken(both(4, 0), 21_000)],
     21_000,
   );
@@ -59,6 +63,28 @@ test("several samples carry how many seconds before the record they were taken, 
   );
 });
 
+test("several sensors in one record keep their names apart, and none inherits another's", () => {
+  const pack = packOf(
+    [taken(both(1, 2), 0, "air"), taken(both(3, 4), 0, "soil"), taken([{ n: "door", v: 1 }], 0), taken(both(5, 6), 0, "air")],
+    0,
+  );
+  assert.equal(
+    resolveSenml(pack).map(({ name, unit, value }) => `${name} ${numericText(value)} ${unit}`),
+    [
+      ...["air/temperature 1.00 Cel", "air/humidity 2.00 %RH", "soil/temperature 3.00 Cel", "soil/humidity 4.00 %RH"],
+      ...["door 1 undefined", "air/temperature 5.00 Cel", "air/humidity 6.00 %RH"],
+    ],
+  );
+});
+
+test("what is said of a record: every name, value and unit", () => {
+  assert.equal(valuesOf([taken(both(-0.5, 45.678), 0, "air"), taken([{ n: "count", v: 7 }])]), [
+    "air/temperature -0.50 Cel",
+    "air/humidity 45.68 %RH",
+    "count 7",
+  ]);
+});
+
 const FULL: Omit<RecordFields, "measurements"> = {
   stream: 2 ** 32 - 1,
   seq: 2 ** 32 - 1,
@@ -73,9 +99,10 @@ const FULL: Omit<RecordFields, "measurements"> = {
 const DAY_MS = 86_400_000;
 
 test("the fullest record that a configuration can ask for fits, and its samples come back", () => {
-  const samples = Array.from({ length: SAMPLES_PER_RECORD_MAX }, (_, i) => taken(both(-45, 1), i * DAY_MS));
-  const pack = measurementsOf(samples, SAMPLES_PER_RECORD_MAX * DAY_MS);
-  assert.is(pack.length, SAMPLES_PER_RECORD_MAX * ENTRIES_PER_SAMPLE_MAX);
+  const samples = Array.from({ length: SAMPLES_PER_RECORD_MAX }, (_, i) => taken(both(-45, 100), i * DAY_MS));
+  assert.is(countFitting(samples, SAMPLES_PER_RECORD_MAX), SAMPLES_PER_RECORD_MAX);
+  const pack = packOf(samples, SAMPLES_PER_RECORD_MAX * DAY_MS);
+  assert.is(pack.length, 2 * SAMPLES_PER_RECORD_MAX);
   const payload = encodeRecord({ ...FULL, measurements: pack });
   assert.ok(payload.length <= RECORD_PAYLOAD_BYTES_MAX, `${payload.length} bytes`);
   const record = decodeRecord(payload);
@@ -87,7 +114,7 @@ test("any samples that the part can give make a pack that a reader takes, to the
   const samples = fc.array(
     fc.record({
       temperature: fc.nat(65_535).map((raw) => -45 + (175 * raw) / 65_535),
-      humidity: fc.nat(65_535).map((raw) => raw / 65_535),
+      humidity: fc.nat(65_535).map((raw) => (100 * raw) / 65_535),
       gapMs: fc.nat(DAY_MS),
     }),
     { minLength: 1, maxLength: SAMPLES_PER_RECORD_MAX },
@@ -99,17 +126,96 @@ test("any samples that the part can give make a pack that a reader takes, to the
         nowMs += gapMs;
         return taken(both(temperature, humidity), nowMs);
       });
-      const record = decodeRecord(encodeRecord({ ...FULL, measurements: measurementsOf(list, nowMs + laterMs) }));
+      const record = decodeRecord(encodeRecord({ ...FULL, measurements: packOf(list, nowMs + laterMs) }));
       if (record instanceof Rejection) throw new Error(String(record));
       for (const [i, { temperature, humidity }] of values.entries()) {
         const [warm, damp] = record.measurements.slice(2 * i, 2 * i + 2);
         assert.ok(Math.abs(Number(numericText(warm?.v ?? 0)) - temperature) <= 0.005_001);
-        assert.ok(Math.abs(Number(numericText(damp?.v ?? 0)) - humidity * 100) <= 0.005_001);
-        const ageS = values.length === 1 ? 0 : (nowMs + laterMs - (list[i] as TakenSample).takenMs) / 1000;
+        assert.ok(Math.abs(Number(numericText(damp?.v ?? 0)) - humidity) <= 0.005_001);
+        const ageS = (nowMs + laterMs - (list[i] as Taken).takenMs) / 1000;
         assert.ok(Math.abs(-Number(warm?.t ?? 0) - ageS) < 1, "no more than a second off");
         assert.ok(Number(warm?.t ?? 0) <= 0, "never in the future");
         assert.is(warm?.t, damp?.t);
       }
+    }),
+  );
+});
+
+test("any entries that pass make a record that a reader takes, and what goes beyond it is refused before", () => {
+  const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9:._/-]{0,63}$/);
+  const value = fc.oneof(
+    fc.maxSafeInteger(),
+    fc.tuple(fc.maxSafeInteger(), fc.integer({ min: -18, max: -1 })).map(([m, e]) => decimal(m, e)),
+  );
+  const entry = fc.record({ n: name, u: fc.stringMatching(/^[!-~]{1,16}$/), v: value }, { requiredKeys: ["n", "v"] });
+  fc.assert(
+    fc.property(
+      fc.array(fc.array(entry, { minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 12 }),
+      fc.nat(DAY_MS),
+      (samples, laterMs) => {
+        const list = samples.map((entries, i) => taken(entries as Entry[], i * 1000, i % 3 === 0 ? "" : `sensor-${i}`));
+        for (const { entries } of list) if (entriesFault(entries) !== undefined) assert.ok(bytesOf(entries) > ENTRIES_BYTES_MAX);
+        const fitting = list.filter(({ entries }) => entriesFault(entries) === undefined);
+        if (fitting.length === 0) return;
+        const batch = fitting.slice(0, countFitting(fitting, 12));
+        const record = decodeRecord(encodeRecord({ ...FULL, measurements: packOf(batch, 12_000 + laterMs) }));
+        if (record instanceof Rejection) throw new Error(String(record));
+        assert.equal(
+          resolveSenml(record.measurements).map(({ name: n }) => n),
+          batch.flatMap((one) => one.entries.map(({ n }) => (one.name === "" ? n : `${one.name}/${n}`))),
+        );
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("entries that no record can hold are refused by what is wrong with them", () => {
+  const good = { n: "a", v: 1 };
+  const cases: readonly (readonly [unknown, RegExp])[] = [
+    ["text", /no list/],
+    [[], /0 entries/],
+    [Array.from({ length: SENML_ENTRIES_MAX + 1 }, () => good), /33 entries/],
+    [[null], /entry 0 is no object/],
+    [[good, { v: 1 }], /entry 1 has no name/],
+    [[{ n: "_a", v: 1 }], /no name that RFC 8428 allows/],
+    [[{ n: "wärme", v: 1 }], /no name that RFC 8428 allows/],
+    [[{ n: "a".repeat(65), v: 1 }], /no name that RFC 8428 allows/],
+    [[{ n: "a", u: "", v: 1 }], /a unit that is not/],
+    [[{ n: "a", u: "°C", v: 1 }], /a unit that is not/],
+    [[{ n: "a", u: 5, v: 1 }], /a unit that is not/],
+    [[{ n: "a", v: 21.3 }], /no integer: fraction/],
+    [[{ n: "a", v: Number.NaN }], /no integer/],
+    [[{ n: "a", v: Number.POSITIVE_INFINITY }], /no integer/],
+    [[{ n: "a", v: "1" }], /no number/],
+    [[{ n: "a" }], /no number/],
+    [[{ n: "a", v: 1n << 64n }], /beyond 64 bits/],
+    [[{ n: "a", v: new Decimal(1, 0) }], /decimal\(\) did not make/],
+    [[{ n: "a", v: new Decimal(1.5, -2) }], /no integer/],
+    [[{ n: "a", v: 1, bn: "b" }], /a field bn/],
+    [Array.from({ length: 20 }, (_, i) => ({ n: `${"long".repeat(9)}${i}`, v: 1 })), /fewer, or shorter names/],
+  ];
+  for (const [entries, detail] of cases) assert.match(String(entriesFault(entries)), detail);
+  assert.is(entriesFault([good, { n: "b", u: "Cel", v: decimal(1n, -2) }]), undefined);
+});
+
+test("a float becomes digits as asked for; no number, and one without digits, is a rejection", () => {
+  assert.equal(fraction(21.304, 2), decimal(2130, -2));
+  assert.equal(fraction(-0.001, 2), decimal(0, -2));
+  assert.is(fraction(7.4, 0), 7);
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e300, 9e15]) {
+    let thrown: unknown;
+    try {
+      fraction(value, 2);
+    } catch (error) {
+      thrown = error;
+    }
+    assert.ok(thrown instanceof Rejection && thrown.code === "value-unusable", String(thrown));
+  }
+  fc.assert(
+    fc.property(fc.integer({ min: -(2 ** 40), max: 2 ** 40 }), fc.integer({ min: -9, max: -1 }), (mantissa, exponent) => {
+      const value = decimal(mantissa, exponent);
+      assert.is(wordOf(value), numericText(value));
     }),
   );
 });

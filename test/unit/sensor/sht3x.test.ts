@@ -3,9 +3,11 @@
 import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { ByteBuffer, I2C, I2CBus, I2COptions, Sample } from "../../../firmware/ports.js";
+import type { ByteBuffer, I2C, I2CBus, I2COptions } from "../../../firmware/ports.js";
+import { decimal, numericText } from "../../../firmware/record/decimal.js";
+import type { Entry } from "../../../firmware/record/measurement.js";
 import { Rejection } from "../../../firmware/rejection.js";
-import { Sht3x } from "../../../firmware/sensor/sht3x.js";
+import { Sht3x } from "../../../firmware/sensor/sht3x/sht3x.js";
 import { createBoard } from "../../../host-sim/device.js";
 import type { Sht3xFaults } from "../../../host-sim/hardware/sht3x.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
@@ -15,6 +17,9 @@ const MEASURE = [0x24, 0x00];
 const MEASURE_STRETCHED = [0x2c, 0x06];
 /** 0xBEEF and its checksum 0x92, the datasheet's own example (section 4.12), as temperature and as humidity. */
 const BEEF = [0xbe, 0xef, 0x92];
+
+type Sample = readonly Entry[];
+const value = (sample: Sample, at: number): number => Number(numericText(sample[at]?.v ?? Number.NaN));
 
 type Step = { write: readonly number[]; nack?: boolean } | { read: number; bytes?: readonly number[] };
 
@@ -76,9 +81,10 @@ test("resets the sensor, measures, and converts as the datasheet's section 4.13 
   sensor.start();
   assert.is(sensor.sample(), undefined, "not before the measurement can be over");
   bus.pass(sensor.conversionMs);
-  const sample = sensor.sample() as Sample;
-  assert.is(sample.thermometer?.temperature.toFixed(4), (-45 + (175 * 0xbeef) / 65_535).toFixed(4));
-  assert.is(sample.hygrometer?.humidity.toFixed(6), (0xbeef / 65_535).toFixed(6));
+  const [temperature, humidity] = sensor.sample() as Sample;
+  assert.equal(temperature, { n: "temperature", u: "Cel", v: decimal(8552, -2) });
+  assert.is(numericText(humidity?.v ?? 0), ((100 * 0xbeef) / 65_535).toFixed(2));
+  assert.is(numericText(temperature?.v ?? 0), (-45 + (175 * 0xbeef) / 65_535).toFixed(2));
   bus.done();
 });
 
@@ -89,9 +95,10 @@ test("the ends of the scale", () => {
   const sensor = new Sht3x(bus);
   sensor.start();
   bus.pass(16);
-  const sample = sensor.sample() as Sample;
-  assert.is(sample.thermometer?.temperature, -45);
-  assert.is(sample.hygrometer?.humidity, 1);
+  assert.equal(sensor.sample(), [
+    { n: "temperature", u: "Cel", v: decimal(-4500, -2) },
+    { n: "humidity", u: "%RH", v: decimal(10_000, -2) },
+  ]);
 });
 
 test("a NACK soon after the measurement means not yet; later it is tried anew, at last thrown", () => {
@@ -217,8 +224,8 @@ for (const clockStretching of [false, true]) {
     for (let i = 0; i < 20; i += 1) {
       const seconds = clock.nowMs() / 1000;
       const sample = (await measure(sensor, clock)) as Sample;
-      assert.ok(Math.abs((sample.thermometer?.temperature as number) - (20 + seconds)) < 0.01, `after ${seconds} s`);
-      assert.ok(Math.abs((sample.hygrometer?.humidity as number) - (0.5 + seconds / 100)) < 0.001, `after ${seconds} s`);
+      assert.ok(Math.abs(value(sample, 0) - (20 + seconds)) < 0.01, `after ${seconds} s`);
+      assert.ok(Math.abs(value(sample, 1) - (50 + seconds)) < 0.1, `after ${seconds} s`);
       await clock.advance(400);
     }
     assert.is(sensor.status() & 0x10, 0x10, "the reset of the constructor is in the status");
@@ -256,7 +263,7 @@ test("whatever the wire does, a sample is right or there is none, and every ques
           const outcome = await measure(sensor, clock);
           if (typeof outcome === "string") assert.ok(["sensor-crc", "sensor-nack", "sensor-timeout"].includes(outcome), outcome);
           else {
-            const temperature = outcome.thermometer?.temperature as number;
+            const temperature = value(outcome, 0);
             assert.ok(temperature > 20 + beganS - 0.01 && temperature < 20 + clock.nowMs() / 1000 + 0.01, `${temperature}`);
           }
         }

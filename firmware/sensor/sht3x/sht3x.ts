@@ -1,12 +1,16 @@
-// Driver of the Sensirion SHT3x humidity and temperature sensor, as an ECMA-419 Sensor that measures when told to.
+// Driver of the Sensirion SHT3x humidity and temperature sensor, which measures when told to.
 // Specification: Sensirion "Datasheet SHT3x-DIS", version 6 (sections in the comments).
 //
 // Promises: a value leaves only with a right CRC; a failed exchange is tried again at most twice, then thrown as a
 // `Rejection`: `sensor-nack` (no acknowledgement), `sensor-crc`, `sensor-timeout` (a clock held low too long).
 // Never: waits. It asks the caller to come back instead, except while the sensor itself holds the clock.
 
-import type { Clock, I2C, I2CBus, Sample, Sensor } from "../ports.js";
-import { Rejection } from "../rejection.js";
+import type { Fields } from "../../fields.js";
+import type { Clock, Device, I2C, I2CBus } from "../../ports.js";
+import { decimal } from "../../record/decimal.js";
+import type { Entry } from "../../record/measurement.js";
+import { Rejection } from "../../rejection.js";
+import type { Part, Sensor, SensorType } from "../sensor.js";
 
 /** Single shot, high repeatability, without and with clock stretching (table 9). */
 const MEASURE = 0x2400;
@@ -31,19 +35,36 @@ const COMMAND_ATTEMPTS_MAX = 3;
 const MEASUREMENT_ATTEMPTS_MAX = 3;
 const RESULT_BYTES = 6;
 
+/** `address` (0x44, or 0x45) and `clockStretching`: lets the sensor hold the clock until it is done, where all on the bus can bear that. */
+export const sht3x: SensorType = Object.freeze({
+  type: "sht3x",
+  configure: (fields: Fields) => new Sht3xPart(fields.uint("address", 8, 119, ADDRESS), fields.flag("clockStretching", false)),
+});
+
+class Sht3xPart implements Part {
+  readonly address: number;
+  readonly clockStretching: boolean;
+
+  constructor(address: number, clockStretching: boolean) {
+    this.address = address;
+    this.clockStretching = clockStretching;
+  }
+
+  open({ io, clock }: Device): Sensor {
+    return new Sht3x({ sensor: { ...io.i2c, address: this.address }, clockStretching: this.clockStretching, clock });
+  }
+}
+
 export interface Sht3xOptions {
   /** The bus: its class and pins. */
   readonly sensor: I2CBus & { readonly address?: number; readonly hz?: number };
-  /** Lets the sensor hold the clock until it is done, where every part on the bus can bear that. */
   readonly clockStretching?: boolean;
   readonly clock: Pick<Clock, "ticksMs">;
 }
 
 export class Sht3x implements Sensor {
-  readonly settleMs = RESET_MS_MAX;
-  readonly conversionMs: number;
   readonly #io: I2C;
-  readonly #ticksMs: () => number;
+  readonly #clock: Pick<Clock, "ticksMs">;
   readonly #stretched: boolean;
   readonly #command = new Uint8Array(2);
   #attempts = 0;
@@ -52,10 +73,8 @@ export class Sht3x implements Sensor {
   /** Resets the sensor, so that nothing of an earlier life is left in it. Throws `sensor-nack` where it does not answer. */
   constructor(options: Sht3xOptions) {
     const { io: IO, ...bus } = options.sensor;
-    const { clock } = options;
     this.#stretched = options.clockStretching ?? false;
-    this.conversionMs = this.#stretched ? 0 : MEASUREMENT_MS_MAX;
-    this.#ticksMs = () => clock.ticksMs();
+    this.#clock = options.clock;
     this.#io = new IO({ address: ADDRESS, hz: BUS_HZ, timeout: STRETCH_TIMEOUT_MS, ...bus });
     try {
       this.send(SOFT_RESET);
@@ -65,32 +84,44 @@ export class Sht3x implements Sensor {
     }
   }
 
+  get settleMs(): number {
+    return RESET_MS_MAX;
+  }
+
+  get conversionMs(): number {
+    return this.#stretched ? 0 : MEASUREMENT_MS_MAX;
+  }
+
   start(): void {
     this.#attempts = 1;
     this.measure();
   }
 
-  sample(): Sample | undefined {
+  sample(): readonly Entry[] | undefined {
     const startedMs = this.#startedMs;
     if (startedMs === undefined) throw new Rejection("sensor-idle", "no measurement was begun");
-    const elapsedMs = this.#ticksMs() - startedMs;
-    if (elapsedMs < this.conversionMs) return undefined;
+    const elapsedMs = this.#clock.ticksMs() - startedMs;
+    const { conversionMs } = this;
+    if (elapsedMs < conversionMs) return undefined;
     let bytes: Uint8Array;
     try {
       bytes = new Uint8Array(this.#io.read(RESULT_BYTES));
     } catch (error) {
       // The class has one error for everything on the wire. Unstretched, a NACK at first only means "not yet".
-      if (!this.#stretched && elapsedMs < this.conversionMs + NACK_GRACE_MS) return undefined;
+      if (!this.#stretched && elapsedMs < conversionMs + NACK_GRACE_MS) return undefined;
       const code = this.#stretched ? "sensor-timeout" : "sensor-nack";
       return this.again(new Rejection(code, `no result ${elapsedMs} ms after the command: ${reason(error)}`));
     }
     if (crc8(bytes, 0) !== bytes[2] || crc8(bytes, 3) !== bytes[5])
       return this.again(new Rejection("sensor-crc", "a result whose checksum is wrong"));
     this.#startedMs = undefined;
-    return {
-      thermometer: { temperature: -45 + (175 * word(bytes, 0)) / 65_535 }, // section 4.13
-      hygrometer: { humidity: word(bytes, 3) / 65_535 },
-    };
+    // Section 4.13, in hundredths: the part resolves 0.015 °C and 0.01 %.
+    const temperature = Math.round((-45 + (175 * word(bytes, 0)) / 65_535) * 100);
+    const humidity = Math.round((word(bytes, 3) / 65_535) * 10_000);
+    return [
+      { n: "temperature", u: "Cel", v: decimal(temperature, -2) },
+      { n: "humidity", u: "%RH", v: decimal(humidity, -2) },
+    ];
   }
 
   /** The 16 bits of the status register (table 17). Not while a measurement is under way. */
@@ -113,7 +144,7 @@ export class Sht3x implements Sensor {
   private measure(): void {
     this.#startedMs = undefined;
     this.send(this.#stretched ? MEASURE_STRETCHED : MEASURE);
-    this.#startedMs = this.#ticksMs();
+    this.#startedMs = this.#clock.ticksMs();
   }
 
   /** Begins the measurement anew, or throws what went wrong with it: a result can be read only once (section 4.4). */

@@ -1,0 +1,77 @@
+// Everything that a mote says, as one typed union: to the log, a line each, and to the application (`onEvent`). Types only: this
+// file emits no code and imports nothing.
+//
+// Promises: an event's fields are texts, numbers, truth values or lists of texts, so that each is one line of JSON; hashes and
+// addresses are hexadecimal. Never: a secret.
+
+/** Fields of each event, by its name. */
+export interface Events {
+  /** Once, when the mote opens. `next…` and counts are as the journal has them. */
+  boot: {
+    boot: number;
+    /** Where the counters come from (record/sequence.ts). */
+    origin: string;
+    stream: number;
+    nextSeq: number;
+    /** Records that are not stored yet, and those that the mount passed over. */
+    pending: number;
+    passed: number;
+    /** CAIP-2. */
+    chain: string;
+    head: number;
+  };
+  /** The key is there: the mote's address with its checksum (ERC-55). */
+  key: { address: string; created: boolean };
+  wifi: { state: string; reason?: string; retryMs?: number };
+  /** The link to the broker: up, down, closing, error. */
+  link: { state: string; reason?: string; retryMs?: number; lastedMs?: number };
+  /** What the clock is worth (0 to 3, record/record.ts) and, once NTP has answered, the seconds since the Unix epoch. */
+  time: { quality: number; timeS?: number; reason?: string; retryMs?: number };
+  /** The head has moved: its number, hash and time; `verified` headers led there since the last of these events. */
+  head: { number: number; hash: string; timeS: number; settled: number; verified: number };
+  /** The head was reached by a jump over `blocks`. */
+  jump: { number: number; blocks: number; linked: boolean };
+  /** A branch was left, `depth` blocks deep; `revoked` of them had counted as settled. */
+  reorg: { number: number; depth: number; revoked?: number };
+  /** none, or what is amiss with the chain (chain/vigil.ts). */
+  alarm: { alarm: string; head: number };
+  /** A record was made, signed and kept. `values`: each entry's name, value and unit. */
+  record: {
+    seq: number;
+    stream: number;
+    digest: string;
+    head?: number;
+    timeS: number;
+    quality: number;
+    /** Length of the payload. */
+    bytes: number;
+    values: readonly string[];
+  };
+  /** The broker has it. */
+  delivered: { seq: number };
+  /** The collector has it: its receipt holds. */
+  stored: { seq: number; digest: string };
+  /** The collector will not have it: its refusal holds. */
+  "not-stored": { seq: number; stream: number; reason: string };
+  /** Records of another key or fleet, which are not sent. */
+  "set-aside": { records: number; through: number; reason: string };
+  /** Records that had to give way to new ones. */
+  overwritten: { records: number };
+  /** Something is missing from the records: `samples` that no record holds, or numbers that were passed over. */
+  gap: { reason: string; samples?: number; nextSeq?: number };
+  /** A sensor failed; it is opened anew at its next interval. */
+  sensor: { code: string; detail: string; sensor?: string };
+  /** Input that a check refused; `unsaid` more were not said since the last of these events. */
+  refused: { what: string; code: string; detail: string; unsaid?: number };
+  /** What is believed could not be written, or can be again. */
+  store: { what: string; state: string; reason?: string };
+  /** The application's own. */
+  app: Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
+  /** Something that should not happen, and went on all the same. */
+  error: { what: string; detail: string; code?: string; failures?: number };
+}
+
+export type EventName = keyof Events;
+
+/** What an application is told. */
+export type MoteEvent = { readonly [Name in EventName]: { readonly event: Name } & Readonly<Events[Name]> }[EventName];

@@ -1,0 +1,42 @@
+// Runs the application in the simulator: a board with my sensor on its bus, a broker, and time that passes as fast as it can.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { Rejection } from "chainmote";
+import { createDevice, engine, LocalBroker, type Peripheral, VirtualClock } from "chainmote/sim";
+import { numericText, verifyRecord, verifySequence } from "chainmote/verify";
+import { openApplication } from "../application.js";
+
+/** How my sensor behaves: it answers a measurement with 1200 counts, which are 1000 lx. */
+const model: Peripheral = {
+  address: 0x23,
+  write: (bytes) => bytes[0] === 0x20,
+  read: () => ({ bytes: Uint8Array.of(1200 >> 8, 1200 & 255), stretchMs: 0 }),
+};
+
+test("my sensor's values arrive in signed records that hold", async () => {
+  const { config: configuration } = JSON.parse(readFileSync(new URL("../config.json", import.meta.url), "utf8"));
+  const clock = new VirtualClock();
+  const broker = await LocalBroker.start();
+  const records: Uint8Array[] = [];
+  await broker.subscribe("motes/+/records", (_topic, record) => records.push(record));
+  const network = { [`${configuration.mqtt.host}:1883`]: broker.accept.bind(broker) };
+  const { device, board, close } = createDevice({ clock, network, seed: "my test" });
+  board.i2c.attach(model);
+  const mote = openApplication({ device, engine, configuration });
+  assert(!(mote instanceof Rejection), String(mote));
+  mote.run();
+  for (let seconds = 0; records.length < 4 && seconds < 600; seconds += 1) await clock.advance(1000);
+  mote.close();
+  close();
+  await broker.close();
+
+  assert.equal(verifySequence(records).hold, records.length);
+  const values = records.map(verifyRecord as (record: Uint8Array) => ReturnType<typeof verifyRecord>).flatMap((record) => {
+    assert(!(record instanceof Rejection));
+    return record.measurements.map(({ name, unit, value }) => `${name} ${numericText(value)} ${unit ?? ""}`.trim());
+  });
+  assert(values.includes("started 1"), values.join());
+  assert(values.includes("light/illuminance 1000.0 lx"), values.join());
+});
