@@ -16,8 +16,10 @@ export interface BoardSettings {
   readonly fleet: Fleet;
   /** Address of the collector's key, 20 bytes. */
   readonly collector: Uint8Array;
-  /** mqtt://user:password@host:port */
+  /** mqtt(s)://user:password@host:port */
   readonly mqtt: string;
+  /** DER that the broker's chain has to end in, which turns TLS on. */
+  readonly ca?: Uint8Array;
   readonly prefix: string;
   /** `host:port` of the time server. */
   readonly sntp: string;
@@ -28,6 +30,7 @@ export interface BoardSettings {
 
 const BROKER = "broker.lab";
 const BROKER_PORT = 1883;
+const TLS_PORT = 8883;
 const TIME = "time.lab";
 const NTP_PORT = 123;
 const KEEP_ALIVE_MS = 10_000;
@@ -37,6 +40,10 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
   makeFolder(directory);
   const path = join(directory, "board.json");
   const url = new URL(settings.mqtt);
+  const { ca } = settings;
+  // The certificate names the host: then the board has to call it by that name.
+  const broker =
+    ca === undefined ? { host: BROKER, port: BROKER_PORT } : { host: url.hostname, port: Number(url.port) || TLS_PORT };
   const content = {
     seed: seedOf(path),
     ...(settings.crypto === undefined ? {} : { crypto: settings.crypto }),
@@ -44,8 +51,8 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
       wifi: { ssid: "chainmote" },
       ntp: { servers: [TIME] },
       mqtt: {
-        host: BROKER,
-        port: BROKER_PORT,
+        ...broker,
+        ...(ca === undefined ? {} : { ca: toHex(ca) }),
         prefix: settings.prefix,
         keepAliveMs: KEEP_ALIVE_MS,
         ...(url.username === "" ? {} : { user: decodeURIComponent(url.username) }),
@@ -58,7 +65,8 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
       health: { intervalMs: HEALTH_MS },
     },
     network: {
-      [`${BROKER}:${BROKER_PORT}`]: `${url.hostname}:${url.port === "" ? BROKER_PORT : url.port}`,
+      // An address of IPv6 stands between brackets in a URL alone.
+      [`${broker.host}:${broker.port}`]: `${url.hostname.replace(/^\[|\]$/g, "")}:${Number(url.port) || (ca === undefined ? BROKER_PORT : TLS_PORT)}`,
       [`${TIME}:${NTP_PORT}`]: settings.sntp,
     },
   };

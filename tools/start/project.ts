@@ -11,6 +11,8 @@ export const TIED = new URL("../processes/tied.mjs", import.meta.url).href;
 export interface Layout {
   readonly lock: string;
   readonly node: string;
+  /** Where the motes of this folder start from, where the node is not of the folder. */
+  readonly checkpoint: string;
   readonly collector: string;
   readonly log: string;
   /** The records of all motes as a CBOR sequence, written when `start` ends. */
@@ -23,6 +25,7 @@ export function layoutOf(data: string): Layout {
   return {
     lock: join(data, "start.lock"),
     node: join(data, "node"),
+    checkpoint: join(data, "checkpoint.json"),
     collector: join(data, "collector"),
     log: join(data, "start.log"),
     records: join(data, "records.cborseq"),
