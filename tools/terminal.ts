@@ -3,6 +3,8 @@
 // Promises: no escape code when the output is no terminal, or NO_COLOR is set, or TERM is "dumb"; control characters in
 // foreign text never reach the terminal. A reader that went away (`| head`) ends the program quietly.
 
+import { relative } from "node:path";
+
 export type Style = "dim" | "bold" | "red" | "green" | "yellow" | "cyan";
 
 const CODES: Readonly<Record<Style, readonly [number, number]>> = {
@@ -73,4 +75,10 @@ export function count(value: number): string {
 /** `1 record`, `2 records` */
 export function plural(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
+
+/** A path as a person would type it. */
+export function shownPath(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near !== "" && near.length < path.length && !near.startsWith("../..") ? near : path;
 }

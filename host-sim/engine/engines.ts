@@ -10,6 +10,7 @@ import { type Built, buildHost } from "../xs/build.js";
 import { REPOSITORY } from "../xs/image.js";
 import { type BoardName, CREATIONS, type Creation, memoryBytes, ROOMY } from "../xs/presets.js";
 import type { Missing, Target } from "../xs/toolchain.js";
+import type { Application } from "./application.js";
 import { type Crypto, type Firmware, gatherFirmware } from "./xs-image.js";
 
 /** `roomy` is no board: enough for noble's tables. */
@@ -28,8 +29,8 @@ export interface GuestOptions {
   readonly target: Target;
   readonly memory: Memory;
   readonly crypto?: Crypto;
-  /** Main module of the firmware, absolute; ours where absent. */
-  readonly firmware?: string;
+  /** Main module of the firmware, absolute, or an application; ours where absent. */
+  readonly firmware?: string | Application;
 }
 
 /** What a board's image is made of: TypeScript, also where we are installed as a package. */

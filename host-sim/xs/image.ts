@@ -31,6 +31,8 @@ export interface Program {
   readonly aliases?: Readonly<Record<string, string>>;
   /** Whether work on bytes is done in JavaScript, too, as with the reference engine; else in C, as on a board. */
   readonly slowBytes?: boolean;
+  /** Files of this folder, absolute, are named by their paths in it, after `as`. */
+  readonly named?: { readonly folder: string; readonly as: string };
   /** Modules that are no file: name → JavaScript. */
   readonly sources?: Readonly<Record<string, string>>;
   /** Which modules have run, frozen, in flash: names, or a prefix that ends in `*`. */
@@ -76,6 +78,11 @@ export async function gatherModules(program: Program): Promise<readonly Module[]
   for (const [file, input] of Object.entries(graph.inputs))
     for (const imported of input.imports) name(names, imported.path, imported.original ?? "", file);
   names.set(resolve(REPOSITORY, program.entry), nameOf(program.entry));
+  for (const file of Object.keys(graph.inputs)) {
+    const own = program.named === undefined ? ".." : relative(program.named.folder, resolve(REPOSITORY, file));
+    if (!own.startsWith("..") && !own.includes("node_modules/"))
+      names.set(resolve(REPOSITORY, file), `${program.named?.as}/${own.replace(/\.(ts|mjs|js)$/, "")}`);
+  }
   const moduleNameOf = (file: string): string =>
     file.startsWith(VIRTUAL_PREFIX) ? file.slice(VIRTUAL_PREFIX.length) : (names.get(resolve(REPOSITORY, file)) ?? nameOf(file));
 

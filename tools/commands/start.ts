@@ -1,10 +1,7 @@
 // chainmote start: the whole system on this machine, in one command.
 
 import { chmodSync, existsSync } from "node:fs";
-import { isIP } from "node:net";
-import { join, relative, resolve } from "node:path";
-import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engine/engines.js";
-import { buildTls } from "../../host-sim/tls/build.js";
+import { join, resolve } from "node:path";
 import { version } from "../cli.js";
 import { keepToOwner, makeFolder, modeFor } from "../files.js";
 import { needPackages, POSTGRES, STORE } from "../optional.js";
@@ -13,7 +10,9 @@ import { pause } from "../processes/backoff.js";
 import { BoundedLog } from "../processes/bounded-log.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
+import { Signal } from "../processes/signal.js";
 import type { ChildEnd } from "../processes/supervisor.js";
+import { namedApplication } from "../start/application.js";
 import { AttachedChain, type AttachOptions } from "../start/attached-chain.js";
 import { builtEngine, engineWish } from "../start/engine-choice.js";
 import type { FollowedChain } from "../start/followed-chain.js";
@@ -22,14 +21,17 @@ import { DEFAULT_DATA, type Layout, layoutOf } from "../start/project.js";
 import { Screen } from "../start/screen.js";
 import { type Fact, System } from "../start/system.js";
 import { Tally } from "../start/tally.js";
-import { CommandError, count, type Output, plural, UsageError } from "../terminal.js";
+import { CommandError, count, type Output, plural, shownPath, UsageError } from "../terminal.js";
+import { checkTls } from "./board.js";
 import { brokerNamed, checkPrefix } from "./relay.js";
 
-export const usage = `chainmote start [--rpc URL] [--mqtt URL] [--records N] [--boards M] [--data DIR] [--engine NAME] [--board NAME]
+export const usage = `chainmote start [--rpc URL] [--mqtt URL] [--app DIR] [--records N] [--boards M] [--data DIR] [--engine NAME] [--board NAME]
                 [--json] [--verbose]
 
 Runs a node, a broker, a relay, a collector and simulated boards on this machine, until Ctrl-C.
 
+  --app DIR      what the boards run in place of the standard mote: a folder with main.ts, as chainmote new writes it;
+                 board.ts in it attaches its parts to the simulated board (docs/own-node.md)
   --records N    end once N records are stored and verified
   --boards M     1 to 64 boards (default 1)
   --data DIR     where everything is kept (default .chainmote, a folder below it for each other chain);
@@ -40,7 +42,7 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
   --board NAME   whose memory xs and rv32 have: esp32, esp32s3, esp32c3 (default) or esp32c6
   --crypto NAME  of the boards: native (libsecp256k1 in C; default on xs and rv32), fast (libsecp256k1 on Node; default
                  there) or noble (JavaScript, the reference; on all)
-  --sample MS    milliseconds between samples, 50 to 86400000 (default 2000)
+  --sample MS    milliseconds between samples, 50 to 86400000 (default 2000, or what the application's config.json says)
   --prefix P/    put before every MQTT topic
   --json         one object per event
   --verbose      every event of every part
@@ -63,6 +65,7 @@ Your own broker:
 
 With DATABASE_URL set (postgres://…) records go to that database.
 
+  npm start -- --app ../my-mote --engine xs
   npm start -- --rpc http://127.0.0.1:8545 --genesis genesis.json --records 5
   RPC_URL=http://user:password@127.0.0.1:8332 MQTT_URL=mqtts://user:password@broker.example npm start -- --ca ca.pem`;
 
@@ -96,6 +99,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     boards: { type: "string" },
     chain: { type: "string" },
     ...ATTACHING,
+    app: { type: "string" },
     mqtt: { type: "string" },
     ca: { type: "string" },
     data: { type: "string" },
@@ -111,7 +115,9 @@ export async function run(words: readonly string[], output: Output): Promise<num
   });
   const records = options.number("records", 1, RECORDS_MAX);
   const boards = options.number("boards", 1, BOARDS_MAX) ?? 1;
-  const sampleMs = options.number("sample", 50, 86_400_000) ?? SAMPLE_MS;
+  const folder = options.text("app");
+  const application = folder === undefined ? undefined : namedApplication(folder);
+  const sampleMs = options.number("sample", 50, 86_400_000) ?? (application?.config === undefined ? SAMPLE_MS : undefined);
   const wish = engineWish(options);
   const prefix = checkPrefix(options.text("prefix"));
   const broker = tlsChecked(brokerNamed(options));
@@ -132,7 +138,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     const told = untilTold();
     const done = records === undefined ? undefined : new Signal();
     screen.say(
-      `${output.style("bold", `chainmote ${version()}`)}  ${output.style("dim", `data in ${shown(data)}; Ctrl-C ends all`)}`,
+      `${output.style("bold", `chainmote ${version()}`)}  ${output.style("dim", `data in ${shownPath(data)}; Ctrl-C ends all`)}`,
     );
     let isTold = false;
     void told.then(() => {
@@ -142,9 +148,12 @@ export async function run(words: readonly string[], output: Output): Promise<num
       wish,
       (text) => screen.show("engine", { event: "building", text }),
       () => isTold,
+      application,
     );
     const system = new System({
-      ...{ layout, boards, sampleMs, prefix, exportPath, ...broker },
+      ...{ layout, boards, prefix, exportPath, ...broker },
+      ...(sampleMs === undefined ? {} : { sampleMs }),
+      ...(application === undefined ? {} : { application }),
       openChain: (onEnd) =>
         followed.open({ layout, onEnd, told, say: (text) => screen.show("node", { event: "text", text, amiss: true }) }),
       ...(engine === undefined ? {} : { engine }),
@@ -159,7 +168,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     let failure: string | undefined;
     const over = new AbortController();
     try {
-      if (engine !== undefined) showEngine(engine, screen);
+      if (engine !== undefined) screen.engine(engine);
       const started = system.start((fact) => showFact(fact, screen)).then(() => screen.say());
       await Promise.race([started, told]);
       await Promise.race([told, ...(done === undefined ? [] : [done.given, stalled(tally, records ?? 0, over.signal)])]);
@@ -214,7 +223,7 @@ async function chainNamed(options: Words): Promise<NamedChain> {
       async open({ layout, onEnd }) {
         if (existsSync(layout.checkpoint))
           throw new CommandError(
-            `${shown(layout.checkpoint)}: these motes follow another node's chain: give its --rpc, or another --data`,
+            `${shownPath(layout.checkpoint)}: these motes follow another node's chain: give its --rpc, or another --data`,
           );
         return openLocalChain(chain, { directory: layout.node, periodS, onEnd });
       },
@@ -229,7 +238,7 @@ async function chainNamed(options: Words): Promise<NamedChain> {
     async open({ layout, told, say }) {
       if (existsSync(layout.node))
         throw new CommandError(
-          `${shown(layout.node)}: these motes follow a chain of their own: give no --rpc, or another --data`,
+          `${shownPath(layout.node)}: these motes follow a chain of their own: give no --rpc, or another --data`,
         );
       void told.then(() => node.stop());
       await node.settle(layout.checkpoint, say);
@@ -260,12 +269,7 @@ function tlsChecked(broker: ReturnType<typeof brokerNamed>): ReturnType<typeof b
   if (broker.mqtt === undefined || !/^mqtts:/i.test(broker.mqtt)) return broker;
   if (broker.authority === undefined)
     throw new UsageError("mqtts:// needs --ca FILE (or MQTT_CA): a board pins the certificate that the broker's chain ends in");
-  if (isIP(new URL(broker.mqtt).hostname.replace(/^\[|\]$/g, "")) !== 0)
-    throw new UsageError(
-      "mqtts:// takes the name of the host that is in the broker's certificate: boards know no addresses there",
-    );
-  const tls = buildTls();
-  if (typeof tls !== "string") throw new CommandError(tls.missing);
+  checkTls(new URL(broker.mqtt).hostname);
   return broker;
 }
 
@@ -276,15 +280,6 @@ function showFact(fact: Fact, screen: Screen): void {
   else if (fact.part === "node")
     screen.fact(part, `${publicUrl(fact.rpc)}, ${fact.about}`, { ...event, rpc: publicUrl(fact.rpc) });
   else screen.fact(part, fact.part === "collector" ? fact.address : `registry ${fact.registry}`, event);
-}
-
-function showEngine(engine: GuestEngine, screen: Screen): void {
-  const { built, memory, crypto } = engine;
-  const bytes = memoryBytesOf(engine);
-  const where = built.target === "rv32" ? "XS on an emulated RISC-V chip" : `XS, ${built.target === "m32" ? 32 : 64}-bit`;
-  const whose = memory === "roomy" ? "a roomy memory" : `the memory of an ${memory}`;
-  const event = { event: "engine", engine: engineName(engine), target: built.target, board: memory, crypto };
-  screen.fact("engine", `${where}, ${whose} (${count(bytes)} bytes), ${crypto} crypto`, { ...event, memoryBytes: bytes });
 }
 
 interface Ending {
@@ -302,7 +297,7 @@ function summary({ screen, tally, records, exportPath, output }: Ending): number
     const why = tally.stored >= records ? "the others are stored but could not be verified" : "it was told to end";
     output.error(`chainmote start: ${tally.done} of ${plural(records, "record")} verified after ${seconds} s: ${why}`);
   }
-  screen.fact("records", `${shown(exportPath)}  ${output.style("dim", `npx chainmote verify ${shown(exportPath)}`)}`, {
+  screen.fact("records", `${shownPath(exportPath)}  ${output.style("dim", `npx chainmote verify ${shownPath(exportPath)}`)}`, {
     event: "exported",
     file: exportPath,
   });
@@ -328,23 +323,4 @@ function summary({ screen, tally, records, exportPath, output }: Ending): number
 /** Resolves where enough records are stored and nothing has moved for `STALL_MS`. */
 async function stalled(tally: Tally, records: number, over: AbortSignal): Promise<void> {
   while (!over.aborted && (tally.stored < records || tally.stillMs < STALL_MS)) await pause(1000, over);
-}
-
-/** A path as a person would type it. */
-function shown(path: string): string {
-  const near = relative(process.cwd(), path);
-  return near !== "" && near.length < path.length && !near.startsWith("../..") ? near : path;
-}
-
-class Signal {
-  readonly given: Promise<void>;
-  #resolve: () => void = () => undefined;
-  constructor() {
-    this.given = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-  }
-  give(): void {
-    this.#resolve();
-  }
 }

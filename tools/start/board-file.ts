@@ -23,9 +23,14 @@ export interface BoardSettings {
   readonly prefix: string;
   /** `host:port` of the time server. */
   readonly sntp: string;
-  readonly sampleMs: number;
+  /** What `base` says where absent. */
+  readonly sampleMs?: number;
   /** The reference in place of the fast engine, where the firmware runs on Node. */
   readonly crypto?: "noble";
+  /** What the board's own application is configured with besides: its sensors, its journal, fields of its own. */
+  readonly base?: object;
+  /** File of the module that attaches the application's parts to the simulated board. */
+  readonly parts?: string;
 }
 
 const BROKER = "broker.lab";
@@ -44,10 +49,13 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
   // The certificate names the host: then the board has to call it by that name.
   const broker =
     ca === undefined ? { host: BROKER, port: BROKER_PORT } : { host: url.hostname, port: Number(url.port) || TLS_PORT };
+  const { crypto, base, parts } = settings;
   const content = {
     seed: seedOf(path),
-    ...(settings.crypto === undefined ? {} : { crypto: settings.crypto }),
+    ...(crypto === undefined ? {} : { crypto }),
+    ...(parts === undefined ? {} : { parts }),
     config: {
+      ...base,
       wifi: { ssid: "chainmote" },
       ntp: { servers: [TIME] },
       mqtt: {
@@ -61,7 +69,7 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
       checkpoint: settings.checkpoint,
       fleet: { registry: `0x${toHex(settings.fleet.registry)}`, chain: settings.fleet.chain },
       collector: `0x${toHex(settings.collector)}`,
-      sampling: { intervalMs: settings.sampleMs },
+      ...(settings.sampleMs === undefined ? {} : { sampling: { intervalMs: settings.sampleMs } }),
       health: { intervalMs: HEALTH_MS },
     },
     network: {
@@ -73,7 +81,8 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
   writeWhole(path, `${JSON.stringify(content, null, 2)}\n`, "owner");
 }
 
-function seedOf(path: string): string {
+/** The seed of the board in `path`, or a new one. */
+export function seedOf(path: string): string {
   removeEmpty(path);
   if (existsSync(path)) {
     const { seed } = JSON.parse(readFileSync(path, "utf8")) as { seed?: unknown };

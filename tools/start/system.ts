@@ -9,7 +9,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
-import { type Reset, spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
 import { KeyFile } from "../crypto/key-file.js";
@@ -17,12 +16,14 @@ import { makeFolder } from "../files.js";
 import type { Authority } from "../mqtt/authority.js";
 import { LocalBroker } from "../mqtt/broker.js";
 import { BrokerLink } from "../mqtt/link.js";
-import { BoundedLog, eachLine } from "../processes/bounded-log.js";
+import { eachLine } from "../processes/bounded-log.js";
 import { type ChildEnd, type Running, runningChild, Supervisor } from "../processes/supervisor.js";
 import { publicUrl } from "../public-url.js";
 import { Relay } from "../relay/relay.js";
 import { CommandError } from "../terminal.js";
+import { boardSettings, type NamedApplication } from "./application.js";
 import { writeBoardFile } from "./board-file.js";
+import { runningBoard } from "./board-run.js";
 import type { FollowedChain } from "./followed-chain.js";
 import { COMMAND, type Layout, TIED } from "./project.js";
 import type { SystemEvent } from "./screen.js";
@@ -37,7 +38,10 @@ export interface SystemOptions {
   /** Opens what the boards follow: a node of our own, which begins to start, or one that is there. */
   readonly openChain: (onEnd: (end: ChildEnd) => void) => Promise<FollowedChain>;
   readonly boards: number;
-  readonly sampleMs: number;
+  /** Milliseconds between samples; the application's own where absent. */
+  readonly sampleMs?: number;
+  /** What the boards run in place of the standard mote. */
+  readonly application?: NamedApplication;
   /** The reference in place of the fast engine, for boards whose firmware runs on Node. */
   readonly crypto?: "noble";
   /** Where the boards' firmware runs; on Node where absent. */
@@ -83,7 +87,7 @@ export class System {
   }
 
   async #start(onFact: (fact: Fact) => void): Promise<void> {
-    const { layout, openChain, authority, prefix, boards, sampleMs, crypto } = this.#options;
+    const { layout, openChain, authority, prefix, boards, sampleMs, crypto, application } = this.#options;
     const node = await openChain((end) => this.#ended("node", end));
     await this.#begun(() => node.stop());
     const sntp = await SntpServer.start();
@@ -110,7 +114,9 @@ export class System {
     const checkpoint = await node.checkpoint();
     if (this.#stopping) return;
     const settings = {
-      ...{ checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint, sampleMs },
+      ...{ checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint },
+      ...(sampleMs === undefined ? {} : { sampleMs }),
+      ...(application === undefined ? {} : boardSettings(application)),
       ...(crypto === undefined ? {} : { crypto }),
       ...(authority === undefined ? {} : { ca: authority.der }),
     };
@@ -212,37 +218,19 @@ export class System {
   }
 
   #startBoard(number: number, settings: Parameters<typeof writeBoardFile>[1]): void {
-    const { engine } = this.#options;
+    const { engine, application } = this.#options;
     const directory = this.#options.layout.board(number);
     const source = `mote ${number}`;
     writeBoardFile(directory, settings);
-    const log = new BoundedLog(join(directory, "board.log"));
-    let reset: Reset = "power-on";
-    const launch = (): Running => {
-      const board = spawnBoard({
-        directory,
-        reset,
+    this.#boards.push(
+      runningBoard({
+        ...{ directory, source },
         ...(engine === undefined ? {} : { engine }),
-        onEvent: (event) => {
-          log.line(JSON.stringify(event));
-          this.#options.onEvent(source, event);
-        },
-        onText: (text) => {
-          log.line(text);
-          this.#options.onEvent(source, { event: "text", text });
-        },
-      });
-      reset = "software"; // once it has crashed, it starts again as a chip does
-      return {
-        pid: board.pid,
-        ended: board.exited.then((code) => ({ code, signal: null })),
-        end: () => void board.stop(),
-        kill: () => void board.kill(),
-      };
-    };
-    const supervisor = new Supervisor(source, launch, (end) => this.#ended(source, end));
-    this.#boards.push(supervisor);
-    supervisor.start();
+        ...(application === undefined ? {} : { firmware: application.main }),
+        onEvent: this.#options.onEvent,
+        onEnd: (name, end) => this.#ended(name, end),
+      }),
+    );
   }
 }
 
