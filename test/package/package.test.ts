@@ -1,12 +1,14 @@
 // The package, packed and put into an empty project on a path with spaces, its dependencies there and nothing else: the command works, the
 // exported modules load and have types. What npm itself does with it is install.soak.test.ts.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { LocalBroker } from "../../tools/mqtt/broker.js";
 import { commandsWork } from "./commands.js";
 import { packed, project, root, run, temporaryFolder } from "./packed.js";
 
@@ -68,7 +70,7 @@ console.log(JSON.stringify([verdict.ok, verdict.fail, chain instanceof Rejection
   assert.is(used.stdout, '[false,1,"consensus-unsupported",0,"object"]\n', used.stderr);
 });
 
-test("chainmote new writes an application whose test passes, and nothing into a folder that holds anything", async () => {
+test("chainmote new writes an application whose test passes, that a board runs, and nothing into a folder that holds anything", async () => {
   const command = join(own, "tools/chainmote.mjs");
   const made = await run(work, process.execPath, [command, "new", "an application", "--from", "1.2.3"]);
   assert.is(made.stdout.split("\n")[1], 'cd "an application" && npm install && npm test', made.stderr);
@@ -85,6 +87,19 @@ test("chainmote new writes an application whose test passes, and nothing into a 
     const tested = await run(folder, process.execPath, words);
     assert.is(tested.code, 0, tested.stdout + tested.stderr);
   }
+  const broker = await LocalBroker.start();
+  const words = [command, "board", "--app", folder, "--mqtt", broker.url, "--data", join(work, "board"), "--json", "--verbose"];
+  const board = spawn(process.execPath, words, { cwd: work, stdio: ["ignore", "pipe", "inherit"] });
+  const ended = new Promise((resolve) => board.once("close", resolve));
+  let record = "";
+  for await (const line of createInterface({ input: board.stdout })) {
+    if (!line.includes('"event":"record"')) continue;
+    record = line;
+    board.kill("SIGINT");
+  }
+  await ended;
+  await broker.close();
+  assert.match(record, /"started 1"/);
   const again = await run(work, process.execPath, [command, "new", "an application"]);
   assert.is(again.code, 1);
   assert.match(again.stderr, /^chainmote new: an application is there already, and not empty\n$/);
