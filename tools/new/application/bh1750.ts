@@ -7,14 +7,14 @@ const MEASURE_ONCE = 0x20;
 const MEASUREMENT_MS_MAX = 180;
 const COUNTS_PER_LUX = 1.2;
 
-/** `address` in config.json: 0x23 (35), or 0x5c (92) with its pin ADDR high. */
-export const bh1750: SensorType = {
+/** `address` in config.json: 0x23 (35), or 0x5c (92) with its pin ADDR high. Frozen, so that it lies in flash. */
+export const bh1750: SensorType = Object.freeze({
   type: "bh1750",
   configure(fields: Fields) {
     const address = fields.uint("address", 8, 119, 0x23);
-    return { open: (device) => new Bh1750(device, address) };
+    return { open: (device: Device) => new Bh1750(device, address) };
   },
-};
+});
 
 class Bh1750 implements Sensor {
   readonly settleMs = 0;
