@@ -4,16 +4,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Rejection } from "chainmote";
-import { createDevice, engine, LocalBroker, type Peripheral, VirtualClock } from "chainmote/sim";
+import { createDevice, engine, LocalBroker, VirtualClock } from "chainmote/sim";
 import { numericText, verifyRecord, verifySequence } from "chainmote/verify";
 import { openApplication } from "../application.js";
-
-/** How my sensor behaves: it answers a measurement with 1200 counts, which are 1000 lx. */
-const model: Peripheral = {
-  address: 0x23,
-  write: (bytes) => bytes[0] === 0x20,
-  read: () => ({ bytes: Uint8Array.of(1200 >> 8, 1200 & 255), stretchMs: 0 }),
-};
+import solder from "../board.js";
 
 test("my sensor's values arrive in signed records that hold", async () => {
   const { config: configuration } = JSON.parse(readFileSync(new URL("../config.json", import.meta.url), "utf8"));
@@ -23,7 +17,7 @@ test("my sensor's values arrive in signed records that hold", async () => {
   await broker.subscribe("motes/+/records", (_topic, record) => records.push(record));
   const network = { [`${configuration.mqtt.host}:1883`]: broker.accept.bind(broker) };
   const { device, board, close } = createDevice({ clock, network, seed: "my test" });
-  board.i2c.attach(model);
+  solder(board);
   const mote = openApplication({ device, engine, configuration });
   assert(!(mote instanceof Rejection), String(mote));
   mote.run();
