@@ -61,7 +61,12 @@ export class Delivery implements OutboxOptions, UplinkOptions {
   readonly #outbox: Outbox;
   readonly #failedChecks: MinuteBudget;
   #receipts: Uint8Array[] = [];
-  /** The collector's public key, 65 bytes, once one of its receipts has held. */
+  /**
+   * The collector's public key, 65 bytes, once one of its receipts has held. The configuration pins the address alone, the last 20
+   * bytes of the key's hash: a key that a signature recovered to, and whose address was compared with the pinned one then, is that
+   * collector's as surely as the next recovery could tell, and to verify with it costs less. A signature holds by it exactly where it
+   * would recover to it. Nobody can put another here without a second key of the same address. It lives as long as the mote runs.
+   */
   #collectorKey: Uint8Array | undefined;
   /** Records set aside and not said yet. */
   #setAside = 0;

@@ -19,6 +19,7 @@ export interface Fields {
   text(name: string, lengthMax: number, otherwise?: string): string;
   texts(name: string, countMax: number): readonly string[];
   uint(name: string, min: number, max: number, otherwise?: number): number;
+  number(name: string, min: number, max: number, otherwise?: number): number;
   flag(name: string, otherwise: boolean): boolean;
   /** One of these words; the first where it is absent. */
   choice<Word extends string>(name: string, words: readonly [Word, ...Word[]]): Word;
@@ -79,6 +80,11 @@ export function fieldsOf(json: unknown, path = ""): Fields {
       const value = fields[name] ?? otherwise;
       if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max)
         throw wrong(name, `a whole number from ${min} to ${max}`);
+      return value;
+    },
+    number(name, min, max, otherwise) {
+      const value = fields[name] ?? otherwise;
+      if (typeof value !== "number" || !(value >= min && value <= max)) throw wrong(name, `a number from ${min} to ${max}`);
       return value;
     },
     flag(name, otherwise) {

@@ -28,7 +28,7 @@ import { countFitting, type Entry, entriesFault, packOf, type Taken, valuesOf } 
 import { Ownership } from "./record/ownership.js";
 import type { Sequence } from "./record/sequence.js";
 import { RefusalLog } from "./refusal-log.js";
-import { assert, Rejection } from "./rejection.js";
+import { Rejection } from "./rejection.js";
 import { Sampler } from "./sampler.js";
 import { type Planned, planSensors } from "./sensor/plan.js";
 import type { SensorType } from "./sensor/sensor.js";
@@ -249,9 +249,8 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
 
   private identify(key: KeyHandle, address: Uint8Array, created: boolean): Identity {
     const { device, engine, config } = this.#options;
-    const { keys } = device;
     const { fleet, mqtt } = config;
-    const own = { engine, keys, key, address, fleet, journal: this.#journal, sequence: this.#sequence };
+    const own = { engine, keys: device.keys, key, address, fleet, journal: this.#journal, sequence: this.#sequence };
     const ownership = new Ownership(own, created);
     const author = new Author(own, ownership);
     const topics = topicsOf(mqtt.prefix, address, this.#follower.chain);
@@ -358,21 +357,15 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
   }
 
   get own(): Uint8Array {
-    return this.identity.address;
+    return (this.#identity as Identity).address;
   }
 
   get topics(): Topics {
-    return this.identity.topics;
+    return (this.#identity as Identity).topics;
   }
 
   get ownership(): Ownership {
-    return this.identity.ownership;
-  }
-
-  private get identity(): Identity {
-    const identity = this.#identity;
-    assert(identity !== undefined, "a key before what depends on it");
-    return identity;
+    return (this.#identity as Identity).ownership;
   }
 
   onWake(): void {
@@ -399,11 +392,11 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
   }
 
   send(request: Uint8Array, relay: string): boolean {
-    return this.identity.delivery.request(request, relay);
+    return (this.#identity as Identity).delivery.request(request, relay);
   }
 
   requestId(): number {
-    return this.identity.delivery.requestId();
+    return (this.#identity as Identity).delivery.requestId();
   }
 
   onRefused(rejection: Rejection): void {
@@ -442,10 +435,9 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     if (this.#verifiedHeaders === 0) return;
     const { settled, timeFloorS } = this.#follower;
     const { number, hash, timeS } = this.#follower.head;
-    const verified = this.#verifiedHeaders;
-    this.#verifiedHeaders = 0;
     this.#timekeeper.bound(timeFloorS);
-    this.#options.device.log.write("head", { number, hash: toHex(hash), timeS, settled, verified });
+    this.log.write("head", { number, hash: toHex(hash), timeS, settled, verified: this.#verifiedHeaders });
+    this.#verifiedHeaders = 0;
   }
 
   /** Takes the mote's own newest record, as the collector holds it, before the first signature after a boot. */

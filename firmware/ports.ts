@@ -109,6 +109,52 @@ export interface KeyValueDomain {
 export interface BoardIO {
   /** The default I²C bus: the class and its pins. */
   readonly i2c: I2CBus;
+  /** Classes for pins, where the application has given them to `createDevice`. */
+  readonly analog?: new (options: {
+    pin: number;
+  }) => Analog;
+  readonly digital?: DigitalClass;
+  readonly pulsecount?: new (options: { signal: number }) => PulseCount;
+}
+
+/** `embedded:io/analog`. */
+export interface Analog {
+  /** Bits of what `read` answers. */
+  readonly resolution: number;
+  read(): number;
+  close(): void;
+}
+
+/** `embedded:io/digital`. */
+export interface DigitalClass {
+  new (options: DigitalOptions): Digital;
+  readonly Input: number;
+  readonly InputPullUp: number;
+  readonly InputPullDown: number;
+  readonly Output: number;
+  readonly Rising: number;
+  readonly Falling: number;
+}
+
+export interface DigitalOptions {
+  pin: number;
+  mode: number;
+  /** Rising, falling, or both added, for `onReadable`. */
+  edge?: number;
+  onReadable?: () => void;
+}
+
+export interface Digital {
+  read(): number;
+  write(value: number): void;
+  close(): void;
+}
+
+/** `embedded:io/pulsecount`: a counter in hardware, which an ESP32-C3 has not got. */
+export interface PulseCount {
+  /** Rising edges since it was opened. */
+  read(): number;
+  close(): void;
 }
 
 export interface I2CBus {

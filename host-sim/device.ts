@@ -16,6 +16,7 @@ import { flashFor } from "./modules/flash.js";
 import { keyValueFor } from "./modules/key-value.js";
 import { mqttClientFor } from "./modules/mqtt-client.js";
 import { ntpFor } from "./modules/ntp-client.js";
+import { analogFor, digitalFor, pulseCountFor } from "./modules/pins.js";
 import { tcpFor } from "./modules/tcp.js";
 import { timerFor } from "./modules/timer.js";
 import * as tls from "./modules/tls.js";
@@ -67,7 +68,12 @@ export function createBoard(options: DeviceOptions = {}): SimulatedDevice {
     entropy: entropyFor(board),
     flash: flashFor(board),
     store: keyValueFor(board),
-    io: { i2c: builtinFor(board).I2C.default },
+    io: {
+      i2c: builtinFor(board).I2C.default,
+      analog: analogFor(board),
+      digital: digitalFor(board),
+      pulsecount: pulseCountFor(board),
+    },
     network: {
       wifi: { io: Station },
       ntp: { client: { io: ntpFor(board), servers: ["time"], dns, socket: { io: UDP } } },

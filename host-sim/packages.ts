@@ -25,11 +25,11 @@ export function missingPackages(names: readonly string[]): readonly string[] {
   return names.filter((name) => packageFolder(name) === undefined);
 }
 
-/** The command that brings packages. */
+/** The command that brings packages. None of them needs its install script, and one has a script that asks for tools and a path without spaces. */
 export function installLine(names: readonly string[], built = BUILT): string {
   if (!built) return "npm ci";
   const { peerDependencies: versions } = JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8")) as {
     peerDependencies: Readonly<Record<string, string>>;
   };
-  return `npm install ${names.map((name) => `${name}@${versions[name] ?? "latest"}`).join(" ")}`;
+  return `npm install --ignore-scripts ${names.map((name) => `${name}@${versions[name] ?? "latest"}`).join(" ")}`;
 }

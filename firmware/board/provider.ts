@@ -40,7 +40,8 @@ import { tlsSocketOver } from "./tls-socket.js";
 /** The `config` of the manifest, as it is: checked by config.ts. */
 export const configuration: unknown = config;
 
-export function createDevice(): Device {
+/** @param io classes for pins, of those modules that the application includes: `embedded:io/analog`, `digital`, `pulsecount` */
+export function createDevice(io: PinClasses = {}): Device {
   // The SDK's declaration answers any format; opened as "buffer", it answers buffers.
   const store = KeyValueStorage as unknown as KeyValuePort;
   return {
@@ -50,10 +51,17 @@ export function createDevice(): Device {
     keys: createKeys({ entropy, store }),
     flash: FlashStorage as FlashPort,
     store,
-    io: wiring(),
+    io: { ...wiring(), ...(io as Omit<BoardIO, "i2c">) },
     network: { wifi: { io: Station }, ...NETWORK },
     log,
   };
+}
+
+/** As the SDK declares them, which is wider than the ports, or narrower. */
+export interface PinClasses {
+  readonly analog?: unknown;
+  readonly digital?: unknown;
+  readonly pulsecount?: unknown;
 }
 
 /** `Time.ticks` wraps after 49.7 days: this adds up the differences, so it must be read at least every 24 days. */

@@ -34,7 +34,7 @@ export function keepAnchors(
   STRIDES.forEach((stride, level) => {
     const turn = Math.floor(base.number / stride);
     if (turn === Math.floor(before / stride)) return;
-    whole ??= encodeState(consensus, digest, { timeFloorS: 0, base, steps: [] });
+    whole ??= encodeState(consensus, digest, { timeFloorS: 0, base });
     const fits = level === 0 || PER_STRIDE * (level + 1) * whole.length <= ANCHOR_BYTES_MAX;
     if (fits) store.write(keyOf(level, turn % PER_STRIDE), whole);
     else for (let i = 0; i < PER_STRIDE; i += 1) if (store.read(keyOf(level, i)) !== undefined) store.delete(keyOf(level, i));

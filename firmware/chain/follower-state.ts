@@ -9,6 +9,7 @@ import { crc32, equal, readUint, writeUint } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { assert, Rejection } from "../rejection.js";
 import { type Consensus, STEP_BYTES_MAX, type Trusted } from "./consensus.js";
+import type { StepList } from "./step-list.js";
 
 const VERSION = 1;
 const DIGEST_BYTES = 32;
@@ -29,27 +30,23 @@ export function configurationDigest(engine: CryptoEngine, consensus: Consensus):
 }
 
 /** In one buffer: it may be written while a relay's longest answer is still being looked at. */
-export function encodeState(consensus: Consensus, digest: Uint8Array, state: FollowerState): Uint8Array {
-  const { steps } = state;
+export function encodeState(
+  consensus: Consensus,
+  digest: Uint8Array,
+  state: Omit<FollowerState, "steps"> & { readonly steps?: Pick<StepList, "length" | "packed"> },
+): Uint8Array {
+  const { length: count = 0, packed = new Uint8Array(0) } = state.steps ?? {};
   const base = consensus.serialize(state.base);
   assert(base.length <= BASE_BYTES_MAX, "a state within its bound");
-  let length = FIXED_BYTES + base.length + 1 + CRC_BYTES;
-  for (const step of steps) length += 1 + step.length;
-  const whole = new Uint8Array(length);
+  const whole = new Uint8Array(FIXED_BYTES + base.length + 1 + packed.length + CRC_BYTES);
   whole[0] = VERSION;
   whole.set(digest, 1);
   writeUint(whole, state.timeFloorS, 1 + DIGEST_BYTES, 6);
   writeUint(whole, base.length, 7 + DIGEST_BYTES, 2);
   whole.set(base, FIXED_BYTES);
-  let at = FIXED_BYTES + base.length;
-  whole[at] = steps.length;
-  at += 1;
-  for (const step of steps) {
-    assert(step.length <= STEP_BYTES_MAX, "a step within its bound");
-    whole[at] = step.length;
-    whole.set(step, at + 1);
-    at += 1 + step.length;
-  }
+  whole[FIXED_BYTES + base.length] = count;
+  whole.set(packed, FIXED_BYTES + base.length + 1);
+  const at = whole.length - CRC_BYTES;
   writeUint(whole, crc32(whole.subarray(0, at)), at, CRC_BYTES);
   return whole;
 }

@@ -11,6 +11,7 @@ import { equal } from "../bytes.js";
 import { assert, Rejection } from "../rejection.js";
 import type { Consensus, Trusted } from "./consensus.js";
 import { replayAll } from "./follower-state.js";
+import { StepList } from "./step-list.js";
 
 /** How far back a branch can be left at least, in blocks; and how long another may be that is not heavier. */
 export const REORG_DEPTH = 16;
@@ -37,19 +38,19 @@ export class Window {
   readonly #consensus: Consensus;
   #base: Trusted;
   /** From the base (left out) to the head. */
-  #steps: Uint8Array[];
+  #steps: StepList;
 
   constructor(consensus: Consensus, base: Trusted, steps: readonly Uint8Array[] = []) {
     this.#consensus = consensus;
     this.#base = base;
-    this.#steps = [...steps];
+    this.#steps = new StepList(steps);
   }
 
   get base(): Trusted {
     return this.#base;
   }
 
-  get steps(): readonly Uint8Array[] {
+  get steps(): Pick<StepList, "length" | "slice" | "packed"> {
     return this.#steps;
   }
 
@@ -60,27 +61,28 @@ export class Window {
   /** Everything begins anew: `base`, to which no step leads, and `steps` from there on. */
   restart(base: Trusted, steps: readonly Uint8Array[] = []): void {
     this.#base = base;
-    this.#steps = [...steps];
+    this.#steps = new StepList(steps);
     this.side = undefined;
   }
 
   /** Forgets all but the first `count` steps. */
   cut(count: number): void {
-    this.#steps.length = count;
+    this.#steps.cut(count);
   }
 
   /** Leaves the main branch `at` steps above the base for `steps`; `head` is what was there. Answers how many were left. */
   turn(at: number, steps: readonly Uint8Array[], head: Trusted): number {
     const left = this.#steps.slice(at);
     this.side = { at, steps: left, tip: head };
-    this.#steps = [...this.#steps.slice(0, at), ...steps];
+    this.#steps.cut(at);
+    for (const step of steps) this.#steps.push(step);
     return left.length;
   }
 
   /** Moves the base up until no more than `depth` steps are left, at most to the block `settled`. */
   trim(settled: number, depth = REORG_DEPTH): void {
     while (this.#steps.length > depth && (this.#base.number < settled || this.#steps.length > WINDOW_STEPS_MAX)) {
-      this.#base = this.replay([this.#steps.shift() as Uint8Array]);
+      this.#base = this.replay([this.#steps.shift()]);
       if (this.side !== undefined) this.side.at -= 1;
       if (this.side !== undefined && this.side.at < 0) this.side = undefined;
     }
@@ -92,7 +94,8 @@ export class Window {
 
   /** How many steps above the base the main branch's block of this hash stands; below 0 where it is none. */
   heightOf(hash: Uint8Array): number {
-    for (let i = this.#steps.length; i > 0; i -= 1) if (hashIs(this.#steps[i - 1] as Uint8Array, hash)) return i;
+    const place = this.#steps.placeOf(hash);
+    if (place > 0) return place;
     return equal(this.#base.hash, hash) ? 0 : -1;
   }
 
@@ -114,7 +117,7 @@ export class Window {
 
   /** Hash of the main branch's block `height` steps above the base. */
   hashAt(height: number): Uint8Array {
-    return height === 0 ? this.#base.hash : (this.#steps[height - 1] as Uint8Array).slice(0, HASH_BYTES);
+    return height === 0 ? this.#base.hash : this.#steps.hashAt(height);
   }
 
   /** The state `height` steps above the base, and `further` steps on. */

@@ -51,6 +51,11 @@ export class CborWriter {
     this.#view = new DataView(this.#buffer.buffer);
   }
 
+  /** Size of the buffer. */
+  get bytesMax(): number {
+    return this.#buffer.length;
+  }
+
   /** Bytes written so far, those beyond the limit included. */
   get length(): number {
     return this.#length;

@@ -64,6 +64,8 @@ interface Request {
   /** Room for less than the longest header: an empty answer may mean that the next one does not fit. */
   readonly narrow: boolean;
   readonly sentMs: number;
+  /** Of no use but all in one answer. */
+  readonly whole: boolean;
   /** Asked for because nothing had come for long, not because the follower wanted it. */
   readonly poll: boolean;
 }
@@ -137,9 +139,10 @@ export class RelayClient {
       this.#request = undefined;
       this.#waitMs = WAIT_FIRST_MS;
       this.#fit = 1;
-      if (answer.headers.length > 0) this.answered(request, answer);
+      const short = request.whole && request.narrow && answer.headers.length < request.count;
+      if (answer.headers.length > 0 && !short) this.answered(request, answer);
       else if (!request.narrow) this.silent(request, true);
-      // It may be that the first does not fit: it is asked for alone at once.
+      // It may be that the first does not fit, or not all that are of use together: asked for at once in all the room there is.
       else if (request.poll) this.#pollMs = 0;
       else this.#nextRequestMs = 0;
     }
@@ -204,7 +207,8 @@ export class RelayClient {
     const whole = wanted?.whole === true;
     const most = wanted?.count ?? HEADERS_PER_REQUEST_MAX;
     const count = Math.min(most, whole ? HEADERS_PER_REQUEST_MAX : this.#fit);
-    const narrow = count > 1 && !whole;
+    // What is of no use but whole is asked for in less room first, too: it mostly fits, and the wider answer is a third of a small heap.
+    const narrow = count > 1 && (!whole || this.#fit > 1);
     const bytesMax = narrow ? RUN_BYTES_MAX : MESSAGE_BYTES_MAX;
     const id = options.requestId();
     if (!options.send(encodeRequest({ id, to: options.own, from, count, bytesMax }), this.#order.next)) {
@@ -212,7 +216,7 @@ export class RelayClient {
       this.#pollMs = Math.max(this.#pollMs, this.#nextRequestMs);
       return WAIT_FIRST_MS;
     }
-    this.#request = { id, from, count, most, narrow, sentMs: nowMs, poll };
+    this.#request = { id, from, count, most, narrow, whole, sentMs: nowMs, poll };
     // An answer that brings no progress must not be asked for again at once; progress sets this back to 0.
     if (!poll) this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
     return REPLY_TIMEOUT_MS;

@@ -19,6 +19,9 @@ import { decodeRecord, encodeRecord, type RecordFields, type RecordHead } from "
 import type { Measurement } from "./senml.js";
 import { Sequence } from "./sequence.js";
 
+/** Room for a payload at first: what one sample takes, twice. One that needs more gets all that is allowed, and keeps it. */
+const PAYLOAD_BYTES_USUAL = 384;
+
 export interface AuthorOptions {
   readonly engine: CryptoEngine;
   readonly keys: Keys;
@@ -61,7 +64,7 @@ export function openSequence(domain: Parameters<typeof Sequence.open>[0], journa
 export class Author {
   readonly #options: AuthorOptions;
   readonly #ownership: Ownership | undefined;
-  readonly #writer = new CborWriter(RECORD_PAYLOAD_BYTES_MAX);
+  #writer = new CborWriter(PAYLOAD_BYTES_USUAL);
   readonly #digest: SigDigest;
   #prev: Uint8Array;
   /** seq of the record that `#prev` is the digest of; 0 where there is none. */
@@ -173,7 +176,7 @@ export class Author {
     const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
     let payload: Uint8Array;
     try {
-      payload = encodeRecord(gap > 0 ? { ...fields, gap } : fields, this.#writer);
+      payload = this.encode(gap > 0 ? { ...fields, gap } : fields);
     } catch (error) {
       // What no record can hold is a sensor's fault, and would be the same after a restart.
       return error instanceof Rejection ? error : new Rejection("record-malformed", String(error));
@@ -188,6 +191,17 @@ export class Author {
     }
     sequence.use(seq);
     return payload;
+  }
+
+  private encode(fields: RecordFields): Uint8Array {
+    try {
+      return encodeRecord(fields, this.#writer);
+    } catch (error) {
+      // The writer has counted what it had no room for.
+      if (this.#writer.length <= PAYLOAD_BYTES_USUAL || this.#writer.bytesMax > PAYLOAD_BYTES_USUAL) throw error;
+      this.#writer = new CborWriter(RECORD_PAYLOAD_BYTES_MAX);
+      return encodeRecord(fields, this.#writer);
+    }
   }
 
   private goOnAfterNewest(): void {

@@ -67,11 +67,14 @@ export function numericBytes(value: Numeric): number {
   return size < 24 ? 1 : size < 0x100 ? 2 : size < 0x10000 ? 3 : size < 0x1_0000_0000 ? 5 : 9;
 }
 
-/** In digits, for a person: cheaper than `numericText`, and rounded beyond 2^53. */
+/** In digits, for a person: as `numericText`, but for a positive exponent, without a BigInt. */
 export function wordOf(value: Numeric): string {
   if (!(value instanceof Decimal)) return `${value}`;
   const { mantissa, exponent } = value;
-  return exponent > 0 ? `${mantissa}e${exponent}` : (Number(mantissa) / 10 ** -exponent).toFixed(-exponent);
+  if (exponent > 0) return `${mantissa}e${exponent}`;
+  const digits = `${mantissa < 0 ? -mantissa : mantissa}`.padStart(1 - exponent, "0");
+  const point = digits.length + exponent;
+  return `${mantissa < 0 ? "-" : ""}${digits.slice(0, point)}.${digits.slice(point)}`;
 }
 
 function isExponent(value: number): boolean {

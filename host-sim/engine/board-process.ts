@@ -10,6 +10,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Board, type BoardOptions } from "../hardware/board.js";
+import type { Wired } from "../hardware/pins.js";
 import { BoardAborted } from "../hardware/power.js";
 import type { Sht3xFaults } from "../hardware/sht3x.js";
 import { FileRtc, type FlashChip, fileStorage } from "../hardware/storage.js";
@@ -38,6 +39,8 @@ export interface WorldChange {
   readonly route?: readonly [string, string];
   readonly sensor?: Sht3xFaults;
   readonly unplugI2C?: boolean;
+  /** What is wired to a pin from now on. */
+  readonly pin?: readonly [number, Wired];
   /** Asks for the event `board`: what of the board is in use. */
   readonly count?: boolean;
 }
@@ -102,6 +105,7 @@ function changeWorld(board: Board, change: WorldChange): void {
   if (change.link !== undefined) board.network.link = change.link;
   if (change.route !== undefined) board.network.route(...change.route);
   if (change.sensor !== undefined) Object.assign(board.sensor.faults, change.sensor);
+  if (change.pin !== undefined) board.pins.wire(...change.pin);
   if (change.count === true) {
     const { network, world } = board;
     process.stdout.write(`${JSON.stringify({ event: "board", ...network.sockets, timers: world.waiting })}\n`);

@@ -21,6 +21,7 @@ export interface BoardEvent {
   readonly [field: string]: unknown;
 }
 
+/** With CHAINMOTE_INSPECT=PORT in this process's environment a board waits for a debugger on that port of loopback (docs/debugging.md). */
 export interface SpawnOptions {
   /** Folder with `board.json`; the board's flash and NVS live there too. */
   readonly directory: string;
@@ -60,7 +61,9 @@ export function spawnBoard(options: SpawnOptions): BoardProcess {
   const words = [resolve(options.directory), isAbsolute(firmware) ? firmware : resolve(firmware)];
   words.push(options.reset ?? "power-on");
   if (options.engine !== undefined) words.push(JSON.stringify(options.engine));
-  const child = spawn(process.execPath, ["--import", TSX, BOARD, ...words], {
+  const inspected = /^\d{1,5}$/.test(process.env.CHAINMOTE_INSPECT ?? "");
+  const debugging = inspected ? [`--inspect-brk=127.0.0.1:${process.env.CHAINMOTE_INSPECT}`] : [];
+  const child = spawn(process.execPath, [...debugging, "--import", TSX, BOARD, ...words], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     env: { PATH, HOME, TMPDIR },
     detached: false,

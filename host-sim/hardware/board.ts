@@ -7,10 +7,12 @@ import type { WorldClock } from "../world/clock.js";
 import { RealClock } from "../world/clock.js";
 import { Network, type Service } from "../world/network.js";
 import { Prng } from "../world/prng.js";
+import { Bme280, type Bme280Faults } from "./bme280.js";
 import { BoardClock, type BoardClockOptions } from "./board-clock.js";
 import { type EntropyOptions, EntropySource, type RtcMemory } from "./entropy.js";
 import { I2CBus, type I2CPins } from "./i2c.js";
 import { KeyValuePartition } from "./key-value.js";
+import { Pins, type Wired } from "./pins.js";
 import { type BoardAborted, PoweredClock } from "./power.js";
 import { Radio, type RadioOptions } from "./radio.js";
 import { type Climate, generatedTrace, recordedTrace, Sht3x, type Sht3xFaults } from "./sht3x.js";
@@ -33,6 +35,10 @@ export interface BoardOptions {
   readonly clocks?: BoardClockOptions;
   readonly radio?: RadioOptions;
   readonly sensor?: SensorOptions;
+  /** A second part on the bus, in the same room. */
+  readonly bme280?: AirOptions;
+  /** What is wired to which pin. */
+  readonly pins?: Readonly<Record<string, Wired>>;
   /** The firmware let an exception out of a callback, and the board has ended. Thrown to whoever turns the world where absent. */
   readonly onAbort?: (reason: BoardAborted) => void;
 }
@@ -44,6 +50,18 @@ export interface SensorOptions {
   readonly trace?: readonly (readonly [number, number, number])[];
   readonly faults?: Sht3xFaults;
 }
+
+export interface AirOptions {
+  /** 7-bit address, 0x76 where absent. */
+  readonly address?: number;
+  /** A BMP280 where false. */
+  readonly humid?: boolean;
+  /** Pascal; the standard atmosphere where absent. */
+  readonly pressure?: number;
+  readonly faults?: Bme280Faults;
+}
+
+const PRESSURE_PA = 101_325;
 
 /** Pins of the default I²C bus; any other pair has nothing on it. */
 const I2C_PINS: I2CPins = { data: 21, clock: 22 };
@@ -57,6 +75,8 @@ export class Board {
   readonly entropy: EntropySource;
   readonly i2c: I2CBus;
   readonly sensor: Sht3x;
+  readonly bme280: Bme280 | undefined;
+  readonly pins: Pins;
   readonly keyValue: KeyValuePartition;
   readonly storage: BoardStorage;
   readonly rtc: RtcMemory;
@@ -83,6 +103,13 @@ export class Board {
     const room = climate(options.sensor?.trace, this.world, prng.fork("climate"));
     this.sensor = new Sht3x(this.world, prng.fork("sensor"), room, options.sensor?.address, { ...options.sensor?.faults });
     this.i2c.attach(this.sensor);
+    const { bme280 } = options;
+    if (bme280 !== undefined) {
+      const air = () => ({ ...room(), pressure: bme280.pressure ?? PRESSURE_PA });
+      this.bme280 = new Bme280(this.world, air, bme280.address, bme280.humid, { ...bme280.faults });
+      this.i2c.attach(this.bme280);
+    }
+    this.pins = new Pins(() => this.world.nowMs(), options.pins);
     this.storage = options.storage;
     this.keyValue = new KeyValuePartition(options.storage.nvs);
   }

@@ -64,9 +64,8 @@ export function project(folder: string, tarball: string, more: readonly string[]
     mkdirSync(dirname(link), { recursive: true });
     symlinkSync(join(root, "node_modules", name), link);
   }
-  mkdirSync(join(folder, "node_modules/.bin"));
-  symlinkSync("../chainmote/tools/chainmote.mjs", join(folder, "node_modules/.bin/chainmote"));
-  writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
+  const manifest = join(folder, "package.json");
+  if (!existsSync(manifest)) writeFileSync(manifest, '{ "private": true, "type": "module" }\n');
 }
 
 /** Runs a program in `folder`; its words are `npx chainmote …` where `program` is npx. */

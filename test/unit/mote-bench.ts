@@ -4,11 +4,13 @@
 import { type MoteConfig, parseConfig } from "../../firmware/config.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { SoftwareKeys } from "../../firmware/crypto/software-keys.js";
+import type { MoteEvent } from "../../firmware/events.js";
 import { Mote } from "../../firmware/mote.js";
 import type { Device, Keys, NtpClient, NtpClientOptions } from "../../firmware/ports.js";
 import { decodeSign1, digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { Rejection } from "../../firmware/rejection.js";
+import type { SensorType } from "../../firmware/sensor/sensor.js";
 import { sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
 import { createBoard, type SimulatedDevice } from "../../host-sim/device.js";
 import type { EntropyFault, RtcMemory } from "../../host-sim/hardware/entropy.js";
@@ -52,6 +54,11 @@ export interface BenchOptions {
   readonly trustingPeriodS?: number;
   /** A board that has not been told its network. */
   readonly unprovisioned?: boolean;
+  /** Types of sensor that the application includes; an SHT3x where absent. */
+  readonly sensors?: readonly SensorType[];
+  /** More of the configuration. */
+  readonly config?: object;
+  readonly onEvent?: (event: MoteEvent) => void;
 }
 
 export class MoteBench {
@@ -65,14 +72,14 @@ export class MoteBench {
   noise: EntropyFault = "none";
   /** What a software reset leaves: where set, the next start is one. */
   rtc: RtcMemory | undefined;
-  readonly #options: BenchOptions;
+  readonly options: BenchOptions;
 
   constructor(options: BenchOptions = {}) {
-    this.#options = options;
+    this.options = options;
   }
 
   config(): MoteConfig {
-    const { servers = ["time.lab"], sampleMs = 1000, trustingPeriodS = 30 * 86_400, unprovisioned } = this.#options;
+    const { servers = ["time.lab"], sampleMs = 1000, trustingPeriodS = 30 * 86_400, unprovisioned } = this.options;
     const config = parseConfig({
       ...(unprovisioned ? {} : { wifi: { ssid: "lab" } }),
       ntp: { servers },
@@ -81,6 +88,7 @@ export class MoteBench {
       fleet: { registry: `0x${"f1".repeat(20)}`, chain: CHAIN },
       collector: `0x${Buffer.from(COLLECTOR.address).toString("hex")}`,
       sampling: { intervalMs: sampleMs },
+      ...this.options.config,
     });
     if (config instanceof Rejection) throw new Error(config.toString());
     return config;
@@ -118,12 +126,9 @@ export class PoweredMote {
       mqtt: { io: Scripted },
       ntp: { client: { io: timeServers(bench), servers: [] } },
     };
-    const mote = Mote.open({
-      device: bend({ ...device, keys, network }),
-      engine: bench.engine,
-      config: bench.config(),
-      sensors: [sht3x],
-    });
+    const { sensors = [sht3x], onEvent } = bench.options;
+    const opened = { device: bend({ ...device, keys, network }), engine: bench.engine, config: bench.config(), sensors };
+    const mote = Mote.open(onEvent === undefined ? opened : { ...opened, onEvent });
     if (mote instanceof Rejection) throw new Error(mote.toString());
     this.mote = mote;
     mote.run();

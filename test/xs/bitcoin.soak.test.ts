@@ -8,7 +8,7 @@ import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import { RUN_MS_MAX } from "../patience.js";
 
-/** What a follower, its window of 16 blocks and the headers under way may hold: a third of the runtime's 57,344 bytes. */
+/** What a follower, its window of 16 blocks and the headers under way may hold: a third of the runtime's 49,152 bytes. */
 const HELD_BYTES_MAX = 16 * 1024;
 /** By which the heap may differ from one report to another: the persisted state is written after so many blocks, not with each. */
 const DRIFT_BYTES_MAX = 1024;

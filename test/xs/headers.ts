@@ -16,7 +16,7 @@ import { RUN_MS_MAX } from "../patience.js";
 
 const HEADERS = 10_000;
 /** What the whole runtime may take; a follower alone stays far below. */
-const PEAK_BYTES_MAX = 57_344;
+const PEAK_BYTES_MAX = 49_152;
 /** Votes come and go, and the collector runs when it likes. */
 const GROWTH_BYTES_MAX = 2_048;
 

@@ -18,6 +18,8 @@ const NATIVE_STACK_MARGIN_BYTES = 4_096;
 /** Of verify and of recover, with what the engine has taken before them. */
 const STACK_BYTES_MAX = 8_192;
 const FLASH_BYTES_MAX = 105_000;
+/** One multiplication of the generator at least. */
+const BLINDING_INSTRUCTIONS_MIN = 500_000;
 
 const rv32 = await buildHost("rv32");
 const tools = await findToolchain("rv32");
@@ -38,6 +40,15 @@ if ("missing" in rv32 || "missing" in tools) {
     assert.ok(verify <= STACK_BYTES_MAX && recover <= STACK_BYTES_MAX, `${verify}, ${recover}`);
     assert.ok(recover + NATIVE_STACK_MARGIN_BYTES <= CREATIONS.esp32c3.nativeStackBytes);
     assert.is(report.nativeStackPeakBytes, recover);
+  });
+
+  test("the first key of a start, and no other, pays for blinding the context that signs", async () => {
+    const program = { entry: "test/xs/guest/blinding.ts", preload: ["firmware/*", "host-sim/*"] };
+    const image = packImage(await gatherModules(program), program, { creation: CREATIONS.esp32c3, keysInGuest: true, seed: 5 });
+    const report = await runImage(rv32, image);
+    assert.is(report.code, 0, report.reason);
+    const [first = 0, second = 0] = JSON.parse(report.lines[0] ?? "[]") as number[];
+    assert.ok(second > 0 && first - second > BLINDING_INSTRUCTIONS_MIN, `${first} and ${second} instructions`);
   });
 
   test(`libsecp256k1 with its tables takes at most ${FLASH_BYTES_MAX} bytes of flash, as far as anything calls it`, async () => {

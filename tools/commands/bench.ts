@@ -7,6 +7,7 @@ import { type Output, plainText, UsageError } from "../terminal.js";
 
 export const usage = `chainmote bench [--target node] [--crypto noble|fast] [--json]
 chainmote bench --target xs|rv32 [--chains NAME,…] [--records N] [--json] [--ratchet]
+chainmote bench --heap|--profile [--chains NAME] [--json]
 chainmote bench --port /dev/tty… [--baud N] [--json]
 chainmote bench --verify [--records N] [--json]
 chainmote bench --fleet [--boards N] [--minutes N] [--json]
@@ -27,6 +28,8 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
              records there are, 50000 where absent
   --chains   with xs and rv32: which chains there is a long run for, of ${RUNTIME_CHAINS.join(", ")};
              all where absent
+  --heap     whose the heap is, on the XS engine: what each module of the whole mote has alive, and had at most after any collection
+  --profile  where the instructions of one record with its header and receipt go, on the emulated RISC-V core: by module and function
   --port     reads the report of a board that runs the bench firmware (test/bench/firmware) from its serial port
   --baud     of the port, 115200 where absent
   --json     one object for machines
@@ -61,11 +64,22 @@ export async function run(words: readonly string[], output: Output): Promise<num
     fleet: { type: "boolean" },
     boards: { type: "string" },
     minutes: { type: "string" },
+    heap: { type: "boolean" },
+    profile: { type: "boolean" },
   });
-  if (options.has("verify") && options.has("fleet")) throw new UsageError("--verify and --fleet are two: name one of them");
+  const alone = ["verify", "fleet", "heap", "profile"].filter((name) => options.has(name));
+  if (alone.length > 1) throw new UsageError(`--${alone.join(" and --")} are two measurements: name one of them`);
   if (options.has("verify")) return await benchOfVerify(options, output);
   if (options.has("fleet")) return await benchOfFleet(options, output);
   refuse(options, ["boards", "minutes"], "for --fleet alone");
+  if (options.has("heap") || options.has("profile")) {
+    refuse(options, ["target", "crypto", "records", "port", "baud", "ratchet", "accept"], "not for --heap or --profile");
+    const chain = oneOf("chains", options.text("chains") ?? "clique", RUNTIME_CHAINS);
+    const parts = await import("../bench/parts.js");
+    return options.has("heap")
+      ? parts.printHeap(chain, options.has("json"), output)
+      : parts.printProfile(chain, options.has("json"), output);
+  }
   const port = options.text("port");
   const target = oneOf("target", options.text("target") ?? "node", TARGETS);
   const records = options.number("records", RECORDS_MIN, RECORDS_MAX);

@@ -4,6 +4,7 @@ import type { Board } from "../../hardware/board.js";
 import type { Notices, Operations } from "./bridge.js";
 import { i2cOperations, timeOperations } from "./io.js";
 import { mqttOperations, ntpOperations, wifiOperations } from "./network.js";
+import { pinOperations } from "./pins.js";
 import { storageOperations } from "./storage.js";
 import { tlsOperations } from "./tls.js";
 
@@ -12,6 +13,7 @@ export function boardOperations(board: Board, notices: Notices): Operations {
     ...storageOperations(board),
     ...timeOperations(board, notices),
     ...i2cOperations(board),
+    ...pinOperations(board, notices),
     ...wifiOperations(board, notices),
     ...ntpOperations(board, notices),
     ...mqttOperations(board, notices),

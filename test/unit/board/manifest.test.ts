@@ -62,7 +62,6 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
         continue;
       }
       const path = normalize(join(folder, source));
-      if (source.endsWith("/")) continue; // an include path
       if (path === BENCH_INPUTS.replace(/\.ts$/, "")) continue;
       // C alone is no module.
       if (existsSync(join(root, `${path}.c`)) && !existsSync(join(root, `${path}.ts`))) continue;

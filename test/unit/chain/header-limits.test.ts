@@ -13,6 +13,7 @@ import { SIGNERS_MAX } from "../../../firmware/chain/clique-state.js";
 import type { Trusted } from "../../../firmware/chain/consensus.js";
 import { BASE_BYTES_MAX, encodeState } from "../../../firmware/chain/follower-state.js";
 import { HEADER_BYTES_MAX } from "../../../firmware/chain/header.js";
+import { StepList } from "../../../firmware/chain/step-list.js";
 import { REORG_DEPTH, WINDOW_STEPS_MAX } from "../../../firmware/chain/window.js";
 import { decodeReply, encodeReply, MESSAGE_BYTES_MAX } from "../../../firmware/link/wire.js";
 import { KeyValuePartition, MemoryNvs } from "../../../host-sim/hardware/key-value.js";
@@ -39,7 +40,7 @@ function overTheWire(raw: Uint8Array, number: number): Uint8Array {
 function persists(consensus: Parameters<typeof encodeState>[0], base: Trusted, step: Uint8Array, stepsMax = REORG_DEPTH): void {
   assert.ok(consensus.serialize(base).length <= BASE_BYTES_MAX);
   const steps = Array<Uint8Array>(stepsMax).fill(step);
-  const value = encodeState(consensus, new Uint8Array(32), { timeFloorS: FAR, base, steps });
+  const value = encodeState(consensus, new Uint8Array(32), { timeFloorS: FAR, base, steps: new StepList(steps) });
   const partition = new KeyValuePartition(new MemoryNvs());
   // The two headers of a fork, or older states, lie beside it, and flash holds a value that is written anew beside the one it replaces.
   partition.write("chain", "fork", new Uint8Array(consensus.isFinal === true ? 2 * HEADER_BYTES_MAX + 128 : ANCHOR_BYTES_MAX));

@@ -365,7 +365,7 @@ test("nothing is walked from further back than the stated depth", () => {
   ] as const) {
     const store = new MemoryStore();
     const base = new CliqueTrusted({ ...clique.checkpoint, number, settled: number });
-    store.write("trusted", encodeState(clique, configurationDigest(engine, clique), { timeFloorS: 0, base, steps: [] }));
+    store.write("trusted", encodeState(clique, configurationDigest(engine, clique), { timeFloorS: 0, base }));
     const follower = new Follower({ consensus: clique, engine, store, clock: { ticksMs: () => 0 } });
     assert.is(follower.head.number, number);
     follower.offer(noiseAt(chain, [chain.genesis], number + 5), undefined);

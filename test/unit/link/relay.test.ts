@@ -87,6 +87,27 @@ test("room is asked for as little as will do: a run in half a message, and a hea
   assert.equal(asked(), [20, 6, MESSAGE_BYTES_MAX]);
 });
 
+test("what is of no use but whole is asked for in half a message first, and in a whole one where not all of it came", () => {
+  const { follower, heard } = scripted({ from: 20, count: 6, whole: true });
+  const { relay, last, reply } = relayOver(follower);
+  const asked = () => [last().from, last().count, last().bytesMax];
+  relay.step(true);
+  assert.equal(asked(), [20, 6, RUN_BYTES_MAX]);
+  reply([HEADER, HEADER, HEADER]);
+  relay.step(true);
+  assert.equal(asked(), [20, 6, MESSAGE_BYTES_MAX], "at once");
+  assert.equal([heard.answered, heard.unanswered], [[], 0], "nobody looks at a part, and nobody is blamed");
+  reply([HEADER, HEADER, HEADER]);
+  relay.step(true);
+  assert.equal(heard.answered, [20], "what does not come in all the room there is is the follower's to judge");
+  const { follower: other, heard: had } = scripted({ from: 20, count: 2, whole: true });
+  const second = relayOver(other);
+  second.relay.step(true);
+  second.reply([HEADER, HEADER]);
+  second.relay.step(true);
+  assert.equal(had.answered, [20], "all of it at once");
+});
+
 test("an answer goes to the follower at the next step, and the next request leaves at once", () => {
   const { follower, heard } = scripted({ from: 7, count: 3 });
   const { relay, sent, reply, kinds } = relayOver(follower, 1234);

@@ -201,4 +201,25 @@ test("a newest record that rots under the author begins a new stream: there is n
   assert.equal(entries(journal, 2)[0]?.fields.prev, new Uint8Array(32));
 });
 
+test("a record that is longer than they mostly are is written whole, and so is a short one after it", async () => {
+  const { author, journal } = new Bench().boot();
+  const many = Array.from({ length: 20 }, (_, i) => ({ n: `some-rather-long-name-${i}`, u: "Cel", v: i }));
+  const long = await author.write({ ...content(1), measurements: many }, 20);
+  assert.ok(!(long instanceof Rejection) && long.payloadBytes > 600, String(long));
+  await write(author, 2);
+  const kept = entries(journal);
+  assertLinked(kept);
+  assert.equal(kept[0]?.fields.measurements, many);
+  const tooMany = Array.from({ length: 32 }, (_, i) => ({
+    n: `a-name-of-so-many-characters-that-no-payload-holds-them-${i}`,
+    v: i,
+  }));
+  try {
+    await author.write({ ...content(3), measurements: tooMany }, 32);
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as Rejection).code, "cbor-too-long");
+  }
+});
+
 test.run();

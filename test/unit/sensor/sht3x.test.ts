@@ -3,14 +3,13 @@
 import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { ByteBuffer, I2C, I2CBus, I2COptions } from "../../../firmware/ports.js";
 import { decimal, numericText } from "../../../firmware/record/decimal.js";
 import type { Entry } from "../../../firmware/record/measurement.js";
-import { Rejection } from "../../../firmware/rejection.js";
 import { Sht3x } from "../../../firmware/sensor/sht3x/sht3x.js";
 import { createBoard } from "../../../host-sim/device.js";
 import type { Sht3xFaults } from "../../../host-sim/hardware/sht3x.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
+import { rejectionOf, type Step, scripted } from "./i2c-script.js";
 
 const RESET = [0x30, 0xa2];
 const MEASURE = [0x24, 0x00];
@@ -20,59 +19,6 @@ const BEEF = [0xbe, 0xef, 0x92];
 
 type Sample = readonly Entry[];
 const value = (sample: Sample, at: number): number => Number(numericText(sample[at]?.v ?? Number.NaN));
-
-type Step = { write: readonly number[]; nack?: boolean } | { read: number; bytes?: readonly number[] };
-
-/** A bus that expects exactly these transactions; a read without bytes is not acknowledged. */
-function scripted(steps: readonly Step[]) {
-  const opened: I2COptions[] = [];
-  let at = 0;
-  let closed = 0;
-  class Scripted implements I2C {
-    constructor(options: I2COptions) {
-      opened.push(options);
-    }
-    write(buffer: ByteBuffer): void {
-      const step = steps[at++];
-      assert.ok(step !== undefined && "write" in step, `step ${at}: a write was not expected`);
-      assert.equal([...new Uint8Array(buffer as Uint8Array)], step.write, `step ${at}`);
-      if (step.nack) throw new Error("write failed");
-    }
-    read(byteLength: number): ArrayBuffer {
-      const step = steps[at++];
-      assert.ok(step !== undefined && "read" in step, `step ${at}: a read was not expected`);
-      assert.is(byteLength, step.read, `step ${at}`);
-      if (step.bytes === undefined) throw new Error("read failed");
-      return Uint8Array.from(step.bytes).buffer as ArrayBuffer;
-    }
-    close(): void {
-      closed += 1;
-    }
-  }
-  let ticks = 0;
-  const sensor: I2CBus = { io: Scripted, data: 21, clock: 22 };
-  return {
-    opened,
-    clock: { ticksMs: () => ticks },
-    sensor,
-    pass(ms: number): void {
-      ticks += ms;
-    },
-    closed: () => closed,
-    /** Every transaction took place. */
-    done: () => assert.is(at, steps.length, "transactions left"),
-  };
-}
-
-function rejectionOf(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof Rejection) return error.code;
-    throw error;
-  }
-  return "none";
-}
 
 test("resets the sensor, measures, and converts as the datasheet's section 4.13 says", () => {
   const bus = scripted([{ write: RESET }, { write: MEASURE }, { read: 6, bytes: [...BEEF, ...BEEF] }]);

@@ -11,7 +11,7 @@ export function openApplication(board: { device: Device; engine: CryptoEngine; c
     ...{ device, engine, config, sensors: [bh1750] },
     onEvent(event) {
       // What happens to the mote: docs/api.md of chainmote lists the events. A record of my own, once, when the key is there:
-      if (event.event === "key" && mote instanceof Rejection === false) mote.record([{ n: "started", v: 1 }]);
+      if (event.event === "key" && !(mote instanceof Rejection)) mote.record([{ n: "started", v: 1 }]);
     },
   });
   return mote;

@@ -7,7 +7,7 @@ import { Rejection } from "chainmote";
 import { createDevice, engine, LocalBroker, VirtualClock } from "chainmote/sim";
 import { numericText, verifyRecord, verifySequence } from "chainmote/verify";
 import { openApplication } from "../application.js";
-import solder from "../board.js";
+import attach from "../board.js";
 
 test("my sensor's values arrive in signed records that hold", async () => {
   const { config: configuration } = JSON.parse(readFileSync(new URL("../config.json", import.meta.url), "utf8"));
@@ -17,7 +17,7 @@ test("my sensor's values arrive in signed records that hold", async () => {
   await broker.subscribe("motes/+/records", (_topic, record) => records.push(record));
   const network = { [`${configuration.mqtt.host}:1883`]: broker.accept.bind(broker) };
   const { device, board, close } = createDevice({ clock, network, seed: "my test" });
-  solder(board);
+  attach(board);
   const mote = openApplication({ device, engine, configuration });
   assert(!(mote instanceof Rejection), String(mote));
   mote.run();
@@ -27,8 +27,9 @@ test("my sensor's values arrive in signed records that hold", async () => {
   await broker.close();
 
   assert.equal(verifySequence(records).hold, records.length);
-  const values = records.map(verifyRecord as (record: Uint8Array) => ReturnType<typeof verifyRecord>).flatMap((record) => {
-    assert(!(record instanceof Rejection));
+  const values = records.flatMap((bytes) => {
+    const record = verifyRecord(bytes);
+    assert(!(record instanceof Rejection), String(record));
     return record.measurements.map(({ name, unit, value }) => `${name} ${numericText(value)} ${unit ?? ""}`.trim());
   });
   assert(values.includes("started 1"), values.join());
