@@ -5,10 +5,10 @@
 //
 // It imports by the names that modules have on a board, for XS resolves a relative path from a module's name, not its file.
 
-import type { CryptoEngine } from "firmware/crypto/engine";
-import { nativeEngine } from "firmware/crypto/engine-native";
-import { NativeKeys } from "firmware/crypto/native-keys";
-import type { Entropy, Keys, KeyValueStorage } from "firmware/ports";
+import type { CryptoEngine } from "chainmote/crypto/engine";
+import { nativeEngine } from "chainmote/crypto/engine-native";
+import { NativeKeys } from "chainmote/crypto/native-keys";
+import type { Entropy, Keys, KeyValueStorage } from "chainmote/ports";
 
 export const engine: CryptoEngine = nativeEngine;
 

@@ -5,9 +5,8 @@
 // Where `board.ts` is there, it says which parts are soldered to the simulated board besides ours: its default export is called
 // with the board (hardware/board.ts) before the firmware starts. Never: builds or installs anything in the folder.
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { REPOSITORY } from "../place.js";
 
 export interface Application {
   /** Absolute. */
@@ -20,11 +19,8 @@ export interface Application {
   readonly preload: readonly string[];
 }
 
-/** Under which its modules stand in an image of XS, and the first part of the runtime's names. */
+/** Under which its modules stand in an image of XS. */
 export const APPLICATION = "application";
-const FACE = "chainmote";
-/** The rooms of the firmware that an application may name besides. */
-const NAMED = ["board/provider", "sensor/"];
 
 /** The application in `folder`, or what is wrong with it. */
 export function applicationIn(folder: string): Application | { readonly fault: string } {
@@ -34,17 +30,6 @@ export function applicationIn(folder: string): Application | { readonly fault: s
   if (!isModule(path)) return { fault: 'its package.json says no "type": "module", and main.ts is an ES module' };
   const parts = join(path, "board.ts");
   return { folder: path, main, ...(existsSync(parts) ? { parts } : {}), preload: preloadOf(join(path, "manifest.json")) };
-}
-
-/** The runtime's names as modules of their own, each over the file that it stands for: name → JavaScript. */
-export function runtimeFaces(): Readonly<Record<string, string>> {
-  const files = readdirSync(join(REPOSITORY, "firmware"), { recursive: true, encoding: "utf8" });
-  const paths = files
-    .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
-    .map((file) => file.slice(0, -".ts".length));
-  const named = paths.filter((file) => NAMED.some((room) => file.startsWith(room)));
-  const face = (file: string): string => `export * from "firmware/${file}";\n`;
-  return { [FACE]: face("index"), ...Object.fromEntries(named.map((file) => [`${FACE}/${file}`, face(file)])) };
 }
 
 /** Node reads a TypeScript file as its package.json says, the nearest one above it. */

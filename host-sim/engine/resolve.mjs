@@ -1,5 +1,5 @@
-// Module resolution on Node: the specifiers of the board's own modules lead to their mirrors, by the one table; and the names by which
-// an application imports the runtime (`chainmote`, `chainmote/…`) to this runtime, as a manifest names it on a board.
+// Module resolution on Node: the specifiers of the board's own modules lead to their mirrors, by the one table, and those of the
+// library (`chainmote`, `chainmote/…`) to this firmware's files, whatever an application has installed beside it.
 //
 // Runs in Node's loader thread (module.register), before every other hook. Leaves all other specifiers alone, and third
 // parties too, for whom "net" is Node's.
@@ -8,12 +8,10 @@ import { existsSync, readFileSync } from "node:fs";
 
 const ours = new URL("../../", import.meta.url).href;
 const modules = new URL("../modules/", import.meta.url);
+const library = new URL("../../firmware/", import.meta.url);
 const table = new Map(Object.entries(JSON.parse(readFileSync(new URL("table.json", modules), "utf8"))));
 /** Our own modules are TypeScript in a clone, and JavaScript in the package. */
 const isClone = existsSync(new URL("current.ts", modules));
-
-/** What of the firmware an application may name (application.ts). */
-const FACE = /^chainmote(?:\/(board\/provider|sensor\/[\w/.-]+))?$/;
 
 let column = "node";
 
@@ -24,14 +22,15 @@ export function initialize({ crypto }) {
 
 /** @type {import("node:module").ResolveHook} */
 export async function resolve(specifier, context, next) {
-  const row = isThirdParty(context.parentURL ?? "") ? undefined : table.get(specifier);
+  if (isThirdParty(context.parentURL ?? "")) return next(specifier, context);
+  const row = table.get(specifier);
   const source = row?.[column] ?? row?.node;
-  const mirror = isClone ? source : source?.replace(/\.ts$/, ".js");
-  if (mirror !== undefined) return next(new URL(mirror, modules).href, context);
-  const face = FACE.exec(specifier);
-  if (face === null) return next(specifier, context);
-  const file = new URL(`firmware/${face[1] ?? "index"}${isClone ? ".ts" : ".js"}`, ours);
-  return existsSync(file) ? next(file.href, context) : next(specifier, context);
+  if (source !== undefined) return next(new URL(isClone ? source : source.replace(/\.ts$/, ".js"), modules).href, context);
+  // The library by its modules' names, as an application imports it on a board.
+  const name =
+    specifier === "chainmote" ? "index" : specifier.startsWith("chainmote/") ? specifier.slice("chainmote/".length) : "";
+  const file = name === "" ? undefined : new URL(`${name}${isClone ? ".ts" : ".js"}`, library);
+  return next(file !== undefined && existsSync(file) ? file.href : specifier, context);
 }
 
 /** We may lie below a node_modules ourselves. */

@@ -6,11 +6,11 @@
 // function, as on Node. Never: changes a module of the firmware.
 
 import { readFileSync } from "node:fs";
-import { join, relative } from "node:path";
-import { type Board, gatherModules, type Module, type Program, packImage, REPOSITORY } from "../xs/image.js";
+import { dirname, join, relative } from "node:path";
+import { type Board, gatherModules, libraryFile, type Module, type Program, packImage, REPOSITORY } from "../xs/image.js";
 import type { Creation } from "../xs/presets.js";
 import type { Target } from "../xs/toolchain.js";
-import { APPLICATION, type Application, runtimeFaces } from "./application.js";
+import { APPLICATION, type Application } from "./application.js";
 import { guestModules } from "./table.js";
 
 export type Crypto = "native" | "noble";
@@ -98,32 +98,42 @@ listen(deliver);
 `;
 }
 
-/** A program whose main module is somebody's own: the runtime under its names, and the application's modules under theirs. */
+/** A program whose main module is somebody's own: its modules are named by their paths in its folder. */
 function applicationProgram({ folder, main, preload }: Application, crypto: Crypto): Program {
   const program = programOf(main, crypto);
   const own = `${APPLICATION}/main`;
   const { [relative(REPOSITORY, main).replace(/\.ts$/, "")]: file, ...aliases } = program.aliases as Record<string, string>;
-  const faces = runtimeFaces();
-  const needsHashes = (name: string): boolean => crypto === "noble" && name.endsWith("board/provider");
   return {
     ...program,
     aliases: { ...aliases, [own]: file as string },
     named: { folder, as: APPLICATION },
-    sources: { ...program.sources, [START]: startOf(own), ...faces },
-    preload: [
-      ...(program.preload ?? []),
-      ...Object.keys(faces).filter((name) => !needsHashes(name)),
-      ...preload.map((name) => `${APPLICATION}/${name}`),
-    ],
+    sources: { ...program.sources, [START]: startOf(own) },
+    preload: [...(program.preload ?? []), ...preload.map((name) => `${APPLICATION}/${name}`)],
   };
 }
 
-/** What the manifest preloads, as far as this program has it, and what stands for modules that the SDK preloads. */
+/** What the manifests preload, as far as this program has it, and what stands for modules that the SDK preloads. */
 function preloaded(crypto: Crypto, specifiers: readonly string[]): readonly string[] {
-  const manifest = JSON.parse(readFileSync(join(REPOSITORY, "manifest.json"), "utf8")) as { preload: readonly string[] };
   const proxies = specifiers.filter((name) => name !== CRYPTO);
   // noble-hashes hold typed arrays, so nothing that needs them can be preloaded (test/unit/board/manifest.test.ts).
-  const needsHashes = [CRYPTO, "firmware/board/provider"];
-  const ours = manifest.preload.filter((name) => crypto === "native" || !needsHashes.includes(name));
+  const needsHashes = [CRYPTO, "firmware/board/local", "firmware/board/provider"];
+  const ours = libraryPreloads().filter((name) => crypto === "native" || !needsHashes.includes(name));
   return [...ours, ...proxies, `${GUEST}/*`, "host-sim/xs/guest/host", CONFIG];
+}
+
+/**
+ * What the standard mote's manifest preloads, and those that it includes, by the names that the modules have here: of a file of the library its path.
+ */
+export function libraryPreloads(manifest = "manifest.json", seen = new Set<string>()): readonly string[] {
+  if (seen.has(manifest)) return [];
+  seen.add(manifest);
+  const { include = [], preload = [] } = JSON.parse(readFileSync(join(REPOSITORY, manifest), "utf8")) as {
+    readonly include?: string | readonly string[];
+    readonly preload?: readonly string[];
+  };
+  const included = [include].flat().filter((path) => path.startsWith("."));
+  return [
+    ...included.flatMap((path) => libraryPreloads(join(dirname(manifest), path), seen)),
+    ...preload.map((name) => libraryFile(name)?.replace(/\.ts$/, "") ?? name),
+  ];
 }

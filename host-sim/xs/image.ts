@@ -10,6 +10,7 @@
 // that the SDK's compiler turns it into; so calling it costs what it costs on a board.
 // Never: tree shaking, minifying, or a module that no import reaches.
 
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { build, type Metafile, type Plugin, transform } from "esbuild";
@@ -133,20 +134,39 @@ function aliasing(
       }));
       bundler.onResolve({ filter: /.*/ }, (request) => {
         if (sources[request.path] !== undefined) return { path: request.path, namespace: VIRTUAL };
-        // The firmware imports by a module's name where its own module has another.
-        const file = aliases[request.path] ?? (request.path.startsWith("firmware/") ? `${request.path}.ts` : undefined);
+        // An application imports the library by its modules' names, and so does the library where a module has another name than its file.
+        const file = aliases[request.path] ?? libraryFile(request.path);
         if (file === undefined || request.kind === "entry-point") return undefined;
-        names.set(resolve(REPOSITORY, file), request.path);
+        names.set(resolve(REPOSITORY, file), aliases[request.path] === undefined ? nameOf(file) : request.path);
         return { path: resolve(REPOSITORY, file) };
       });
     },
   };
 }
 
+/** `chainmote/record/author` → `firmware/record/author.ts`, where there is such a file; `chainmote` is its face. */
+export function libraryFile(specifier: string): string | undefined {
+  if (specifier === "chainmote") return "firmware/index.ts";
+  if (!specifier.startsWith("chainmote/")) return undefined;
+  const file = `firmware/${specifier.slice("chainmote/".length).replace(/\.js$/, "")}.ts`;
+  return existsSync(join(REPOSITORY, file)) ? file : undefined;
+}
+
+function isLibrary(specifier: string): boolean {
+  return specifier === "chainmote" || specifier.startsWith("chainmote/");
+}
+
 /** A file that is imported as a package has the package's name: `@noble/secp256k1`, not `@noble/secp256k1/index`. */
 function name(names: Map<string, string>, file: string, specifier: string, importer: string): void {
   const path = resolve(REPOSITORY, file);
-  if (specifier.startsWith(".") || isAbsolute(specifier) || specifier === "" || file.startsWith(VIRTUAL_PREFIX)) return;
+  if (
+    specifier.startsWith(".") ||
+    isLibrary(specifier) ||
+    isAbsolute(specifier) ||
+    specifier === "" ||
+    file.startsWith(VIRTUAL_PREFIX)
+  )
+    return;
   const wanted = specifier.replace(/\.m?js$/, "");
   const known = names.get(path);
   if (known !== undefined && known !== wanted && known !== specifier)
@@ -157,7 +177,7 @@ function name(names: Map<string, string>, file: string, specifier: string, impor
 /** Relative specifiers of `source` become the names of the modules that they lead to. */
 function byName(source: string, imports: readonly Imported[], nameOf: (file: string) => string): string {
   const found = new Map(imports.map(({ path, original = "" }) => [original, path]));
-  return source.replace(/\b(from\s*|import\s*)"(\.[^"]*)"/g, (all, word: string, specifier: string) => {
+  return source.replace(/\b(from\s*|import\s*)"((?:\.|chainmote\/)[^"]*|chainmote)"/g, (all, word: string, specifier: string) => {
     const path = found.get(specifier);
     return path === undefined ? all : `${word}"${nameOf(path)}"`;
   });

@@ -34,7 +34,7 @@ export interface Image {
 const NATIVE = ["firmware/crypto/native", "firmware/bytes/native", "firmware/board/native"];
 
 export const IMAGES: readonly Image[] = [
-  { name: "firmware", manifest: "manifest.json", main: "firmware/main", native: NATIVE },
+  { name: "firmware", manifest: "manifest.json", main: "chainmote/main", native: NATIVE },
   {
     name: "bench",
     manifest: "test/bench/firmware/manifest.json",
@@ -153,7 +153,7 @@ function makefileFaults(board: BoardName, image: Image, { makefile }: Configured
   const creation = /^CREATION = -c (.*)$/m.exec(makefile)?.[1];
   const wanted = creationWord(CREATIONS[board], image.main);
   if (creation !== wanted) faults.push(`creation ${creation}, where host-sim/xs/presets.ts has ${wanted}`);
-  const ours = (name: string): boolean => /^\$\(MODULES_DIR\)\/(bench|chainmote|firmware|test)\//.test(name);
+  const ours = (name: string): boolean => /^\$\(MODULES_DIR\)\/(bench|chainmote|test)\//.test(name);
   const modules = listOf(makefile, "MODULES").filter(ours);
   const preloads = listOf(makefile, "PRELOADS");
   const mains = IMAGES.map((image) => `${image.main}.xsb`);

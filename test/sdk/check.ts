@@ -7,7 +7,7 @@
 //
 // Parameters: parts of the names of the steps to do (x-cli-lin, firmware/esp32c3, bench, …); all where none is given.
 
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { toHex } from "../../firmware/bytes.js";
@@ -18,6 +18,7 @@ import { libraryFault } from "../../host-sim/xs/libsecp256k1.js";
 import { BOARD_NAMES } from "../../host-sim/xs/presets.js";
 import { findToolchain } from "../../host-sim/xs/toolchain.js";
 import { writeBenchInputs } from "../bench/write-inputs.js";
+import { writeAsApplication } from "./application.js";
 import { IMAGES, linkBoard } from "./boards.js";
 import { findIdf } from "./idf.js";
 import { proofInput } from "./input.js";
@@ -41,13 +42,12 @@ function proofOnNode(input: ProofInput): readonly string[] {
   }
 }
 
-/** The program's manifest, with what the real one preloads; the SDK passes over names of modules that are not there. */
+/** The program's manifest, once the program is written as an application. */
 async function proofManifest(): Promise<string> {
-  const { preload } = JSON.parse(await readFile(join(REPOSITORY, "manifest.json"), "utf8")) as { preload: readonly string[] };
-  const file = join(OUTPUT, "proof-manifest.json");
-  await mkdir(OUTPUT, { recursive: true });
-  await writeFile(file, JSON.stringify({ include: join(REPOSITORY, "test/sdk/program/manifest.json"), preload }));
-  return file;
+  await mkdir(join(OUTPUT, "program"), { recursive: true });
+  for (const name of ["program", "proof"])
+    await writeAsApplication(new URL(`program/${name}.ts`, import.meta.url), join(OUTPUT, `program/${name}.ts`));
+  return join(REPOSITORY, "test/sdk/program/manifest.json");
 }
 
 /** Faults of the SDK's own engine against Node's reference. */

@@ -1,13 +1,12 @@
 // What the manifest preloads, preloaded: a module that has run before, whose constants lie in flash, judges every chain as
 // it does on Node. It is not a matter of course: to === of XS, a BigInt in flash is unequal to the same one on the heap.
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
+import { libraryPreloads } from "../../host-sim/engine/xs-image.js";
 import { buildHost } from "../../host-sim/xs/build.js";
-import { gatherModules, packImage, REPOSITORY } from "../../host-sim/xs/image.js";
+import { gatherModules, packImage } from "../../host-sim/xs/image.js";
 import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import { TARGETS, type Target } from "../../host-sim/xs/toolchain.js";
@@ -15,7 +14,7 @@ import { HEADERS, proofInput } from "../sdk/input.js";
 import { follow } from "../sdk/program/proof.js";
 
 const input = proofInput("00".repeat(32));
-const { preload } = JSON.parse(readFileSync(join(REPOSITORY, "manifest.json"), "utf8")) as { preload: string[] };
+const preload = libraryPreloads();
 
 async function followedOn(target: Target): Promise<readonly string[] | undefined> {
   const built = await buildHost(target);

@@ -2,7 +2,7 @@
 //
 // Never: touches a socket. firmware/board/tls-socket.ts carries the bytes.
 
-import type { ByteBuffer } from "firmware/ports";
+import type { ByteBuffer } from "chainmote/ports";
 
 /** The object of C that owns a session; opaque here. */
 export type Session = object;

@@ -74,8 +74,8 @@ export function hashOfOurs(root = REPOSITORY): string {
   const add = (name: string, bytes: Uint8Array | string): void =>
     void hash.update(`${name}\0${bytes.length}\0`).update(bytes).update("\0");
   for (const name of OURS.flatMap((part) => filesBelow(root, part))) add(name, readFileSync(join(root, name)));
-  const { creation, preload, platforms } = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) as Manifest;
-  add("manifest.json", JSON.stringify([creation, preload, platforms["esp32/esp32c3"]?.creation]));
+  const { creation, include, platforms } = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) as Manifest;
+  add("manifest.json", JSON.stringify([creation, include, platforms["esp32/esp32c3"]?.creation]));
   const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Packages;
   for (const name of PACKAGES) add(name, dependencies[name] ?? devDependencies[name] ?? "");
   return hash.digest("hex");
@@ -83,7 +83,7 @@ export function hashOfOurs(root = REPOSITORY): string {
 
 interface Manifest {
   readonly creation: unknown;
-  readonly preload: readonly string[];
+  readonly include: readonly string[];
   readonly platforms: Readonly<Record<string, { readonly creation?: unknown }>>;
 }
 

@@ -71,7 +71,11 @@ test("any change of the firmware, of what it preloads or of a board's memory cha
       ["firmware/board/native/entropy.c", (text) => `${text}\n`],
       ["host-sim/xs/presets.ts", (text) => text.replace("13_312", "12_800")],
       ["host-sim/modules/guest/timer.ts", (text) => `${text}\n`],
-      ["manifest.json", (text) => text.replace('"firmware/sampler",', "")],
+      ["firmware/manifest-mote.json", (text) => text.replace('"chainmote/sampler",', "")],
+      [
+        "manifest.json",
+        (text) => text.replace("./firmware/sensor/sht3x/manifest.json", "./firmware/sensor/bme280/manifest.json"),
+      ],
       ["manifest.json", (text) => text.replace('"initial": 1695', '"initial": 2000')],
       ["package.json", (text) => text.replace(/"@agoric\/xsnap": "[^"]+"/, '"@agoric/xsnap": "0"')],
     ];

@@ -9,6 +9,7 @@ import * as assert from "uvu/assert";
 import { PARTITIONS } from "../../../host-sim/hardware/storage.js";
 import { KECCAK_FOLDER, LIBRARY_FOLDER } from "../../../host-sim/xs/libsecp256k1.js";
 import { BOARD_NAMES, CREATIONS, type Creation } from "../../../host-sim/xs/presets.js";
+import { asApplication } from "../../sdk/application.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -33,18 +34,28 @@ interface Manifest {
   readonly build: Readonly<Record<string, string>>;
 }
 
-const manifest = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) as Manifest;
-/** The one of ours that it includes: the native engine, which includes the native work on bytes. */
+const read = (path: string): Manifest => JSON.parse(readFileSync(join(root, path), "utf8")) as Manifest;
+const manifest = read("manifest.json");
+
+/** A manifest of ours with all of ours that it includes, each once, by its path. */
+function gather(path: string, into = new Map<string, Manifest>()): Map<string, Manifest> {
+  if (into.has(path)) return into;
+  const found = read(path);
+  into.set(path, found);
+  for (const include of [found.include ?? []].flat()) if (include.startsWith(".")) gather(join(dirname(path), include), into);
+  return into;
+}
+
+/** The native engine, which includes the native work on bytes. */
 const NATIVE = "firmware/crypto/native";
-const native = JSON.parse(readFileSync(join(root, NATIVE, "manifest.json"), "utf8")) as Manifest;
+const native = read(join(NATIVE, "manifest.json"));
 const BYTES = "firmware/bytes/native";
-const bytes = JSON.parse(readFileSync(join(root, BYTES, "manifest.json"), "utf8")) as Manifest;
-const preloads = manifest.preload;
+const bytes = read(join(BYTES, "manifest.json"));
 /** The bench firmware's, which includes the first. */
 const BENCH = "test/bench/firmware";
-const bench = JSON.parse(readFileSync(join(root, BENCH, "manifest.json"), "utf8")) as Manifest;
-/** What `npm run bench:firmware` writes, a module of literals. */
-const BENCH_INPUTS = "build/bench/inputs.ts";
+const bench = read(join(BENCH, "manifest.json"));
+/** What `npm run bench:firmware` writes: a module of literals, and the cases as an application of the library. */
+const BENCH_BUILT = "build/bench/";
 /** Modules that the SDK's own manifests bring, by specifier: the mirrors' table, without ours. */
 const table = JSON.parse(readFileSync(join(root, "host-sim/modules/table.json"), "utf8")) as Record<string, unknown>;
 /** What the manifest's `include` brings; what `modules` adds must not be counted on. */
@@ -61,8 +72,9 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
         files.set(target, source);
         continue;
       }
-      const path = normalize(join(folder, source));
-      if (path === BENCH_INPUTS.replace(/\.ts$/, "")) continue;
+      const built = normalize(join(folder, source));
+      if (built === `${BENCH_BUILT}inputs`) continue;
+      const path = built.startsWith(BENCH_BUILT) ? `test/bench/${built.slice(BENCH_BUILT.length)}` : built;
       // C alone is no module.
       if (existsSync(join(root, `${path}.c`)) && !existsSync(join(root, `${path}.ts`))) continue;
       if (!target.endsWith("*") || !source.endsWith("*")) {
@@ -78,13 +90,23 @@ function expand(modules: Modules, folder = "."): Map<string, string> {
 }
 
 const benchFiles = expand(bench.modules, BENCH);
-const files = new Map([...expand(manifest.modules), ...expand(native.modules, NATIVE), ...expand(bytes.modules, BYTES)]);
+
+/** Modules and preloads of a manifest with all that it includes. */
+function whole(path: string): { readonly files: Map<string, string>; readonly preloads: readonly string[] } {
+  const found = [...gather(path)];
+  return {
+    files: new Map(found.flatMap(([at, { modules = {} }]) => [...expand(modules, dirname(at))])),
+    preloads: found.flatMap(([, { preload = [] }]) => preload),
+  };
+}
+
+const { files, preloads } = whole("manifest.json");
 
 /** Specifiers that a source imports at run time, as XS resolves them from the module `name`. */
-function imports(name: string): string[] {
-  const path = (files.get(name) ?? benchFiles.get(name)) as string;
+function imports(name: string, among: ReadonlyMap<string, string>): string[] {
+  const path = (among.get(name) ?? benchFiles.get(name)) as string;
   if (path.startsWith("$(")) return [];
-  const code = readFileSync(join(root, path), "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
+  const code = asApplication(readFileSync(join(root, path), "utf8").replace(/\/\*[\s\S]*?\*\//g, ""));
   const found = code.matchAll(/^(?:import|export)\s+(?!type\b)[^"';]*?from\s*["']([^"']+)["']|^import\s*["']([^"']+)["']/gm);
   return [...found]
     .filter(([statement]) => !/^import\s*\{\s*(type\s+\w+(\s+as\s+\w+)?\s*,?\s*)+\}/.test(statement))
@@ -93,10 +115,10 @@ function imports(name: string): string[] {
 }
 
 /** Every module that `name` needs, itself included. */
-function closure(name: string, into = new Set<string>()): Set<string> {
+function closure(name: string, among: ReadonlyMap<string, string> = files, into = new Set<string>()): Set<string> {
   if (into.has(name)) return into;
   into.add(name);
-  if (files.has(name) || benchFiles.has(name)) for (const specifier of imports(name)) closure(specifier, into);
+  if (among.has(name) || benchFiles.has(name)) for (const specifier of imports(name, among)) closure(specifier, among, into);
   return into;
 }
 
@@ -110,20 +132,119 @@ test("the main module and all that it imports are in the build, under the names 
   );
 });
 
-test("every module of the firmware that a board runs is named, and none of those that are for other hosts", () => {
-  /** Engine, keys and work on bytes in JavaScript, what draws those keys, and the module that chooses them. */
-  const elsewhere = [
-    "bytes/primitives",
-    "crypto/engine-noble",
-    "crypto/software-keys",
-    "crypto/entropy-health",
-    "board/crypto-noble",
-  ];
+/** What the SDK's modules and an application's own name; the native code of a module is none. */
+const isOurs = (name: string): boolean => name.startsWith("chainmote/");
+
+test("nothing is in the image of the standard mote that it does not use", () => {
+  const used = closure(manifest.creation.main);
+  /** Types alone, for modules that import by names; and what C's own modules are in TypeScript. */
+  const typesOnly = ["chainmote/crypto/engine", "chainmote/ports"];
+  assert.equal([...files.keys()].filter((name) => isOurs(name) && !used.has(name) && !typesOnly.includes(name)).sort(), []);
+});
+
+test("every module of the firmware is in the image, or there is a reason", () => {
+  const reasons: Readonly<Record<string, readonly string[]>> = {
+    "engine, keys and work on bytes in JavaScript, for other hosts": [
+      "bytes/primitives",
+      "crypto/engine-noble",
+      "crypto/software-keys",
+      "crypto/entropy-health",
+      "board/crypto-noble",
+    ],
+    "types alone": ["events", "sensor/sensor"],
+    "in place of chain/checkpoint, where one consensus is followed": [
+      "chain/checkpoint-bft",
+      "chain/checkpoint-bitcoin",
+      "chain/checkpoint-clique",
+    ],
+    "not called yet": ["proof/merkle-block", "record/merkle"],
+    "sensors that the standard mote has not got": [
+      "sensor/analogue/analogue",
+      "sensor/bme280/bme280",
+      "sensor/contact/contact",
+      "sensor/ecma419/ecma419",
+      "sensor/ecma419/quantities",
+      "sensor/pulses/pulses",
+    ],
+  };
   const left = readdirSync(join(root, "firmware"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
-    .map((name) => join("firmware", name))
-    .filter((path) => ![...files.values()].includes(path));
-  assert.equal(left.sort(), elsewhere.map((name) => `firmware/${name}.ts`).sort());
+    .map((name) => name.replace(/\.ts$/, ""))
+    .filter((name) => ![...files.values()].includes(`firmware/${name}.ts`));
+  assert.equal(left.sort(), Object.values(reasons).flat().sort());
+});
+
+/** What can be included by itself, and what of ours it may not bring. */
+const PARTS: Readonly<Record<string, { readonly mains: readonly string[]; readonly without: RegExp }>> = {
+  "firmware/record/manifest.json": {
+    mains: ["record/author", "record/journal", "record/receipt", "record/measurement"],
+    without: /^chainmote\/(chain|link|board|sensor|mote|proof)/,
+  },
+  "firmware/chain/manifest.json": {
+    mains: ["chain/checkpoint", "chain/follower", "chain/vigil"],
+    without: /^chainmote\/(record|link|board|sensor|mote)/,
+  },
+  "firmware/chain/manifest-clique-only.json": {
+    mains: ["chain/checkpoint"],
+    without: /^chainmote\/(record|link|chain\/(bft|ibft|qbft|bitcoin))/,
+  },
+  "firmware/chain/manifest-bft-only.json": {
+    mains: ["chain/checkpoint"],
+    without: /^chainmote\/(record|link|chain\/(clique$|clique-[cjv]|bitcoin))/,
+  },
+  "firmware/chain/manifest-bitcoin-only.json": {
+    mains: ["chain/checkpoint"],
+    without: /^chainmote\/(record|link|chain\/(bft|ibft|qbft|clique$|clique-[cjv]|gas))/,
+  },
+  "firmware/board/manifest-offline.json": {
+    mains: ["board/local"],
+    without: /^chainmote\/(record|link|chain|tls|board\/(network|provider|sockets|mqtt|tls))/,
+  },
+  "firmware/manifest.json": {
+    mains: ["index", "board/provider"],
+    without: /^chainmote\/(main|sensor\/[^p]|record\/merkle|proof)/,
+  },
+};
+
+for (const [path, { mains, without }] of Object.entries(PARTS))
+  test(`${path}: a part that is whole, preloads itself, and brings nothing besides`, () => {
+    const part = whole(path);
+    for (const main of mains) {
+      const name = `chainmote/${main}`;
+      assert.ok(part.files.has(name), `${name} is in it`);
+      assert.equal(
+        [...closure(name, part.files)].filter((other) => !part.files.has(other) && !SDK.includes(other)),
+        [],
+        `${name} finds all that it imports`,
+      );
+    }
+    assert.equal(
+      [...part.files.keys()].filter((name) => without.test(name)),
+      [],
+    );
+    assert.equal([...part.preloads].sort(), [...part.files.keys()].sort());
+    for (const [at, { creation, platforms, build }] of gather(path)) {
+      assert.is(creation, undefined, `${at}: a library names no main, and no memory`);
+      assert.is(platforms, undefined, `${at}: nor a platform, and no pins`);
+      assert.is(build, undefined, `${at}: nor partitions`);
+    }
+  });
+
+test("each type of sensor is a manifest of its own, whole with the library", () => {
+  const library = whole("firmware/manifest.json").files;
+  const types = readdirSync(join(root, "firmware/sensor"), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  assert.ok(types.length >= 6);
+  for (const { name } of types) {
+    const { files: own, preloads } = whole(`firmware/sensor/${name}/manifest.json`);
+    assert.equal([...preloads].sort(), [...own.keys()].sort(), name);
+    const among = new Map([...library, ...own]);
+    for (const module of own.keys())
+      assert.equal(
+        [...closure(module, among)].filter((other) => !among.has(other)),
+        [],
+        module,
+      );
+  }
 });
 
 test("all but the main module is preloaded, and by its own name: mcconfig takes no pattern for TypeScript", () => {
@@ -132,11 +253,11 @@ test("all but the main module is preloaded, and by its own name: mcconfig takes 
     [],
   );
   const expected = [...files.keys()].filter((name) => name !== manifest.creation.main);
-  assert.equal([...preloads].sort(), expected.sort());
+  assert.equal([...new Set(preloads)].sort(), expected.sort());
 });
 
 test("the bench firmware brings all that its main module imports, and preloads all of its own but that", () => {
-  assert.is(bench.modules["bench/inputs"], relative(BENCH, BENCH_INPUTS).replace(/\.ts$/, ""));
+  assert.is(bench.modules["bench/inputs"], relative(BENCH, `${BENCH_BUILT}inputs`));
   const needed = closure(bench.creation.main);
   assert.ok(needed.has("test/bench/cases"), "the cases are found");
   assert.equal(
@@ -160,17 +281,19 @@ test("what is preloaded can be: no noble-hashes, no typed array and no regular e
 
 test("a module under another name imports by names alone, for XS resolves a path from the name", () => {
   for (const [name, path] of files) {
-    if (path.replace(/\.[jt]s$/, "") === name || path.startsWith("$(")) continue;
+    if (path.replace(/\.[jt]s$/, "") === name.replace(/^chainmote\//, "firmware/") || path.startsWith("$(")) continue;
+    // What stands in for another module of its folder.
+    if (dirname(path) === dirname(name.replace(/^chainmote\//, "firmware/"))) continue;
     const code = readFileSync(join(root, path), "utf8");
     assert.not.match(code, /from "\.\.?\//, `${name} is ${path}`);
   }
 });
 
 test("the native engine's C is there whole: its folder, and the libraries' folders, which npm run native fills", () => {
-  assert.ok(manifest.include.includes(`./${NATIVE}/manifest.json`));
+  assert.ok(gather("manifest.json").has(`${NATIVE}/manifest.json`));
   assert.is(join(NATIVE, native.include as unknown as string), `${BYTES}/manifest.json`);
-  assert.is(bytes.modules[`${BYTES}/*`], "./*");
-  const [own, ...libraries] = native.modules[`${NATIVE}/*`] as readonly string[];
+  assert.is(bytes.modules["chainmote/bytes/native/*"], "./*");
+  const [own, ...libraries] = native.modules["chainmote/crypto/native/*"] as readonly string[];
   assert.is(own, "./*");
   assert.ok(
     libraries.every((folder) => folder.endsWith("/")),
