@@ -21,7 +21,6 @@ export interface Application {
 
 /** Under which its modules stand in an image of XS. */
 export const APPLICATION = "application";
-const FACE = "chainmote";
 
 /** The application in `folder`, or what is wrong with it. */
 export function applicationIn(folder: string): Application | { readonly fault: string } {
@@ -31,11 +30,6 @@ export function applicationIn(folder: string): Application | { readonly fault: s
   if (!isModule(path)) return { fault: 'its package.json says no "type": "module", and main.ts is an ES module' };
   const parts = join(path, "board.ts");
   return { folder: path, main, ...(existsSync(parts) ? { parts } : {}), preload: preloadOf(join(path, "manifest.json")) };
-}
-
-/** The runtime's face under the package's name, over the file that it stands for: name → JavaScript. */
-export function runtimeFace(): Readonly<Record<string, string>> {
-  return { [FACE]: 'export * from "firmware/index";\n' };
 }
 
 /** Node reads a TypeScript file as its package.json says, the nearest one above it. */

@@ -1,5 +1,5 @@
-// Module resolution on Node: the specifiers of the board's own modules lead to their mirrors, by the one table; and the names by which
-// an application imports the library on a board (`chainmote`, `chainmote/…`) to this firmware's files.
+// Module resolution on Node: the specifiers of the board's own modules lead to their mirrors, by the one table, and those of the
+// library (`chainmote`, `chainmote/…`) to this firmware's files, whatever an application has installed beside it.
 //
 // Runs in Node's loader thread (module.register), before every other hook. Leaves all other specifiers alone, and third
 // parties too, for whom "net" is Node's.
@@ -22,12 +22,14 @@ export function initialize({ crypto }) {
 
 /** @type {import("node:module").ResolveHook} */
 export async function resolve(specifier, context, next) {
-  const row = isThirdParty(context.parentURL ?? "") ? undefined : table.get(specifier);
+  if (isThirdParty(context.parentURL ?? "")) return next(specifier, context);
+  const row = table.get(specifier);
   const source = row?.[column] ?? row?.node;
-  const mirror = isClone ? source : source?.replace(/\.ts$/, ".js");
-  if (mirror !== undefined) return next(new URL(mirror, modules).href, context);
-  const name = /^chainmote(?:\/([\w/.-]+))?$/.exec(specifier);
-  const file = name === null ? undefined : new URL(`${name[1] ?? "index"}${isClone ? ".ts" : ".js"}`, library);
+  if (source !== undefined) return next(new URL(isClone ? source : source.replace(/\.ts$/, ".js"), modules).href, context);
+  // The library by its modules' names, as an application imports it on a board.
+  const name =
+    specifier === "chainmote" ? "index" : specifier.startsWith("chainmote/") ? specifier.slice("chainmote/".length) : "";
+  const file = name === "" ? undefined : new URL(`${name}${isClone ? ".ts" : ".js"}`, library);
   return next(file !== undefined && existsSync(file) ? file.href : specifier, context);
 }
 

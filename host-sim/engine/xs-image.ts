@@ -10,7 +10,7 @@ import { dirname, join, relative } from "node:path";
 import { type Board, gatherModules, libraryFile, type Module, type Program, packImage, REPOSITORY } from "../xs/image.js";
 import type { Creation } from "../xs/presets.js";
 import type { Target } from "../xs/toolchain.js";
-import { APPLICATION, type Application, runtimeFace } from "./application.js";
+import { APPLICATION, type Application } from "./application.js";
 import { guestModules } from "./table.js";
 
 export type Crypto = "native" | "noble";
@@ -98,18 +98,17 @@ listen(deliver);
 `;
 }
 
-/** A program whose main module is somebody's own: the runtime under its names, and the application's modules under theirs. */
+/** A program whose main module is somebody's own: its modules are named by their paths in its folder. */
 function applicationProgram({ folder, main, preload }: Application, crypto: Crypto): Program {
   const program = programOf(main, crypto);
   const own = `${APPLICATION}/main`;
   const { [relative(REPOSITORY, main).replace(/\.ts$/, "")]: file, ...aliases } = program.aliases as Record<string, string>;
-  const face = runtimeFace();
   return {
     ...program,
-    aliases: { ...aliases, [own]: file as string, "firmware/index": "firmware/index.ts" },
+    aliases: { ...aliases, [own]: file as string },
     named: { folder, as: APPLICATION },
-    sources: { ...program.sources, [START]: startOf(own), ...face },
-    preload: [...(program.preload ?? []), ...Object.keys(face), ...preload.map((name) => `${APPLICATION}/${name}`)],
+    sources: { ...program.sources, [START]: startOf(own) },
+    preload: [...(program.preload ?? []), ...preload.map((name) => `${APPLICATION}/${name}`)],
   };
 }
 

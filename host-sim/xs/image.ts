@@ -144,11 +144,16 @@ function aliasing(
   };
 }
 
-/** `chainmote/record/author` → `firmware/record/author.ts`, where there is such a file. */
+/** `chainmote/record/author` → `firmware/record/author.ts`, where there is such a file; `chainmote` is its face. */
 export function libraryFile(specifier: string): string | undefined {
+  if (specifier === "chainmote") return "firmware/index.ts";
   if (!specifier.startsWith("chainmote/")) return undefined;
   const file = `firmware/${specifier.slice("chainmote/".length).replace(/\.js$/, "")}.ts`;
   return existsSync(join(REPOSITORY, file)) ? file : undefined;
+}
+
+function isLibrary(specifier: string): boolean {
+  return specifier === "chainmote" || specifier.startsWith("chainmote/");
 }
 
 /** A file that is imported as a package has the package's name: `@noble/secp256k1`, not `@noble/secp256k1/index`. */
@@ -156,7 +161,7 @@ function name(names: Map<string, string>, file: string, specifier: string, impor
   const path = resolve(REPOSITORY, file);
   if (
     specifier.startsWith(".") ||
-    specifier.startsWith("chainmote/") ||
+    isLibrary(specifier) ||
     isAbsolute(specifier) ||
     specifier === "" ||
     file.startsWith(VIRTUAL_PREFIX)
@@ -172,7 +177,7 @@ function name(names: Map<string, string>, file: string, specifier: string, impor
 /** Relative specifiers of `source` become the names of the modules that they lead to. */
 function byName(source: string, imports: readonly Imported[], nameOf: (file: string) => string): string {
   const found = new Map(imports.map(({ path, original = "" }) => [original, path]));
-  return source.replace(/\b(from\s*|import\s*)"((?:\.|chainmote\/)[^"]*)"/g, (all, word: string, specifier: string) => {
+  return source.replace(/\b(from\s*|import\s*)"((?:\.|chainmote\/)[^"]*|chainmote)"/g, (all, word: string, specifier: string) => {
     const path = found.get(specifier);
     return path === undefined ? all : `${word}"${nameOf(path)}"`;
   });

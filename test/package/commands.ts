@@ -38,7 +38,10 @@ export async function commandsWork(
   // Nodes and stores are not installed: the command that needs them says what brings them, and starts nothing.
   const start = await chainmote("start", "--records", "1");
   assert.is(start.code, 1);
-  assert.match(start.stderr, /^chainmote start: .*npm install --ignore-scripts @ethereumjs\/client@\S+ @electric-sql\/pglite@\S+\n$/);
+  assert.match(
+    start.stderr,
+    /^chainmote start: .*npm install --ignore-scripts @ethereumjs\/client@\S+ @electric-sql\/pglite@\S+\n$/,
+  );
   const engine = await chainmote("bench");
   assert.match(engine.stderr, /^chainmote bench: .*in a clone.*\n$/);
 }

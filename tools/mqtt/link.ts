@@ -24,7 +24,7 @@ const CLOSE_MS = 1500;
 /** OpenSSL's names of what is wrong with a broker's certificate. */
 const TLS_ADVICE: readonly (readonly [RegExp, string])[] = [
   [
-    /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/,
+    /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|CERT_SIGNATURE|INVALID_CA/,
     "its certificate is of another authority: --ca takes the root that its chain ends in",
   ],
   [/ALTNAME_INVALID/, "its certificate is for another host name than the URL's"],

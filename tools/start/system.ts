@@ -248,7 +248,7 @@ async function reached(url: string, ca: string | undefined): Promise<void> {
   });
   const reason = await told;
   await link.close();
-  if (reason !== undefined) throw new CommandError(`the broker ${publicUrl(url)} (MQTT_URL): ${reason}`);
+  if (reason !== undefined) throw new CommandError(`the broker ${publicUrl(url)}: ${reason}`);
 }
 
 function parseEvent(line: string): SystemEvent | undefined {
