@@ -26,6 +26,7 @@ import { Author, type Content, openSequence, type Written } from "./record/autho
 import { Journal } from "./record/journal.js";
 import { countFitting, type Entry, entriesFault, packOf, type Taken, valuesOf } from "./record/measurement.js";
 import { Ownership } from "./record/ownership.js";
+import type { RecordHead } from "./record/record.js";
 import type { Sequence } from "./record/sequence.js";
 import { RefusalLog } from "./refusal-log.js";
 import { Rejection } from "./rejection.js";
@@ -519,7 +520,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     const { seq, stream, digest, payloadBytes: bytes } = written;
     const { time: timeS, timeQuality: quality, head } = content;
     const values = valuesOf(batch);
-    log.write("record", { seq, stream, digest: toHex(digest), head: head.number, timeS, quality, bytes, values });
+    log.write("record", { seq, stream, digest: toHex(digest), head: (head as RecordHead).number, timeS, quality, bytes, values });
   }
 
   private health(nowMs: number): number {

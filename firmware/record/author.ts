@@ -37,7 +37,8 @@ export interface AuthorOptions {
 export interface Content {
   readonly time: number;
   readonly timeQuality: number;
-  readonly head: RecordHead;
+  /** Absent where no chain is followed, or no header of it is verified yet. */
+  readonly head?: RecordHead | undefined;
   readonly measurements: readonly Measurement[];
 }
 

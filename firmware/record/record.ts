@@ -37,7 +37,7 @@ export interface RecordFields {
   /** 0 none, 1 own clock, 2 NTP, 3 bounded by a verified header, which then must be in `head`. */
   readonly timeQuality: number;
   /** Absent until the mote has verified its first header. */
-  readonly head?: RecordHead;
+  readonly head?: RecordHead | undefined;
   readonly measurements: readonly Measurement[];
   /** How many samples were lost in front of this record, from 1; absent where none was. */
   readonly gap?: number;

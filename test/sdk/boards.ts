@@ -33,6 +33,14 @@ export interface Image {
 
 const NATIVE = ["firmware/crypto/native", "firmware/bytes/native", "firmware/board/native"];
 
+/** Of a library's part: the examples include no more than they use. */
+const example = (name: string, native: readonly string[]): Image => ({
+  name: `example-${name}`,
+  manifest: `examples/${name}/manifest.json`,
+  main: "main",
+  native,
+});
+
 export const IMAGES: readonly Image[] = [
   { name: "firmware", manifest: "manifest.json", main: "chainmote/main", native: NATIVE },
   {
@@ -41,6 +49,10 @@ export const IMAGES: readonly Image[] = [
     main: "test/bench/board-main",
     native: [...NATIVE, "test/bench/firmware"],
   },
+  example("own-sensor", NATIVE),
+  example("light-client", NATIVE),
+  example("data-logger", NATIVE.slice(0, 2)),
+  { name: "drivers", manifest: "test/sdk/drivers/manifest.json", main: "main", native: NATIVE },
 ];
 
 /** The SDK's names of the boards. */

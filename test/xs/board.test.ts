@@ -174,7 +174,7 @@ function run(target: Target, missing: string | undefined): void {
     assert.is(reason, "memory full");
     const sum = [chunksPeakBytes, slotsPeakBytes, stackPeakBytes].reduce<number>((total, bytes) => total + (bytes as number), 0);
     assert.ok(sum > 60_000 && sum <= 94_208, `${sum}`);
-    assert.ok(events.filter(({ event }) => event === "kept").length > 5);
+    assert.ok(events.filter(({ event }) => event === "app").length > 5);
   });
 
   test(`${KILLS} kills while it writes: the old value or the new one, whole, and no process left behind`, async ({
