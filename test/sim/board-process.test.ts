@@ -174,7 +174,7 @@ test("what the firmware does not catch ends the board, and its last words are ha
   assert.is(await board.exited, 2);
   assert.equal(
     events.map(({ event }) => event),
-    ["boot"],
+    ["app"],
   );
   assert.ok(text.includes("unhandled exception in a callback of a timer: unhandled, as on a board"));
   assert.ok(text.includes("plain text"));

@@ -1,15 +1,6 @@
 // Nine of the SDK's own drivers through the adapter, and each of our types of sensor: compiled and linked by npm run check:sdk. Each as an
 // application would name it: the class, and where its humidity is not the standard's ratio or its units are not the standard's, that.
 
-import { configuration, createDevice } from "chainmote/board/provider";
-import { engine } from "chainmote/crypto";
-import { Mote, parseConfig, Rejection } from "chainmote/index";
-import { analogue } from "chainmote/sensor/analogue/analogue";
-import { bme280 } from "chainmote/sensor/bme280/bme280";
-import { contact } from "chainmote/sensor/contact/contact";
-import { ecma419 } from "chainmote/sensor/ecma419/ecma419";
-import { pulses } from "chainmote/sensor/pulses/pulses";
-import { sht3x } from "chainmote/sensor/sht3x/sht3x";
 import Analog from "embedded:io/analog";
 import Digital from "embedded:io/digital";
 import PulseCount from "embedded:io/pulsecount";
@@ -23,6 +14,15 @@ import SHTC3 from "embedded:sensor/Humidity-Temperature/SHTC3";
 import SI7020 from "embedded:sensor/Humidity-Temperature/SI7020";
 import NTC from "embedded:sensor/Temperature/NTC_Thermistor";
 import TMP117 from "embedded:sensor/Temperature/TMP117";
+import { configuration, createDevice } from "chainmote/board/provider";
+import { engine } from "chainmote/crypto";
+import { Mote, parseConfig, Rejection } from "chainmote/index";
+import { analogue } from "chainmote/sensor/analogue/analogue";
+import { bme280 } from "chainmote/sensor/bme280/bme280";
+import { contact } from "chainmote/sensor/contact/contact";
+import { ecma419 } from "chainmote/sensor/ecma419/ecma419";
+import { pulses } from "chainmote/sensor/pulses/pulses";
+import { sht3x } from "chainmote/sensor/sht3x/sht3x";
 
 const sensors = [
   ...[sht3x, bme280, analogue, pulses, contact],
