@@ -1,7 +1,6 @@
 // `chainmote start --rpc` with QBFT chains as Besu's and GoQuorum's nodes show them: none of those comes from a registry, so the chain is
 // that of the tests' generator, which shares no code with the firmware, behind a real HTTP server.
 
-import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
@@ -30,19 +29,25 @@ test("a QBFT chain as Besu tells it, behind a password and a key: neither is in 
     key: KEY,
   });
   closing.push(() => node.close());
-  const listed: string[] = [];
-  const watch = setInterval(() => listed.push(execFileSync("ps", ["-A", "-o", "args="], { encoding: "utf8" })), 500);
-  closing.push(async () => clearInterval(watch));
-  const program = await fiveRecords("besu", ["--verbose"], { RPC_URL: node.url });
+  // Every command line of every process that the system starts on Node, as it was at the beginning: a list of processes might come late.
+  const argv = join(folder, "argv.mjs");
+  const started = join(folder, "argv.log");
+  const note = `process.pid + " " + [...process.execArgv, ...process.argv].join(" ") + "\\n"`;
+  writeFileSync(argv, `import { appendFileSync } from "node:fs";\nappendFileSync(${JSON.stringify(started)}, ${note});\n`);
+  const environment = { RPC_URL: node.url, NODE_OPTIONS: `--import ${argv}` };
+  const program = await fiveRecords("besu", ["--verbose"], environment);
   const wrong = new Program(["start", "--json"], { RPC_URL: node.url.replace(`${KEY}@`, "wrong-password@") });
   assert.is(await wrong.ended, 1);
-  clearInterval(watch);
   assert.match(wrong.errors.join(), /refuses the user or the password \(HTTP 401\)/);
   assert.match(String(program.of("node")[0]?.about), /^eip155:1337 \(QBFT\), besu/);
   assert.match(JSON.stringify(program.of("text", "node")), /verifying all of .* blocks up to/);
   assert.match(JSON.stringify(program.of("text", "node")), /trusting period 604,800 s/);
   const secret = new RegExp(`${KEY}|wrong-password|${Buffer.from(`user:${KEY}`).toString("base64")}`);
-  assert.ok(listed.length > 3 && listed.some((list) => /chainmote/.test(list)));
+  const listed = readFileSync(started, "utf8").split("\n");
+  assert.ok(
+    listed.some((words) => / collect /.test(words)),
+    listed.join("\n"),
+  );
   for (const text of [...listed, JSON.stringify(program.events), ...program.errors, ...wrong.errors])
     assert.not.match(text, secret);
   for (const name of readdirSync(join(folder, "besu"), { recursive: true, encoding: "utf8" }))

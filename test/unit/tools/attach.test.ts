@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { decodeHeader, NO_OMMERS } from "../../../firmware/chain/header.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { main } from "../../../tools/cli.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
@@ -20,7 +21,7 @@ import { bftCheckpointAt } from "../../chains/bft-fixture.js";
 import { type BftBlock, BftChain } from "../../chains/bft-generator.js";
 import { BFT_KINDS, consensusOf as kindOf } from "../../chains/bft-model.js";
 import { RunningBftNode, type RunningOptions } from "../../chains/bft-node.js";
-import { accounts, CliqueChain } from "../../chains/clique-generator.js";
+import { accounts, CliqueChain, hexOf } from "../../chains/clique-generator.js";
 import { issue } from "../host-sim/certificate.js";
 import { FakeNode } from "./fake-node.js";
 
@@ -119,6 +120,21 @@ test("a chain of no consensus that is followed is refused by what it is", async 
   assert.match(
     await refusalOf({ difficulty: "0x20000" }),
     /no seal of Clique, IBFT or QBFT; proof of work is followed for Bitcoin alone/,
+  );
+  const clique = new CliqueChain({ signers: accounts(3), periodS: 1 });
+  const [sealed] = clique.grow(clique.genesis, 1);
+  const extraData = decodeHeader(fastEngine, (sealed as { raw: Uint8Array }).raw);
+  assert.not.instance(extraData, Rejection);
+  if (extraData instanceof Rejection) return;
+  const seal = { extraData: hexOf(extraData.extraData), mixHash: `0x${"00".repeat(32)}`, sha3Uncles: `0x${NO_OMMERS}` };
+  assert.match(
+    await refusalOf({ ...seal, difficulty: "0x3" }),
+    /no seal of Clique, IBFT or QBFT/,
+    "a seal, and no weight of Clique's",
+  );
+  assert.match(
+    await refusalOf({ ...seal, difficulty: "0x1", mixHash: `0x${"01".repeat(32)}` }),
+    /no seal of Clique, IBFT or QBFT/,
   );
   const mix = "0x63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365";
   assert.match(await refusalOf({ difficulty: "0x1", mixHash: mix }), /mixHash of the Istanbul family, and extraData of none/);
