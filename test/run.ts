@@ -10,7 +10,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { buildHost } from "../host-sim/xs/build.js";
 import { TARGETS } from "../host-sim/xs/toolchain.js";
 import { endLeftovers, MARK } from "./leftovers.js";
@@ -73,11 +73,15 @@ async function buildEngines(): Promise<void> {
 async function runFile(name: string): Promise<FileResult> {
   const started = Date.now();
   const mark = `${process.pid}-${name}`;
-  const child = spawn(process.execPath, ["--import", "tsx", join(tests, name)], {
-    cwd: root,
-    env: { ...process.env, FORCE_COLOR: "0", [MARK]: mark },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--import", "tsx", "--import", pathToFileURL(join(tests, "seed.ts")).href, join(tests, name)],
+    {
+      cwd: root,
+      env: { ...process.env, FORCE_COLOR: "0", [MARK]: mark },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   running.add(child);
   let output = "";
   const endAfter = (ms: number, reason: string): NodeJS.Timeout =>

@@ -1,7 +1,10 @@
 #!/usr/bin/env node
-// The `chainmote` command: sees that Node is new enough and the packages are installed, then runs tools/cli.ts.
+// The `chainmote` command: sees that Node is new enough, and in a clone that the packages are installed, then runs tools/cli.ts there and
+// the JavaScript that was built of it (dist/tools/cli.js) where npm installed us.
 //
 // Promises: plain Node, no dependency; a fresh clone sets itself up with the progress shown. Never: a stack trace.
+
+import { existsSync } from "node:fs";
 
 const NODE_MIN = [20, 19];
 const LEFT_OPEN_MS = 2000;
@@ -21,11 +24,15 @@ for (const name of ["NO_PROXY", "no_proxy"]) {
 const words = process.argv.slice(2);
 if (words.some((word) => /^(--[\w-]+=)?[a-z]+:\/\/[^/?]*(@|\?|\/.)/i.test(word))) process.title = `chainmote ${words[0] ?? ""}`;
 
-const { ensureInstalled } = await import("./setup.mjs");
-if (!(await ensureInstalled())) process.exit(1);
-const { register } = await import("tsx/esm/api");
-register();
-const { main } = await import("./cli.ts");
+let cli = "../dist/tools/cli.js";
+if (existsSync(new URL("cli.ts", import.meta.url))) {
+  const { ensureInstalled } = await import("./setup.mjs");
+  if (!(await ensureInstalled())) process.exit(1);
+  const { register } = await import("tsx/esm/api");
+  register();
+  cli = "./cli.ts";
+}
+const { main } = await import(cli);
 process.exitCode = await main(words);
 // A command that has ended ends its program, whatever a library still has open.
 setTimeout(() => process.exit(), LEFT_OPEN_MS).unref();

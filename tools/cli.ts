@@ -4,6 +4,8 @@
 // line, 1 for everything else), never a stack trace. Commands are loaded when they are asked for.
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { BUILT, REPOSITORY } from "../host-sim/place.js";
 import { withoutSecrets } from "./public-url.js";
 import { CommandError, type Output, plainText, terminalOutput, UsageError } from "./terminal.js";
 
@@ -17,6 +19,7 @@ interface Command {
 
 const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Promise<Command>]>> = {
   start: ["the whole system on this machine: node, broker, relay, collector, boards", () => import("./commands/start.js")],
+  board: ["one simulated mote by itself, against your broker, relay and collector", () => import("./commands/board.js")],
   verify: ["checks a file of records without any network", () => import("./commands/verify.js")],
   inspect: ["prints records readably", () => import("./commands/inspect.js")],
   journal: ["reads the journal in a raw flash image", () => import("./commands/journal.js")],
@@ -25,10 +28,18 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   headers: ["verifies a chain's headers as a mote does, and exports checkpoints", () => import("./commands/headers.js")],
   broker: ["a local MQTT broker", () => import("./commands/broker.js")],
   node: ["a local node: Ethereum's Clique, or Bitcoin's regtest", () => import("./commands/node.js")],
-  bench: ["what the firmware's work costs, here or on a board", () => import("./commands/bench.js")],
+  bench: ["what the firmware's work costs, here or on a board (in a clone)", bench],
   native: ["brings the C sources of the native engine, for --engine xs and boards", () => import("./commands/native.js")],
+  new: ["writes an application of one's own: sensor, configuration, test", () => import("./commands/new.js")],
   doctor: ["says what is installed, and what is missing for which use", () => import("./commands/doctor.js")],
 };
+
+/** It measures beside other libraries, by the tests' own cases: the package holds neither. */
+function bench(): Promise<Command> {
+  if (BUILT) throw new CommandError("measurements are made in a clone of the project, with npm run bench");
+  const module: string = "./commands/bench.js";
+  return import(module);
+}
 
 /** Runs one command line and answers its exit code; every failure has been told then. */
 export async function main(words: readonly string[], output: Output = terminalOutput()): Promise<number> {
@@ -82,7 +93,7 @@ async function dispatch(verb: string | undefined, words: readonly string[], outp
 }
 
 export function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+  const { version } = JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8")) as { version: string };
   return version;
 }
 

@@ -3,6 +3,10 @@
 // Promises: no escape code when the output is no terminal, or NO_COLOR is set, or TERM is "dumb"; control characters in
 // foreign text never reach the terminal. A reader that went away (`| head`) ends the program quietly.
 
+import { relative } from "node:path";
+
+export { count, plainText, plural, shortHex } from "./text.js";
+
 export type Style = "dim" | "bold" | "red" | "green" | "yellow" | "cyan";
 
 const CODES: Readonly<Record<Style, readonly [number, number]>> = {
@@ -52,25 +56,8 @@ export function terminalOutput(): Output {
   };
 }
 
-/** Foreign text on one line, without control characters. */
-export function plainText(text: string, lengthMax = 300): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  const clean = text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, " ").trim();
-  return clean.length <= lengthMax ? clean : `${clean.slice(0, lengthMax - 1)}…`;
-}
-
-/** `0x6f00…49bf` of an address or a hash. */
-export function shortHex(hex: string): string {
-  const text = hex.startsWith("0x") ? hex : `0x${hex}`;
-  return text.length <= 14 ? text : `${text.slice(0, 6)}…${text.slice(-4)}`;
-}
-
-/** `1,234,567` */
-export function count(value: number): string {
-  return value.toString().replace(/\B(?=(\d{3})+$)/g, ",");
-}
-
-/** `1 record`, `2 records` */
-export function plural(value: number, noun: string): string {
-  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+/** A path as a person would type it. */
+export function shownPath(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near !== "" && near.length < path.length && !near.startsWith("../..") ? near : path;
 }

@@ -136,7 +136,11 @@ export class Uplink {
     const uplink = this;
     this.#startedMs = now;
     this.#message = undefined;
-    const socket = config.ca === undefined ? undefined : { ...(mqtt.socket as object), secure: { certificate: config.ca } };
+    // The certificate is checked for the name in the configuration, whatever a resolver makes of that (an address, of "localhost").
+    const socket =
+      config.ca === undefined
+        ? undefined
+        : { ...(mqtt.socket as object), secure: { certificate: config.ca, serverName: config.host } };
     try {
       // A callback of a client that was given up must not touch its successor: each one compares first.
       const client: MqttClient = new mqtt.io({

@@ -28,6 +28,8 @@ export interface BoardFile extends Omit<BoardOptions, "storage" | "rtc" | "clock
   readonly speed?: number;
   /** The reference in place of the fast engine, where the firmware runs on Node. */
   readonly crypto?: "noble";
+  /** File of a module whose default export is called with the board, and attaches parts to it; absolute. */
+  readonly parts?: string;
 }
 
 /** What the parent may do to the board's world. */
@@ -50,8 +52,14 @@ export type Reset = "power-on" | "software";
  * The board of `folder`, with power on, tied to this process's signals and to the parent.
  * @param powerOff what SIGTERM does; it ends the process, with code 0
  */
-export function powerOn(folder: string, reset: Reset, powerOff: (board: Board) => void): Board {
-  const { flash, speed, crypto: _column, ...options } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
+export async function powerOn(folder: string, reset: Reset, powerOff: (board: Board) => void): Promise<Board> {
+  const {
+    flash,
+    speed,
+    crypto: _column,
+    parts,
+    ...options
+  } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
   const clock = new RealClock(speed);
   const rtc = new FileRtc(folder, reset);
   const board = new Board({ ...options, clock, storage: fileStorage(folder, flash), rtc, onAbort: endWith });
@@ -60,12 +68,19 @@ export function powerOn(folder: string, reset: Reset, powerOff: (board: Board) =
   process.on("SIGINT", () => undefined); // the parent of a terminal's group decides
   process.on("message", (change) => changeWorld(board, change as WorldChange));
   if (process.send === undefined) throw new Error("a board's process is started by engine/node.ts");
+  if (parts !== undefined) await solder(parts, board);
   return board;
+}
+
+async function solder(parts: string, board: Board): Promise<void> {
+  const { default: attach }: { default?: unknown } = await import(pathToFileURL(parts).href);
+  if (typeof attach !== "function") throw new Error(`${parts}: its default export is no function of the board`);
+  await attach(board);
 }
 
 /** Runs the firmware on Node. */
 export async function runBoard(folder: string, firmware: string, reset: Reset): Promise<void> {
-  const board = powerOn(folder, reset, (stopping) => {
+  const board = await powerOn(folder, reset, (stopping) => {
     stopping.stop();
     process.exit(0);
   });

@@ -6,11 +6,11 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { type Built, buildHost } from "../xs/build.js";
 import { REPOSITORY } from "../xs/image.js";
 import { type BoardName, CREATIONS, type Creation, memoryBytes, ROOMY } from "../xs/presets.js";
 import type { Missing, Target } from "../xs/toolchain.js";
+import type { Application } from "./application.js";
 import { type Crypto, type Firmware, gatherFirmware } from "./xs-image.js";
 
 /** `roomy` is no board: enough for noble's tables. */
@@ -29,11 +29,12 @@ export interface GuestOptions {
   readonly target: Target;
   readonly memory: Memory;
   readonly crypto?: Crypto;
-  /** Main module of the firmware, absolute; that of this repository where absent. */
-  readonly firmware?: string;
+  /** Main module of the firmware, absolute, or an application; ours where absent. */
+  readonly firmware?: string | Application;
 }
 
-export const FIRMWARE = fileURLToPath(new URL("../../firmware/main.ts", import.meta.url));
+/** What a board's image is made of: TypeScript, also where we are installed as a package. */
+export const FIRMWARE = join(REPOSITORY, "firmware/main.ts");
 const CACHE = join(REPOSITORY, "build/xs");
 
 /** Builds what is not there yet; answers what is missing on this machine where it cannot. */

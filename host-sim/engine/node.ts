@@ -9,8 +9,9 @@ import { createRequire } from "node:module";
 import { isAbsolute, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { runningModule } from "../place.js";
 import type { Reset, WorldChange } from "./board-process.js";
-import { FIRMWARE, type GuestEngine } from "./engines.js";
+import type { GuestEngine } from "./engines.js";
 
 export type { BoardFile, Reset, WorldChange } from "./board-process.js";
 
@@ -20,10 +21,11 @@ export interface BoardEvent {
   readonly [field: string]: unknown;
 }
 
+/** With CHAINMOTE_INSPECT=PORT in this process's environment a board waits for a debugger on that port of loopback (docs/debugging.md). */
 export interface SpawnOptions {
   /** Folder with `board.json`; the board's flash and NVS live there too. */
   readonly directory: string;
-  /** Main module of the firmware, on Node; `firmware/main.ts` of this repository where absent. */
+  /** Main module of the firmware, on Node; ours where absent. */
   readonly firmware?: string;
   /** The XS engine with its firmware; Node where absent. */
   readonly engine?: GuestEngine;
@@ -49,6 +51,8 @@ export interface BoardProcess {
 const STOP_MS_MAX = 5000;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGINT: 2, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };
 const BOARD = fileURLToPath(new URL("board.mjs", import.meta.url));
+const FIRMWARE = fileURLToPath(runningModule("firmware/main"));
+/** For a firmware that is TypeScript. */
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 
 export function spawnBoard(options: SpawnOptions): BoardProcess {
@@ -57,7 +61,9 @@ export function spawnBoard(options: SpawnOptions): BoardProcess {
   const words = [resolve(options.directory), isAbsolute(firmware) ? firmware : resolve(firmware)];
   words.push(options.reset ?? "power-on");
   if (options.engine !== undefined) words.push(JSON.stringify(options.engine));
-  const child = spawn(process.execPath, ["--import", TSX, BOARD, ...words], {
+  const inspected = /^\d{1,5}$/.test(process.env.CHAINMOTE_INSPECT ?? "");
+  const debugging = inspected ? [`--inspect-brk=127.0.0.1:${process.env.CHAINMOTE_INSPECT}`] : [];
+  const child = spawn(process.execPath, [...debugging, "--import", TSX, BOARD, ...words], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     env: { PATH, HOME, TMPDIR },
     detached: false,

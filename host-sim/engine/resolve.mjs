@@ -1,14 +1,17 @@
 // Module resolution on Node: the specifiers of the board's own modules lead to their mirrors, by the one table, and those of the
-// library (`chainmote/…`) to the firmware's files.
+// library (`chainmote`, `chainmote/…`) to this firmware's files, whatever an application has installed beside it.
 //
 // Runs in Node's loader thread (module.register), before every other hook. Leaves all other specifiers alone, and third
 // parties too, for whom "net" is Node's.
 
 import { existsSync, readFileSync } from "node:fs";
 
+const ours = new URL("../../", import.meta.url).href;
 const modules = new URL("../modules/", import.meta.url);
 const library = new URL("../../firmware/", import.meta.url);
 const table = new Map(Object.entries(JSON.parse(readFileSync(new URL("table.json", modules), "utf8"))));
+/** Our own modules are TypeScript in a clone, and JavaScript in the package. */
+const isClone = existsSync(new URL("current.ts", modules));
 
 let column = "node";
 
@@ -19,10 +22,18 @@ export function initialize({ crypto }) {
 
 /** @type {import("node:module").ResolveHook} */
 export async function resolve(specifier, context, next) {
-  const row = context.parentURL?.includes("/node_modules/") ? undefined : table.get(specifier);
-  const mirror = row?.[column] ?? row?.node;
-  if (mirror !== undefined) return next(new URL(mirror, modules).href, context);
+  if (isThirdParty(context.parentURL ?? "")) return next(specifier, context);
+  const row = table.get(specifier);
+  const source = row?.[column] ?? row?.node;
+  if (source !== undefined) return next(new URL(isClone ? source : source.replace(/\.ts$/, ".js"), modules).href, context);
   // The library by its modules' names, as an application imports it on a board.
-  const file = specifier.startsWith("chainmote/") ? new URL(`${specifier.slice("chainmote/".length)}.ts`, library) : undefined;
+  const name =
+    specifier === "chainmote" ? "index" : specifier.startsWith("chainmote/") ? specifier.slice("chainmote/".length) : "";
+  const file = name === "" ? undefined : new URL(`${name}${isClone ? ".ts" : ".js"}`, library);
   return next(file !== undefined && existsSync(file) ? file.href : specifier, context);
+}
+
+/** We may lie below a node_modules ourselves. */
+function isThirdParty(url) {
+  return (url.startsWith(ours) ? url.slice(ours.length) : url).includes("node_modules/");
 }

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { REPOSITORY } from "../place.js";
 
 interface Row {
   readonly node: string;
@@ -12,7 +12,7 @@ interface Row {
   readonly xs?: string;
 }
 
-const MODULES = fileURLToPath(new URL("../modules/", import.meta.url));
+const MODULES = join(REPOSITORY, "host-sim/modules");
 
 export function moduleTable(): Readonly<Record<string, Row>> {
   return JSON.parse(readFileSync(join(MODULES, "table.json"), "utf8")) as Record<string, Row>;

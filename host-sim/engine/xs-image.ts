@@ -10,6 +10,7 @@ import { dirname, join, relative } from "node:path";
 import { type Board, gatherModules, libraryFile, type Module, type Program, packImage, REPOSITORY } from "../xs/image.js";
 import type { Creation } from "../xs/presets.js";
 import type { Target } from "../xs/toolchain.js";
+import { APPLICATION, type Application } from "./application.js";
 import { guestModules } from "./table.js";
 
 export type Crypto = "native" | "noble";
@@ -34,9 +35,9 @@ export interface Beneath {
   readonly deliver: string;
 }
 
-/** @param main the firmware's main module, absolute */
-export async function gatherFirmware(main: string, crypto: Crypto, beneath?: Beneath): Promise<Firmware> {
-  const program = programOf(main, crypto, beneath);
+/** @param main the firmware's main module, absolute, or an application */
+export async function gatherFirmware(main: string | Application, crypto: Crypto, beneath?: Beneath): Promise<Firmware> {
+  const program = typeof main === "string" ? programOf(main, crypto, beneath) : applicationProgram(main, crypto);
   return { modules: await gatherModules(program), preload: program.preload ?? [] };
 }
 
@@ -74,13 +75,7 @@ function programOf(
   };
   aliases[CRYPTO] = `firmware/board/crypto-${crypto}.ts`;
   const sources = {
-    [START]: `import "${GUEST}/globals";
-import { deliver } from "${deliver}";
-import { listen } from "host-sim/xs/guest/host";
-import * as main from "${main}";
-if (typeof main.default === "function") main.default();
-listen(deliver);
-`,
+    [START]: startOf(main, deliver),
     [CONFIG]: "export default {};\n",
   };
   return {
@@ -89,6 +84,31 @@ listen(deliver);
     slowBytes: crypto === "noble",
     sources,
     preload: preloaded(crypto, [...files.map(([name]) => name as string), deliver]),
+  };
+}
+
+/** What runs first. */
+function startOf(main: string, deliver = `${GUEST}/bridge`): string {
+  return `import "${GUEST}/globals";
+import { deliver } from "${deliver}";
+import { listen } from "host-sim/xs/guest/host";
+import * as main from "${main}";
+if (typeof main.default === "function") main.default();
+listen(deliver);
+`;
+}
+
+/** A program whose main module is somebody's own: its modules are named by their paths in its folder. */
+function applicationProgram({ folder, main, preload }: Application, crypto: Crypto): Program {
+  const program = programOf(main, crypto);
+  const own = `${APPLICATION}/main`;
+  const { [relative(REPOSITORY, main).replace(/\.ts$/, "")]: file, ...aliases } = program.aliases as Record<string, string>;
+  return {
+    ...program,
+    aliases: { ...aliases, [own]: file as string },
+    named: { folder, as: APPLICATION },
+    sources: { ...program.sources, [START]: startOf(own) },
+    preload: [...(program.preload ?? []), ...preload.map((name) => `${APPLICATION}/${name}`)],
   };
 }
 

@@ -22,7 +22,7 @@ const STOP_MS_MAX = 3000;
 export async function runGuest(folder: string, engine: GuestEngine, reset: Reset): Promise<void> {
   const notices = new Notices();
   let off = false;
-  const board = powerOn(folder, reset, (stopping) => {
+  const board = await powerOn(folder, reset, (stopping) => {
     off = true;
     stopping.stop();
     notices.stop();

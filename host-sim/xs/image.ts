@@ -12,12 +12,12 @@
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { dirname, isAbsolute, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { build, type Metafile, type Plugin, transform } from "esbuild";
+import { REPOSITORY } from "../place.js";
 import type { Creation } from "./presets.js";
 
-export const REPOSITORY = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+export { REPOSITORY } from "../place.js";
 
 const MAGIC = 0x31495358;
 const TARGET = "es2022";
@@ -32,6 +32,8 @@ export interface Program {
   readonly aliases?: Readonly<Record<string, string>>;
   /** Whether work on bytes is done in JavaScript, too, as with the reference engine; else in C, as on a board. */
   readonly slowBytes?: boolean;
+  /** Files of this folder, absolute, are named by their paths in it, after `as`. */
+  readonly named?: { readonly folder: string; readonly as: string };
   /** Modules that are no file: name → JavaScript. */
   readonly sources?: Readonly<Record<string, string>>;
   /** Which modules have run, frozen, in flash: names, or a prefix that ends in `*`. */
@@ -77,6 +79,11 @@ export async function gatherModules(program: Program): Promise<readonly Module[]
   for (const [file, input] of Object.entries(graph.inputs))
     for (const imported of input.imports) name(names, imported.path, imported.original ?? "", file);
   names.set(resolve(REPOSITORY, program.entry), nameOf(program.entry));
+  for (const file of Object.keys(graph.inputs)) {
+    const own = program.named === undefined ? ".." : relative(program.named.folder, resolve(REPOSITORY, file));
+    if (!own.startsWith("..") && !own.includes("node_modules/"))
+      names.set(resolve(REPOSITORY, file), `${program.named?.as}/${own.replace(/\.(ts|mjs|js)$/, "")}`);
+  }
   const moduleNameOf = (file: string): string =>
     file.startsWith(VIRTUAL_PREFIX) ? file.slice(VIRTUAL_PREFIX.length) : (names.get(resolve(REPOSITORY, file)) ?? nameOf(file));
 
@@ -137,17 +144,29 @@ function aliasing(
   };
 }
 
-/** `chainmote/record/author` → `firmware/record/author.ts`, where there is such a file. */
+/** `chainmote/record/author` → `firmware/record/author.ts`, where there is such a file; `chainmote` is its face. */
 export function libraryFile(specifier: string): string | undefined {
+  if (specifier === "chainmote") return "firmware/index.ts";
   if (!specifier.startsWith("chainmote/")) return undefined;
   const file = `firmware/${specifier.slice("chainmote/".length).replace(/\.js$/, "")}.ts`;
   return existsSync(join(REPOSITORY, file)) ? file : undefined;
 }
 
+function isLibrary(specifier: string): boolean {
+  return specifier === "chainmote" || specifier.startsWith("chainmote/");
+}
+
 /** A file that is imported as a package has the package's name: `@noble/secp256k1`, not `@noble/secp256k1/index`. */
 function name(names: Map<string, string>, file: string, specifier: string, importer: string): void {
   const path = resolve(REPOSITORY, file);
-  if (specifier.startsWith(".") || specifier.startsWith("chainmote/") || isAbsolute(specifier) || specifier === "" || file.startsWith(VIRTUAL_PREFIX)) return;
+  if (
+    specifier.startsWith(".") ||
+    isLibrary(specifier) ||
+    isAbsolute(specifier) ||
+    specifier === "" ||
+    file.startsWith(VIRTUAL_PREFIX)
+  )
+    return;
   const wanted = specifier.replace(/\.m?js$/, "");
   const known = names.get(path);
   if (known !== undefined && known !== wanted && known !== specifier)
@@ -158,14 +177,16 @@ function name(names: Map<string, string>, file: string, specifier: string, impor
 /** Relative specifiers of `source` become the names of the modules that they lead to. */
 function byName(source: string, imports: readonly Imported[], nameOf: (file: string) => string): string {
   const found = new Map(imports.map(({ path, original = "" }) => [original, path]));
-  return source.replace(/\b(from\s*|import\s*)"((?:\.|chainmote\/)[^"]*)"/g, (all, word: string, specifier: string) => {
+  return source.replace(/\b(from\s*|import\s*)"((?:\.|chainmote\/)[^"]*|chainmote)"/g, (all, word: string, specifier: string) => {
     const path = found.get(specifier);
     return path === undefined ? all : `${word}"${nameOf(path)}"`;
   });
 }
 
 function nameOf(file: string): string {
-  const path = isAbsolute(file) ? relative(REPOSITORY, file) : file;
+  const own = relative(REPOSITORY, resolve(REPOSITORY, file));
+  // Where npm installed this package, others lie beside it.
+  const path = own.startsWith("..") ? resolve(REPOSITORY, file) : own;
   return path.replace(/^(.*\/)?node_modules\//, "").replace(/\.(ts|mjs|js)$/, "");
 }
 

@@ -1,5 +1,5 @@
 // The C sources of the native engine's curve: libsecp256k1 0.8.0, in build/libsecp256k1, where k1.c and the board's manifest
-// look for them.
+// look for them; and Keccak's out of an npm package, beside them.
 //
 // Promises: each file is, byte for byte, the one of upstream's release v0.8.0 (libsecp256k1.sha256; `sha256sum -c` reads it),
 // each time that they are used. They come out of an archive of a registry by `chainmote native`, which executes nothing of it.
@@ -9,12 +9,13 @@ import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { packageFolder } from "../packages.js";
+import { BUILT, REPOSITORY } from "../place.js";
 
 const run = promisify(execFile);
-const BUILD = fileURLToPath(new URL("../../build", import.meta.url));
-const PINS = new URL("libsecp256k1.sha256", import.meta.url);
+const BUILD = join(REPOSITORY, "build");
+const PINS = join(REPOSITORY, "host-sim/xs/libsecp256k1.sha256");
 
 /** As firmware/crypto/native/manifest.json names it. */
 export const LIBRARY_FOLDER = join(BUILD, "libsecp256k1");
@@ -27,7 +28,8 @@ export const ARCHIVE = {
   sha256: "94869a77de28ee79b7f7e974af5c20b392b949905880a8b26504e28202644106",
 } as const;
 /** What to tell whoever has not got them. */
-const ADVICE = "npm run native brings them";
+export const NATIVE_COMMAND = BUILT ? "npx chainmote native" : "npm run native";
+const ADVICE = `${NATIVE_COMMAND} brings them`;
 
 /** Path in the library → SHA-256, all files of it. */
 export async function pinnedFiles(): Promise<ReadonlyMap<string, string>> {
@@ -61,6 +63,18 @@ export async function unpackLibrary(archive: Uint8Array, folder = LIBRARY_FOLDER
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** The sources of Keccak that the manifest names: npm may put the package anywhere above, a manifest's path leads to one place. */
+export const KECCAK_FOLDER = join(BUILD, "libkeccak-32");
+export const KECCAK = "keccak";
+
+/** Puts them there out of the npm package; false where that is not installed. */
+export async function copyKeccak(folder = KECCAK_FOLDER): Promise<boolean> {
+  const from = packageFolder(KECCAK);
+  if (from === undefined) return false;
+  await cp(join(from, "src/libkeccak-32"), folder, { recursive: true });
+  return true;
 }
 
 /** Copies the pinned files alone, and looks at each. */

@@ -5,9 +5,9 @@
 
 import { execFile } from "node:child_process";
 import { access } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { installLine, packageFolder } from "../packages.js";
 import { LIBRARY_FOLDER, libraryFault } from "./libsecp256k1.js";
 
 export type Target = "x64" | "m32" | "rv32";
@@ -63,9 +63,10 @@ const COMPILERS: Readonly<
     bring: "gcc-riscv64-unknown-elf",
   },
 };
+/** npm packages with C that is compiled here. */
+const SOURCES = ["@agoric/xsnap", "keccak"];
 const EMULATOR = "qemu-system-riscv32";
 
-const require = createRequire(import.meta.url);
 const run = promisify(execFile);
 
 export async function findToolchain(target: Target): Promise<Toolchain | Missing> {
@@ -80,13 +81,11 @@ export async function findToolchain(target: Target): Promise<Toolchain | Missing
   if (target === "rv32" && emulator === undefined)
     return { missing: `${target}: no ${EMULATOR}; Debian's qemu-system-misc brings it` };
 
-  const packages: string[] = [];
-  for (const name of ["@agoric/xsnap", "keccak"]) {
-    const folder = findPackage(name);
-    if (folder === undefined) return { missing: `${target}: the npm package ${name} is not installed; npm ci brings it` };
-    packages.push(folder);
-  }
-  const [xsnap, keccak] = packages as [string, string];
+  const [xsnap, keccak] = SOURCES.map(packageFolder);
+  if (xsnap === undefined || keccak === undefined)
+    return {
+      missing: `${target}: the npm packages ${SOURCES.join(" and ")} are not both installed; ${installLine(SOURCES)} brings them`,
+    };
   const fault = await libraryFault();
   if (fault !== undefined) return { missing: `${target}: ${fault}` };
   const { stdout } = await run(compiler, ["--version"]);
@@ -122,14 +121,4 @@ async function compiles(compiler: string, flags: readonly string[]): Promise<boo
     child.stdin?.on("error", () => {}); // it ended before it read; its exit code says so
     child.stdin?.end("#include <stdio.h>\n#include <sys/time.h>\n#include <math.h>\n");
   });
-}
-
-/** A package's folder, whether or not its `exports` shows package.json. */
-function findPackage(name: string): string | undefined {
-  for (const folder of require.resolve.paths(name) ?? []) {
-    try {
-      return dirname(require.resolve(join(folder, name, "package.json")));
-    } catch {} // not installed here
-  }
-  return undefined;
 }

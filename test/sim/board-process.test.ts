@@ -11,6 +11,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type BoardEvent, type BoardFile, type BoardProcess, type Reset, spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
+import { freePort } from "../../tools/processes/ports.js";
 import { until } from "../patience.js";
 import { startBroker, type TestBroker } from "../unit/ports/broker.js";
 
@@ -177,6 +178,19 @@ test("what the firmware does not catch ends the board, and its last words are ha
   );
   assert.ok(text.includes("unhandled exception in a callback of a timer: unhandled, as on a board"));
   assert.ok(text.includes("plain text"));
+});
+
+test("with CHAINMOTE_INSPECT a board waits for a debugger, on loopback", async ({ directory }) => {
+  const port = await freePort();
+  process.env.CHAINMOTE_INSPECT = String(port);
+  const { board, text, events } = boot(directory);
+  delete process.env.CHAINMOTE_INSPECT;
+  await until(
+    () => text.join("\n"),
+    () => text.some((line) => line.startsWith(`Debugger listening on ws://127.0.0.1:${port}/`)),
+  );
+  assert.equal(events, []);
+  await board.kill();
 });
 
 test("a folder without a board is one clear end", async ({ directory }) => {

@@ -1,7 +1,7 @@
 // kill -9 of board, broker, collector, or all of it, at random moments of its work: the same address throughout, no number
 // with two payloads, and every record that a board said it had made is stored in the end.
 //
-// The seed of the moments is printed where it fails; CHAINMOTE_SEED repeats one.
+// The seed of the moments is printed where it fails; SEED=N repeats one.
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,6 +13,7 @@ import { engine } from "../../tools/crypto/engine.js";
 import { Judge } from "../../tools/verify/judge.js";
 import { pieces } from "../../tools/verify/sequence.js";
 import { pause } from "../patience.js";
+import { seedOr } from "../seed.js";
 import { endAll, Program, type SystemLine, startBroker } from "./system-run.js";
 
 /** Each takes seconds, since all has to come up again: the whole number of them with FULL=1. */
@@ -74,11 +75,11 @@ class Made {
 }
 
 test(`${KILLS} kills at random moments`, async () => {
-  const seed = Number(process.env.CHAINMOTE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+  const seed = seedOr();
   try {
     await killAll(seed);
   } catch (error) {
-    console.log(`CHAINMOTE_SEED=${seed}`);
+    console.log(`SEED=${seed}`);
     throw error;
   }
 });

@@ -1,10 +1,11 @@
 // What the journal under power loss hashes with, and the seed of a run. SEED=N replays another.
 
 import { hash } from "node:crypto";
+import { seedOr } from "../seed.js";
 
 const DIGEST_BYTES = 32;
 
-export const seed = Number(process.env.SEED ?? 20_260_101);
+export const seed = seedOr(20_260_101);
 
 export const engine = {
   /** OpenSSL's, asked for a string: a buffer of its own costs three times the hash. */

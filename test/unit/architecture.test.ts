@@ -27,7 +27,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["mote"],
   ["index"],
   ["board"],
-  ["main"],
+  ["main", "face"],
 ];
 const LINES_MAX = 600;
 
@@ -69,7 +69,7 @@ function firmwareFaults(source: Source): string[] {
       const moddable =
         /^(embedded:|mc\/|chainmote\/)/.test(specifier) || ["timer", "time", "net", "crypt", "worker"].includes(specifier);
       const allowed = moddable
-        ? own === "board" || own === "main"
+        ? own === "board" || own === "main" || own === "face"
         : ["codec", "crypto"].includes(own) && !specifier.startsWith("node:");
       if (!allowed) faults.push(`${source.path}: imports "${specifier}"`);
       continue;

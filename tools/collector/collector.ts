@@ -37,6 +37,8 @@ export interface CollectorOptions {
   readonly key: KeyFile;
   readonly engine: CryptoEngine;
   readonly mqtt: string;
+  /** PEM that the broker's chain has to end in, for mqtts://. */
+  readonly ca?: string;
   readonly rpc: string | (() => string);
   /** CAIP-2 of the node's chain. */
   readonly chain: string;
@@ -79,6 +81,7 @@ export class Collector {
     const { records } = topicsOf(options.prefix ?? "", new Uint8Array(20), options.chain);
     this.#link = new BrokerLink({
       url: options.mqtt,
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
       role: "collector",
       subscriptions: [records.replace(/0x0{40}/, "+")],
       onMessage: (topic, payload) => this.#take(topic, payload),

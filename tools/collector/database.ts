@@ -6,6 +6,7 @@
 
 import type { PGlite } from "@electric-sql/pglite";
 import { keepTreeToOwner, makeOwnFolder } from "../files.js";
+import { needPackages, POSTGRES, STORE } from "../optional.js";
 
 export type SqlValue = string | number | boolean | null | Uint8Array;
 export type Row = Readonly<Record<string, unknown>>;
@@ -29,6 +30,7 @@ const CONNECTIONS_MAX = 4;
  */
 export async function openPglite(directory?: string): Promise<Database> {
   // Loaded when used: either takes longer to load than the rest of the program.
+  needPackages([STORE]);
   const { PGlite } = await import("@electric-sql/pglite");
   if (directory !== undefined) makeOwnFolder(directory);
   const store = await PGlite.create(directory === undefined ? {} : { dataDir: directory });
@@ -49,6 +51,7 @@ export async function openPglite(directory?: string): Promise<Database> {
 
 /** @param url postgres://…, as DATABASE_URL has it */
 export async function openPostgres(url: string): Promise<Database> {
+  needPackages([POSTGRES]);
   const { default: pg } = await import("pg");
   const pool = new pg.Pool({
     connectionString: url,

@@ -18,9 +18,9 @@ import { acquireLock, LockHeld } from "../processes/lock.js";
 import { chainOfNode } from "../rpc/chain.js";
 import { JsonRpc } from "../rpc/json-rpc.js";
 import { CommandError, type Output, plainText, plural, shortHex, UsageError } from "../terminal.js";
-import { checkPrefix, DEFAULT_MQTT, MQTT_SCHEMES, mqttFromEnvironment } from "./relay.js";
+import { brokerNamed, checkPrefix, DEFAULT_MQTT } from "./relay.js";
 
-export const usage = `chainmote collect --rpc URL [--mqtt URL] [--prefix P/] [--data DIR] [--fleet ADDRESS@CHAIN] [--json] [--verbose]
+export const usage = `chainmote collect --rpc URL [--mqtt URL] [--ca FILE] [--prefix P/] [--data DIR] [--fleet ADDRESS@CHAIN] [--json] [--verbose]
 chainmote collect --export FILE [--verdicts FILE] [--data DIR]
 
 Takes records from a broker, verifies and stores them, and answers each with a signed receipt.
@@ -28,6 +28,7 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
 
   --rpc URL        JSON-RPC of the node that knows the chain, http(s)://…, or RPC_URL
   --mqtt URL       broker, mqtt(s)://user:password@host:port (or MQTT_URL; default mqtt://127.0.0.1:1883)
+  --ca FILE        with mqtts://: the certificate (PEM) that the broker's chain ends in (or MQTT_CA; default: those of this machine)
   --prefix P/      put before every topic
   --data DIR       folder of the store and of the collector's key (default .chainmote/collector)
   --fleet A@C      take records of this fleet only: registry's address, and its chain (CAIP-2)
@@ -42,7 +43,9 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
   --json           one object per event
   --verbose        duplicates too
 
-With DATABASE_URL set (postgres://…) records go to that server instead of the folder.`;
+With DATABASE_URL set (postgres://…) records go to that server instead of the folder.
+
+RPC_URL=https://host/KEY chainmote collect --mqtt mqtts://broker.example --ca ca.pem --data /srv/records`;
 
 const LOCK_WAIT_MS = 10_000;
 const NODE_RETRY = { firstMs: 250, maxMs: 5000 };
@@ -51,6 +54,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const options = readWords(words, {
     rpc: { type: "string" },
     mqtt: { type: "string" },
+    ca: { type: "string" },
     prefix: { type: "string" },
     data: { type: "string" },
     fleet: { type: "string" },
@@ -77,7 +81,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   }
   const rpc = rpcUrl(options);
   if (rpc === undefined) throw new UsageError("--rpc URL is missing (or --export FILE)");
-  const mqtt = options.url("mqtt", MQTT_SCHEMES) ?? mqttFromEnvironment() ?? DEFAULT_MQTT;
+  const { mqtt = DEFAULT_MQTT, authority } = brokerNamed(options);
   const prefix = checkPrefix(options.text("prefix"));
   const fleet = readFleet(options.text("fleet"));
   const settings = {
@@ -95,6 +99,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     if (chain === undefined) return 0;
     const collector = new Collector({
       ...{ store, key, engine, mqtt, rpc, chain, prefix },
+      ...(authority === undefined ? {} : { ca: authority.pem }),
       ...(fleet === undefined ? {} : { fleet }),
       ...given(settings),
       ...(recordsMax === undefined ? {} : { recordsMax }),

@@ -1,10 +1,13 @@
 // chainmote doctor: what is installed on this machine, what is missing, and which Debian package brings it.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LIBRARY_FOLDER, LIBRARY_VERSION, libraryFault } from "../../host-sim/xs/libsecp256k1.js";
+import { installLine, packageFolder } from "../../host-sim/packages.js";
+import { BUILT } from "../../host-sim/place.js";
+import { KECCAK, LIBRARY_FOLDER, LIBRARY_VERSION, libraryFault, NATIVE_COMMAND } from "../../host-sim/xs/libsecp256k1.js";
+import { BITCOIN_NODE, ETHEREUM_NODE, POSTGRES, STORE } from "../optional.js";
 import { readWords } from "../options.js";
 import { type Output, plainText } from "../terminal.js";
 
@@ -49,7 +52,8 @@ function print(findings: readonly Finding[], output: Output): void {
 }
 
 async function probeAll(): Promise<readonly Finding[]> {
-  const run = "run the system and its tests (npm start, npm test)";
+  const run = BUILT ? "run commands" : "run the system and its tests (npm start, npm test)";
+  const parts = "parts of a system on this machine (chainmote start, node, collect)";
   const engine32 = "the real engine with a board's memory (--engine xs)";
   const chip = "the engine as an ESP32-C3 runs it (--engine rv32)";
   const tls = "simulated boards over TLS (mqtt.ca), with the firmware's own C";
@@ -62,9 +66,16 @@ async function probeAll(): Promise<readonly Finding[]> {
   return [
     { ...named("Node.js", run, true, `node ${NODE_MIN} or newer, https://nodejs.org`), ...node() },
     { ...named("npm", run, true, "apt install npm"), ...program("npm", ["--version"]) },
+    { ...named("Ethereum node", parts, false, installLine([ETHEREUM_NODE])), ...installed(ETHEREUM_NODE) },
+    { ...named("Bitcoin node", parts, false, installLine([BITCOIN_NODE])), ...installed(BITCOIN_NODE) },
+    { ...named("PostgreSQL in process", parts, false, installLine([STORE])), ...installed(STORE) },
+    { ...named("PostgreSQL client", parts, false, installLine([POSTGRES])), ...installed(POSTGRES) },
+    { ...named("prebuilt secp256k1", parts, false, installLine(["secp256k1"])), ...installed("secp256k1") },
+    { ...named("XS engine", engine32, false, installLine(["@agoric/xsnap"])), ...installed("@agoric/xsnap") },
+    { ...named("Keccak in C", engine32, false, installLine([KECCAK])), ...installed(KECCAK) },
     { ...named("C compiler", engine32, false, "apt install gcc libc6-dev"), ...program("gcc", ["--version"]) },
     { ...named("32-bit C", engine32, false, "apt install gcc-multilib"), ...compiles("gcc", ["-m32"]) },
-    { ...named(`libsecp256k1 ${LIBRARY_VERSION}`, engine32, false, "npm run native"), ...(await library()) },
+    { ...named(`libsecp256k1 ${LIBRARY_VERSION}`, engine32, false, NATIVE_COMMAND), ...(await library()) },
     { ...named("pip", engine32, false, "apt install python3-pip"), ...pip() },
     { ...named("setpriv", engine32, false, "apt install util-linux"), ...program("setpriv", ["--version"]) },
     {
@@ -110,6 +121,14 @@ async function probeAll(): Promise<readonly Finding[]> {
       ...folder("IDF_PATH", "tools/idf.py"),
     },
   ];
+}
+
+/** An npm package that is installed only where it is asked for. */
+function installed(name: string): Probe {
+  const folder = packageFolder(name);
+  if (folder === undefined) return { found: false, detail: "" };
+  const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { version: string };
+  return { found: true, detail: `${name} ${version}` };
 }
 
 type Probe = Pick<Finding, "found" | "detail">;

@@ -6,6 +6,7 @@ import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";
 import { writeWhole } from "../files.js";
 import { checkpointAfter } from "../headers/checkpoint-after.js";
+import { refuseExpired } from "../headers/expiry.js";
 import { readJson } from "../headers/json-file.js";
 import { headersOfFile, headersOfNode } from "../headers/stream.js";
 import { HEADER_CHAINS, type HeaderChain } from "../headers/table.js";
@@ -208,7 +209,7 @@ async function checkpoint(options: Words, output: Output): Promise<number> {
   if (url === undefined) throw new UsageError("--rpc URL is missing");
   const say = (text: string): void => output.error(`chainmote headers: ${text}`);
   const made = await chain.export(patient(url, say), options.number("number", 0, HEIGHT_MAX), options, say);
-  refuseExpired(made);
+  refuseExpired(made, "a later --number, or a longer --trusting-period");
   if (chain.warning !== undefined) output.error(chain.warning);
   const text = JSON.stringify(made, null, 2);
   const path = options.text("out");
@@ -219,18 +220,6 @@ async function checkpoint(options: Words, output: Output): Promise<number> {
     output.line(options.has("json") ? JSON.stringify({ file: path, number, hash }) : `${path}: block #${number} ${hash}`);
   }
   return 0;
-}
-
-/** A mote that starts from a block which vouches for nothing any more would only raise its alarm. */
-function refuseExpired(made: object): void {
-  const { number, timeS, trustingPeriodS } = made as { number: number; timeS?: number; trustingPeriodS?: number };
-  if (timeS === undefined || trustingPeriodS === undefined) return;
-  const overS = Math.floor(Date.now() / 1000) - timeS - trustingPeriodS;
-  if (overS <= 0) return;
-  throw new CommandError(
-    `block #${number} is of ${new Date(timeS * 1000).toISOString().slice(0, 19)}Z, and the trusting period of ${count(trustingPeriodS)} s ` +
-      `was over ${count(overS)} s ago: a mote takes no header after it (checkpoint-expired); give a later --number, or a longer --trusting-period`,
-  );
 }
 
 function writeFile(path: string, text: string): void {

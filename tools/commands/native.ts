@@ -3,6 +3,8 @@
 import { readFile } from "node:fs/promises";
 import {
   ARCHIVE,
+  copyKeccak,
+  KECCAK,
   LIBRARY_FOLDER,
   LIBRARY_VERSION,
   libraryFault,
@@ -10,6 +12,7 @@ import {
   unpackLibrary,
 } from "../../host-sim/xs/libsecp256k1.js";
 import { fetchFromIndex } from "../native/python-index.js";
+import { needPackages } from "../optional.js";
 import { readWords } from "../options.js";
 import { CommandError, type Output, plainText, plural } from "../terminal.js";
 
@@ -17,7 +20,8 @@ export const usage = `chainmote native [FILE]
 
 Brings libsecp256k1 ${LIBRARY_VERSION} into build/libsecp256k1: for --engine xs and rv32, and for a board's firmware. It is taken
 from the source package ${ARCHIVE.file} of the Python index that pip is set up for; nothing of the package is executed,
-and each file is compared with upstream's release by its SHA-256 (host-sim/xs/libsecp256k1.sha256).
+and each file is compared with upstream's release by its SHA-256 (host-sim/xs/libsecp256k1.sha256). Keccak's sources are copied from
+npm keccak into build/libkeccak-32.
 
   FILE  that package, got by other means
 
@@ -31,6 +35,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       throw new CommandError(plainText(error.message));
     });
   }
+  if (!(await copyKeccak())) needPackages([KECCAK]);
   const files = plural((await pinnedFiles()).size, "file");
   output.line(`libsecp256k1 ${LIBRARY_VERSION} is in ${plainText(LIBRARY_FOLDER)}: ${files}, each as in upstream's release`);
   return 0;

@@ -14,7 +14,10 @@ A real node on 127.0.0.1 that makes a chain by itself; a second start continues 
   --chain NAME clique: @ethereumjs/client, one signer (the default); bitcoin: bcoin, regtest, without a password
   --data DIR   its folder (default .chainmote/node, for bitcoin .chainmote/bitcoin/node)
   --period S   seconds between blocks, 1 to 60 (default 1; a Clique chain keeps its own)
-  --json       prints {"event":"listening","rpc":…,"chain":…}`;
+  --json       prints {"event":"listening","rpc":…,"chain":…,"genesis":…}
+
+chainmote node --data /tmp/n                     prints its URL and its genesis file; then, elsewhere:
+chainmote start --rpc URL --genesis /tmp/n/genesis.json   motes that follow it`;
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(words, {
@@ -38,8 +41,11 @@ export async function run(words: readonly string[], output: Output): Promise<num
   try {
     const ready = await Promise.race([node.ready().then(() => true), told.then(() => false)]);
     if (!ready) return 0;
-    const { url: rpc, chain } = node;
-    output.line(options.has("json") ? JSON.stringify({ event: "listening", rpc, chain }) : `node: ${rpc}, chain ${chain}`);
+    const { url: rpc, chain, genesisFile: genesis } = node;
+    const file = genesis === undefined ? "" : `, genesis file ${genesis}`;
+    output.line(
+      options.has("json") ? JSON.stringify({ event: "listening", rpc, chain, genesis }) : `node: ${rpc}, chain ${chain}${file}`,
+    );
     await told;
   } finally {
     await node.stop();

@@ -1,16 +1,18 @@
 // chainmote relay: carries raw headers from an Ethereum or a Bitcoin node to motes.
 
-import { checkUrl, publicUrl, readWords, rpcUrl, wsUrl } from "../options.js";
+import { type Authority, readAuthority } from "../mqtt/authority.js";
+import { checkUrl, publicUrl, readWords, rpcUrl, type Words, wsUrl } from "../options.js";
 import { untilTold } from "../processes/end.js";
 import { Relay, type RelayEvent } from "../relay/relay.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
 
-export const usage = `chainmote relay --rpc URL [--mqtt URL] [--prefix P/] [--chain ID] [--name N] [--ws URL] [--json] [--verbose]
+export const usage = `chainmote relay --rpc URL [--mqtt URL] [--ca FILE] [--prefix P/] [--chain ID] [--name N] [--ws URL] [--json] [--verbose]
 
 Publishes the newest header of an Ethereum or a Bitcoin node, retained, and answers motes that ask for others.
 
   --rpc URL     JSON-RPC of the node, http(s)://… (Bitcoin Core: http://user:password@host:port), or RPC_URL
   --mqtt URL    broker, mqtt(s)://user:password@host:port (or MQTT_URL; default mqtt://127.0.0.1:1883)
+  --ca FILE     with mqtts://: the certificate (PEM) that the broker's chain ends in (or MQTT_CA; default: those of this machine)
   --prefix P/   put before every topic
   --chain ID    CAIP-2; asked of the node where absent
   --poll-ms N   how often the node's newest block is asked for (default by need: a few times a block)
@@ -19,12 +21,15 @@ Publishes the newest header of an Ethereum or a Bitcoin node, retained, and answ
   --ws URL      ws(s)://… of the node, or RPC_WS_URL, which tells of new blocks there (eth_subscribe); then it is hardly polled
   --name N      motes that name several relays in their configuration ask this one by it
   --json        one object per event
-  --verbose     every head and every answer`;
+  --verbose     every head and every answer
+
+RPC_URL=https://host/KEY chainmote relay --mqtt mqtts://broker.example --ca ca.pem --prefix lab/`;
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(words, {
     rpc: { type: "string" },
     mqtt: { type: "string" },
+    ca: { type: "string" },
     prefix: { type: "string" },
     chain: { type: "string" },
     name: { type: "string" },
@@ -36,7 +41,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   });
   const rpc = rpcUrl(options);
   if (rpc === undefined) throw new UsageError("--rpc URL is missing");
-  const mqtt = options.url("mqtt", MQTT_SCHEMES) ?? mqttFromEnvironment() ?? DEFAULT_MQTT;
+  const { mqtt = DEFAULT_MQTT, authority } = brokerNamed(options);
   const prefix = checkPrefix(options.text("prefix"));
   const chain = options.text("chain");
   const name = options.text("name");
@@ -57,21 +62,27 @@ export async function run(words: readonly string[], output: Output): Promise<num
     ...(ws === undefined ? {} : { ws }),
   };
   const told = untilTold();
-  const relay = new Relay({ rpc, mqtt, prefix, ...named, ...asking, onEvent: show });
+  const ca = authority === undefined ? {} : { ca: authority.pem };
+  const relay = new Relay({ rpc, mqtt, ...ca, prefix, ...named, ...asking, onEvent: show });
   await told;
   await relay.close();
   return 0;
 }
 
-export const MQTT_SCHEMES = ["mqtt", "mqtts"];
+const MQTT_SCHEMES = ["mqtt", "mqtts"];
 export const DEFAULT_MQTT = "mqtt://127.0.0.1:1883";
 /** What a person sees only with --verbose. */
 const QUIET = new Set<RelayEvent["event"]>(["head", "answered"]);
 
-/** MQTT_URL, where it is set. */
-export function mqttFromEnvironment(): string | undefined {
-  const url = process.env.MQTT_URL;
-  return url === undefined || url === "" ? undefined : checkUrl("MQTT_URL", url, MQTT_SCHEMES);
+/** The broker of --mqtt or MQTT_URL, where one is named, and of --ca or MQTT_CA the authority that vouches for it. */
+export function brokerNamed(options: Words): { readonly mqtt?: string; readonly authority?: Authority } {
+  const { MQTT_URL = "", MQTT_CA = "" } = process.env;
+  const mqtt = options.url("mqtt", MQTT_SCHEMES) ?? (MQTT_URL === "" ? undefined : checkUrl("MQTT_URL", MQTT_URL, MQTT_SCHEMES));
+  const named = options.text("ca");
+  const isTls = mqtt !== undefined && /^mqtts:/i.test(mqtt);
+  if (named !== undefined && !isTls) throw new UsageError("--ca is for a broker that is named by mqtts://");
+  const path = named ?? (isTls && MQTT_CA !== "" ? MQTT_CA : undefined);
+  return { ...(mqtt === undefined ? {} : { mqtt }), ...(path === undefined ? {} : { authority: readAuthority(path) }) };
 }
 
 export function checkPrefix(prefix: string | undefined): string {

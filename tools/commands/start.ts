@@ -1,51 +1,91 @@
 // chainmote start: the whole system on this machine, in one command.
 
 import { chmodSync, existsSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
-import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engine/engines.js";
+import { join, resolve } from "node:path";
 import { version } from "../cli.js";
 import { keepToOwner, makeFolder, modeFor } from "../files.js";
-import { publicUrl, readWords } from "../options.js";
+import { needPackages, POSTGRES, STORE } from "../optional.js";
+import { publicUrl, readWords, rpcUrl, type Words } from "../options.js";
 import { pause } from "../processes/backoff.js";
 import { BoundedLog } from "../processes/bounded-log.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
+import { Signal } from "../processes/signal.js";
+import type { ChildEnd } from "../processes/supervisor.js";
+import { namedApplication } from "../start/application.js";
+import { AttachedChain, type AttachOptions } from "../start/attached-chain.js";
 import { builtEngine, engineWish } from "../start/engine-choice.js";
-import { LOCAL_CHAINS } from "../start/local-chain.js";
-import { DEFAULT_DATA, layoutOf } from "../start/project.js";
+import type { FollowedChain } from "../start/followed-chain.js";
+import { LOCAL_CHAINS, nodePackages, openLocalChain } from "../start/local-chain.js";
+import { DEFAULT_DATA, type Layout, layoutOf } from "../start/project.js";
 import { Screen } from "../start/screen.js";
 import { type Fact, System } from "../start/system.js";
 import { Tally } from "../start/tally.js";
-import { CommandError, count, type Output, plural, UsageError } from "../terminal.js";
-import { checkPrefix, mqttFromEnvironment } from "./relay.js";
+import { CommandError, count, type Output, plural, shownPath, UsageError } from "../terminal.js";
+import { checkTls } from "./board.js";
+import { brokerNamed, checkPrefix } from "./relay.js";
 
-export const usage = `chainmote start [--records N] [--boards M] [--chain NAME] [--data DIR] [--engine NAME] [--board NAME]
+export const usage = `chainmote start [--rpc URL] [--mqtt URL] [--app DIR] [--records N] [--boards M] [--data DIR] [--engine NAME] [--board NAME]
                 [--json] [--verbose]
 
 Runs a node, a broker, a relay, a collector and simulated boards on this machine, until Ctrl-C.
 
+  --app DIR      what the boards run in place of the standard mote: a folder with main.ts, as chainmote new writes it;
+                 board.ts in it attaches its parts to the simulated board (docs/own-node.md)
   --records N    end once N records are stored and verified
   --boards M     1 to 64 boards (default 1)
-  --chain NAME   what the node makes and the boards follow: clique (Ethereum, the default) or bitcoin (regtest)
-  --data DIR     where everything is kept (default .chainmote in the project, .chainmote/bitcoin for that
-                 chain); a second start goes on from there
+  --data DIR     where everything is kept (default .chainmote, a folder below it for each other chain);
+                 a second start goes on from there
   --export FILE  write the records there when ending (default records.cborseq in the data folder)
   --engine NAME  where the firmware runs: node (default), xs (the real engine, 32-bit, in a board's memory) or
                  rv32 (the same on an emulated RISC-V microcontroller)
   --board NAME   whose memory xs and rv32 have: esp32, esp32s3, esp32c3 (default) or esp32c6
   --crypto NAME  of the boards: native (libsecp256k1 in C; default on xs and rv32), fast (libsecp256k1 on Node; default
                  there) or noble (JavaScript, the reference; on all)
-  --period S     seconds between blocks, 1 to 60 (default 1; a chain keeps its own)
-  --sample MS    milliseconds between samples, 50 to 86400000 (default 2000)
+  --sample MS    milliseconds between samples, 50 to 86400000 (default 2000, or what the application's config.json says)
   --prefix P/    put before every MQTT topic
   --json         one object per event
   --verbose      every event of every part
 
-With MQTT_URL set (mqtt://user:password@host:port) that broker is used, with DATABASE_URL (postgres://…) that database.`;
+A chain of its own, where no --rpc is given:
+  --chain NAME   what the node makes and the boards follow: clique (Ethereum, the default) or bitcoin (regtest)
+  --period S     seconds between blocks, 1 to 60 (default 1; a chain keeps its own)
+
+Your own node, Besu, GoQuorum, geth or Bitcoin Core, which says itself what it is:
+  --rpc URL      its JSON-RPC (or RPC_URL: a command line is seen by everyone on the machine, and a URL may hold a key)
+  --checkpoint FILE  start from there (npx chainmote headers checkpoint, verify --save); else from one that the node gives
+  --genesis FILE  the genesis file of its chain, where the node does not tell the rules (admin_nodeInfo)
+  --period S --epoch N   Clique: the same without the file
+  --trusting-period S    IBFT, QBFT: how long a trusted block vouches for others (default 604800)
+  --fleet ADDRESS  registry of the fleet (default: one of this folder's own)
+
+Your own broker:
+  --mqtt URL     mqtt(s)://user:password@host:port (or MQTT_URL)
+  --ca FILE      with mqtts://: the certificate (PEM) that its chain ends in, which the boards pin (or MQTT_CA)
+
+With DATABASE_URL set (postgres://…) records go to that database.
+
+  npm start -- --app ../my-mote --engine xs
+  npm start -- --rpc http://127.0.0.1:8545 --genesis genesis.json --records 5
+  RPC_URL=http://user:password@127.0.0.1:8332 MQTT_URL=mqtts://user:password@broker.example npm start -- --ca ca.pem`;
 
 const BOARDS_MAX = 64;
 const RECORDS_MAX = 1_000_000;
 const SAMPLE_MS = 2000;
+/** Of a node that is there. */
+const ATTACHING = {
+  rpc: { type: "string" },
+  checkpoint: { type: "string" },
+  genesis: { type: "string" },
+  epoch: { type: "string" },
+  "trusting-period": { type: "string" },
+  fleet: { type: "string" },
+} as const;
+const ADDRESS_BYTES = 20;
+const PERIOD_S_MAX = 86_400;
+const HEIGHT_MAX = 2 ** 48 - 1;
+/** Ten years. */
+const TRUSTING_PERIOD_S_MAX = 315_360_000;
 /** How long the folder's last owner may take to be gone. */
 const LOCK_WAIT_MS = 3000;
 /** How long the receipts of the last records may take, once all are verified. */
@@ -58,6 +98,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     records: { type: "string" },
     boards: { type: "string" },
     chain: { type: "string" },
+    ...ATTACHING,
+    app: { type: "string" },
+    mqtt: { type: "string" },
+    ca: { type: "string" },
     data: { type: "string" },
     export: { type: "string" },
     engine: { type: "string" },
@@ -71,17 +115,16 @@ export async function run(words: readonly string[], output: Output): Promise<num
   });
   const records = options.number("records", 1, RECORDS_MAX);
   const boards = options.number("boards", 1, BOARDS_MAX) ?? 1;
-  const periodS = options.number("period", 1, 60) ?? 1;
-  const sampleMs = options.number("sample", 50, 86_400_000) ?? SAMPLE_MS;
+  const folder = options.text("app");
+  const application = folder === undefined ? undefined : namedApplication(folder);
+  const sampleMs = options.number("sample", 50, 86_400_000) ?? (application?.config === undefined ? SAMPLE_MS : undefined);
   const wish = engineWish(options);
-  const chain = LOCAL_CHAINS.find((name) => name === (options.text("chain") ?? "clique"));
-  if (chain === undefined) throw new UsageError(`--chain takes ${LOCAL_CHAINS.join(" or ")}`);
   const prefix = checkPrefix(options.text("prefix"));
-  const mqtt = mqttFromEnvironment();
-  if (mqtt !== undefined && !mqtt.startsWith("mqtt:"))
-    throw new UsageError("MQTT_URL takes mqtt:// here: the boards' configuration would need the broker's CA");
-  const data = resolve(options.text("data") ?? (chain === "clique" ? DEFAULT_DATA : join(DEFAULT_DATA, chain)));
+  const broker = tlsChecked(brokerNamed(options));
+  const followed = await chainNamed(options);
+  const data = resolve(options.text("data") ?? join(DEFAULT_DATA, followed.folder));
   const layout = layoutOf(data);
+  needPackages([...followed.packages, (process.env.DATABASE_URL ?? "") === "" ? STORE : POSTGRES]);
   const exportPath = resolve(options.text("export") ?? layout.records);
 
   keepToOwner();
@@ -95,7 +138,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     const told = untilTold();
     const done = records === undefined ? undefined : new Signal();
     screen.say(
-      `${output.style("bold", `chainmote ${version()}`)}  ${output.style("dim", `data in ${shown(data)}; Ctrl-C ends all`)}`,
+      `${output.style("bold", `chainmote ${version()}`)}  ${output.style("dim", `data in ${shownPath(data)}; Ctrl-C ends all`)}`,
     );
     let isTold = false;
     void told.then(() => {
@@ -105,12 +148,16 @@ export async function run(words: readonly string[], output: Output): Promise<num
       wish,
       (text) => screen.show("engine", { event: "building", text }),
       () => isTold,
+      application,
     );
     const system = new System({
-      ...{ layout, chain, boards, periodS, sampleMs, prefix, exportPath },
+      ...{ layout, boards, prefix, exportPath, ...broker },
+      ...(sampleMs === undefined ? {} : { sampleMs }),
+      ...(application === undefined ? {} : { application }),
+      openChain: (onEnd) =>
+        followed.open({ layout, onEnd, told, say: (text) => screen.show("node", { event: "text", text, amiss: true }) }),
       ...(engine === undefined ? {} : { engine }),
       ...(wish.engine === "node" && wish.crypto === "noble" ? { crypto: wish.crypto } : {}),
-      ...(mqtt === undefined ? {} : { mqtt }),
       ...(records === undefined ? {} : { recordsMax: () => records - tally.done }),
       onEvent(source, event) {
         screen.show(source, event);
@@ -121,7 +168,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     let failure: string | undefined;
     const over = new AbortController();
     try {
-      if (engine !== undefined) showEngine(engine, screen);
+      if (engine !== undefined) screen.engine(engine);
       const started = system.start((fact) => showFact(fact, screen)).then(() => screen.say());
       await Promise.race([started, told]);
       await Promise.race([told, ...(done === undefined ? [] : [done.given, stalled(tally, records ?? 0, over.signal)])]);
@@ -142,21 +189,97 @@ export async function run(words: readonly string[], output: Output): Promise<num
   }
 }
 
+/** A chain that the command line names, which is only opened once the data folder is ours. */
+interface NamedChain {
+  /** Below the default data folder. */
+  readonly folder: string;
+  /** What its node is made of, where that is ours. */
+  readonly packages: readonly string[];
+  open(options: OpenOptions): Promise<FollowedChain>;
+}
+
+interface OpenOptions {
+  readonly layout: Layout;
+  readonly onEnd: (end: ChildEnd) => void;
+  /** Somebody wants all of it to end. */
+  readonly told: Promise<unknown>;
+  readonly say: (text: string) => void;
+}
+
+/** The node of --rpc, which is asked what it is, or one of our own. */
+async function chainNamed(options: Words): Promise<NamedChain> {
+  const url = rpcUrl(options);
+  const named = options.text("chain");
+  if (url === undefined) {
+    const alone = Object.keys(ATTACHING).find((name) => name !== "rpc" && options.text(name) !== undefined);
+    if (alone !== undefined)
+      throw new UsageError(`--${alone} needs --rpc: the chain of our own node begins with its genesis block`);
+    const periodS = options.number("period", 1, 60) ?? 1;
+    const chain = LOCAL_CHAINS.find((name) => name === (named ?? "clique"));
+    if (chain === undefined) throw new UsageError(`--chain takes ${LOCAL_CHAINS.join(" or ")}`);
+    return {
+      folder: chain === "clique" ? "" : chain,
+      packages: nodePackages(chain),
+      async open({ layout, onEnd }) {
+        if (existsSync(layout.checkpoint))
+          throw new CommandError(
+            `${shownPath(layout.checkpoint)}: these motes follow another node's chain: give its --rpc, or another --data`,
+          );
+        return openLocalChain(chain, { directory: layout.node, periodS, onEnd });
+      },
+    };
+  }
+  if (named !== undefined)
+    throw new UsageError("--chain is for a node of our own: the one of --rpc says itself which chain it has");
+  const node = await AttachedChain.open({ url, ...attachWords(options) });
+  return {
+    folder: join("attached", node.name),
+    packages: [],
+    async open({ layout, told, say }) {
+      if (existsSync(layout.node))
+        throw new CommandError(
+          `${shownPath(layout.node)}: these motes follow a chain of their own: give no --rpc, or another --data`,
+        );
+      void told.then(() => node.stop());
+      await node.settle(layout.checkpoint, say);
+      return node;
+    },
+  };
+}
+
+/** What the command line says of a node that is there. */
+function attachWords(options: Words): Omit<AttachOptions, "url"> {
+  const [checkpoint, genesis] = [options.text("checkpoint"), options.text("genesis")];
+  const periodS = options.number("period", 0, PERIOD_S_MAX);
+  const epoch = options.number("epoch", 1, HEIGHT_MAX);
+  const trustingPeriodS = options.number("trusting-period", 1, TRUSTING_PERIOD_S_MAX);
+  const fleet = options.bytes("fleet", ADDRESS_BYTES);
+  if ((periodS === undefined) !== (epoch === undefined)) throw new UsageError("--period S and --epoch N go together");
+  return {
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(genesis === undefined ? {} : { genesis }),
+    ...(trustingPeriodS === undefined ? {} : { trustingPeriodS }),
+    ...(periodS === undefined || epoch === undefined ? {} : { clique: { periodS, epoch } }),
+    ...(fleet === undefined ? {} : { fleet }),
+  };
+}
+
+/** A board pins the authority that it believes, and this machine can do its TLS. */
+function tlsChecked(broker: ReturnType<typeof brokerNamed>): ReturnType<typeof brokerNamed> {
+  if (broker.mqtt === undefined || !/^mqtts:/i.test(broker.mqtt)) return broker;
+  if (broker.authority === undefined)
+    throw new UsageError("mqtts:// needs --ca FILE (or MQTT_CA): a board pins the certificate that the broker's chain ends in");
+  checkTls(new URL(broker.mqtt).hostname);
+  return broker;
+}
+
 function showFact(fact: Fact, screen: Screen): void {
   const { part, ...fields } = fact;
   const event = { event: part, ...fields };
   if (fact.part === "broker") screen.fact(part, publicUrl(fact.url), { event: part, url: publicUrl(fact.url) });
-  else if (fact.part === "node") screen.fact(part, `${fact.rpc}, ${fact.about}`, event);
+  else if (fact.part === "node")
+    screen.fact(part, `${publicUrl(fact.rpc)}, ${fact.about}`, { ...event, rpc: publicUrl(fact.rpc) });
   else screen.fact(part, fact.part === "collector" ? fact.address : `registry ${fact.registry}`, event);
-}
-
-function showEngine(engine: GuestEngine, screen: Screen): void {
-  const { built, memory, crypto } = engine;
-  const bytes = memoryBytesOf(engine);
-  const where = built.target === "rv32" ? "XS on an emulated RISC-V chip" : `XS, ${built.target === "m32" ? 32 : 64}-bit`;
-  const whose = memory === "roomy" ? "a roomy memory" : `the memory of an ${memory}`;
-  const event = { event: "engine", engine: engineName(engine), target: built.target, board: memory, crypto };
-  screen.fact("engine", `${where}, ${whose} (${count(bytes)} bytes), ${crypto} crypto`, { ...event, memoryBytes: bytes });
 }
 
 interface Ending {
@@ -174,7 +297,7 @@ function summary({ screen, tally, records, exportPath, output }: Ending): number
     const why = tally.stored >= records ? "the others are stored but could not be verified" : "it was told to end";
     output.error(`chainmote start: ${tally.done} of ${plural(records, "record")} verified after ${seconds} s: ${why}`);
   }
-  screen.fact("records", `${shown(exportPath)}  ${output.style("dim", `npx chainmote verify ${shown(exportPath)}`)}`, {
+  screen.fact("records", `${shownPath(exportPath)}  ${output.style("dim", `npx chainmote verify ${shownPath(exportPath)}`)}`, {
     event: "exported",
     file: exportPath,
   });
@@ -200,23 +323,4 @@ function summary({ screen, tally, records, exportPath, output }: Ending): number
 /** Resolves where enough records are stored and nothing has moved for `STALL_MS`. */
 async function stalled(tally: Tally, records: number, over: AbortSignal): Promise<void> {
   while (!over.aborted && (tally.stored < records || tally.stillMs < STALL_MS)) await pause(1000, over);
-}
-
-/** A path as a person would type it. */
-function shown(path: string): string {
-  const near = relative(process.cwd(), path);
-  return near !== "" && near.length < path.length && !near.startsWith("../..") ? near : path;
-}
-
-class Signal {
-  readonly given: Promise<void>;
-  #resolve: () => void = () => undefined;
-  constructor() {
-    this.given = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-  }
-  give(): void {
-    this.#resolve();
-  }
 }

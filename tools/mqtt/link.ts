@@ -21,11 +21,27 @@ const KEEP_ALIVE_S = 30;
 const UNDER_WAY_MAX = 1024;
 const CLOSE_MS = 1500;
 
+/** OpenSSL's names of what is wrong with a broker's certificate. */
+const TLS_ADVICE: readonly (readonly [RegExp, string])[] = [
+  [
+    /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|CERT_SIGNATURE|INVALID_CA/,
+    "its certificate is of another authority: --ca takes the root that its chain ends in",
+  ],
+  [/ALTNAME_INVALID/, "its certificate is for another host name than the URL's"],
+  [/CERT_HAS_EXPIRED/, "its certificate has expired"],
+  [/CERT_NOT_YET_VALID/, "its certificate is not valid yet"],
+  [
+    /WRONG_VERSION_NUMBER|PACKET_LENGTH|UNSUPPORTED_PROTOCOL/,
+    "no TLS that is spoken here on this port: mqtt:// is plain, mqtts:// is TLS",
+  ],
+];
 const ENDED = "the connection ended";
 
 export interface LinkOptions {
   /** mqtt:// or mqtts://, with user and password where the broker wants them. */
   readonly url: string;
+  /** PEM that the broker's chain has to end in, for mqtts://; the machine's own authorities where absent. */
+  readonly ca?: string;
   /** What connects, such as "relay"; the client's identifier is this and a number by chance, so that two never put each other out. */
   readonly role: string;
   readonly subscriptions: readonly string[];
@@ -100,6 +116,7 @@ export class BrokerLink {
     const { url, credentials } = addressOf(this.#options.url);
     const options: IClientOptions = {
       ...credentials,
+      ...(this.#options.ca === undefined ? {} : { ca: this.#options.ca }),
       clientId: this.#clientId,
       protocolVersion: 4,
       clean: true,
@@ -127,7 +144,7 @@ export class BrokerLink {
     client.on("error", (error) => {
       // A system's error has a name such as ECONNREFUSED; a broker's refusal has a number, which says less than its words.
       const { code } = error as { code?: unknown };
-      reason = typeof code === "string" ? code : withoutSecretsOf(this.#options.url, error.message);
+      reason = typeof code === "string" ? named(code) : withoutSecretsOf(this.#options.url, error.message);
     });
     client.on("connect", () => {
       const topics = [...this.#options.subscriptions];
@@ -162,6 +179,12 @@ export class BrokerLink {
       this.#options.onLost?.(reason, retryMs);
     });
   }
+}
+
+/** A system's name of an error, with what a person can do about one of TLS. */
+function named(code: string): string {
+  const advice = TLS_ADVICE.find(([pattern]) => pattern.test(code))?.[1];
+  return advice === undefined ? code : `${advice} (${code})`;
 }
 
 /** The client library would cut a password at its last colon: user and password go besides the URL. */

@@ -59,6 +59,11 @@ export class EthereumNode {
     this.chain = `eip155:${this.genesis.config.chainId}`;
   }
 
+  /** The file that the chain was made from. */
+  get genesisFile(): string {
+    return this.#path("genesis.json");
+  }
+
   /** Address of the signer, 20 bytes in lower-case hexadecimal. */
   get signer(): string {
     return this.#signer;

@@ -63,6 +63,8 @@ export interface RelayOptions {
   /** Of the node's JSON-RPC; a function where it may change. */
   readonly rpc: string | (() => string);
   readonly mqtt: string;
+  /** PEM that the broker's chain has to end in, for mqtts://. */
+  readonly ca?: string;
   /** Empty or ending in "/". */
   readonly prefix?: string;
   /** CAIP-2; asked of the node where absent. */
@@ -161,9 +163,10 @@ export class Relay {
       publish: async (raw) => (await this.#link?.publish(topics.head, raw, { qos: 1, retain: true })) === true,
       onPutBack: (number, detail) => this.#emit({ event: "put-back", number, detail }),
     });
-    const { name } = this.#options;
+    const { name, mqtt, ca } = this.#options;
     this.#link = new BrokerLink({
-      url: this.#options.mqtt,
+      url: mqtt,
+      ...(ca === undefined ? {} : { ca }),
       role: "relay",
       subscriptions: [topics.head, topics.requests, ...(name === undefined ? [] : [requestTopic(topics, name)])],
       onMessage: (topic, payload) => (topic === topics.head ? this.#topic?.see(payload) : this.#take(payload)),

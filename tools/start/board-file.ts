@@ -16,18 +16,26 @@ export interface BoardSettings {
   readonly fleet: Fleet;
   /** Address of the collector's key, 20 bytes. */
   readonly collector: Uint8Array;
-  /** mqtt://user:password@host:port */
+  /** mqtt(s)://user:password@host:port */
   readonly mqtt: string;
+  /** DER that the broker's chain has to end in, which turns TLS on. */
+  readonly ca?: Uint8Array;
   readonly prefix: string;
   /** `host:port` of the time server. */
   readonly sntp: string;
-  readonly sampleMs: number;
+  /** What `base` says where absent. */
+  readonly sampleMs?: number;
   /** The reference in place of the fast engine, where the firmware runs on Node. */
   readonly crypto?: "noble";
+  /** What the board's own application is configured with besides: its sensors, its journal, fields of its own. */
+  readonly base?: object;
+  /** File of the module that attaches the application's parts to the simulated board. */
+  readonly parts?: string;
 }
 
 const BROKER = "broker.lab";
 const BROKER_PORT = 1883;
+const TLS_PORT = 8883;
 const TIME = "time.lab";
 const NTP_PORT = 123;
 const KEEP_ALIVE_MS = 10_000;
@@ -37,15 +45,22 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
   makeFolder(directory);
   const path = join(directory, "board.json");
   const url = new URL(settings.mqtt);
+  const { ca } = settings;
+  // The certificate names the host: then the board has to call it by that name.
+  const broker =
+    ca === undefined ? { host: BROKER, port: BROKER_PORT } : { host: url.hostname, port: Number(url.port) || TLS_PORT };
+  const { crypto, base, parts } = settings;
   const content = {
     seed: seedOf(path),
-    ...(settings.crypto === undefined ? {} : { crypto: settings.crypto }),
+    ...(crypto === undefined ? {} : { crypto }),
+    ...(parts === undefined ? {} : { parts }),
     config: {
+      ...base,
       wifi: { ssid: "chainmote" },
       ntp: { servers: [TIME] },
       mqtt: {
-        host: BROKER,
-        port: BROKER_PORT,
+        ...broker,
+        ...(ca === undefined ? {} : { ca: toHex(ca) }),
         prefix: settings.prefix,
         keepAliveMs: KEEP_ALIVE_MS,
         ...(url.username === "" ? {} : { user: decodeURIComponent(url.username) }),
@@ -54,18 +69,20 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
       checkpoint: settings.checkpoint,
       fleet: { registry: `0x${toHex(settings.fleet.registry)}`, chain: settings.fleet.chain },
       collector: `0x${toHex(settings.collector)}`,
-      sampling: { intervalMs: settings.sampleMs },
+      ...(settings.sampleMs === undefined ? {} : { sampling: { intervalMs: settings.sampleMs } }),
       health: { intervalMs: HEALTH_MS },
     },
     network: {
-      [`${BROKER}:${BROKER_PORT}`]: `${url.hostname}:${url.port === "" ? BROKER_PORT : url.port}`,
+      // An address of IPv6 stands between brackets in a URL alone.
+      [`${broker.host}:${broker.port}`]: `${url.hostname.replace(/^\[|\]$/g, "")}:${Number(url.port) || (ca === undefined ? BROKER_PORT : TLS_PORT)}`,
       [`${TIME}:${NTP_PORT}`]: settings.sntp,
     },
   };
   writeWhole(path, `${JSON.stringify(content, null, 2)}\n`, "owner");
 }
 
-function seedOf(path: string): string {
+/** The seed of the board in `path`, or a new one. */
+export function seedOf(path: string): string {
   removeEmpty(path);
   if (existsSync(path)) {
     const { seed } = JSON.parse(readFileSync(path, "utf8")) as { seed?: unknown };

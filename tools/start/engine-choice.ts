@@ -3,7 +3,8 @@
 // Promises: what cannot be is refused before anything starts, in one line that says what would; an engine is built where it
 // is not there yet, and that is shown. Never: a smaller check than was asked for without a word on it.
 
-import { type GuestEngine, guestEngine, type Memory } from "../../host-sim/engine/engines.js";
+import type { Application } from "../../host-sim/engine/application.js";
+import { type GuestEngine, type GuestOptions, guestEngine, type Memory } from "../../host-sim/engine/engines.js";
 import type { Crypto } from "../../host-sim/engine/xs-image.js";
 import { BOARD_NAMES, CREATIONS, memoryBytes } from "../../host-sim/xs/presets.js";
 import type { Words } from "../options.js";
@@ -50,11 +51,13 @@ export function engineWish(options: Words): EngineWish {
  * The engine, built; undefined for Node.
  * @param say gets a line for people: progress, and what is not as it was asked for
  * @param stopped whether somebody wants all of it to end: then this throws soon
+ * @param application in place of the standard mote
  */
 export async function builtEngine(
   wish: EngineWish,
   say: (text: string) => void,
   stopped: () => boolean,
+  application?: Application,
 ): Promise<GuestEngine | undefined> {
   const { engine, memory, crypto } = wish;
   if (engine === "node" || crypto === "fast") return undefined;
@@ -66,7 +69,8 @@ export async function builtEngine(
     say(text);
   };
   try {
-    return await preparedEngine(engine === "rv32" ? "rv32" : "m32", memory, crypto, say, progress);
+    const options = { memory, crypto, ...(application === undefined ? {} : { firmware: application }) };
+    return await preparedEngine(engine === "rv32" ? "rv32" : "m32", options, say, progress);
   } catch (error) {
     throw stopped() ? new CommandError("told to end while the engine was built") : error; // a compiler ends with Ctrl-C as well
   }
@@ -76,15 +80,14 @@ type Say = (text: string) => void;
 
 async function preparedEngine(
   target: "rv32" | "m32",
-  memory: Memory,
-  crypto: Crypto,
+  options: Omit<GuestOptions, "target">,
   say: Say,
   progress: Say,
 ): Promise<GuestEngine> {
-  let engine = await guestEngine({ target, memory, crypto }, progress);
+  let engine = await guestEngine({ target, ...options }, progress);
   if ("missing" in engine && target === "m32") {
     const { missing } = engine;
-    engine = await guestEngine({ target: "x64", memory, crypto }, progress);
+    engine = await guestEngine({ target: "x64", ...options }, progress);
     if (!("missing" in engine))
       say(`${missing}; the 64-bit engine runs instead, with slots of twice the size in twice the memory`);
   }

@@ -1,10 +1,8 @@
 // The chain that `chainmote start` runs on this machine: one node, and what a mote's configuration takes from it.
 //
-// Promises: whatever the chain, the parts that follow it see the same few things. The checkpoint is the genesis block's, since it is
-// this machine's own chain. The registry only tells fleets apart: a contract's address where there are contracts.
+// Promises: whatever the chain, the parts that follow it see the same few things (followed-chain.ts). The checkpoint is the genesis
+// block's, since it is this machine's own chain.
 
-import { RLP } from "@ethereumjs/rlp";
-import { fromHex } from "../../firmware/bytes.js";
 import { type BitcoinCheckpoint, bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin-checkpoint.js";
 import { bitcoinNetwork } from "../../firmware/chain/bitcoin-rules.js";
 import { type CliqueCheckpoint, cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
@@ -14,23 +12,18 @@ import { engine } from "../crypto/engine.js";
 import { HeaderSource } from "../ethereum/raw-header.js";
 import { BitcoinNode } from "../node/bitcoin.js";
 import { EthereumNode } from "../node/ethereum.js";
+import { BITCOIN_NODE, ETHEREUM_NODE, needPackages } from "../optional.js";
 import type { ChildEnd } from "../processes/supervisor.js";
 import { CommandError } from "../terminal.js";
+import { type FollowedChain, firstContractOf } from "./followed-chain.js";
 
 export type LocalChainName = "clique" | "bitcoin";
 export const LOCAL_CHAINS: readonly LocalChainName[] = ["clique", "bitcoin"];
 
-export interface LocalChain {
-  /** CAIP-2. */
-  readonly chain: string;
-  /** Of the node's JSON-RPC; may change when the node starts again. */
-  readonly url: string;
-  /** For a person. */
-  readonly about: string;
-  /** 20 bytes that name the fleet on this chain. */
-  readonly registry: Uint8Array;
-  ready(): Promise<void>;
-  stop(): Promise<void>;
+/** A chain of this machine's own. */
+export interface LocalChain extends FollowedChain {
+  /** The genesis file that the chain was made from, where there is one. */
+  readonly genesisFile?: string;
   checkpoint(): Promise<CliqueCheckpoint | BitcoinCheckpoint>;
 }
 
@@ -40,8 +33,14 @@ export interface LocalChainOptions {
   readonly onEnd: (end: ChildEnd) => void;
 }
 
+/** The packages that its node is. */
+export function nodePackages(name: LocalChainName): readonly string[] {
+  return [name === "bitcoin" ? BITCOIN_NODE : ETHEREUM_NODE];
+}
+
 /** Opens the folder and begins to start the node. */
-export function openLocalChain(name: LocalChainName, options: LocalChainOptions): Promise<LocalChain> {
+export async function openLocalChain(name: LocalChainName, options: LocalChainOptions): Promise<LocalChain> {
+  needPackages(nodePackages(name));
   return name === "bitcoin" ? openBitcoin(options) : openClique(options);
 }
 
@@ -53,7 +52,8 @@ async function openClique(options: LocalChainOptions): Promise<LocalChain> {
       return node.url;
     },
     about: `seals ${node.chain} (Clique)`,
-    registry: firstContractOf(node.signer),
+    genesisFile: node.genesisFile,
+    registry: () => firstContractOf(node.signer),
     ready: () => node.ready(),
     stop: () => node.stop(),
     async checkpoint() {
@@ -74,7 +74,7 @@ async function openBitcoin(options: LocalChainOptions): Promise<LocalChain> {
       return node.url;
     },
     about: `mines ${node.chain} (Bitcoin, regtest)`,
-    registry: node.token,
+    registry: () => node.token,
     ready: () => node.ready(),
     stop: () => node.stop(),
     async checkpoint() {
@@ -89,11 +89,4 @@ async function openBitcoin(options: LocalChainOptions): Promise<LocalChain> {
 function sure<T>(checkpoint: T | Rejection): T {
   if (checkpoint instanceof Rejection) throw new CommandError(`the genesis block is no checkpoint: ${checkpoint.detail}`);
   return checkpoint;
-}
-
-/** Where the signer's first contract will be (Yellow Paper §7): the registry of this system's fleet. */
-function firstContractOf(signer: string): Uint8Array {
-  const sender = fromHex(signer);
-  if (sender instanceof Rejection) throw new Error("a signer that is no address");
-  return engine.keccak256(RLP.encode([sender, new Uint8Array(0)])).slice(12);
 }

@@ -3,6 +3,7 @@
 // Promises: every event of every part goes to the machine's output with its source; a person gets the course of each
 // record and what is amiss, and the rest with --verbose. Everything goes to the log file besides. Never: shows a secret.
 
+import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engine/engines.js";
 import type { BoundedLog } from "../processes/bounded-log.js";
 import { count, type Output, plainText, plural, type Style, shortHex } from "../terminal.js";
 
@@ -70,6 +71,16 @@ export class Screen {
   fact(name: string, value: string, event: SystemEvent): void {
     if (this.#json) this.show("start", event);
     else this.#output.line(`  ${this.#output.style("dim", name.padEnd(11))} ${value}`);
+  }
+
+  /** Where the boards' firmware is about to run. */
+  engine(engine: GuestEngine): void {
+    const { built, memory, crypto } = engine;
+    const bytes = memoryBytesOf(engine);
+    const where = built.target === "rv32" ? "XS on an emulated RISC-V chip" : `XS, ${built.target === "m32" ? 32 : 64}-bit`;
+    const whose = memory === "roomy" ? "a roomy memory" : `the memory of an ${memory}`;
+    const event = { event: "engine", engine: engineName(engine), target: built.target, board: memory, crypto };
+    this.fact("engine", `${where}, ${whose} (${count(bytes)} bytes), ${crypto} crypto`, { ...event, memoryBytes: bytes });
   }
 
   /** The end, for machines and the log. */

@@ -1,27 +1,30 @@
-// The whole system on loopback: a node of a chain, a broker, a time server, a relay, a collector and simulated boards.
+// The whole system: a node of a chain and a broker, of our own on loopback or others that run already; a time server, a relay, a
+// collector and simulated boards.
 //
 // Promises: the parts come up in the order in which they need each other; a child that ends by itself is started again,
 // and that is told; `stop` ends all of them, boards first, so that nothing is on its way any more, and leaves no process.
-// Never: listens beyond 127.0.0.1, or lets a second system into the same folder.
+// Never: listens beyond 127.0.0.1, lets a second system into the same folder, or has a URL in a command line: it may hold a key.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
-import { type Reset, spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { makeFolder } from "../files.js";
+import type { Authority } from "../mqtt/authority.js";
 import { LocalBroker } from "../mqtt/broker.js";
 import { BrokerLink } from "../mqtt/link.js";
-import { BoundedLog, eachLine } from "../processes/bounded-log.js";
+import { eachLine } from "../processes/bounded-log.js";
 import { type ChildEnd, type Running, runningChild, Supervisor } from "../processes/supervisor.js";
 import { publicUrl } from "../public-url.js";
 import { Relay } from "../relay/relay.js";
 import { CommandError } from "../terminal.js";
+import { boardSettings, type NamedApplication } from "./application.js";
 import { writeBoardFile } from "./board-file.js";
-import { type LocalChain, type LocalChainName, openLocalChain } from "./local-chain.js";
+import { runningBoard } from "./board-run.js";
+import type { FollowedChain } from "./followed-chain.js";
 import { COMMAND, type Layout, TIED } from "./project.js";
 import type { SystemEvent } from "./screen.js";
 
@@ -32,17 +35,21 @@ const LINE_BYTES_MAX = 16_384;
 
 export interface SystemOptions {
   readonly layout: Layout;
-  /** Which chain the node makes and the boards follow. */
-  readonly chain: LocalChainName;
+  /** Opens what the boards follow: a node of our own, which begins to start, or one that is there. */
+  readonly openChain: (onEnd: (end: ChildEnd) => void) => Promise<FollowedChain>;
   readonly boards: number;
-  readonly periodS: number;
-  readonly sampleMs: number;
+  /** Milliseconds between samples; the application's own where absent. */
+  readonly sampleMs?: number;
+  /** What the boards run in place of the standard mote. */
+  readonly application?: NamedApplication;
   /** The reference in place of the fast engine, for boards whose firmware runs on Node. */
   readonly crypto?: "noble";
   /** Where the boards' firmware runs; on Node where absent. */
   readonly engine?: GuestEngine;
   /** Of another broker; a broker of our own where absent. */
   readonly mqtt?: string;
+  /** Vouches for a broker of mqtts://. */
+  readonly authority?: Authority;
   readonly prefix: string;
   /** Where the collector writes the records when it ends. */
   readonly exportPath: string;
@@ -80,16 +87,15 @@ export class System {
   }
 
   async #start(onFact: (fact: Fact) => void): Promise<void> {
-    const { layout, chain, periodS, prefix, boards, sampleMs, crypto } = this.#options;
-    const onEnd = (end: ChildEnd): void => this.#ended("node", end);
-    const node = await openLocalChain(chain, { directory: layout.node, periodS, onEnd });
+    const { layout, openChain, authority, prefix, boards, sampleMs, crypto, application } = this.#options;
+    const node = await openChain((end) => this.#ended("node", end));
     await this.#begun(() => node.stop());
     const sntp = await SntpServer.start();
     await this.#begun(() => sntp.close());
     const mqtt = await this.#broker();
     onFact({ part: "broker", url: mqtt });
     const key = KeyFile.openOrCreate(join(layout.collector, "collector.key"));
-    const fleet = { registry: node.registry, chain: node.chain };
+    const fleet = { registry: node.registry(key.address), chain: node.chain };
     const collecting = this.#startCollector(node, mqtt, fleet).then(() =>
       onFact({ part: "collector", address: `0x${toHex(key.address)}` }),
     );
@@ -98,6 +104,7 @@ export class System {
     const relay = new Relay({
       rpc: () => node.url,
       mqtt,
+      ...(authority === undefined ? {} : { ca: authority.pem }),
       prefix,
       chain: node.chain,
       onEvent: (event) => this.#options.onEvent("relay", event),
@@ -107,8 +114,11 @@ export class System {
     const checkpoint = await node.checkpoint();
     if (this.#stopping) return;
     const settings = {
-      ...{ checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint, sampleMs },
+      ...{ checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint },
+      ...(sampleMs === undefined ? {} : { sampleMs }),
+      ...(application === undefined ? {} : boardSettings(application)),
       ...(crypto === undefined ? {} : { crypto }),
+      ...(authority === undefined ? {} : { ca: authority.der }),
     };
     for (let number = 1; number <= boards; number += 1) this.#startBoard(number, settings);
   }
@@ -136,9 +146,9 @@ export class System {
   }
 
   async #broker(): Promise<string> {
-    const { mqtt } = this.#options;
+    const { mqtt, authority } = this.#options;
     if (mqtt !== undefined) {
-      await reached(mqtt);
+      await reached(mqtt, authority?.pem);
       return mqtt;
     }
     const broker = await LocalBroker.start();
@@ -147,29 +157,19 @@ export class System {
   }
 
   /** Resolves once the collector is connected to the broker. */
-  #startCollector(node: LocalChain, mqtt: string, fleet: Fleet): Promise<void> {
-    const { layout, prefix, exportPath, recordsMax } = this.#options;
+  #startCollector(node: FollowedChain, mqtt: string, fleet: Fleet): Promise<void> {
+    const { layout, authority, prefix, exportPath, recordsMax } = this.#options;
     makeFolder(layout.collector);
     let lastWords = "";
     const launch = (): Running => {
-      const words = [
-        "--rpc",
-        node.url,
-        "--chain",
-        node.chain,
-        "--data",
-        layout.collector,
-        "--export-at-end",
-        exportPath,
-        "--json",
-      ];
+      const words = ["--chain", node.chain, "--data", layout.collector, "--export-at-end", exportPath, "--json"];
       words.push("--fleet", `0x${toHex(fleet.registry)}@${fleet.chain}`);
       if (prefix !== "") words.push("--prefix", prefix);
       if (recordsMax !== undefined) words.push("--records-max", String(Math.max(1, recordsMax())));
       const child = spawn(process.execPath, ["--import", TIED, COMMAND, "collect", ...words], {
         stdio: ["ignore", "pipe", "pipe", "ipc"],
-        // The broker's URL may hold a password, which a command line would show to everyone.
-        env: { ...process.env, MQTT_URL: mqtt },
+        // The URLs may hold a password or a key, which a command line would show to everyone.
+        env: { ...process.env, RPC_URL: node.url, MQTT_URL: mqtt, MQTT_CA: authority?.path ?? "" },
         detached: true,
       });
       this.#readEvents(child, (text) => {
@@ -218,54 +218,37 @@ export class System {
   }
 
   #startBoard(number: number, settings: Parameters<typeof writeBoardFile>[1]): void {
-    const { engine } = this.#options;
+    const { engine, application } = this.#options;
     const directory = this.#options.layout.board(number);
     const source = `mote ${number}`;
     writeBoardFile(directory, settings);
-    const log = new BoundedLog(join(directory, "board.log"));
-    let reset: Reset = "power-on";
-    const launch = (): Running => {
-      const board = spawnBoard({
-        directory,
-        reset,
+    this.#boards.push(
+      runningBoard({
+        ...{ directory, source },
         ...(engine === undefined ? {} : { engine }),
-        onEvent: (event) => {
-          log.line(JSON.stringify(event));
-          this.#options.onEvent(source, event);
-        },
-        onText: (text) => {
-          log.line(text);
-          this.#options.onEvent(source, { event: "text", text });
-        },
-      });
-      reset = "software"; // once it has crashed, it starts again as a chip does
-      return {
-        pid: board.pid,
-        ended: board.exited.then((code) => ({ code, signal: null })),
-        end: () => void board.stop(),
-        kill: () => void board.kill(),
-      };
-    };
-    const supervisor = new Supervisor(source, launch, (end) => this.#ended(source, end));
-    this.#boards.push(supervisor);
-    supervisor.start();
+        ...(application === undefined ? {} : { firmware: application.main }),
+        onEvent: this.#options.onEvent,
+        onEnd: (name, end) => this.#ended(name, end),
+      }),
+    );
   }
 }
 
 /** Throws where a broker that was named cannot be used: nothing else would come up without it. */
-async function reached(url: string): Promise<void> {
+async function reached(url: string, ca: string | undefined): Promise<void> {
   let end: (reason: string | undefined) => void = () => undefined;
   const told = new Promise<string | undefined>((resolve) => {
     end = resolve;
   });
   const link = new BrokerLink({
+    ...(ca === undefined ? {} : { ca }),
     ...{ url, role: "start", subscriptions: [], onMessage: () => undefined, onFault: () => undefined },
     onConnected: () => end(undefined),
     onLost: (reason) => end(reason),
   });
   const reason = await told;
   await link.close();
-  if (reason !== undefined) throw new CommandError(`the broker ${publicUrl(url)} (MQTT_URL): ${reason}`);
+  if (reason !== undefined) throw new CommandError(`the broker ${publicUrl(url)}: ${reason}`);
 }
 
 function parseEvent(line: string): SystemEvent | undefined {

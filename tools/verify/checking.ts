@@ -7,6 +7,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { Rejection } from "../../firmware/rejection.js";
+import { BUILT } from "../../host-sim/place.js";
 import { engine } from "../crypto/engine.js";
 import { CommandError, plainText, plural } from "../terminal.js";
 import { type Batch, type BatchAnswer, Checker, DIGEST_BYTES } from "./checker.js";
@@ -34,7 +35,7 @@ const BATCH_RECORDS_MAX = 256;
 const BATCHES_PER_THREAD = 2;
 /** A thread takes some third of a second to start; what this one checks in twice that is not worth it. */
 const THREADS_FROM_BYTES = 2 * 1024 * 1024;
-const THREAD = new URL("check-thread.mjs", import.meta.url);
+const THREAD = new URL(BUILT ? "check-thread.js" : "check-thread.mjs", import.meta.url);
 
 export async function* checked(input: Iterable<Piece>, options: CheckingOptions): AsyncGenerator<Checked> {
   const { length, thread = THREAD } = options;

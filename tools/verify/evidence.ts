@@ -6,7 +6,7 @@
 import { concat, toHex } from "../../firmware/bytes.js";
 import type { RecordFields } from "../../firmware/record/record.js";
 import type { Output } from "../terminal.js";
-import { plainText, plural } from "../terminal.js";
+import { plainText, plural } from "../text.js";
 import type { Evidence, Seen } from "./judge.js";
 
 const SHOWN_MAX = 10;

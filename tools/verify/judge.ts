@@ -10,7 +10,6 @@ import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { type VerifiedSign1, verifySign1 } from "../../firmware/record/cose.js";
 import { decodeRecord, type RecordFields } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
-import { CommandError } from "../terminal.js";
 import type { Piece } from "./sequence.js";
 
 /** In the order in which they are made; what comes after a failed one is not made. */
@@ -221,14 +220,12 @@ export class Judge {
     const verified = verifySign1(this.#engine, bytes);
     const fields = verified instanceof Rejection ? verified : decodeRecord(verified.payload);
     if (verified instanceof Rejection || fields instanceof Rejection || this.#idOf(verified.digest) !== id)
-      throw new CommandError(
-        `record ${index}, at byte ${offset}, is another one by now: the file was written to while it was read`,
-      );
+      throw new Error(`record ${index}, at byte ${offset}, is another one by now: the file was written to while it was read`);
     return { index, digest: verified.digest, fields, bytes };
   }
 
   #idOf(digest: Uint8Array): number {
-    const name = Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString("latin1");
+    const name = String.fromCharCode(...digest);
     const known = this.#ids.get(name);
     if (known !== undefined) return known;
     const id = this.#index.length;

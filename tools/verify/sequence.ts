@@ -5,13 +5,13 @@
 // array of 4, our protected header). Holds one part of the input at a time, however long a broken piece is.
 // Never: reads beyond the input.
 
-import { concat } from "../../firmware/bytes.js";
+import { concat, equal } from "../../firmware/bytes.js";
 import { decodeFirst } from "../../firmware/codec/cbor.js";
 import { decodeSign1, SIGN1_BYTES_MAX, type Sign1 } from "../../firmware/record/cose.js";
 import { Rejection } from "../../firmware/rejection.js";
 
 /** How every record begins: d2 84, and the protected header up to the address. */
-const BEGINNING = Buffer.from("d284581aa201382e0454", "hex");
+const BEGINNING = Uint8Array.of(0xd2, 0x84, 0x58, 0x1a, 0xa2, 0x01, 0x38, 0x2e, 0x04, 0x54);
 const LIMITS = { depthMax: 4, bytesMax: SIGN1_BYTES_MAX, itemsMax: 16 };
 
 export interface Piece {
@@ -77,11 +77,11 @@ class Window {
   }
 
   /** Goes on by at least one byte to the next `mark`, or to the end. */
-  skipTo(mark: Buffer): void {
+  skipTo(mark: Uint8Array): void {
     this.#at += 1;
     for (;;) {
-      const { buffer, byteOffset, length } = this.#bytes;
-      const found = Buffer.from(buffer, byteOffset, length).indexOf(mark, this.#at);
+      const { length } = this.#bytes;
+      const found = indexOf(this.#bytes, mark, this.#at);
       // A mark may have begun in the last bytes.
       this.#at = found >= 0 ? found : Math.max(this.#at, length - mark.length + 1);
       if (found >= 0) return;
@@ -99,4 +99,12 @@ class Window {
     this.#bytes = rest.length === 0 ? next.value : concat(rest, next.value);
     return true;
   }
+}
+
+/** Where `mark` begins in `bytes` from `from` on, or -1. */
+function indexOf(bytes: Uint8Array, mark: Uint8Array, from: number): number {
+  const first = mark[0] as number;
+  for (let at = bytes.indexOf(first, from); at >= 0; at = bytes.indexOf(first, at + 1))
+    if (equal(bytes.subarray(at, at + mark.length), mark)) return at;
+  return -1;
 }

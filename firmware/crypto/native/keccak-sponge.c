@@ -2,7 +2,7 @@
  * Keccak-256 as Ethereum uses it (padding 0x01, not SHA-3's 0x06), from the C sources in npm `keccak`: the in-place
  * permutation with the lanes' bits interleaved into 32-bit words, about 0.1 million instructions for a header.
  *
- * The include path must have `keccak/src/libkeccak-32` of the npm package.
+ * The include path must have `src/libkeccak-32` of the npm package keccak.
  */
 #include "k1.h"
 

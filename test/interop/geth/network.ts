@@ -37,7 +37,7 @@ export class GethNode {
   constructor(name: string, url: string, child: ChildProcess) {
     this.name = name;
     this.url = url;
-    this.rpc = new JsonRpc(url);
+    this.rpc = new JsonRpc(url, { timeoutMs: WAIT_MS_MAX }); // a key's scrypt takes long on a busy machine
     this.#child = child;
     this.#ended = new Promise((resolve) => child.once("exit", () => resolve()));
   }

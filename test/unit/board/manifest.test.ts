@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { PARTITIONS } from "../../../host-sim/hardware/storage.js";
-import { LIBRARY_FOLDER } from "../../../host-sim/xs/libsecp256k1.js";
+import { KECCAK_FOLDER, LIBRARY_FOLDER } from "../../../host-sim/xs/libsecp256k1.js";
 import { BOARD_NAMES, CREATIONS, type Creation } from "../../../host-sim/xs/presets.js";
 import { asApplication } from "../../sdk/application.js";
 
@@ -151,6 +151,7 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "crypto/entropy-health",
       "board/crypto-noble",
     ],
+    "the name under which an application's manifest has the face": ["face"],
     "types alone": ["events", "sensor/sensor"],
     "in place of chain/checkpoint, where one consensus is followed": [
       "chain/checkpoint-bft",
@@ -289,7 +290,7 @@ test("a module under another name imports by names alone, for XS resolves a path
   }
 });
 
-test("the native engine's C is there whole: its folder, and the libraries' folders, one of which npm run native fills", () => {
+test("the native engine's C is there whole: its folder, and the libraries' folders, which npm run native fills", () => {
   assert.ok(gather("manifest.json").has(`${NATIVE}/manifest.json`));
   assert.is(join(NATIVE, native.include as unknown as string), `${BYTES}/manifest.json`);
   assert.is(bytes.modules["chainmote/bytes/native/*"], "./*");
@@ -301,7 +302,7 @@ test("the native engine's C is there whole: its folder, and the libraries' folde
   );
   const [curve, hash] = libraries.map((folder) => join(root, NATIVE, folder));
   assert.is(curve, `${LIBRARY_FOLDER}/`);
-  assert.ok(existsSync(hash as string), hash);
+  assert.is(hash, `${KECCAK_FOLDER}/`);
 });
 
 /** What the manifest gives to a board, in the words of presets.ts. */

@@ -1,13 +1,13 @@
 // The deterministic CBOR codec by the great number: 100,000 values against cborg's encoding, 1,000,000 inputs that are
 // nearly CBOR. Every run draws a new seed, which a failure names; SEED=N replays it.
 
-import { randomInt } from "node:crypto";
 import { encode as cborgEncode, rfc8949EncodeOptions } from "cborg";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { equal, toHex } from "../../../firmware/bytes.js";
 import { type CborLimits, decode, encode } from "../../../firmware/codec/cbor.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { seedOr } from "../../seed.js";
 import { forCborg, mutate, randomBelow, randomValue } from "./cbor-values.js";
 
 const VALUES = 100_000;
@@ -16,7 +16,7 @@ const MUTATIONS_PER_BASE = 200;
 /** Short values, so that a mutation often hits a head. */
 const BASE_BYTES_MAX = 300;
 const LIMITS: CborLimits = { depthMax: 16, bytesMax: 1 << 20, itemsMax: 1 << 16 };
-const seed = Number(process.env.SEED ?? randomInt(1, 2 ** 31));
+const seed = seedOr();
 
 test(`${VALUES} values encode to the bytes of cborg's RFC 8949 encoding, and come back`, () => {
   const below = randomBelow(seed);

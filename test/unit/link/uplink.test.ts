@@ -60,7 +60,7 @@ test("connects with what is configured, a Last Will, and no credentials where th
   const { user, password, socket } = secret.client().options;
   assert.equal(
     { user, password, socket },
-    { user: "u", password: "p", socket: { io: "TCP", secure: { certificate: Uint8Array.of(0x30) } } },
+    { user: "u", password: "p", socket: { io: "TCP", secure: { certificate: Uint8Array.of(0x30), serverName: "broker" } } },
   );
 });
 

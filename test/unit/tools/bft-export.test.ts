@@ -2,8 +2,6 @@
 // mote that starts from it goes on.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
@@ -16,40 +14,9 @@ import { bftRulesFromGenesis, exportBftCheckpoint } from "../../../tools/headers
 import { bftCheckpointAt, TRUSTING_PERIOD_S, walkBft } from "../../chains/bft-fixture.js";
 import { type BftBlock, BftChain } from "../../chains/bft-generator.js";
 import { BFT_KINDS, consensusOf } from "../../chains/bft-model.js";
+import { bftNode, served } from "../../chains/bft-node.js";
 import { held } from "../../chains/clique-fixture.js";
 import { type Account, accounts, hexOf } from "../../chains/clique-generator.js";
-
-/** A node that answers what the exporter asks, and says of itself what it is told to. */
-function node(chain: BftChain, blocks: readonly BftBlock[], bend?: (raw: Uint8Array, number: number) => Uint8Array) {
-  const all = [chain.genesis, ...blocks];
-  let calls = 0;
-  return {
-    calls: () => calls,
-    async call(method: string, ...params: readonly unknown[]): Promise<unknown> {
-      calls += 1;
-      const number = params[0] === "latest" ? all.length - 1 : Number(params[0]);
-      const block = all[number];
-      if (method === "qbft_getValidatorsByBlockNumber" || method === "istanbul_getValidators") return block?.model.sorted;
-      if (block === undefined) return null;
-      const raw = bend?.(block.raw, number) ?? block.raw;
-      if (method === "debug_getRawHeader") return hexOf(raw);
-      if (method !== "eth_getBlockByNumber") throw new Error(method);
-      const { draft } = block;
-      // Only what tells the block: the raw header is had from debug_getRawHeader.
-      const bytes = {
-        parentHash: draft.parentHash,
-        sha3Uncles: draft.ommersHash,
-        miner: draft.coinbase,
-        stateRoot: draft.stateRoot,
-      };
-      const roots = { transactionsRoot: draft.transactionsRoot, receiptsRoot: draft.receiptsRoot, logsBloom: draft.logsBloom };
-      const rest = { mixHash: draft.mixHash, nonce: draft.nonce, extraData: new Uint8Array(1) };
-      const hexed = Object.entries({ ...bytes, ...roots, ...rest }).map(([name, value]) => [name, hexOf(value)]);
-      const scalars = { difficulty: "0x1", gasLimit: "0x7a1200", gasUsed: "0x0", timestamp: `0x${block.timeS.toString(16)}` };
-      return { ...Object.fromEntries(hexed), ...scalars, number: `0x${number.toString(16)}`, hash: hexOf(block.hash) };
-    },
-  };
-}
 
 for (const kind of BFT_KINDS)
   test(`${kind}: an exported checkpoint is what the model knows, at any block`, async () => {
@@ -62,7 +29,7 @@ for (const kind of BFT_KINDS)
     const { periodS, epoch } = bftCheckpointAt(chain, chain.genesis);
     const rules = { chain: "eip155:1337", ...consensusOf(kind), periodS, epoch, trustingPeriodS: TRUSTING_PERIOD_S };
     for (const number of [undefined, 0, 1, 5, 20, 21, 46, 57]) {
-      const rpc = node(chain, blocks);
+      const rpc = bftNode(chain, blocks);
       const json = await exportBftCheckpoint({ rpc, engine: fastEngine, rules, ...(number === undefined ? {} : { number }) });
       const at = number ?? 40;
       const block = at === 0 ? chain.genesis : (blocks[at - 1] as BftBlock);
@@ -72,11 +39,11 @@ for (const kind of BFT_KINDS)
       assert.is(hexOf(walkBft(bft, bft.checkpoint, blocks.slice(at)).hash), hexOf((blocks[56] as BftBlock).hash));
     }
     // From an epoch block it takes a handful of calls, not the whole chain.
-    const rpc = node(chain, blocks);
+    const rpc = bftNode(chain, blocks);
     await exportBftCheckpoint({ rpc, engine: fastEngine, rules });
     assert.ok(rpc.calls() <= 12, `${rpc.calls()} calls`);
     // A node that lies about a header on the way is found out.
-    const lying = node(chain, blocks, (raw, height) =>
+    const lying = bftNode(chain, blocks, (raw, height) =>
       height === 44 ? raw.map((byte, i) => (i === 100 ? byte ^ 1 : byte)) : raw,
     );
     try {
@@ -86,19 +53,6 @@ for (const kind of BFT_KINDS)
       assert.instance(error, Rejection);
     }
   });
-
-/** The node behind HTTP, as the command reaches it. */
-async function served(rpc: ReturnType<typeof node>): Promise<{ url: string; server: Server }> {
-  const server = createServer(async (request, response) => {
-    let body = "";
-    for await (const part of request) body += part;
-    const { id, method, params } = JSON.parse(body) as { id: number; method: string; params: unknown[] };
-    response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify({ jsonrpc: "2.0", id, result: await rpc.call(method, ...params) }));
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
-}
 
 async function headers(...words: string[]): Promise<{ code: number; lines: string[]; errors: string[] }> {
   const lines: string[] = [];
@@ -113,7 +67,7 @@ test("chainmote headers: a checkpoint of a QBFT chain, and every header after it
   const timeS = Math.floor(Date.now() / 1000) - 600; // a trusted block must not have expired by the clock
   const chain = new BftChain({ kind: "qbft", validators: accounts(4), epoch: 20, timeS });
   const blocks = chain.grow(chain.genesis, 57);
-  const { url, server } = await served(node(chain, blocks));
+  const { url, server } = await served(bftNode(chain, blocks));
   try {
     const genesis = join(folder, "genesis.json");
     const { periodS } = bftCheckpointAt(chain, chain.genesis);
@@ -188,7 +142,7 @@ test("contract mode takes the set from the node and verifies the block with it",
     trustingPeriodS: 60,
     validatorSelection: "contract",
   } as const;
-  const json = await exportBftCheckpoint({ rpc: node(chain, blocks), engine: fastEngine, rules, number: 10 });
+  const json = await exportBftCheckpoint({ rpc: bftNode(chain, blocks), engine: fastEngine, rules, number: 10 });
   assert.equal(json.validators, chain.genesis.model.sorted);
   assert.is(json.hash, hexOf((blocks[9] as BftBlock).hash));
 });
@@ -200,7 +154,7 @@ test("a chain that went from IBFT to QBFT gives a checkpoint of either, from its
     const after = new BftChain({ kind: client === "besu" ? "qbft" : "goquorum-qbft", validators, epoch: 20, order: "bytes" });
     const old = before.grow(before.genesis, 24);
     const blocks = [...old, ...after.grow(old.at(-1) as BftBlock, 33)];
-    const rpc = node(before, blocks);
+    const rpc = bftNode(before, blocks);
     const config =
       client === "besu"
         ? { ibft2: { epochlength: 20, blockperiodseconds: 2 }, qbft: { epochlength: 20, blockperiodseconds: 2, startblock: 25 } }
@@ -243,7 +197,7 @@ test("transitions of the genesis file reach the checkpoint: those ahead as they 
   ];
   const config = { chainId: 1337, isQuorum: true, qbft: { epochLength: 20, blockPeriodSeconds: 5 }, transitions };
   const rules = bftRulesFromGenesis({ config }, TRUSTING_PERIOD_S);
-  const rpc = node(chain, blocks);
+  const rpc = bftNode(chain, blocks);
   try {
     await exportBftCheckpoint({ rpc, engine: fastEngine, rules });
     assert.unreachable("a set that nobody can tell");
@@ -270,7 +224,7 @@ test("a transition to a contract that the chain has passed is filled by the node
   const contract = { validatorselectionmode: "contract", validatorcontractaddress: `0x${"77".repeat(20)}` };
   const config = { chainId: 1337, isQuorum: true, qbft: { epochLength: 20, blockPeriodSeconds: 2 } };
   const rules = bftRulesFromGenesis({ config: { ...config, transitions: [{ block: 25, ...contract }] } }, TRUSTING_PERIOD_S);
-  const rpc = node(listed, blocks);
+  const rpc = bftNode(listed, blocks);
   const set = listed.genesis.model.sorted;
   for (const number of [20, 23, 30]) {
     const json = await exportBftCheckpoint({ rpc, engine: fastEngine, rules, number });

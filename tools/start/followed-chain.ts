@@ -1,0 +1,31 @@
+// What the system needs to know of the chain that its motes follow, whoever runs the node.
+
+import { RLP } from "@ethereumjs/rlp";
+import { fromHex } from "../../firmware/bytes.js";
+import { Rejection } from "../../firmware/rejection.js";
+import { engine } from "../crypto/engine.js";
+
+export interface FollowedChain {
+  /** CAIP-2. */
+  readonly chain: string;
+  /** Of the node's JSON-RPC; may hold a key, and may change when the node starts again. */
+  readonly url: string;
+  /** For a person. */
+  readonly about: string;
+  /**
+   * 20 bytes that name the fleet on this chain; they only tell fleets apart.
+   * @param collector address of the collector's key, 20 bytes
+   */
+  registry(collector: Uint8Array): Uint8Array;
+  ready(): Promise<void>;
+  stop(): Promise<void>;
+  /** What the motes start from, as a configuration has it. */
+  checkpoint(): Promise<object>;
+}
+
+/** Where an account's first contract will be (Yellow Paper §7). */
+export function firstContractOf(account: string | Uint8Array): Uint8Array {
+  const sender = typeof account === "string" ? fromHex(account) : account;
+  if (sender instanceof Rejection) throw new Error("an account that is no address");
+  return engine.keccak256(RLP.encode([sender, new Uint8Array(0)])).slice(12);
+}
