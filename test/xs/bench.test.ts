@@ -6,8 +6,11 @@ import * as assert from "uvu/assert";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { benchGuest } from "../../tools/bench/guest.js";
+import { printHeap, printProfile } from "../../tools/bench/parts.js";
 import { type BenchReport, readReport } from "../../tools/bench/report.js";
+import type { Output } from "../../tools/terminal.js";
 import { codecCases } from "../bench/codecs.js";
+import type { HeapPart } from "../bench/runtime-world.js";
 
 const CASES = [
   ..."keygen sign verify recover sha256d-80 keccak-540 cbor-encode cbor-decode record".split(" "),
@@ -54,6 +57,35 @@ for (const target of ["xs", "rv32"] as const) {
     assert.ok((runtime?.records ?? 0) >= RECORDS && (runtime?.headers ?? 0) >= RECORDS);
   });
 }
+
+if (missing.length > 0) test.skip("whose the heap is, and where the instructions go", () => {});
+else
+  test("whose the heap is, and where the instructions go: by module, and nothing is left out", async () => {
+    const lines: Record<string, unknown>[] = [];
+    const output = { line: (text: string) => lines.push(JSON.parse(text)) } as unknown as Output;
+    assert.is(await printHeap(CHAIN, true, output), 0);
+    const heap = lines[0] as { parts: HeapPart[]; blockPeakBytes: number };
+    const slots = heap.parts.reduce((sum, { slotBytes }) => sum + slotBytes, 0);
+    const engine = heap.parts.find(({ part }) => part === "(engine)") as HeapPart;
+    assert.ok(slots > 12_000 && slots < heap.blockPeakBytes, `${slots} bytes of slots`);
+    assert.ok(engine.slotBytes < slots / 8, `${engine.slotBytes} bytes of slots that nobody owns`);
+    for (const { part, slotBytes, chunkBytes, peakBytes } of heap.parts) assert.ok(peakBytes >= slotBytes + chunkBytes, part);
+    for (const module of ["firmware/mote", "firmware/record/journal", "firmware/chain/step-list"])
+      assert.ok(
+        heap.parts.some(({ part, slotBytes }) => part === module && slotBytes > 0),
+        module,
+      );
+
+    assert.is(await printProfile(CHAIN, true, output), 0);
+    const profile = lines[1] as {
+      instructions: number;
+      functions: { module: string; name: string; self: number; total: number }[];
+    };
+    const selves = profile.functions.reduce((sum, { self }) => sum + self, 0);
+    assert.ok(Math.abs(selves / profile.instructions - 1) < 0.02, `${selves} of ${profile.instructions}`);
+    const step = profile.functions.find(({ module, name }) => module === "firmware/mote" && name === "step");
+    assert.ok((step?.total ?? 0) > profile.instructions / 2, "nearly all of it is done in steps");
+  });
 
 test("side by side: ours, cbor-x and cborg encode, sign and verify one record", () => {
   const cases = codecCases(nobleEngine); // throws where one does not verify what it signed, or ours what cborg signed

@@ -40,7 +40,7 @@ if ("missing" in m32) {
     });
 
     test(`${name}: a block that is too small is a fault of the run`, async () => {
-      const creation = { ...CREATIONS.esp32c3, staticBytes: 46_000, heapInitialSlots: 1_400 };
+      const creation = { ...CREATIONS.esp32c3, staticBytes: 38_000, heapInitialSlots: 1_100 };
       const { faults } = await runHeap(m32, { sdk, records: RECORDS, chain: "clique", creation });
       assert.match(faults[0] ?? "", /^it ended with "memory full"/);
     });

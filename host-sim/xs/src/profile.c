@@ -3,7 +3,7 @@
  *
  * Promises: `profile(true)` begins and `profile(false)` ends and prints, a line of JSON for each function that was seen: its
  * module, its name, at how many of the looks it was the one that ran (`self`) and at how many it was on the stack (`total`);
- * a collection under way is a function of its own. The looks themselves and the pipe are not looked at, nor counted as instructions.
+ * a collection under way is a function of its own, and so is what runs where no function is known. The looks themselves and the pipe are not looked at, nor counted as instructions.
  * The machine's time is its instructions (machine-rv32.c), so two runs of one image give the same profile.
  * Elsewhere there is no such timer, and nothing is printed.
  */
@@ -30,7 +30,7 @@ typedef struct {
 } Seen;
 
 static Seen gSeen[SEEN_MAX];
-static uint32_t gSeenCount, gLooks;
+static uint32_t gSeenCount, gLooks, gOutside;
 static txMachine* gProfiled;
 static uint64_t gLookInstructions;
 
@@ -86,6 +86,8 @@ static void look(void)
 			seen->total++;
 		seen->look = gLooks;
 	}
+	if (first)
+		gOutside++;
 }
 
 static void setTimer(uint32_t ticks)
@@ -130,6 +132,9 @@ static const char* nameOf(txMachine* the, txID id, const char* none)
 static void printSeen(txMachine* the)
 {
 	char text[256];
+	int outside = snprintf(text, sizeof(text), "{\"profile\":\"\",\"name\":\"(between calls)\",\"self\":%lu,\"total\":%lu,\"looks\":%lu}",
+		(unsigned long)gOutside, (unsigned long)gOutside, (unsigned long)gLooks);
+	frameWrite(FRAME_PRINT, text, (uint32_t)outside);
 	for (uint32_t i = 0; i < gSeenCount; i++) {
 		const Seen* seen = gSeen + i;
 		bool collector = seen->module == XS_NO_ID && seen->name == XS_NO_ID;

@@ -328,6 +328,28 @@ test("each board has the memory that the simulated one is measured with", () => 
   for (const board of BOARD_NAMES) assert.equal(creationOf(board), CREATIONS[board], board);
 });
 
+test("each example has the boards of the standard mote, with their memory and pins, and is whole", () => {
+  const examples = readdirSync(join(root, "examples"), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const paths = [...examples.map(({ name }) => `examples/${name}/manifest.json`), "test/sdk/drivers/manifest.json"];
+  assert.ok(paths.length >= 4);
+  for (const path of paths) {
+    const { creation, platforms } = read(path);
+    assert.equal(creation, { ...manifest.creation, main: "main" }, path);
+    for (const [board, { creation, config }] of Object.entries(platforms)) {
+      assert.equal(creation, manifest.platforms[board]?.creation, `${path}: ${board}`);
+      assert.equal(config, manifest.platforms[board]?.config, `${path}: ${board}`);
+    }
+    const { files, preloads } = whole(path);
+    assert.equal([...preloads, "main"].sort(), [...files.keys()].sort(), path);
+    const outside = /^(embedded:|mc\/|timer$|time$|net$)/;
+    assert.equal(
+      [...closure("main", files)].filter((name) => !files.has(name) && !outside.test(name)),
+      [],
+      path,
+    );
+  }
+});
+
 test("the boards of the design are all there, with the pins of their bus", () => {
   for (const board of ["esp32", "esp32/esp32s3", "esp32/esp32c3", "esp32/esp32c6"]) {
     const platform = manifest.platforms[board] as { config?: { i2c?: { data?: number; clock?: number } } } | undefined;
