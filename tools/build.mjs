@@ -17,7 +17,9 @@ const UNDECLARED = /error TS4094:/;
 
 /** Runs the compiler; throws with its own words. */
 function compile(project) {
-  const { status, stdout, stderr, error } = spawnSync(process.execPath, [TSC, "-p", join(root, project)], { encoding: "utf8" });
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, [TSC, "-p", join(root, project), "--pretty", "false"], {
+    encoding: "utf8",
+  });
   if (error !== undefined) throw error;
   const faults = `${stdout}${stderr}`.split("\n").filter((line) => line.trim() !== "" && !UNDECLARED.test(line));
   if (faults.length > 0 || (status !== 0 && !UNDECLARED.test(stdout))) throw new Error(`${project}:\n${faults.join("\n")}`);

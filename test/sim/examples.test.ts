@@ -79,9 +79,13 @@ function announce({ aedes }: TestBroker, raw: Uint8Array): Promise<void> {
 
 test("each is short, and says what it is", () => {
   for (const name of readdirSync(EXAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
-    const source = readFileSync(join(EXAMPLES, name.name, "main.ts"), "utf8");
-    assert.ok(source.split("\n").length <= LINES_MAX, name.name);
-    assert.match(source, /^\/\/ /);
+    const sources = readdirSync(join(EXAMPLES, name.name)).filter((file) => /\.[jt]s$/.test(file));
+    assert.ok(sources.length > 0, name.name);
+    for (const file of sources) {
+      const source = readFileSync(join(EXAMPLES, name.name, file), "utf8");
+      assert.ok(source.split("\n").length <= LINES_MAX, `${name.name}/${file}`);
+      assert.match(source, /^\/\/ /);
+    }
   }
 });
 
