@@ -56,7 +56,7 @@ export const IMAGES: readonly Image[] = [
 ];
 
 /** The SDK's names of the boards. */
-export const PLATFORMS: Readonly<Record<BoardName, string>> = {
+const PLATFORMS: Readonly<Record<BoardName, string>> = {
   esp32: "esp32",
   esp32s3: "esp32/esp32s3",
   esp32c3: "esp32/esp32c3",
