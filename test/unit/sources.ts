@@ -1,8 +1,8 @@
 // What the source files of this repository are, what each exports and what each takes from which other: read from their text, for the
 // tests that look for what nobody uses. No program is run and no type is computed; what it cannot read counts as used.
 
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -16,13 +16,17 @@ export interface SourceFile {
   readonly code: string;
 }
 
-/** Every file under version control, from the root, and those that are new and not ignored. */
+/** What stands in a folder of sources and is none. */
+const MADE = /(^|\/)(node_modules|build|dist|\.git|\.chainmote)(\/|$)/;
+
+/** Every file of the repository, from the root: those under version control, and new ones that are not ignored; without git, what is there. */
 export function trackedFiles(): string[] {
-  const listed = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], {
-    cwd: ROOT,
-    encoding: "utf8",
-  });
-  return listed.split("\0").filter((path) => path !== "" && existsSync(join(ROOT, path)));
+  const options = { cwd: ROOT, encoding: "utf8", maxBuffer: 1 << 26 } as const;
+  const { status, stdout } = spawnSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], options);
+  const listed = status === 0 ? stdout.split("\0") : readdirSync(ROOT, { recursive: true, encoding: "utf8" });
+  return listed.filter(
+    (path) => path !== "" && !MADE.test(path) && statSync(join(ROOT, path), { throwIfNoEntry: false })?.isFile() === true,
+  );
 }
 
 const STRING = /"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\[\s\S])*`/.source;
