@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { BOARD_NAMES, CREATIONS, memoryBytes } from "../../host-sim/xs/presets.js";
+import { BOARD_NAMES, CREATIONS, memoryBytes, platformOf } from "../../host-sim/xs/presets.js";
 import { ROOT, trackedFiles } from "./sources.js";
 
 const TRACKED = trackedFiles();
@@ -206,7 +206,7 @@ test("boards.md has the boards, their memory and their pins as presets and manif
   assert.equal(names, [...BOARD_NAMES]);
   const [memory, stacks, tasks] = [row("memory for JavaScript"), row("XS stack"), row("C stack")];
   for (const [i, board] of BOARD_NAMES.entries()) {
-    const platform = board === "esp32" ? board : `esp32/${board}`;
+    const platform = platformOf(board);
     assert.is(row("mcconfig -p")[i], platform, board);
     const { data, clock } = platforms[platform]?.config?.i2c ?? {};
     assert.is(row("I²C data, clock")[i], `${data}, ${clock}`, `${board}: pins`);
@@ -229,6 +229,16 @@ test("boards.md has the boards, their memory and their pins as presets and manif
   assert.is(one, `${grouped(staticBytes)}, one block`);
   const parts = [chunkInitialBytes, 16 * heapInitialSlots, 16 * stackSlots].map(grouped).join(" + ");
   assert.is(others, `${parts} = ${grouped(memoryBytes(CREATIONS.esp32))}`);
+});
+
+test("api.md has a row for each type of sensor, and for no other", () => {
+  const said = table(read("docs/api.md"), "| type | part |")
+    .slice(2)
+    .map(([type]) => type);
+  const types = TRACKED.filter((path) => path.startsWith("firmware/sensor/")).flatMap(
+    (path) => /\btype: "(\w+)",\s+configure/.exec(read(path))?.[1] ?? [],
+  );
+  assert.equal(said.sort(), types.sort());
 });
 
 test("boards.md has the partitions as partitions.csv has them", () => {
