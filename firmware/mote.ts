@@ -67,7 +67,7 @@ export interface MoteOptions {
 }
 
 /** Records of the application that wait for a step; one more is refused, and counted. */
-export const OWN_RECORDS_WAITING_MAX = 4;
+const OWN_RECORDS_WAITING_MAX = 4;
 
 /** What the application has recorded. */
 interface Own {

@@ -10,7 +10,7 @@ import type { Log } from "./ports.js";
  * What is written at leisure is written so often at the most: ten minutes. Whoever loses power before walks the headers since then
  * once more, and no more than a follower calls due by their number (`PERSIST_BLOCKS`).
  */
-export const INTERVAL_MS = 600_000;
+const INTERVAL_MS = 600_000;
 const RETRY_FIRST_MS = 10_000;
 const RETRY_MAX_MS = 600_000;
 

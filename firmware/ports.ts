@@ -287,8 +287,6 @@ export interface MqttWrite {
   items?: readonly { topic: string; QoS?: number }[];
 }
 
-export type LogValue = string | number | boolean | null | readonly string[];
-
 /** One line per event, for a person at the serial port and for machines. Secrets never come here. */
 export interface Log {
   write<Name extends EventName>(event: Name, fields: Readonly<Events[Name]>): void;

@@ -13,13 +13,7 @@
 import { crc32, readUint, writeUint } from "./bytes.js";
 import { type Persistent, SAVE_DUE, SAVED } from "./persistence.js";
 import type { Clock, KeyValueDomain, Log, NtpClient, NtpClientOptions } from "./ports.js";
-
-export const QUALITY_NONE = 0;
-/** Set by NTP more than `NTP_FRESH_MS` ago and running on alone since. */
-export const QUALITY_OWN_CLOCK = 1;
-export const QUALITY_NTP = 2;
-/** The clock was unset or behind: this is the bound of a verified header or the last trusted time, and what has passed since. */
-export const QUALITY_HEADER = 3;
+import { TIME_BOUNDED_BY_HEADER, TIME_NONE, TIME_NTP, TIME_OWN_CLOCK } from "./record/record.js";
 
 const NTP_INTERVAL_MS = 3_600_000;
 const NTP_FRESH_MS = 3 * NTP_INTERVAL_MS;
@@ -108,17 +102,17 @@ export class Timekeeper implements Persistent {
     const { clock } = this.#options;
     const ticksMs = clock.ticksMs();
     if (this.#setAtMs !== undefined) {
-      const quality = ticksMs - this.#setAtMs <= NTP_FRESH_MS ? QUALITY_NTP : QUALITY_OWN_CLOCK;
+      const quality = ticksMs - this.#setAtMs <= NTP_FRESH_MS ? TIME_NTP : TIME_OWN_CLOCK;
       return { timeS: Math.floor(clock.nowMs() / 1000), quality };
     }
     const timeS = this.runningS(ticksMs);
-    return { timeS, quality: timeS > 0 ? QUALITY_HEADER : QUALITY_NONE };
+    return { timeS, quality: timeS > 0 ? TIME_BOUNDED_BY_HEADER : TIME_NONE };
   }
 
   /** Seconds since the epoch where NTP set the clock; else undefined. */
   trustedNowS(): number | undefined {
     const { timeS, quality } = this.now();
-    return quality === QUALITY_NTP || quality === QUALITY_OWN_CLOCK ? timeS : undefined;
+    return quality === TIME_NTP || quality === TIME_OWN_CLOCK ? timeS : undefined;
   }
 
   /**
@@ -265,7 +259,7 @@ export class Timekeeper implements Persistent {
     this.#loneMs = 0;
     this.#retryMs = NTP_RETRY_FIRST_MS;
     this.beginRound(ticksMs + NTP_INTERVAL_MS);
-    log.write("time", { timeS, quality: QUALITY_NTP });
+    log.write("time", { timeS, quality: TIME_NTP });
   }
 
   /** The server that was asked has led nowhere: the next one is asked, or this round is over. */

@@ -6,7 +6,7 @@
 // callback of that board comes, and a new board on the same storage. Never touches the process's globals.
 
 import { tlsSocketOver } from "../firmware/board/tls-socket.js";
-import type { Device, Log, LogValue } from "../firmware/ports.js";
+import type { Device, Log } from "../firmware/ports.js";
 import { Board, type BoardOptions } from "./hardware/board.js";
 import { type BoardStorage, memoryStorage } from "./hardware/storage.js";
 import { builtinFor } from "./modules/builtin.js";
@@ -22,6 +22,9 @@ import { timerFor } from "./modules/timer.js";
 import * as tls from "./modules/tls.js";
 import { coveredUdpFor } from "./modules/udp-covered.js";
 import { wifiFor } from "./modules/wifi.js";
+
+/** A value of a line of the log. */
+export type LogValue = string | number | boolean | null | readonly string[];
 
 export interface DeviceOptions extends Omit<BoardOptions, "storage"> {
   /** A fresh one, in memory, where absent. */

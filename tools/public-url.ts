@@ -32,11 +32,6 @@ export function withoutSecretsOf(url: string, text: string): string {
   return clean;
 }
 
-/** Whether a URL holds anything that is not shown. */
-export function hasSecrets(text: string): boolean {
-  return URL.canParse(text) && publicUrl(text) !== text.replace(/\/$/, "");
-}
-
 function secretsOf(text: string): string[] {
   if (!URL.canParse(text)) return [];
   const url = new URL(text);

@@ -33,7 +33,7 @@ import { ibft1 } from "./ibft1.js";
 import { ibft2 } from "./ibft2.js";
 import { goQuorumQbft, qbft } from "./qbft.js";
 
-export const TRANSITIONS_MAX = 16;
+const TRANSITIONS_MAX = 16;
 const DIALECTS: readonly BftDialect[] = Object.freeze([ibft1, ibft2, qbft, goQuorumQbft]);
 
 export type BftConsensusName = "ibft" | "ibft2" | "qbft";

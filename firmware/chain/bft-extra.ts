@@ -14,9 +14,9 @@ import { Rejection } from "../rejection.js";
 import { ADDRESS_BYTES } from "./clique-state.js";
 import { HEADER_BYTES_MAX, WITHOUT_EXTRA_BYTES_MAX } from "./header.js";
 
-export const VANITY_BYTES = 32;
+const VANITY_BYTES = 32;
 /** r ‖ s ‖ v. */
-export const SEAL_BYTES = 65;
+const SEAL_BYTES = 65;
 const LIST_PREFIX_BYTES = prefixBytes(HEADER_BYTES_MAX);
 const SEAL_ITEM_BYTES = prefixBytes(SEAL_BYTES) + SEAL_BYTES;
 /** The widest extra data of the family around its two lists: IBFT 1's, with the proposer's seal (a vote and a round take less). */

@@ -17,12 +17,12 @@ export function quorumOf(validatorCount: number): number {
 }
 
 /** ⌊(n−1)/3⌋: so many of `validatorCount` may be faulty at any time. */
-export function faultyOf(validatorCount: number): number {
+function faultyOf(validatorCount: number): number {
   return Math.floor((validatorCount - 1) / 3);
 }
 
 /** Sets of up to so many validators vouch for a jump by their whole quorum: what fewer could do is too little to count on. */
-export const WHOLE_QUORUM_VALIDATORS_MAX = 6;
+const WHOLE_QUORUM_VALIDATORS_MAX = 6;
 
 /**
  * So many of a known set have to stand behind a block whose own list only its seals vouch for: more than may be faulty, and as

@@ -13,10 +13,10 @@ import type { Header } from "./consensus.js";
 export const HEADER_BYTES = 80;
 /** What a verified header leaves behind (bitcoin-batch.ts): hash (32), time (4), bits (4). */
 export const STEP_BYTES = HASH_BYTES + 8;
-export const PARENT_AT = 4;
+const PARENT_AT = 4;
 const MERKLE_ROOT_AT = 36;
 export const TIME_AT = 68;
-export const BITS_AT = 72;
+const BITS_AT = 72;
 
 /** One decoded header. Hashes are in the order in which they are hashed, which is the reverse of how they are shown. */
 export class BitcoinHeader implements Header, BitcoinClaim {

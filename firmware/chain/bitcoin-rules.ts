@@ -12,7 +12,7 @@ export const MEDIAN_TIMES = 11;
 /** By how much a header may be ahead of the clock, in seconds. */
 export const CLOCK_DRIFT_S = 7200;
 /** BIP 94: by how much a period's first block may be dated before the last of the period before, in seconds. */
-export const TIMEWARP_S = 600;
+const TIMEWARP_S = 600;
 
 export interface BitcoinRules {
   /** CAIP-2 (bip122): the first 32 digits of the genesis hash. */

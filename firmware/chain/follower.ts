@@ -29,9 +29,7 @@ import { type Rival, tooDeep } from "./rival.js";
 import { costOf, decodeAll, heightOf, Skipping } from "./skipping.js";
 import { WINDOW_STEPS_MAX, Window } from "./window.js";
 
-export { FRUITLESS_CHECKS_PER_MINUTE_MAX } from "./budget.js";
 export type { Outcome } from "./outcome.js";
-export { REORG_DEPTH } from "./window.js";
 
 /** After so many blocks the state is due to be written. */
 export const PERSIST_BLOCKS = 64;
@@ -125,11 +123,6 @@ export class Follower extends Branching implements Persistent {
 
   protected get budget(): MinuteBudget {
     return this.#asked;
-  }
-
-  /** Height of the oldest block that a branch may begin after. */
-  get baseNumber(): number {
-    return this.#window.base.number;
   }
 
   /**

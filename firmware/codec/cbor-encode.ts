@@ -23,7 +23,7 @@ import {
 export const UINT = 0x00;
 export const NEGATIVE = 0x20;
 export const BYTES = 0x40;
-export const TEXT = 0x60;
+const TEXT = 0x60;
 export const ARRAY = 0x80;
 export const MAP = 0xa0;
 export const TAG = 0xc0;

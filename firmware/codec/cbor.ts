@@ -5,14 +5,9 @@ export { CborCursor } from "./cbor-cursor.js";
 export { decode, decodeFirst } from "./cbor-decode.js";
 export { ARRAY, encode, encodeFields, MAP, UINT } from "./cbor-encode.js";
 export {
-  CBOR_BYTES_MAX,
-  CBOR_DEPTH_MAX,
-  CBOR_ITEMS_MAX,
-  CBOR_LIMITS,
   type CborLimits,
   type CborValue,
   INT64_MIN,
-  TAG_COSE_SIGN1,
   TAG_DECIMAL_FRACTION,
   Tagged,
   UINT64_MAX,

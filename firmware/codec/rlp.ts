@@ -22,7 +22,7 @@ export interface RlpLimits {
   readonly depthMax: number;
 }
 
-export const RLP_LIMITS: RlpLimits = Object.freeze({ bytesMax: 65_536, itemsMax: 1024, depthMax: 8 });
+const RLP_LIMITS: RlpLimits = Object.freeze({ bytesMax: 65_536, itemsMax: 1024, depthMax: 8 });
 
 const ENCODE_DEPTH_MAX = 64;
 const SHORT_BYTES_MAX = 55;

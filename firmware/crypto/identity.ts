@@ -1,15 +1,13 @@
 // Who a mote is: the 20-byte Ethereum address of its public key.
 //
 // Promises: the address as the Yellow Paper defines it (the last 20 bytes of Keccak-256 over x ‖ y), its mixed-case
-// form for people (EIP-55), and strict reading of either. Never: guesses at a text that is not exactly an address.
+// form for people (EIP-55). Never: reads such a text.
 
-import { fromHex } from "../bytes.js";
-import { assert, Rejection } from "../rejection.js";
+import { assert } from "../rejection.js";
 import type { CryptoEngine } from "./engine.js";
 
 export const ADDRESS_BYTES = 20;
 const SIGNATURE_BYTES = 64;
-const ADDRESS_CHARACTERS = 2 + 2 * ADDRESS_BYTES;
 const ASCII_0 = 48;
 const ASCII_A = 97;
 const ASCII_A_TO_UPPER = 32;
@@ -65,24 +63,4 @@ export function checksumDigits(engine: CryptoEngine, address: Uint8Array): Uint8
 
 function nibbleOf(bytes: Uint8Array, index: number): number {
   return ((bytes[index >> 1] as number) >> (index % 2 === 0 ? 4 : 0)) & 15;
-}
-
-/**
- * @param text 0x and 40 hexadecimal digits, of either case
- * @param engine where given, a text that mixes the cases must hold its EIP-55 checksum
- * @returns 20 bytes, or `address-malformed`, `address-checksum`
- */
-export function parseAddress(text: string, engine?: CryptoEngine): Uint8Array | Rejection {
-  if (typeof text !== "string" || text.length !== ADDRESS_CHARACTERS || !text.startsWith("0x"))
-    return new Rejection("address-malformed", `an address is 0x and ${2 * ADDRESS_BYTES} hexadecimal digits`);
-  const address = fromHex(text);
-  if (address instanceof Rejection) return new Rejection("address-malformed", address.detail);
-  if (engine !== undefined && isMixedCase(text) && checksumAddress(engine, address) !== text)
-    return new Rejection("address-checksum", `the case of ${text} does not fit its EIP-55 checksum`);
-  return address;
-}
-
-function isMixedCase(text: string): boolean {
-  const digits = text.slice(2);
-  return digits !== digits.toLowerCase() && digits !== digits.toUpperCase();
 }

@@ -17,7 +17,7 @@ import { HealthyEntropy } from "./entropy-health.js";
 
 /** The domain of the key-value store that holds keys, one a slot: d, 32 bytes, big-endian. */
 export const KEYS_DOMAIN = "keys";
-export const SLOT_CHARACTERS_MAX = 15;
+const SLOT_CHARACTERS_MAX = 15;
 const SECRET_BYTES = 32;
 const DIGEST_BYTES = 32;
 

@@ -80,11 +80,6 @@ export class Author {
     this.#prev = this.newestDigest();
   }
 
-  /** Samples that no record holds; the next record says so. */
-  get lostCount(): number {
-    return this.#lost;
-  }
-
   /** Counts samples that were due and are not to be had. */
   lose(samples: number): void {
     this.#lost += samples;

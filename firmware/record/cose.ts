@@ -57,15 +57,6 @@ const SIGN1: readonly number[] = Object.freeze([0xd2, 0x84]);
 const EMPTY_BYTES = 0x40;
 const EMPTY_MAP = 0xa0;
 
-/** ["Signature1", protected, h'', payload], encoded (RFC 9052 §4.4). */
-export function sigStructure(kid: Uint8Array, payload: Uint8Array): Uint8Array {
-  const front = frontOfSigStructure(kid, payload.length);
-  const bytes = new Uint8Array(front.length + payload.length);
-  bytes.set(front);
-  bytes.set(payload, front.length);
-  return bytes;
-}
-
 /** What is signed: SHA-256 of Sig_structure, 32 bytes. */
 export function digestOf(engine: CryptoEngine, kid: Uint8Array, payload: Uint8Array): Uint8Array {
   return engine.sha256(frontOfSigStructure(kid, payload.length), payload);

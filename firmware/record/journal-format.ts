@@ -7,7 +7,7 @@
 import { crc32, readUint, writeUint } from "../bytes.js";
 import { assert } from "../rejection.js";
 
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 /** What one erase clears, in bytes. */
 export const SECTOR_BYTES = 4096;
 /** What is written at most once between two erases, in bytes. */
@@ -138,7 +138,7 @@ export function decodeRetired(bytes: Uint8Array, retired: Uint16Array): number {
 }
 
 /** Whether the 8 bytes at `at` are the first of SHA-256 over all bytes before them. */
-export function checkHolds(bytes: Uint8Array, at: number, sha256: Sha256): boolean {
+function checkHolds(bytes: Uint8Array, at: number, sha256: Sha256): boolean {
   const digest = sha256(bytes.subarray(0, at));
   const check = new DataView(bytes.buffer, bytes.byteOffset + at, CHECK_BYTES);
   const expected = new DataView(digest.buffer, digest.byteOffset, CHECK_BYTES);

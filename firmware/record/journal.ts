@@ -34,7 +34,6 @@ import { JournalSectors, READS_MAX } from "./journal-sectors.js";
 import { UNSEALED_MAX, Unsealed } from "./journal-unsealed.js";
 import { Watermarks } from "./journal-watermarks.js";
 
-export { PAYLOAD_BYTES_MAX } from "./journal-format.js";
 export type { KeptRecord } from "./journal-reader.js";
 
 /** Sectors that one write is tried on, each of the failing ones being retired. */
@@ -92,11 +91,6 @@ export class Journal {
     return journal;
   }
 
-  /** seq of the oldest record kept; undefined where there is none. */
-  get firstSeq(): number | undefined {
-    return this.after(0);
-  }
-
   /** seq of the newest record kept; undefined where there is none. */
   get lastSeq(): number | undefined {
     return this.#ring.lastSeq === 0 ? undefined : this.#ring.lastSeq;
@@ -149,12 +143,6 @@ export class Journal {
       Math.floor(this.#active.room / this.#recordUnits) +
       this.#capacity.openable(this.#active.spentThrough) * Math.floor((SECTOR_UNITS - HEADER_UNITS) / this.#recordUnits)
     );
-  }
-
-  /** Whether a payload of `payloadBytes` would be refused for want of room. */
-  isFull(payloadBytes: number = PAYLOAD_BYTES_MAX): boolean {
-    if (this.#active.room >= frameUnits(payloadBytes) + SEAL_UNITS) return false;
-    return this.#capacity.openable(this.#active.spentThrough) === 0;
   }
 
   /** How many records wait for their signature. */

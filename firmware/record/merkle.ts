@@ -11,7 +11,7 @@ import { equal, readUint, writeUint } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import { assert, Rejection } from "../rejection.js";
 
-export const TREE_HASH_BYTES = 32;
+const TREE_HASH_BYTES = 32;
 /** Largest number of leaves: what 6 bytes hold. */
 export const TREE_SIZE_MAX = 2 ** 48 - 1;
 /** Longest path from a leaf to the root, and most hashes of a frontier or of an inclusion proof. */

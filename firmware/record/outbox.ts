@@ -25,7 +25,7 @@ const DOUBLINGS_MAX = 5;
 const REREADS_MAX = 3;
 const REREAD_MS = 1_000;
 /** Records passed over by an earlier boot that are tried in this one before the first of them is stored. */
-export const RETRIES_MAX = 32;
+const RETRIES_MAX = 32;
 /** Records that one call of `next` finds not to be ours: each may have cost a signature's check. */
 const FOREIGN_PER_CALL_MAX = 8;
 

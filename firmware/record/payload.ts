@@ -11,7 +11,7 @@ export const KEY_TYPE = 0;
 export const PAYLOAD_TYPE_RECORD = 1;
 export const PAYLOAD_TYPE_RECEIPT = 2;
 export const PAYLOAD_TYPE_REFUSAL = 3;
-export const PAYLOAD_MALFORMED = "payload-malformed";
+const PAYLOAD_MALFORMED = "payload-malformed";
 
 function nameOf(type: number): string | undefined {
   if (type === PAYLOAD_TYPE_RECORD) return "record";
@@ -36,18 +36,6 @@ function mapOf(payload: Uint8Array, limits: CborLimits): ReadonlyMap<CborValue, 
   if (item instanceof Rejection) throw item;
   if (!(item instanceof Map)) throw new Rejection(PAYLOAD_MALFORMED, "the payload is no map");
   return item;
-}
-
-/** Key 0 of a payload, whatever type it names. */
-export function payloadTypeOf(payload: Uint8Array): number | Rejection {
-  try {
-    const type = mapOf(payload, RECORD_LIMITS).get(KEY_TYPE);
-    if (typeof type !== "number" || type < 0) return new Rejection(PAYLOAD_MALFORMED, "key 0 (type) is no unsigned integer");
-    return type;
-  } catch (error) {
-    if (error instanceof Rejection) return error;
-    throw error;
-  }
 }
 
 /** The fields of one payload, read one by one; each method throws a `Rejection` that names the key. */

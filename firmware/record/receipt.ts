@@ -31,7 +31,7 @@ export interface RefusalFields extends Omit<ReceiptFields, "digest"> {
 
 /** Why a collector will never store a message: the number in a refusal, under the name that it has in events. */
 export const REFUSED = Object.freeze({ fleet: 1, form: 2, version: 3, signature: 4, address: 5 });
-export const REASON_MAX = 255;
+const REASON_MAX = 255;
 
 const KEY_SEQ = 1;
 const KEY_DIGEST = 2;

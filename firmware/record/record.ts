@@ -10,10 +10,12 @@ import { DIGEST_BYTES, KID_BYTES, RECORD_PAYLOAD_BYTES_MAX } from "./cose.js";
 import { KEY_TYPE, PAYLOAD_TYPE_RECORD, PayloadFields } from "./payload.js";
 import { type Measurement, readSenml, writeSenml } from "./senml.js";
 
-/** How far `time` can be believed. */
+/** How far `time` can be believed: not at all, for the mote has none. */
 export const TIME_NONE = 0;
+/** Set by NTP some hours ago and running on alone since (timekeeper.ts says how many). */
 export const TIME_OWN_CLOCK = 1;
 export const TIME_NTP = 2;
+/** The clock was unset or behind: the bound of a verified header or the last trusted time, and what has passed since. */
 export const TIME_BOUNDED_BY_HEADER = 3;
 
 /** The newest header that the mote had verified itself when it made the record. */

@@ -1,4 +1,4 @@
-// Sequence numbers that are never used twice, boots that are counted, streams that begin anew: docs/design "Record".
+// Sequence numbers that are never used twice, boots that are counted, streams that begin anew: docs/design.md, "Record".
 //
 // Promises: a seq is handed out only after the key-value store holds a mark above it, so that neither a lost journal nor
 // an old image of it makes a number come back; every boot has a number above that of the boot before. One key, written

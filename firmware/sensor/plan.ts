@@ -9,7 +9,7 @@ import { Rejection } from "../rejection.js";
 import type { Part, SensorType } from "./sensor.js";
 
 export const SENSORS_MAX = 8;
-export const SENSOR_NAME_CHARACTERS_MAX = 32;
+const SENSOR_NAME_CHARACTERS_MAX = 32;
 export const INTERVAL_MS_MIN = 50;
 export const INTERVAL_MS_MAX = 86_400_000;
 

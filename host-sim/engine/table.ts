@@ -14,7 +14,7 @@ interface Row {
 
 const MODULES = join(REPOSITORY, "host-sim/modules");
 
-export function moduleTable(): Readonly<Record<string, Row>> {
+function moduleTable(): Readonly<Record<string, Row>> {
   return JSON.parse(readFileSync(join(MODULES, "table.json"), "utf8")) as Record<string, Row>;
 }
 

@@ -35,7 +35,7 @@ const CONVERSION_MS = 9;
 const MEASURING = 0x08;
 
 /** T1 to T3, P1 to P9 of the datasheet's example (BMP280, section 3.12); H1 to H6 of a real part. */
-export const CALIBRATION = {
+const CALIBRATION = {
   T: [27_504, 26_435, -1000],
   P: [36_477, -10_685, 3024, 2855, 140, -7, 15_500, -14_600, 6000],
   H: [75, 355, 0, 333, 50, 30],

@@ -13,7 +13,7 @@ import { BLOCK_BYTES, decryptBlock, encryptBlock } from "./flash-cipher.js";
 import { randomFrom, readHalfErased, tearUnit } from "./flash-faults.js";
 import type { FlashCounters, FlashImage, FlashOperation } from "./flash-state.js";
 
-export type { FlashCounters, FlashImage, FlashOperation } from "./flash-state.js";
+export type { FlashOperation } from "./flash-state.js";
 export { SimulatedFlash } from "./flash-storage.js";
 
 export const SECTOR_BYTES = 4096;

@@ -15,7 +15,7 @@ export interface Wired {
   readonly pulsesPerS?: number;
 }
 
-export const PINS = 49;
+const PINS = 49;
 
 export class Pins {
   readonly #nowMs: () => number;

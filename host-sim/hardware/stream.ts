@@ -12,8 +12,8 @@ import type { Network } from "../world/network.js";
 import type { Radio } from "./radio.js";
 
 /** CONFIG_LWIP_TCP_WND_DEFAULT and CONFIG_LWIP_TCP_SND_BUF_DEFAULT of the SDK. */
-export const WINDOW_BYTES = 5744;
-export const SEND_BYTES = 5744;
+const WINDOW_BYTES = 5744;
+const SEND_BYTES = 5744;
 /** Beyond this the machine's socket is paused: what one read of the machine may bring. */
 const ARRIVED_BYTES_PAUSE = 65_536;
 

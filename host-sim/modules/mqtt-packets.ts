@@ -7,7 +7,7 @@
 import { isUtf8 } from "node:buffer";
 import { generate, type Packet, parser } from "mqtt-packet";
 
-export const CONTROL_BYTES_MAX = 256;
+const CONTROL_BYTES_MAX = 256;
 
 export interface MqttWrite {
   operation?: number;

@@ -149,7 +149,7 @@ export class Network {
 }
 
 /** `host:port`; throws a `RangeError` for anything else. */
-export function parseEndpoint(text: string): Endpoint {
+function parseEndpoint(text: string): Endpoint {
   const colon = text.lastIndexOf(":");
   const port = Number(text.slice(colon + 1));
   if (colon < 1 || !Number.isInteger(port) || port < 1 || port > 65_535) throw new RangeError(`no host:port: ${text}`);

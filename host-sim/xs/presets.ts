@@ -63,6 +63,11 @@ export const CREATIONS: Readonly<Record<BoardName, Creation>> = {
 
 export const BOARD_NAMES = Object.keys(CREATIONS) as readonly BoardName[];
 
+/** The SDK's name of a board, as `mcconfig -p` takes it. */
+export function platformOf(board: BoardName): string {
+  return board === "esp32" ? board : `esp32/${board}`;
+}
+
 /** All that a machine of this kind has for JavaScript, in bytes. */
 export function memoryBytes(creation: Creation, slotBytes = 16): number {
   const { staticBytes, chunkInitialBytes, heapInitialSlots, stackSlots } = creation;

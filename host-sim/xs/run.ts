@@ -79,7 +79,7 @@ export async function runImage(built: Built, image: Buffer, options: RunOptions 
 /** One instruction is one nanosecond of guest time, so that counts do not depend on this machine's speed. */
 const COUNTING = ["-icount", "shift=0"];
 const MACHINE = ["-machine", "virt", "-cpu", "rv32", "-m", "128M", "-bios", "none", "-nodefaults"];
-export const EMULATOR_FLAGS = [...MACHINE, ...COUNTING];
+const EMULATOR_FLAGS = [...MACHINE, ...COUNTING];
 /** A guest would not notice that its owner was killed while it computes, an emulator never: so the kernel ends it then. */
 const TIED = ["setpriv", "--pdeathsig", "KILL"];
 

@@ -41,7 +41,7 @@ export function chainOf(rules: BitcoinRules, bits = rules.noRetarget ? rules.lim
   return new BitcoinChain(rules, { bits });
 }
 
-export function genesisState(genesis: Block): BitcoinTrusted {
+function genesisState(genesis: Block): BitcoinTrusted {
   const { hash, timeS, bits } = genesis;
   return new BitcoinTrusted({
     ...{ number: 0, hash, timeS, bits, times: [timeS], periodStartTimeS: timeS, periodStartBits: bits, periodBits: bits },

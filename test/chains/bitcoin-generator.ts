@@ -40,7 +40,7 @@ const REGTEST_GENESIS =
   "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a" +
   "dae5494dffff7f2002000000";
 
-export function sha256d(bytes: Uint8Array): Uint8Array {
+function sha256d(bytes: Uint8Array): Uint8Array {
   const once = createHash("sha256").update(bytes).digest();
   return new Uint8Array(createHash("sha256").update(once).digest());
 }

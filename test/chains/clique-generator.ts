@@ -45,7 +45,7 @@ export function accounts(count: number, prefix = "signer"): Account[] {
 /** 65 bytes r ‖ s ‖ v over a digest. */
 export type Sealer = (digest: Uint8Array, signer: Account) => Uint8Array;
 
-export const ecdsaSealer: Sealer = (digest, signer) => {
+const ecdsaSealer: Sealer = (digest, signer) => {
   const recovered = secp.sign(digest, signer.secret, { prehash: false, format: "recovered" });
   return Uint8Array.from([...recovered.slice(1), recovered[0] as number]);
 };

@@ -1,14 +1,6 @@
 // EIP-225 as plainly as it can be written: names as texts, sets and maps, the whole history of sealers. It shares no code
 // with the firmware and judges it.
 
-export interface ModelBlock {
-  readonly number: number;
-  readonly signer: string;
-  /** The block's coinbase and the direction of its nonce, vote or not. */
-  readonly account: string;
-  readonly authorize: boolean;
-}
-
 /** Who may sign, who signed, and the votes that are under way after one block. Immutable to its users. */
 export class CliqueModel {
   readonly epoch: number;

@@ -28,6 +28,13 @@ export class MemoryStore implements KeyValueDomain {
   close(): void {}
 }
 
+/** Height of the oldest block that a branch may begin after: where nothing below changes any more, as `follower` says of the genesis block. */
+export function baseOf(follower: Follower, genesis: Block): number {
+  const outcome = follower.offer(genesis.raw, undefined);
+  if (kindOf(outcome) === "known") return 0;
+  return Number(/is below (\d+), where nothing changes/.exec(`${outcome}`)?.[1]);
+}
+
 export interface World {
   readonly chain: CliqueChain;
   readonly clique: Clique;

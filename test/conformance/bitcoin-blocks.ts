@@ -18,7 +18,7 @@ export function sha256d(bytes: Uint8Array): Uint8Array {
 
 export const txidOf = sha256d;
 
-export function compactSize(value: number): Buffer {
+function compactSize(value: number): Buffer {
   if (value < 0xfd) return Buffer.of(value);
   const bytes = Buffer.alloc(value < 0x10000 ? 3 : 5);
   bytes[0] = value < 0x10000 ? 0xfd : 0xfe;

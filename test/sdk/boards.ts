@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { type BoardName, CREATIONS, type Creation } from "../../host-sim/xs/presets.js";
+import { type BoardName, CREATIONS, type Creation, platformOf } from "../../host-sim/xs/presets.js";
 import {
   COMPILER,
   compileStrictly,
@@ -55,13 +55,6 @@ export const IMAGES: readonly Image[] = [
   { name: "drivers", manifest: "test/sdk/drivers/manifest.json", main: "main", native: NATIVE },
 ];
 
-/** The SDK's names of the boards. */
-export const PLATFORMS: Readonly<Record<BoardName, string>> = {
-  esp32: "esp32",
-  esp32s3: "esp32/esp32s3",
-  esp32c3: "esp32/esp32c3",
-  esp32c6: "esp32/esp32c6",
-};
 /** Every board that the makefile's flags name with -march=rv32imc. */
 const RISC_V: readonly BoardName[] = ["esp32c3", "esp32c6"];
 /** That of the SDK's 8.2: the makefile asks ESP-IDF itself for it, which is not there. */
@@ -100,7 +93,7 @@ export interface BoardReport {
 
 export async function linkBoard(sdk: Sdk, board: BoardName, image: Image, tools: Tools): Promise<BoardReport> {
   const manifest = join(REPOSITORY, image.manifest);
-  const built = await configure(sdk, PLATFORMS[board], manifest);
+  const built = await configure(sdk, platformOf(board), manifest);
   const project = join(built.folder, `xsProj-${board}`);
   const options = await readFile(join(project, "sdkconfig.mc"), "utf8");
   const settings = await checkOptions(sdk, board, manifest, options, tools);
@@ -129,7 +122,7 @@ export async function linkBoard(sdk: Sdk, board: BoardName, image: Image, tools:
 
 /** The options of both profiles, as mcconfig merged them and, where there is an ESP-IDF, as that reads them. */
 async function checkOptions(sdk: Sdk, board: BoardName, manifest: string, release: string, { idf }: Tools): Promise<BoardReport> {
-  const debugged = await configure(sdk, PLATFORMS[board], manifest, true);
+  const debugged = await configure(sdk, platformOf(board), manifest, true);
   const debug = await readFile(join(debugged.folder, `xsProj-${board}/sdkconfig.mc`), "utf8");
   const faults: string[] = [];
   const profiles: readonly (readonly [Profile, string])[] = [

@@ -12,9 +12,10 @@ import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { SoftwareKeys } from "../../firmware/crypto/software-keys.js";
 import { decodeRequest, encodeReply, type HeaderRequest } from "../../firmware/link/wire.js";
 import { Mote } from "../../firmware/mote.js";
-import type { Keys, LogValue } from "../../firmware/ports.js";
+import type { Keys } from "../../firmware/ports.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
+import type { LogValue } from "../../host-sim/device.js";
 import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../host-sim/device.js";
 import type { Board } from "../../host-sim/hardware/board.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
@@ -23,7 +24,7 @@ import { accounts, type Block, CliqueChain } from "../chains/clique-generator.js
 
 export const CHAIN = "eip155:1337";
 export const HEAD_TOPIC = `chains/${CHAIN}/head`;
-export const REQUESTS_TOPIC = `chains/${CHAIN}/requests`;
+const REQUESTS_TOPIC = `chains/${CHAIN}/requests`;
 
 export interface LoggedEvent {
   readonly event: string;

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { pause, WAIT_MS_MAX } from "../patience.js";
 
-export const COMMAND = fileURLToPath(new URL("../../tools/chainmote.mjs", import.meta.url));
+const COMMAND = fileURLToPath(new URL("../../tools/chainmote.mjs", import.meta.url));
 const TIED = new URL("../../tools/processes/tied.mjs", import.meta.url).href;
 
 export interface SystemLine {

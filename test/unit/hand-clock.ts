@@ -1,6 +1,7 @@
 // A clock that a test turns by hand, and a log that it can read: for modules that only ask what time it is.
 
-import type { Clock, Log, LogValue } from "../../firmware/ports.js";
+import type { Clock, Log } from "../../firmware/ports.js";
+import type { LogValue } from "../../host-sim/device.js";
 
 /** Time passes where the test says so. The wall clock starts in 1970 and runs on from what it is set to. */
 export class HandClock implements Clock {

@@ -26,10 +26,10 @@ import { type TestKey, testKey } from "./record/signing.js";
 
 export const T = 1_800_000_000;
 export const COLLECTOR = testKey("the collector");
-export const CHAIN = "eip155:1337";
+const CHAIN = "eip155:1337";
 
 /** A fast engine that counts what costs a board the most. */
-export class CountingEngine implements CryptoEngine {
+class CountingEngine implements CryptoEngine {
   readonly name = "counting";
   readonly sha256 = fastEngine.sha256;
   readonly hmacSha256 = fastEngine.hmacSha256;

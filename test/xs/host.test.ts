@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Built, buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, type Module, type Program, packImage } from "../../host-sim/xs/image.js";
-import { type BoardName, CREATIONS } from "../../host-sim/xs/presets.js";
+import { BOARD_NAMES, type BoardName, CREATIONS } from "../../host-sim/xs/presets.js";
 import { type Report, type RunOptions, runImage } from "../../host-sim/xs/run.js";
 import { TARGETS, type Target } from "../../host-sim/xs/toolchain.js";
 
@@ -42,7 +42,7 @@ function run(target: Target, built: Built): void {
   };
 
   test("a module prints and the host ends well, on each board's memory", async () => {
-    for (const board of ["esp32", "esp32s3", "esp32c3", "esp32c6"] as const) {
+    for (const board of BOARD_NAMES) {
       // biome-ignore lint/suspicious/noTemplateCurlyInString: the template belongs to the program of the guest
       const report = await play('print("hello"); print(`${typeof console} ${typeof setTimeout} ${typeof TextEncoder}`);', {
         board,

@@ -162,7 +162,7 @@ export async function runRuntime(built: Built, records: number, options: Runtime
  * What one record costs from the sample to its receipt, with one header, on the whole mote as it follows Clique: everything that the
  * guest does in that time, its stand-ins for the SDK's modules and the log included, the pipe to this process left out.
  */
-export async function runCycle(built: Built, progress: Progress): Promise<BenchResult> {
+async function runCycle(built: Built, progress: Progress): Promise<BenchResult> {
   const run = await runRuntime(built, CYCLE_RECORDS, { steady: true, sampleRecords: CYCLE_SAMPLE_RECORDS, progress });
   if (run.faults.length > 0) throw new CommandError(`cycle: ${plainText(run.faults.join("; "), 400)}`);
   const samples = run.samples.filter(({ records }) => records >= CYCLE_WARM_UP_RECORDS);

@@ -27,7 +27,7 @@ import { BATCH_RECORDS_MAX, type CheckedRecord, type RecordStore } from "./store
 export type { CollectorEvent } from "./events.js";
 
 /** Records that wait for the next commit. */
-export const QUEUE_MAX = 1024;
+const QUEUE_MAX = 1024;
 const BATCH_MAX = Math.min(128, BATCH_RECORDS_MAX);
 /** How long to wait for more before a commit, in milliseconds. */
 const BATCH_MS = 20;

@@ -29,7 +29,7 @@ const IDLE_MS = 15_000;
 const BY_HASH_TIMEOUT_MS = 3000;
 const MOTES_PER_TURN_MAX = 64;
 /** Different heads of one mote in one turn. */
-export const HEADS_PER_MOTE_MAX = 4;
+const HEADS_PER_MOTE_MAX = 4;
 const RETRIES_PER_TURN_MAX = 16;
 const ELSEWHERE_PER_TURN_MAX = 64;
 /** Heads this far above the node's count as about to come. */

@@ -15,7 +15,7 @@ const STORE_RETRY: BackoffLimits = { firstMs: 200, maxMs: 10_000 };
 /** How often another piece of what waits is looked at. */
 const REPAIR_MS = 1000;
 /** How long a record waits for the one before it: motes send in order, and again what has no receipt. */
-export const GAP_AFTER_MS = 10_000;
+const GAP_AFTER_MS = 10_000;
 const FIRST_DIGEST = new Uint8Array(0);
 
 export interface LinkerOptions {

@@ -33,7 +33,7 @@ export const LINK_ROWS_MAX = 1000;
 /** Records whose successors one statement looks for. */
 const LINK_FROM_MAX = 256;
 /** Waiting records that one step of `repair` looks at. */
-export const REPAIR_ROWS_MAX = 512;
+const REPAIR_ROWS_MAX = 512;
 export const ZERO = `'\\x${"00".repeat(32)}'::bytea`;
 
 /** `$1, $2, …` */

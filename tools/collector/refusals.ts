@@ -1,4 +1,4 @@
-// Which messages the collector refuses for good, and its word for that: docs/record-format.md, "Payload of a refusal".
+// Which messages the collector refuses for good, and its word for that: docs/record-format.md, "Payloads of a collector".
 //
 // Promises: a refusal is signed only for what no later message of the same bytes could change: another fleet, a payload of
 // another form or version, a signature that does not hold, a record in another mote's topic; it names the message byte for

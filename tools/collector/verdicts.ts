@@ -49,7 +49,7 @@ export interface TrailBlock {
 }
 
 /** Records that one statement changes. */
-export const VERDICT_ROWS_MAX = 1000;
+const VERDICT_ROWS_MAX = 1000;
 /** Blocks that are remembered of a node's chain. */
 export const TRAIL_BLOCKS_MAX = 1024;
 const PLACE = "r.address, r.stream, r.seq, r.digest";
@@ -233,7 +233,7 @@ export function isVerdict(state: number): boolean {
   return state !== HEAD_UNCHECKED && state !== HEAD_UNKNOWN;
 }
 
-export function headKey(head: NamedHead): string {
+function headKey(head: NamedHead): string {
   return `${head.chain} ${head.number} ${Buffer.from(head.hash).toString("hex")}`;
 }
 

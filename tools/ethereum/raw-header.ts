@@ -14,7 +14,7 @@ import { isBlockHashOf } from "./block-hash.js";
 import { type EthereumRpc, RpcError } from "./rpc.js";
 
 /** A header with its tail takes about 640 bytes; extraData of a large signer set takes more. */
-export const RAW_HEADER_BYTES_MAX = 16_384;
+const RAW_HEADER_BYTES_MAX = 16_384;
 
 /** How long debug_getRawHeader may take: without it the header is rebuilt. */
 const RAW_TIMEOUT_MS = 2000;

@@ -14,7 +14,7 @@ import { withoutSecretsOf } from "../public-url.js";
 
 const RECONNECT: BackoffLimits = { firstMs: 200, maxMs: 10_000 };
 /** A session that lasted so long was a good one: longer than two clients of one name, each at its longest wait, leave each other. */
-export const SESSION_LASTED_MS = 3 * RECONNECT.maxMs;
+const SESSION_LASTED_MS = 3 * RECONNECT.maxMs;
 const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_S = 30;
 /** Messages that may be under way to the broker at once. */

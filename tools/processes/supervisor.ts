@@ -10,7 +10,7 @@ import { Backoff, type BackoffLimits } from "./backoff.js";
 /** A child that lived this long was well: its next failure is a first one. */
 const WELL_MS = 30_000;
 const RESTART: BackoffLimits = { firstMs: 250, maxMs: 10_000 };
-export const STOP_GRACE_MS = 8000;
+const STOP_GRACE_MS = 8000;
 
 export interface ChildEnd {
   readonly name: string;

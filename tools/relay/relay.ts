@@ -35,10 +35,10 @@ import { type BucketLimits, Buckets, TokenBucket } from "./token-bucket.js";
 const POLL_LIVE_MS = 30_000;
 const NODE_RETRY: BackoffLimits = { firstMs: 250, maxMs: 5000 };
 /** Requests that wait for an answer. */
-export const QUEUE_MAX = 256;
+const QUEUE_MAX = 256;
 /** Headers that one mote may ask for. */
 export const MOTE_HEADERS: BucketLimits = { burst: 512, perSecond: 64 };
-export const MOTES_MAX = 4096;
+const MOTES_MAX = 4096;
 /** Headers that all motes together may ask for. */
 export const ALL_HEADERS: BucketLimits = { burst: 4096, perSecond: 1024 };
 /** Raw headers kept for the next mote that asks for them. */

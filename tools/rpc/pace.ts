@@ -3,8 +3,8 @@
 // Promises: learns how often blocks come; asks shortly before one is due and a few times around it, then ever more seldom, a
 // handful of times a block. Never: asks faster than `POLL_MIN_MS`, waits longer than `POLL_MAX_MS`.
 
-export const POLL_MIN_MS = 250;
-export const POLL_MAX_MS = 5000;
+const POLL_MIN_MS = 250;
+const POLL_MAX_MS = 5000;
 /** While it is not known how often blocks come. */
 const POLL_FIRST_MS = 500;
 /** Of a period: when the first question after a block is worth it, and how far apart the next ones are. */

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { CommandError, count, plainText, UsageError } from "../terminal.js";
 
 /** About a million and a half records. */
-export const INPUT_BYTES_MAX = 512 * 1024 * 1024;
+const INPUT_BYTES_MAX = 512 * 1024 * 1024;
 const PART_BYTES = 1024 * 1024;
 const STDIN = 0;
 /** How long to wait where a terminal or a pipe without blocking has nothing yet, in milliseconds. */

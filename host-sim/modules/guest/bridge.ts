@@ -1,5 +1,5 @@
 // The guest's end of the hardware bridge: how a mirrored module on the XS engine asks the process that owns its board, and
-// how that process's notices reach it (host-sim/xs/src/bridge.c; the other end is host-sim/engine/bridge.ts).
+// how that process's notices reach it (host-sim/xs/src/bridge.c; the other end is host-sim/engine/bridge/bridge.ts).
 //
 // Promises: nothing native before a function is called, so that every module here can be preloaded; an error of the board
 // is thrown here as it was thrown there, with its class and message. Never: a copy on the XS heap of what a call carries.
@@ -9,7 +9,7 @@ import type { ByteBuffer } from "../../../firmware/ports.js";
 export type Parameter = undefined | null | boolean | number | string | ByteBuffer;
 export type Answer = undefined | null | boolean | number | string | ArrayBuffer;
 
-/** Asks the board; `operation` is a name in host-sim/engine/bridge.ts. At most 64 KiB each way. */
+/** Asks the board; `operation` is a name in host-sim/engine/bridge/operations.ts. At most 64 KiB each way. */
 export function call<Result extends Answer>(this: unknown, operation: string, ...parameters: Parameter[]): Result {
   return native<Result>("xs_host_call").call(this, operation, ...parameters);
 }

@@ -1,6 +1,6 @@
 // `embedded:network/mqtt/client` on the XS engine. The client itself, which on a board is JavaScript on this heap, runs on
 // the other side of the bridge with its sockets, resolver and TLS session: what these take is not counted here
-// (docs/design.md, "The bridge").
+// (docs/design.md, "The hardware bridge").
 //
 // Promises: the surface and the order of events of the SDK's client; what is announced by `onReadable` waits until it is
 // read. `onWritable` tells what fits when it comes, not what fitted when it was sent.

@@ -1,5 +1,5 @@
 // `embedded:network/ntp/client` on the XS engine. The client itself, which on a board is JavaScript on this heap, runs on
-// the other side of the bridge with its sockets: what it takes is not counted here (docs/design.md, "The bridge").
+// the other side of the bridge with its sockets: what it takes is not counted here (docs/design.md, "The hardware bridge").
 
 import { type Answer, bind, call, type Target, unbind } from "./bridge.js";
 

@@ -62,7 +62,7 @@ export function dumpNative(this: unknown): undefined {
 }
 
 /** Names of the words, in their order; each has 32 bits, little-endian. */
-export const MEMORY = [
+const MEMORY = [
   "chunks",
   "chunksPeak",
   "chunksReserved",

@@ -36,7 +36,7 @@ enum {
 	IMAGE_NAME_MODULO,
 	IMAGE_SYMBOL_MODULO,
 	IMAGE_NATIVE_STACK_BYTES,
-	IMAGE_KEYS_IN_GUEST, /* 1: keys.c keeps keys and draws noise itself; 0: it asks over the pipe */
+	IMAGE_KEYS_IN_GUEST, /* 1: board-keys.c keeps keys and draws noise itself; 0: it asks over the pipe */
 	IMAGE_SEED,
 	IMAGE_MODULE_COUNT,
 	IMAGE_HEADER_WORDS

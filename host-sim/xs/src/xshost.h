@@ -63,7 +63,7 @@
 #define mxUseDefaultParseScript 1
 #define mxUseDefaultSharedChunks 1
 
-/* The native stack that a machine of ours may use, in bytes; see stack.c. */
+/* The native stack that a machine of ours may use, in bytes; see main.c. */
 extern uint32_t gStackBytes;
 
 #endif

@@ -13,7 +13,7 @@ import { JsonRpc } from "../../../tools/rpc/json-rpc.js";
 import { type Account, account, accounts } from "../../chains/clique-generator.js";
 import { pause, WAIT_MS_MAX } from "../../patience.js";
 
-export const CHAIN_ID = 1337;
+const CHAIN_ID = 1337;
 export const CHAIN = `eip155:${CHAIN_ID}`;
 export const PERIOD_S = 1;
 export const EPOCH = 30;
@@ -27,7 +27,7 @@ export interface GethBlock {
 }
 
 /** One node: `rpc` is its JSON-RPC. */
-export class GethNode {
+class GethNode {
   readonly name: string;
   readonly url: string;
   readonly rpc: JsonRpc;

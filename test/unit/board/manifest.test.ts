@@ -8,8 +8,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { PARTITIONS } from "../../../host-sim/hardware/storage.js";
 import { KECCAK_FOLDER, LIBRARY_FOLDER } from "../../../host-sim/xs/libsecp256k1.js";
-import { BOARD_NAMES, CREATIONS, type Creation } from "../../../host-sim/xs/presets.js";
+import { BOARD_NAMES, type BoardName, CREATIONS, type Creation, platformOf } from "../../../host-sim/xs/presets.js";
 import { asApplication } from "../../sdk/application.js";
+import { trackedFiles } from "../sources.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -306,8 +307,8 @@ test("the native engine's C is there whole: its folder, and the libraries' folde
 });
 
 /** What the manifest gives to a board, in the words of presets.ts. */
-function creationOf(board: string): Creation {
-  const platform = manifest.platforms[board === "esp32" ? board : `esp32/${board}`]?.creation ?? {};
+function creationOf(board: BoardName): Creation {
+  const platform = manifest.platforms[platformOf(board)]?.creation ?? {};
   const { static: staticBytes, chunk, heap, stack, keys, nativeStack } = { ...manifest.creation, ...platform };
   return {
     staticBytes,
@@ -351,9 +352,25 @@ test("each example has the boards of the standard mote, with their memory and pi
   }
 });
 
+test("every manifest that is flashed names each board", () => {
+  const flashed = trackedFiles().filter((path) => /(^|\/)manifest\.json$/.test(path) && read(path).platforms !== undefined);
+  assert.ok(flashed.length >= 7, `${flashed}`);
+  const boards = BOARD_NAMES.map(platformOf).sort();
+  for (const path of flashed)
+    assert.equal(
+      Object.keys(read(path).platforms)
+        .filter((name) => name !== "...")
+        .sort(),
+      boards,
+      path,
+    );
+});
+
 test("the boards of the design are all there, with the pins of their bus", () => {
-  for (const board of ["esp32", "esp32/esp32s3", "esp32/esp32c3", "esp32/esp32c6"]) {
-    const platform = manifest.platforms[board] as { config?: { i2c?: { data?: number; clock?: number } } } | undefined;
+  for (const board of BOARD_NAMES) {
+    const platform = manifest.platforms[platformOf(board)] as
+      | { config?: { i2c?: { data?: number; clock?: number } } }
+      | undefined;
     assert.type(platform?.config?.i2c?.data, "number", board);
     assert.type(platform?.config?.i2c?.clock, "number", board);
   }

@@ -5,7 +5,8 @@ import { runInNewContext } from "node:vm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SETTLED_DEPTH } from "../../../firmware/chain/bitcoin-state.js";
-import { Follower, type Outcome, PERSIST_BLOCKS, REORG_DEPTH } from "../../../firmware/chain/follower.js";
+import { Follower, type Outcome, PERSIST_BLOCKS } from "../../../firmware/chain/follower.js";
+import { REORG_DEPTH } from "../../../firmware/chain/window.js";
 import { SAVE_DUE } from "../../../firmware/persistence.js";
 import type { Rejection } from "../../../firmware/rejection.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
@@ -71,7 +72,6 @@ test("headers in order move the head; six blocks later they are settled, and two
     assert.is(follower.settled, settled);
     assert.is(follower.timeFloorS, chain.genesis.timeS + 600 * settled - 7200);
   }
-  assert.is(follower.baseNumber, 40 - REORG_DEPTH);
   assert.equal(offerAll(follower, blocks.slice(-17)), Array(17).fill("known"));
 });
 
@@ -146,11 +146,12 @@ test("what is believed survives a restart at every height, with the window that 
   for (const block of blocks) {
     made.follower.offer(block.raw, undefined);
     made.follower.persist();
-    const { head, baseNumber, timeFloorS } = made.follower;
+    const { head, timeFloorS } = made.follower;
     const again = made.restart();
     assert.ok(again.restored, `${again.refusedState}`);
     assert.is(headOf(again), shown(block));
-    assert.is(again.baseNumber, baseNumber);
+    const window = blocks.slice(Math.max(0, block.number - REORG_DEPTH), block.number);
+    assert.equal(offerAll(again, window), Array(window.length).fill("known"));
     assert.is(again.timeFloorS, timeFloorS);
     assert.is(again.head.totalDifficulty, head.totalDifficulty);
     assert.is(again.head.settled, head.settled);

@@ -3,19 +3,15 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { FRUITLESS_CHECKS_PER_MINUTE_MAX } from "../../../firmware/chain/budget.js";
 import { openClique } from "../../../firmware/chain/clique-checkpoint.js";
-import {
-  Follower,
-  FRUITLESS_CHECKS_PER_MINUTE_MAX,
-  type Outcome,
-  PERSIST_BLOCKS,
-  REORG_DEPTH,
-} from "../../../firmware/chain/follower.js";
+import { Follower, type Outcome, PERSIST_BLOCKS } from "../../../firmware/chain/follower.js";
+import { REORG_DEPTH } from "../../../firmware/chain/window.js";
 import { SAVE_DUE, SAVED, UNSAVED } from "../../../firmware/persistence.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { checkpointAt, codeOf, held } from "../../chains/clique-fixture.js";
 import { account, accounts, type Block, type CliqueChain, hexOf } from "../../chains/clique-generator.js";
-import { drive, headOf, kindOf, Relay, type World, world } from "../../chains/follower-fixture.js";
+import { baseOf, drive, headOf, kindOf, Relay, type World, world } from "../../chains/follower-fixture.js";
 
 function offerAll(follower: Follower, blocks: readonly Block[]): string[] {
   return blocks.map((block) => kindOf(follower.offer(block.raw, undefined)));
@@ -44,7 +40,7 @@ test("headers in order move the head, at one signature each; doubles and old one
     assert.is(follower.head.totalDifficulty, block.totalDifficulty);
   }
   assert.is(recoveries(), 40);
-  assert.is(follower.baseNumber, 40 - REORG_DEPTH);
+  assert.is(baseOf(follower, chain.genesis), 40 - REORG_DEPTH);
   assert.equal(offerAll(follower, blocks.slice(-17)), Array(17).fill("known"));
   assert.equal(offerAll(follower, [chain.genesis, ...blocks.slice(0, 23)]), Array(24).fill("stale"));
   assert.is(recoveries(), 40);
@@ -293,12 +289,13 @@ test("what is believed survives a restart at any block, with its window", () => 
   const blocks = chain.grow(chain.genesis, 50, (i) => ({ vote: { account: account(`${i % 3}`).address, authorize: true } }));
   for (const block of blocks) {
     assert.is(kindOf(made.follower.offer(block.raw, undefined)), "advanced", `block ${block.number}`);
-    const { head, baseNumber, settled, timeFloorS } = made.follower;
+    const { head, settled, timeFloorS } = made.follower;
+    const base = baseOf(made.follower, chain.genesis);
     made.follower.persist();
     const follower = made.restart();
     assert.equal([follower.restored, follower.refusedState], [true, undefined]);
     assert.equal(hexOf(made.clique.serialize(follower.head as never)), hexOf(made.clique.serialize(head as never)));
-    assert.equal([follower.baseNumber, follower.settled, follower.timeFloorS], [baseNumber, settled, timeFloorS]);
+    assert.equal([baseOf(follower, chain.genesis), follower.settled, follower.timeFloorS], [base, settled, timeFloorS]);
   }
   assert.is(store.writes.get("trusted"), 50);
   made.follower.persist();

@@ -6,17 +6,17 @@ import * as assert from "uvu/assert";
 import { RIVAL_DEPTH_MAX } from "../../../firmware/chain/anchors.js";
 import { MinuteBudget } from "../../../firmware/chain/budget.js";
 import { CliqueTrusted } from "../../../firmware/chain/clique-state.js";
-import { Follower, type Outcome, PERSIST_BLOCKS, REORG_DEPTH } from "../../../firmware/chain/follower.js";
+import { Follower, type Outcome, PERSIST_BLOCKS } from "../../../firmware/chain/follower.js";
 import { configurationDigest, encodeState } from "../../../firmware/chain/follower-state.js";
 import { RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_STEPS_MAX, Rival } from "../../../firmware/chain/rival.js";
 import { ALARM_NONE, ALARM_REVOKED, REVOKED_BLOCKS, Vigil } from "../../../firmware/chain/vigil.js";
-import { WINDOW_STEPS_MAX, Window } from "../../../firmware/chain/window.js";
+import { REORG_DEPTH, WINDOW_STEPS_MAX, Window } from "../../../firmware/chain/window.js";
 import { SAVE_DUE } from "../../../firmware/persistence.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { openGenerated, walk } from "../../chains/clique-fixture.js";
 import { type Account, accounts, type Block, CliqueChain, type Draft, hexOf, notary } from "../../chains/clique-generator.js";
-import { headOf, kindOf, MemoryStore } from "../../chains/follower-fixture.js";
+import { baseOf, headOf, kindOf, MemoryStore } from "../../chains/follower-fixture.js";
 
 /** What one reply of 4,096 bytes holds. */
 const BATCH = 6;
@@ -155,7 +155,10 @@ for (const [trunkLength, depth] of [
     follower.persist();
     assert.is(hexOf(made.restart().head.hash), hexOf(tip.hash), "after a restart, too");
     made.follower = follower;
-    assert.ok(follower.head.number - follower.baseNumber >= RIVAL_STEPS_MAX, "the newest blocks of the new chain can be left");
+    assert.ok(
+      follower.head.number - baseOf(follower, chain.genesis) >= RIVAL_STEPS_MAX,
+      "the newest blocks of the new chain can be left",
+    );
     assert.is(new Vigil(follower, clock).look(undefined), ALARM_REVOKED);
     offerAll(made, branch(chain, tip, REVOKED_BLOCKS, members.theirs));
     assert.is(new Vigil(follower, clock).look(undefined), ALARM_NONE, "it ends some blocks later");
@@ -200,6 +203,7 @@ test("what leads back to our own chain ends, at a bounded cost a minute, and the
     },
   });
   const blocks = byNumber(trunk, ours);
+  const base = baseOf(follower, chain.genesis);
   let lost = 0;
   for (let minute = 0; minute < 30; minute += 1) {
     const before = recoveries();
@@ -209,7 +213,7 @@ test("what leads back to our own chain ends, at a bounded cost a minute, and the
       if (ask === undefined) break;
       // Asked for the window's blocks the liar has others, asked for older ones it has the chain's.
       const raws: Uint8Array[] = [];
-      for (let n = ask.from; n < ask.from + BATCH && ask.from <= follower.baseNumber; n += 1)
+      for (let n = ask.from; n < ask.from + BATCH && ask.from <= base; n += 1)
         if (blocks.has(n)) raws.push((blocks.get(n) as Block).raw);
       const outcomes = follower.answer(ask.from, raws.length > 0 ? raws : [noiseAt(chain, ours, ask.from)], undefined);
       lost += outcomes.filter((outcome) => kindOf(outcome) === "rival-ours").length;
@@ -468,8 +472,8 @@ for (const count of [2, 3, 4, 21, 32, 33, 34, 35, 48, 63, 64])
       offerAll(made, ours);
       assert.is(made.follower.head.number, fork.number + ours.length);
       assert.ok(made.follower.settled <= fork.number, "nothing of them settles");
-      assert.ok(made.follower.baseNumber <= fork.number, "all of them can be left");
-      assert.ok(made.follower.head.number - made.follower.baseNumber <= WINDOW_STEPS_MAX);
+      assert.ok(baseOf(made.follower, chain.genesis) <= fork.number, "all of them can be left");
+      assert.ok(made.follower.head.number - baseOf(made.follower, chain.genesis) <= WINDOW_STEPS_MAX);
       if (count % 2 === 0) continue; // Nobody has more than half.
       const end = ours.at(-1) ?? fork;
       const theirs = heavier(chain, fork, end, majority);

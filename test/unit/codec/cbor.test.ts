@@ -3,17 +3,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { fromHex, toHex } from "../../../firmware/bytes.js";
-import {
-  CBOR_BYTES_MAX,
-  CBOR_DEPTH_MAX,
-  CBOR_ITEMS_MAX,
-  type CborValue,
-  CborWriter,
-  decode,
-  decodeFirst,
-  encode,
-  Tagged,
-} from "../../../firmware/codec/cbor.js";
+import { type CborValue, CborWriter, decode, decodeFirst, encode, Tagged } from "../../../firmware/codec/cbor.js";
+import { CBOR_BYTES_MAX, CBOR_DEPTH_MAX, CBOR_ITEMS_MAX } from "../../../firmware/codec/cbor-value.js";
 import { Rejection } from "../../../firmware/rejection.js";
 
 function bytesOf(hex: string): Uint8Array {

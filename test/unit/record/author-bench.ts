@@ -24,7 +24,7 @@ export const FLEET: RecordFields["fleet"] = { registry: new Uint8Array(20).fill(
 /** How the signer behaves; `fast` signs without elliptic curves, which the journal does not mind. */
 export type Signing = "real" | "fast" | "throws" | "rejects" | "later";
 
-export class Signer implements Keys {
+class Signer implements Keys {
   signing: Signing;
   /** Digest signed, by stream and seq. */
   readonly signed = new Map<string, string>();

@@ -45,7 +45,7 @@ for (const mode of ["plain", "encrypted"] as FlashMode[])
       flash.powerOn();
       for (let boot = 0; boot < 10; boot += 1) {
         const again = mount(flash);
-        for (let one = again.firstSeq; one !== undefined; one = again.after(one)) {
+        for (let one = again.after(0); one !== undefined; one = again.after(one)) {
           const kept = again.read(one);
           assert.not.instance(kept, Rejection, `seed ${seed}, boot ${boot}, record ${one}: ${kept}`);
         }

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { main } from "../../../tools/cli.js";
-import { hasSecrets, publicUrl, withoutSecrets, withoutSecretsOf } from "../../../tools/public-url.js";
+import { publicUrl, withoutSecrets, withoutSecretsOf } from "../../../tools/public-url.js";
 import { Relay, type RelayEvent } from "../../../tools/relay/relay.js";
 import { JsonRpc, RpcError } from "../../../tools/rpc/json-rpc.js";
 import { eventually } from "./eventually.js";
@@ -25,10 +25,8 @@ test("of a URL only scheme, host and port are shown", () => {
     [`postgres://user:${KEY}@[::1]:5432/records?sslmode=require`, "postgres://[::1]:5432/…"],
     ["http://127.0.0.1:8545", "http://127.0.0.1:8545"],
     [`https://us er:${KEY}@:99999/x`, "https://…"],
-  ] as const) {
+  ] as const)
     assert.is(publicUrl(url), shown);
-    assert.is(hasSecrets(url), shown !== url && URL.canParse(url), url);
-  }
   assert.is(
     withoutSecrets(`asked https://node.example/v3/${KEY}, then (mqtt://u:${KEY}@b.example:1883), "https://x.example/?k=${KEY}".`),
     'asked https://node.example/…, then (mqtt://b.example:1883), "https://x.example/…".',
