@@ -64,7 +64,7 @@ export function indexOfConfiguration(text: string): string | undefined {
 
 /** The address that a page of links has for a file, as the page writes it; undefined where it has none. */
 export function linkTo(page: string, file: string): string | undefined {
-  for (const [, address = ""] of page.matchAll(/<a\s[^>]*?href\s*=\s*["']([^"']{1,4096})["']/gi)) {
+  for (const [, address = ""] of page.matchAll(/<a\s[^<>]{0,4096}?\bhref\s{0,8}=\s{0,8}["']([^"']{1,4096})["']/gi)) {
     const link = address.replaceAll("&amp;", "&");
     if (link.replace(/[?#].*$/s, "").endsWith(`/${file}`)) return link;
   }

@@ -1,5 +1,6 @@
 // How the native engine's sources come here: what an index can answer instead of them, and what may have become of them.
 
+import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -9,6 +10,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ARCHIVE, LIBRARY_FOLDER, libraryFault, pinnedFiles, unpackLibrary } from "../../../host-sim/xs/libsecp256k1.js";
 import { fetchFromIndex, indexOfConfiguration, linkTo } from "../../../tools/native/python-index.js";
+import { WAIT_MS_MAX } from "../../patience.js";
 
 const FILE = "a_package-1.0.tar.gz";
 const folder = mkdtempSync(join(tmpdir(), "chainmote-native-"));
@@ -103,6 +105,18 @@ test("the index of pip's configuration, by pip's own order", () => {
 test("a link is the file's own, whatever its quotes, query and hash", () => {
   assert.is(linkTo(`<a data-x="1" href='../f/${FILE}?a=1&amp;b=2#sha256=1'>`, FILE), `../f/${FILE}?a=1&b=2#sha256=1`);
   assert.is(linkTo(`<a href="/f/${FILE}.asc"><a href="/f/not-${FILE}"><a href="/f?${FILE}">`, FILE), undefined);
+});
+
+test("a page of nothing but beginnings is looked through once, not once for each of them", () => {
+  const words = ["--import", "tsx", "--input-type=module", "-e"];
+  const program = `import { linkTo } from ${JSON.stringify(new URL("../../../tools/native/python-index.ts", import.meta.url).href)};
+    for (const part of ["<a ", '<a href="', "<a " + " ".repeat(4000)]) {
+      const page = part.repeat(4_194_304 / part.length);
+      if (linkTo(page, "${FILE}") !== undefined) throw new Error(part);
+    }
+    console.log("done");`;
+  const { stdout } = spawnSync(process.execPath, [...words, program], { encoding: "utf8", timeout: WAIT_MS_MAX });
+  assert.is(stdout, "done\n");
 });
 
 test("an archive of another hash is not unpacked", async () => {

@@ -19,7 +19,7 @@ import { Rejection } from "../../../firmware/rejection.js";
 import { GuestFlash, GuestValues } from "../../../host-sim/xs/guest/board.js";
 import { collect, MEMORY_BYTES, memory, print, resetPeaks, wordOf } from "../../../host-sim/xs/guest/host.js";
 
-const STOPS = [200, 1_000, 10_000];
+const STOPS = [200, 1_000, 2_000, 10_000];
 const WATCHED = 60;
 /** Records that no receipt has come for yet. */
 const LAG = 20;
