@@ -7,7 +7,7 @@
 // and refusals cost more than `FAILED_CHECKS_PER_MINUTE_MAX`. A true one that falls victim to that comes again with its record.
 
 import { equal, readUint, toHex, writeUint } from "./bytes.js";
-import { MinuteBudget } from "./chain/budget.js";
+import { MinuteBudget } from "./chain/follow/budget.js";
 import type { MqttConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
 import { Uplink, type UplinkOptions } from "./link/uplink.js";

@@ -33,7 +33,7 @@ export interface Events {
   jump: { number: number; blocks: number; linked: boolean };
   /** A branch was left, `depth` blocks deep; `revoked` of them had counted as settled. */
   reorg: { number: number; depth: number; revoked?: number };
-  /** none, or what is amiss with the chain (chain/vigil.ts). */
+  /** none, or what is amiss with the chain (chain/follow/vigil.ts). */
   alarm: { alarm: string; head: number };
   /** A record was made, signed and kept. `values`: each entry's name, value and unit. */
   record: {

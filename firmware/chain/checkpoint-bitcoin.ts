@@ -3,7 +3,7 @@
 
 import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
-import { openBitcoin } from "./bitcoin-checkpoint.js";
+import { openBitcoin } from "./bitcoin/checkpoint.js";
 import type { Consensus } from "./consensus.js";
 
 /** As checkpoint.ts. */

@@ -4,9 +4,9 @@
 
 import type { CryptoEngine } from "../crypto/engine.js";
 import { Rejection } from "../rejection.js";
-import { isBftName, openBft } from "./bft-checkpoint.js";
-import { openBitcoin } from "./bitcoin-checkpoint.js";
-import { openClique } from "./clique-checkpoint.js";
+import { isBftName, openBft } from "./bft/checkpoint.js";
+import { openBitcoin } from "./bitcoin/checkpoint.js";
+import { openClique } from "./clique/checkpoint.js";
 import type { Consensus } from "./consensus.js";
 
 /** Codes: consensus-unsupported, and those of the consensus' own reading (checkpoint-invalid). */

@@ -38,7 +38,13 @@ export interface Trusted {
   readonly step: Uint8Array;
 }
 
+export const HASH_BYTES = 32;
 export const STEP_BYTES_MAX = 255;
+/**
+ * The longest header that is taken in, so that a message of 4,096 bytes holds it. How many signers or validators are followed is
+ * derived from it, so that the widest header of as many still fits.
+ */
+export const HEADER_BYTES_MAX = 4032;
 
 /** What became of a batch of headers: the state after the last that was taken, and the step of each. */
 export interface Extension<T extends Trusted> {
@@ -106,7 +112,7 @@ export interface Consensus<H extends Header = Header, T extends Trusted = Truste
    * @param steps gets those of the headers behind it, which can still be left
    */
   skip?(trusted: T, headers: readonly H[], nowS: number | undefined, steps?: Uint8Array[]): T | Rejection;
-  /** A jump over at most so many blocks is linked to the trusted block by hash; none is where absent (see `linking.ts`). */
+  /** A jump over at most so many blocks is linked to the trusted block by hash; none is where absent (see `follow/linking.ts`). */
   readonly linkBlocksMax?: number;
   /**
    * Whether `header` is so well sealed that the chain has forked if another block stands in its place: undefined where it is.

@@ -5,7 +5,7 @@
 // followed by the next after a few answers, without blame. Whoever helped is asked again. Never gives up on any: the last one may
 // be the honest one.
 
-import { bringsOn, type Outcome } from "../chain/outcome.js";
+import { bringsOn, type Outcome } from "../chain/follow/outcome.js";
 import { assert, Rejection } from "../rejection.js";
 
 /** What says nothing about whoever sent the header: our own clock, our own limits, a step of a search. */

@@ -152,7 +152,7 @@ export interface Health {
   /** Records kept and not yet stored by the collector. */
   readonly pending: number;
   readonly timeS: number;
-  /** What is wrong with the chain: `ALARM_NONE` and so on, chain/vigil.ts. */
+  /** What is wrong with the chain: `ALARM_NONE` and so on, chain/follow/vigil.ts. */
   readonly alarm: number;
 }
 

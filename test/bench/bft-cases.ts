@@ -2,7 +2,7 @@
 // before it, as the firmware does it.
 
 import { fromHex } from "../../firmware/bytes.js";
-import { type BftCheckpoint, openBft } from "../../firmware/chain/bft-checkpoint.js";
+import { type BftCheckpoint, openBft } from "../../firmware/chain/bft/checkpoint.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { Rejection } from "../../firmware/rejection.js";
 

@@ -1,7 +1,7 @@
 // What the Bitcoin benchmark works on: headers that node:crypto mined on regtest, the same each time.
 
-import { bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin-checkpoint.js";
-import { bitcoinNetwork } from "../../firmware/chain/bitcoin-rules.js";
+import { bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin/checkpoint.js";
+import { bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { HEADERS_PER_REQUEST_MAX } from "../../firmware/link/wire.js";
 import { Rejection } from "../../firmware/rejection.js";

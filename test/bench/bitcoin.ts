@@ -6,7 +6,7 @@
 
 import { fileURLToPath } from "node:url";
 import { Block } from "bitcoinjs-lib";
-import { openBitcoin } from "../../firmware/chain/bitcoin-checkpoint.js";
+import { openBitcoin } from "../../firmware/chain/bitcoin/checkpoint.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../../tools/crypto/engine.js";
 import { BitcoinChain, type Block as Made } from "../chains/bitcoin-generator.js";

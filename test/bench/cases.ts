@@ -3,7 +3,7 @@
 // Each case does one thing as the firmware does it. `prepare` is not measured, `run` is.
 
 import { fromHex, toHex } from "../../firmware/bytes.js";
-import { type CliqueCheckpoint, openClique } from "../../firmware/chain/clique-checkpoint.js";
+import { type CliqueCheckpoint, openClique } from "../../firmware/chain/clique/checkpoint.js";
 import { CborWriter } from "../../firmware/codec/cbor.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { addressOf } from "../../firmware/crypto/identity.js";

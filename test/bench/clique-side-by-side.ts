@@ -5,7 +5,7 @@
 
 import { cliqueSigner, createBlockHeaderFromRLP } from "@ethereumjs/block";
 import { ConsensusAlgorithm, ConsensusType, createCustomCommon, Hardfork, Mainnet } from "@ethereumjs/common";
-import { openClique } from "../../firmware/chain/clique-checkpoint.js";
+import { openClique } from "../../firmware/chain/clique/checkpoint.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { fastEngine } from "../../tools/crypto/engine-fast.js";
 import { checkpointAt } from "../chains/clique-fixture.js";

@@ -4,7 +4,7 @@
 // Promises: nothing is counted that was not verified: a run in which a record or a header is missing, or anything is refused, throws.
 
 import { randomUUID } from "node:crypto";
-import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
+import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { type MoteConfig, parseConfig } from "../../firmware/config.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";

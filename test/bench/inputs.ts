@@ -1,6 +1,6 @@
 // What the benchmarks work on: chains that third-party code made, the same each time.
 
-import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
+import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { accounts, CliqueChain } from "../chains/clique-generator.js";

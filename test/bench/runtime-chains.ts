@@ -5,9 +5,9 @@
 // vote and pass epochs; Bitcoin's blocks are mined (regtest), and some are dated before their parents.
 
 import { instantiateSecp256k1 } from "@bitauth/libauth/build/lib/crypto/secp256k1.js";
-import { bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin-checkpoint.js";
-import { type BitcoinRules, bitcoinNetwork } from "../../firmware/chain/bitcoin-rules.js";
-import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
+import { bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin/checkpoint.js";
+import { type BitcoinRules, bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
+import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { Rejection } from "../../firmware/rejection.js";
 import type { RuntimeChainName } from "../../tools/bench/report.js";
 import { engine } from "../../tools/crypto/engine.js";

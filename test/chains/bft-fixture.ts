@@ -1,8 +1,8 @@
 // Opens generated BFT chains with the firmware's own verifier, for the tests.
 
-import type { Bft } from "../../firmware/chain/bft.js";
-import { type BftCheckpoint, bftCheckpointFromHeader, openBft, textsOf } from "../../firmware/chain/bft-checkpoint.js";
-import type { BftTrusted } from "../../firmware/chain/bft-state.js";
+import { type BftCheckpoint, bftCheckpointFromHeader, openBft, textsOf } from "../../firmware/chain/bft/checkpoint.js";
+import type { Bft } from "../../firmware/chain/bft/consensus.js";
+import type { BftTrusted } from "../../firmware/chain/bft/state.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import type { Rejection } from "../../firmware/rejection.js";
 import { fastEngine } from "../../tools/crypto/engine-fast.js";

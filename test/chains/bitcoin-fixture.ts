@@ -1,8 +1,8 @@
 // Bitcoin consensuses over generated chains: networks with the rules of the real ones and a difficulty that a test can mine.
 
-import { Bitcoin } from "../../firmware/chain/bitcoin.js";
-import type { BitcoinRules } from "../../firmware/chain/bitcoin-rules.js";
-import { BitcoinTrusted } from "../../firmware/chain/bitcoin-state.js";
+import { Bitcoin } from "../../firmware/chain/bitcoin/consensus.js";
+import type { BitcoinRules } from "../../firmware/chain/bitcoin/rules.js";
+import { BitcoinTrusted } from "../../firmware/chain/bitcoin/state.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { fastEngine } from "../../tools/crypto/engine-fast.js";

@@ -1,8 +1,8 @@
 // Opens generated Clique chains with the firmware's own verifier, for the tests.
 
-import type { Clique } from "../../firmware/chain/clique.js";
-import { type CliqueCheckpoint, cliqueCheckpointFromGenesis, openClique } from "../../firmware/chain/clique-checkpoint.js";
-import type { CliqueTrusted } from "../../firmware/chain/clique-state.js";
+import { type CliqueCheckpoint, cliqueCheckpointFromGenesis, openClique } from "../../firmware/chain/clique/checkpoint.js";
+import type { Clique } from "../../firmware/chain/clique/consensus.js";
+import type { CliqueTrusted } from "../../firmware/chain/clique/state.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { fastEngine } from "../../tools/crypto/engine-fast.js";

@@ -1,7 +1,7 @@
 // A follower over a store in memory and a clock that a test moves, and a relay that answers from a list of blocks.
 
-import type { Clique } from "../../firmware/chain/clique.js";
-import { Follower } from "../../firmware/chain/follower.js";
+import type { Clique } from "../../firmware/chain/clique/consensus.js";
+import { Follower } from "../../firmware/chain/follow/follower.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import type { ByteBuffer, KeyValueDomain } from "../../firmware/ports.js";
 import type { Rejection } from "../../firmware/rejection.js";

@@ -1,11 +1,11 @@
 // Trusted Bitcoin states out of what vectors give: a header, its height, its work, and whatever is known of those before it.
 
 import { toHex } from "../../firmware/bytes.js";
-import { Bitcoin } from "../../firmware/chain/bitcoin.js";
-import { type BitcoinHeader, decodeBitcoinHeader, HEADER_BYTES } from "../../firmware/chain/bitcoin-header.js";
-import { type BitcoinRules, bitcoinNetwork, MEDIAN_TIMES } from "../../firmware/chain/bitcoin-rules.js";
-import { BitcoinTrusted } from "../../firmware/chain/bitcoin-state.js";
-import { workOf } from "../../firmware/chain/bitcoin-target.js";
+import { Bitcoin } from "../../firmware/chain/bitcoin/consensus.js";
+import { type BitcoinHeader, decodeBitcoinHeader, HEADER_BYTES } from "../../firmware/chain/bitcoin/header.js";
+import { type BitcoinRules, bitcoinNetwork, MEDIAN_TIMES } from "../../firmware/chain/bitcoin/rules.js";
+import { BitcoinTrusted } from "../../firmware/chain/bitcoin/state.js";
+import { workOf } from "../../firmware/chain/bitcoin/target.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { fastEngine } from "../../tools/crypto/engine-fast.js";
 

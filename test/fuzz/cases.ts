@@ -28,7 +28,7 @@ import {
   writeUint,
 } from "../../firmware/bytes/primitives.js";
 import { concat, fromHex, fromText, toHex, toText } from "../../firmware/bytes.js";
-import { itemsOf, withItem } from "../../firmware/chain/header.js";
+import { itemsOf, withItem } from "../../firmware/chain/ethereum/header.js";
 import { RlpCursor } from "../../firmware/codec/rlp.js";
 import { Rejection } from "../../firmware/rejection.js";
 

@@ -2,7 +2,7 @@
 // are made of, pieces cut, doubled and moved. The same seed gives the same inputs.
 
 import { concat, fromHex, fromText, toHex } from "../../firmware/bytes.js";
-import { HEADER_BYTES_MAX } from "../../firmware/chain/header.js";
+import { HEADER_BYTES_MAX } from "../../firmware/chain/consensus.js";
 import { decode, encode, prefixBytes, type RlpValue } from "../../firmware/codec/rlp.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { Prng } from "../../host-sim/world/prng.js";

@@ -1,9 +1,9 @@
 // What the proof works on: a chain of every consensus, sealed or mined by third-party code, the same each time.
 
 import { toHex } from "../../firmware/bytes.js";
-import { bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin-checkpoint.js";
-import { bitcoinNetwork } from "../../firmware/chain/bitcoin-rules.js";
-import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
+import { bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin/checkpoint.js";
+import { bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
+import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { bftCheckpointAt } from "../chains/bft-fixture.js";
 import { BftChain } from "../chains/bft-generator.js";

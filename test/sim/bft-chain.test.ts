@@ -3,7 +3,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ALARM_FORK, ALARM_NONE } from "../../firmware/chain/vigil.js";
+import { ALARM_FORK, ALARM_NONE } from "../../firmware/chain/follow/vigil.js";
 import { parseConfig } from "../../firmware/config.js";
 import { decodeHealth, decodeRequest, encodeReply } from "../../firmware/link/wire.js";
 import { Rejection } from "../../firmware/rejection.js";

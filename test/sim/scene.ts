@@ -5,7 +5,7 @@
 
 import mqtt, { type MqttClient } from "mqtt";
 import { type NetworkModules, networkOver } from "../../firmware/board/network.js";
-import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
+import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { type MoteConfig, parseConfig } from "../../firmware/config.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";

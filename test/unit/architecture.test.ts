@@ -30,6 +30,16 @@ const FLOORS: readonly (readonly string[])[] = [
   ["main", "face"],
 ];
 
+/** The same within `firmware/chain`: rooms of one floor do not know each other. */
+const CHAIN_FLOORS: readonly (readonly string[])[] = [
+  ["consensus"],
+  ["ethereum", "bitcoin", "follow"],
+  ["clique", "bft"],
+  ["checkpoint", "checkpoint-bft", "checkpoint-bitcoin", "checkpoint-clique"],
+];
+/** What nobody's consensus may take, and what takes nobody's: the follower knows a consensus by its interface alone. */
+const APART: Readonly<Record<string, readonly string[]>> = { clique: ["follow", "bitcoin"], bft: ["follow", "bitcoin"] };
+
 interface Source {
   readonly path: string;
   readonly text: string;
@@ -56,6 +66,20 @@ function floorOf(name: string): number {
   return FLOORS.findIndex((floor) => floor.includes(name));
 }
 
+/** What is wrong where one file of `firmware/chain` imports another. */
+function chainFault(path: string, target: string): string | undefined {
+  const [own, other] = [path, target].map(
+    (file) =>
+      relative("firmware/chain", file)
+        .split("/")[0]
+        ?.replace(/\.[jt]s$/, "") ?? "",
+  );
+  const floor = (name: string | undefined): number => CHAIN_FLOORS.findIndex((rooms) => rooms.includes(name ?? ""));
+  if (floor(own) < 0) return `"${own}" is no room of chain/`;
+  if (own === other || (floor(other) < floor(own) && !APART[own ?? ""]?.includes(other ?? ""))) return undefined;
+  return `chain/${own} imports chain/${other}`;
+}
+
 /** What is wrong with the imports of one firmware file; empty where nothing is. */
 function firmwareFaults(source: Source): string[] {
   const faults: string[] = [];
@@ -80,6 +104,8 @@ function firmwareFaults(source: Source): string[] {
       continue;
     }
     const other = room(target.replace(/\.js$/, ""));
+    const within = own === "chain" && other === "chain" ? chainFault(source.path, target) : undefined;
+    if (within !== undefined) faults.push(`${source.path}: ${within}`);
     // Types only.
     if (other === "ports" || other === "events" || other === own) continue;
     if (floorOf(other) >= floorOf(own))
@@ -173,7 +199,12 @@ test("each source file opens with what it is", () => {
 test("each rule notices what it forbids", () => {
   const faulty = (path: string, text: string): string[] => firmwareFaults({ path, text }).concat(globalFaults({ path, text }));
   for (const [path, text] of [
-    ["firmware/record/x.ts", 'import { a } from "../chain/clique.js";'],
+    ["firmware/record/x.ts", 'import { a } from "../chain/clique/consensus.js";'],
+    ["firmware/chain/bft/x.ts", 'import { a } from "../clique/state.js";'],
+    ["firmware/chain/clique/x.ts", 'import { a } from "../follow/window.js";'],
+    ["firmware/chain/follow/x.ts", 'import { a } from "../ethereum/header.js";'],
+    ["firmware/chain/ethereum/x.ts", 'import { a } from "../clique/state.js";'],
+    ["firmware/chain/x.ts", 'import { a } from "./consensus.js";'],
     ["firmware/codec/x.ts", 'import { a } from "../crypto/engine.js";'],
     ["firmware/link/x.ts", 'import mqtt from "mqtt";'],
     ["firmware/crypto/x.ts", 'import { sign } from "node:crypto";'],

@@ -27,9 +27,13 @@ async function followedOn(target: Target): Promise<readonly string[] | undefined
   const modules = await gatherModules(program);
   const names = modules.map((module) => module.name);
   assert.ok(
-    ["firmware/chain/clique", "firmware/chain/bft", "firmware/chain/bitcoin", "firmware/chain/gas", "firmware/codec/rlp"].every(
-      (name) => names.includes(name) && preload.includes(name),
-    ),
+    [
+      "firmware/chain/clique/consensus",
+      "firmware/chain/bft/consensus",
+      "firmware/chain/bitcoin/consensus",
+      "firmware/chain/ethereum/gas",
+      "firmware/codec/rlp",
+    ].every((name) => names.includes(name) && preload.includes(name)),
   );
   const board = { creation: CREATIONS.esp32c3, keysInGuest: true, seed: 1 };
   const report = await runImage(built, packImage(modules, program, board, target === "x64" ? 2 : 1));

@@ -3,7 +3,7 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { REORG_DEPTH } from "../../firmware/chain/window.js";
+import { REORG_DEPTH } from "../../firmware/chain/follow/window.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { CREATIONS, NATIVE_STACK_MARGIN_BYTES } from "../../host-sim/xs/presets.js";
 import { growth, type RuntimeRun, runRuntime } from "../../tools/bench/guest.js";

@@ -135,12 +135,12 @@ export class RecordStore {
     return { ...stored, linked: linked ?? [], verified: verified ?? [], closed: closed ?? [] };
   }
 
-  /** See linking.ts. */
+  /** See chain/follow/linking.ts. */
   link(digests: readonly Uint8Array[]): AsyncGenerator<Linked> {
     return linkAll(this.#database, digests);
   }
 
-  /** See linking.ts. */
+  /** See chain/follow/linking.ts. */
   repair(after: Uint8Array, gapAfterMs: number): Promise<Repaired> {
     return repairStep(this.#database, after, gapAfterMs);
   }

@@ -5,11 +5,11 @@
 // `consensus/istanbul`). Never: judges a header.
 
 import { equal } from "../../firmware/bytes.js";
-import { BftHeader, checkCommonFields } from "../../firmware/chain/bft-header.js";
-import { decodeHeader } from "../../firmware/chain/header.js";
-import { ibft1 } from "../../firmware/chain/ibft1.js";
-import { ibft2 } from "../../firmware/chain/ibft2.js";
-import { qbft } from "../../firmware/chain/qbft.js";
+import { BftHeader, checkCommonFields } from "../../firmware/chain/bft/header.js";
+import { ibft1 } from "../../firmware/chain/bft/ibft1.js";
+import { ibft2 } from "../../firmware/chain/bft/ibft2.js";
+import { qbft } from "../../firmware/chain/bft/qbft.js";
+import { decodeHeader } from "../../firmware/chain/ethereum/header.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";
 

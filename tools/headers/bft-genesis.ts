@@ -3,7 +3,7 @@
 // Promises: what the file says is read or refused as genesis-unsupported, with the key that is at fault. Never chooses for a chain
 // that changed its consensus which of the two is meant.
 
-import type { BftConsensusName } from "../../firmware/chain/bft-checkpoint.js";
+import type { BftConsensusName } from "../../firmware/chain/bft/checkpoint.js";
 import { besuParts } from "./genesis-besu.js";
 import { chainOfConfig, configOf, type Section, unsupported } from "./genesis-fields.js";
 import { goQuorumParts } from "./genesis-goquorum.js";

@@ -13,11 +13,11 @@ import {
   bftCheckpointFromHeader,
   openBft,
   textsOf,
-} from "../../firmware/chain/bft-checkpoint.js";
-import type { BftTrusted } from "../../firmware/chain/bft-state.js";
-import { VOTE_FOR } from "../../firmware/chain/bft-votes.js";
-import { VOTE_BYTES } from "../../firmware/chain/clique-state.js";
-import { decodeHeader } from "../../firmware/chain/header.js";
+} from "../../firmware/chain/bft/checkpoint.js";
+import type { BftTrusted } from "../../firmware/chain/bft/state.js";
+import { VOTE_FOR } from "../../firmware/chain/bft/votes.js";
+import { decodeHeader } from "../../firmware/chain/ethereum/header.js";
+import { VOTE_BYTES } from "../../firmware/chain/ethereum/vote-table.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { HeaderSource } from "../ethereum/raw-header.js";

@@ -5,11 +5,11 @@
 // exports a checkpoint trusts the node for both; compare them with another source. Of a node that tells no work (btcd) the block's own
 // is taken: a mote compares branches that both begin at its checkpoint, so what came before counts for nothing.
 
-import { type BitcoinCheckpoint, bitcoinCheckpointOf, openBitcoin } from "../../firmware/chain/bitcoin-checkpoint.js";
-import { type BitcoinHeader, decodeBitcoinHeader } from "../../firmware/chain/bitcoin-header.js";
-import { type BitcoinRules, bitcoinNetwork, MEDIAN_TIMES } from "../../firmware/chain/bitcoin-rules.js";
-import { BitcoinTrusted } from "../../firmware/chain/bitcoin-state.js";
-import { workOf } from "../../firmware/chain/bitcoin-target.js";
+import { type BitcoinCheckpoint, bitcoinCheckpointOf, openBitcoin } from "../../firmware/chain/bitcoin/checkpoint.js";
+import { type BitcoinHeader, decodeBitcoinHeader } from "../../firmware/chain/bitcoin/header.js";
+import { type BitcoinRules, bitcoinNetwork, MEDIAN_TIMES } from "../../firmware/chain/bitcoin/rules.js";
+import { BitcoinTrusted } from "../../firmware/chain/bitcoin/state.js";
+import { workOf } from "../../firmware/chain/bitcoin/target.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { BitcoinHeaderSource, shownHash } from "../bitcoin/raw-header.js";
 import { engine } from "../crypto/engine.js";

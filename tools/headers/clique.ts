@@ -6,11 +6,12 @@
 // Never: guesses a period, an epoch or a fork.
 
 import { toHex } from "../../firmware/bytes.js";
-import { recoverSigner, SEAL_BYTES, VANITY_BYTES } from "../../firmware/chain/clique.js";
-import { type CliqueCheckpoint, cliqueCheckpointFromGenesis, openClique } from "../../firmware/chain/clique-checkpoint.js";
-import { ADDRESS_BYTES, recentsKept } from "../../firmware/chain/clique-state.js";
-import type { BaseFeeRule } from "../../firmware/chain/gas.js";
-import { decodeHeader, type EthereumHeader } from "../../firmware/chain/header.js";
+import { type CliqueCheckpoint, cliqueCheckpointFromGenesis, openClique } from "../../firmware/chain/clique/checkpoint.js";
+import { recoverSigner, SEAL_BYTES, VANITY_BYTES } from "../../firmware/chain/clique/consensus.js";
+import { recentsKept } from "../../firmware/chain/clique/state.js";
+import { ADDRESS_BYTES } from "../../firmware/chain/ethereum/address-set.js";
+import type { BaseFeeRule } from "../../firmware/chain/ethereum/gas.js";
+import { decodeHeader, type EthereumHeader } from "../../firmware/chain/ethereum/header.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";
 import { HeaderSource } from "../ethereum/raw-header.js";

@@ -4,7 +4,7 @@
 // Promises: every key of a section and of a transition is read, known to have no bearing on headers, or refused by name
 // (genesis-unsupported). Never takes a time for a height.
 
-import type { BftConsensusName, BftTransitionJson } from "../../firmware/chain/bft-checkpoint.js";
+import type { BftConsensusName, BftTransitionJson } from "../../firmware/chain/bft/checkpoint.js";
 import { Section, unsupported } from "./genesis-fields.js";
 import { divided, EPOCH_DEFAULT, given, listed, type Part, PERIOD_S_DEFAULT } from "./genesis-rules.js";
 

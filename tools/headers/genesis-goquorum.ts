@@ -5,7 +5,7 @@
 // (genesis-unsupported). Never: a rule that the file does not state. A period that nodes take from their command line is taken as
 // one second, which binds least.
 
-import type { BftTransitionJson } from "../../firmware/chain/bft-checkpoint.js";
+import type { BftTransitionJson } from "../../firmware/chain/bft/checkpoint.js";
 import { Section, unsupported } from "./genesis-fields.js";
 import { divided, EPOCH_DEFAULT, given, listed, type Part, PERIOD_S_DEFAULT, rulesFrom } from "./genesis-rules.js";
 

@@ -3,7 +3,7 @@
 // Promises: a chain that changes its consensus is two sets of rules, each with its first or last block; transitions that lie behind
 // a block are what holds there. Never: a rule that was not stated.
 
-import type { BftRulesJson, BftTransitionJson } from "../../firmware/chain/bft-checkpoint.js";
+import type { BftRulesJson, BftTransitionJson } from "../../firmware/chain/bft/checkpoint.js";
 
 /** What a genesis file states about one consensus of its chain. */
 export interface GenesisRules extends BftRulesJson {

@@ -1,6 +1,6 @@
 // The chains that `chainmote headers` knows: how their raw headers lie in a file, and how a checkpoint comes out of a node.
 
-import type { BftConsensusName } from "../../firmware/chain/bft-checkpoint.js";
+import type { BftConsensusName } from "../../firmware/chain/bft/checkpoint.js";
 import { engine } from "../crypto/engine.js";
 import type { Words } from "../options.js";
 import type { JsonRpc } from "../rpc/json-rpc.js";

@@ -8,7 +8,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { bitcoinNetwork } from "../../firmware/chain/bitcoin-rules.js";
+import { bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
 import { createWhole, removeEmpty } from "../files.js";
 import type { JsonRpc } from "../rpc/json-rpc.js";
 import { type NodeKind, type NodeOptions, NodeProcess, started } from "./node-process.js";

@@ -5,7 +5,7 @@
 // is told apart from it by the blocks that were seen before, and said. Never: judges a header; that is for motes.
 
 import { equal, toHex } from "../../firmware/bytes.js";
-import { decodeHeader } from "../../firmware/chain/header.js";
+import { decodeHeader } from "../../firmware/chain/ethereum/header.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";
 import { blockHashes } from "../ethereum/block-hash.js";

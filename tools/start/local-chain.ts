@@ -3,9 +3,9 @@
 // Promises: whatever the chain, the parts that follow it see the same few things (followed-chain.ts). The checkpoint is the genesis
 // block's, since it is this machine's own chain.
 
-import { type BitcoinCheckpoint, bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin-checkpoint.js";
-import { bitcoinNetwork } from "../../firmware/chain/bitcoin-rules.js";
-import { type CliqueCheckpoint, cliqueCheckpointFromGenesis } from "../../firmware/chain/clique-checkpoint.js";
+import { type BitcoinCheckpoint, bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin/checkpoint.js";
+import { bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
+import { type CliqueCheckpoint, cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { BitcoinHeaderSource } from "../bitcoin/raw-header.js";
 import { engine } from "../crypto/engine.js";

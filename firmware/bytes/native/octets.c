@@ -200,7 +200,7 @@ bool rlpNext(Octets bytes, size_t at, size_t limit, RlpItem* item)
 	return length32 > SHORT_OCTETS_MAX && take(item, at + 1 + lengthOctets, length32, limit);
 }
 
-/* Width of each field in bytes up to Prague; below zero: a scalar of at most that many; 0: any. Those of chain/header.ts. */
+/* Width of each field in bytes up to Prague; below zero: a scalar of at most that many; 0: any. Those of chain/ethereum/header.ts. */
 static const int16_t WIDTHS[] = { 32, 32, 20, 32, 32, 32, 256, -32, -6, -8, -8, -6, 0, 32, 8, -32, 32, -8, -8, 32, 32 };
 enum { WIDTHS_COUNT = sizeof(WIDTHS) / sizeof(WIDTHS[0]) };
 

@@ -1,7 +1,7 @@
 // The BFT part of eth-poa/mutations.json: each input judged by the firmware on a state that trusts what the input trusts.
 
 import { RLP } from "@ethereumjs/rlp";
-import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
+import { openBft } from "../../../firmware/chain/bft/checkpoint.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import type { BftKind } from "../../chains/bft-model.js";

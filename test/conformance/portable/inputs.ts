@@ -3,7 +3,7 @@
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { encode, rfc8949EncodeOptions, Tagged } from "cborg";
-import { cliqueCheckpointFromGenesis } from "../../../firmware/chain/clique-checkpoint.js";
+import { cliqueCheckpointFromGenesis } from "../../../firmware/chain/clique/checkpoint.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { account, accounts, CliqueChain } from "../../chains/clique-generator.js";

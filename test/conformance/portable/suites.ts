@@ -4,9 +4,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { concat, crc32, equal, fromHex, fromText, readUint, toHex, toText, writeUint } from "../../../firmware/bytes.js";
-import { type CliqueCheckpoint, openClique } from "../../../firmware/chain/clique-checkpoint.js";
-import { Follower } from "../../../firmware/chain/follower.js";
-import { decodeHeader } from "../../../firmware/chain/header.js";
+import { type CliqueCheckpoint, openClique } from "../../../firmware/chain/clique/checkpoint.js";
+import { decodeHeader } from "../../../firmware/chain/ethereum/header.js";
+import { Follower } from "../../../firmware/chain/follow/follower.js";
 import { type CborValue, CborWriter, decode, encode, Tagged } from "../../../firmware/codec/cbor.js";
 import { decode as decodeRlp, encode as encodeRlp } from "../../../firmware/codec/rlp.js";
 import type { CryptoEngine } from "../../../firmware/crypto/engine.js";

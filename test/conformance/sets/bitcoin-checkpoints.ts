@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { targetOf, workOf } from "../../../firmware/chain/bitcoin-target.js";
+import { targetOf, workOf } from "../../../firmware/chain/bitcoin/target.js";
 import { decoded, headersOf, rulesOf, shown, unhex } from "../bitcoin-anchor.js";
 import { exactJson } from "../notation.js";
 import { type ConformanceSet, skip, type VectorFile } from "../set.js";

@@ -3,11 +3,11 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Bitcoin } from "../../../firmware/chain/bitcoin.js";
-import { type BitcoinRules, medianOf, requiredBits } from "../../../firmware/chain/bitcoin-rules.js";
-import type { BitcoinTrusted } from "../../../firmware/chain/bitcoin-state.js";
-import { workOf } from "../../../firmware/chain/bitcoin-target.js";
-import { Follower } from "../../../firmware/chain/follower.js";
+import type { Bitcoin } from "../../../firmware/chain/bitcoin/consensus.js";
+import { type BitcoinRules, medianOf, requiredBits } from "../../../firmware/chain/bitcoin/rules.js";
+import type { BitcoinTrusted } from "../../../firmware/chain/bitcoin/state.js";
+import { workOf } from "../../../firmware/chain/bitcoin/target.js";
+import { Follower } from "../../../firmware/chain/follow/follower.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { MemoryStore } from "../../chains/follower-fixture.js";
 import { advance, anchor, decoded, engine, headersOf, openAt, rulesOf, shown, sure, unhex } from "../bitcoin-anchor.js";

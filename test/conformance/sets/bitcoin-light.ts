@@ -1,6 +1,6 @@
 // bitcoin/light: blocks of mainnet's history against the state before them; the state after them must be the one given.
 
-import { bitsOf, targetOf } from "../../../firmware/chain/bitcoin-target.js";
+import { bitsOf, targetOf } from "../../../firmware/chain/bitcoin/target.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { advance, anchor, openAt, rulesOf, shown, unhex, unshown } from "../bitcoin-anchor.js";
 import { merkleRootOf, serializeTransaction, type TransactionJson, txidOf } from "../bitcoin-blocks.js";

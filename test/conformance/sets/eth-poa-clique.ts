@@ -1,10 +1,10 @@
 // eth-poa/clique: real Clique headers, the voting scenarios of EIP-225, and the Clique part of eth-poa/mutations.json,
 // through the firmware's own decoder, verifier and follower state.
 
-import { type Clique, recoverSigner } from "../../../firmware/chain/clique.js";
-import { type CliqueCheckpoint, cliqueCheckpointFromGenesis, openClique } from "../../../firmware/chain/clique-checkpoint.js";
-import type { CliqueTrusted } from "../../../firmware/chain/clique-state.js";
-import { decodeHeader, type EthereumHeader } from "../../../firmware/chain/header.js";
+import { type CliqueCheckpoint, cliqueCheckpointFromGenesis, openClique } from "../../../firmware/chain/clique/checkpoint.js";
+import { type Clique, recoverSigner } from "../../../firmware/chain/clique/consensus.js";
+import type { CliqueTrusted } from "../../../firmware/chain/clique/state.js";
+import { decodeHeader, type EthereumHeader } from "../../../firmware/chain/ethereum/header.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { type Account, account, bytesOf, CliqueChain, hexOf } from "../../chains/clique-generator.js";

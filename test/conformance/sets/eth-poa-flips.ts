@@ -2,8 +2,8 @@
 // of each list bit by bit, of the others 64 bits each, chosen by the header's own hash. One record per header.
 
 import { RLP } from "@ethereumjs/rlp";
-import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
-import { openClique } from "../../../firmware/chain/clique-checkpoint.js";
+import { openBft } from "../../../firmware/chain/bft/checkpoint.js";
+import { openClique } from "../../../firmware/chain/clique/checkpoint.js";
 import type { Consensus } from "../../../firmware/chain/consensus.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../../firmware/bytes.js";
-import { REORG_DEPTH } from "../../../firmware/chain/window.js";
+import { REORG_DEPTH } from "../../../firmware/chain/follow/window.js";
 import { parseConfig } from "../../../firmware/config.js";
 import { SoftwareKeys } from "../../../firmware/crypto/software-keys.js";
 import { Mote } from "../../../firmware/mote.js";

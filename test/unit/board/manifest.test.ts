@@ -183,20 +183,20 @@ const PARTS: Readonly<Record<string, { readonly mains: readonly string[]; readon
     without: /^chainmote\/(chain|link|board|sensor|mote|proof)/,
   },
   "firmware/chain/manifest.json": {
-    mains: ["chain/checkpoint", "chain/follower", "chain/vigil"],
+    mains: ["chain/checkpoint", "chain/follow/follower", "chain/follow/vigil"],
     without: /^chainmote\/(record|link|board|sensor|mote)/,
   },
   "firmware/chain/manifest-clique-only.json": {
     mains: ["chain/checkpoint"],
-    without: /^chainmote\/(record|link|chain\/(bft|ibft|qbft|bitcoin))/,
+    without: /^chainmote\/(record|link|chain\/(bft|bitcoin)\/)/,
   },
   "firmware/chain/manifest-bft-only.json": {
     mains: ["chain/checkpoint"],
-    without: /^chainmote\/(record|link|chain\/(clique$|clique-[cjv]|bitcoin))/,
+    without: /^chainmote\/(record|link|chain\/(clique|bitcoin)\/)/,
   },
   "firmware/chain/manifest-bitcoin-only.json": {
     mains: ["chain/checkpoint"],
-    without: /^chainmote\/(record|link|chain\/(bft|ibft|qbft|clique$|clique-[cjv]|gas))/,
+    without: /^chainmote\/(record|link|chain\/(ethereum|clique|bft)\/)/,
   },
   "firmware/board/manifest-offline.json": {
     mains: ["board/local"],

@@ -12,7 +12,8 @@ const document = readFileSync(join(root, "docs/header-rules.md"), "utf8");
 test("every code of firmware/chain and firmware/proof is in the document, and none of Bitcoin's is made up there", () => {
   const codes = new Set<string>();
   for (const folder of ["firmware/chain", "firmware/proof"])
-    for (const name of readdirSync(join(root, folder))) {
+    for (const name of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })) {
+      if (!name.endsWith(".ts")) continue;
       const source = readFileSync(join(root, folder, name), "utf8");
       for (const [, code] of source.matchAll(/new Rejection\(\s*"([a-z0-9-]+)"/g)) codes.add(code as string);
     }

@@ -4,7 +4,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Consensus } from "../../../firmware/chain/consensus.js";
-import { Follower } from "../../../firmware/chain/follower.js";
+import { Follower } from "../../../firmware/chain/follow/follower.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { decimal } from "../../../firmware/record/decimal.js";
 import { decodeRecord, encodeRecord } from "../../../firmware/record/record.js";

@@ -4,8 +4,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { concat, toHex } from "../../../firmware/bytes.js";
-import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
-import { openClique } from "../../../firmware/chain/clique-checkpoint.js";
+import { openBft } from "../../../firmware/chain/bft/checkpoint.js";
+import { openClique } from "../../../firmware/chain/clique/checkpoint.js";
 import type { Consensus, Header, Trusted } from "../../../firmware/chain/consensus.js";
 import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";

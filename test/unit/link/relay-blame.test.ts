@@ -3,7 +3,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Follower } from "../../../firmware/chain/follower.js";
+import { Follower } from "../../../firmware/chain/follow/follower.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { RelayClient } from "../../../firmware/link/relay.js";
 import { decodeRequest, encodeReply, type HeaderRequest } from "../../../firmware/link/wire.js";

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Follower } from "../../../firmware/chain/follower.js";
+import { Follower } from "../../../firmware/chain/follow/follower.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { HEADERS_PER_REQUEST_MAX, type HeaderRequest } from "../../../firmware/link/wire.js";
 import { createBoard } from "../../../host-sim/device.js";

@@ -2,8 +2,8 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Ask } from "../../../firmware/chain/asking.js";
-import type { Outcome } from "../../../firmware/chain/follower.js";
+import type { Ask } from "../../../firmware/chain/follow/asking.js";
+import type { Outcome } from "../../../firmware/chain/follow/follower.js";
 import {
   encodeReply,
   HEADERS_PER_REQUEST_MAX,

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { decodeHeader, NO_OMMERS } from "../../../firmware/chain/header.js";
+import { decodeHeader, NO_OMMERS } from "../../../firmware/chain/ethereum/header.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { main } from "../../../tools/cli.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type BftCheckpoint, openBft } from "../../../firmware/chain/bft-checkpoint.js";
+import { type BftCheckpoint, openBft } from "../../../firmware/chain/bft/checkpoint.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { main } from "../../../tools/cli.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";

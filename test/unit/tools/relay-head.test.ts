@@ -287,7 +287,7 @@ for (const kind of ["ibft", "ibft2", "qbft"] as const)
     const blocks = chain.grow(chain.genesis, 3, () => ({}));
     const block = blocks[2] as (typeof blocks)[number];
     const { draft } = block;
-    const { decodeHeader } = await import("../../../firmware/chain/header.js");
+    const { decodeHeader } = await import("../../../firmware/chain/ethereum/header.js");
     const { engine } = await import("../../../tools/crypto/engine.js");
     const header = decodeHeader(engine, block.raw);
     assert.ok("extraData" in header);

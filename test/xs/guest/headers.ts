@@ -3,7 +3,7 @@
 
 import { toText } from "../../../firmware/bytes.js";
 import { openChain } from "../../../firmware/chain/checkpoint.js";
-import { Follower } from "../../../firmware/chain/follower.js";
+import { Follower } from "../../../firmware/chain/follow/follower.js";
 import { nativeEngine } from "../../../firmware/crypto/engine-native.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { GuestClock, GuestValues } from "../../../host-sim/xs/guest/board.js";
