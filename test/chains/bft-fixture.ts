@@ -1,8 +1,9 @@
 // Opens generated BFT chains with the firmware's own verifier, for the tests.
 
-import { type BftCheckpoint, bftCheckpointFromHeader, openBft, textsOf } from "../../firmware/chain/bft/checkpoint.js";
+import { type BftCheckpoint, bftCheckpointFromHeader, openBft } from "../../firmware/chain/bft/checkpoint.js";
 import type { Bft } from "../../firmware/chain/bft/consensus.js";
 import type { BftTrusted } from "../../firmware/chain/bft/state.js";
+import { textsOf } from "../../firmware/chain/ethereum/checkpoint-fields.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import type { Rejection } from "../../firmware/rejection.js";
 import { fastEngine } from "../../tools/crypto/engine-fast.js";

@@ -12,10 +12,10 @@ import {
   type BftTransitionJson,
   bftCheckpointFromHeader,
   openBft,
-  textsOf,
 } from "../../firmware/chain/bft/checkpoint.js";
 import type { BftTrusted } from "../../firmware/chain/bft/state.js";
 import { VOTE_FOR } from "../../firmware/chain/bft/votes.js";
+import { textsOf } from "../../firmware/chain/ethereum/checkpoint-fields.js";
 import { decodeHeader } from "../../firmware/chain/ethereum/header.js";
 import { VOTE_BYTES } from "../../firmware/chain/ethereum/vote-table.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";

@@ -3,7 +3,7 @@
 // Promises: the rules are those of the checkpoint that it came from; what it says opens again. Never: says that the block is settled.
 
 import { toHex } from "../../firmware/bytes.js";
-import { type BftCheckpoint, isBftName, textsOf } from "../../firmware/chain/bft/checkpoint.js";
+import { type BftCheckpoint, isBftName } from "../../firmware/chain/bft/checkpoint.js";
 import type { BftTrusted } from "../../firmware/chain/bft/state.js";
 import { bitcoinCheckpointOf } from "../../firmware/chain/bitcoin/checkpoint.js";
 import { type BitcoinRules, bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
@@ -13,6 +13,7 @@ import type { CliqueCheckpoint } from "../../firmware/chain/clique/checkpoint.js
 import { type CliqueTrusted, RECENT_BYTES } from "../../firmware/chain/clique/state.js";
 import type { Consensus, Trusted } from "../../firmware/chain/consensus.js";
 import { ADDRESS_BYTES, findAddress } from "../../firmware/chain/ethereum/address-set.js";
+import { textsOf } from "../../firmware/chain/ethereum/checkpoint-fields.js";
 import { VOTE_BYTES } from "../../firmware/chain/ethereum/vote-table.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";

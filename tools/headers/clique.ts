@@ -7,11 +7,11 @@
 
 import { toHex } from "../../firmware/bytes.js";
 import { type CliqueCheckpoint, cliqueCheckpointFromGenesis, openClique } from "../../firmware/chain/clique/checkpoint.js";
-import { recoverSigner, SEAL_BYTES, VANITY_BYTES } from "../../firmware/chain/clique/consensus.js";
+import { recoverSigner } from "../../firmware/chain/clique/consensus.js";
 import { recentsKept } from "../../firmware/chain/clique/state.js";
 import { ADDRESS_BYTES } from "../../firmware/chain/ethereum/address-set.js";
 import type { BaseFeeRule } from "../../firmware/chain/ethereum/gas.js";
-import { decodeHeader, type EthereumHeader } from "../../firmware/chain/ethereum/header.js";
+import { decodeHeader, type EthereumHeader, SEAL_BYTES, VANITY_BYTES } from "../../firmware/chain/ethereum/header.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";
 import { HeaderSource } from "../ethereum/raw-header.js";

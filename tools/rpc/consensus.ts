@@ -7,15 +7,22 @@
 // undefined, or is thrown.
 
 import type { BftConsensusName } from "../../firmware/chain/bft/checkpoint.js";
-import { type BftClient, type BftDialect, checkCommonFields, checkNoOmmers } from "../../firmware/chain/bft/header.js";
+import { type BftClient, type BftDialect, checkCommonFields } from "../../firmware/chain/bft/header.js";
 import { ibft1 } from "../../firmware/chain/bft/ibft1.js";
 import { ibft2 } from "../../firmware/chain/bft/ibft2.js";
 import { qbft } from "../../firmware/chain/bft/qbft.js";
 import { bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
-import { recoverSigner, SEAL_BYTES, VANITY_BYTES } from "../../firmware/chain/clique/consensus.js";
+import { recoverSigner } from "../../firmware/chain/clique/consensus.js";
 import { ADDRESS_BYTES } from "../../firmware/chain/ethereum/address-set.js";
+import {
+  checkNoOmmers,
+  decodeHeader,
+  type EthereumHeader,
+  MIX_HASH,
+  SEAL_BYTES,
+  VANITY_BYTES,
+} from "../../firmware/chain/ethereum/header.js";
 
-import { decodeHeader, type EthereumHeader, MIX_HASH } from "../../firmware/chain/ethereum/header.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { engine } from "../crypto/engine.js";
 import type { RawHeader } from "../ethereum/raw-header.js";

@@ -5,26 +5,27 @@
 // bounds or contradicts itself is refused with the field's name (checkpoint-invalid). Never fills in a default for what decides
 // whom to believe: the trusting period has none.
 
-import { fromHex, toHex } from "../../bytes.js";
+import { toHex } from "../../bytes.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { Rejection } from "../../rejection.js";
-import { HASH_BYTES } from "../consensus.js";
-import { ADDRESS_BYTES, findAddress, isAscending } from "../ethereum/address-set.js";
 import {
-  bytes,
-  chainOf,
+  addressesOf,
+  type BlockJson,
+  blockJson,
+  blockOf,
+  chainRulesOf,
   type Fields,
   fieldsOf,
-  gasFields,
   HEIGHT_MAX,
-  hex,
   invalid,
   PERIOD_S_MAX,
-  type Quantity,
+  textsOf,
   uint,
+  type VoteJson,
+  votesOf,
 } from "../ethereum/checkpoint-fields.js";
 import { decodeHeader } from "../ethereum/header.js";
-import { VOTE_BYTES, VOTES_MAX } from "../ethereum/vote-table.js";
+import { VOTES_MAX } from "../ethereum/vote-table.js";
 import { Bft, LINK_BLOCKS_MAX } from "./consensus.js";
 import { VALIDATORS_MAX } from "./extra.js";
 import type { BftClient, BftDialect } from "./header.js";
@@ -74,18 +75,11 @@ export interface BftRulesJson {
 }
 
 /** What `bftCheckpointFromHeader` makes and `openBft` reads. */
-export interface BftCheckpoint extends BftRulesJson {
-  genesisHash: string;
-  number: number;
-  hash: string;
-  timeS: number;
+export interface BftCheckpoint extends BftRulesJson, BlockJson {
   /** Who seals the next block. */
   validators: string[];
   /** Since the last epoch block, oldest first; "unknown" where nobody can tell. */
-  votes?: { validator: string; account: string; authorize: boolean }[] | "unknown";
-  gasLimit?: Quantity;
-  gasUsed?: Quantity;
-  baseFee?: Quantity;
+  votes?: ({ validator: string } & VoteJson)[] | "unknown";
 }
 
 export function isBftName(name: unknown): name is BftConsensusName {
@@ -98,19 +92,15 @@ export function openBft(engine: CryptoEngine, json: unknown): Bft | Rejection {
     const fields = fieldsOf(json);
     const dialect = dialectOf(fields);
     const rules = rulesOf(dialect, fields);
-    const number = uint(fields, "number", 0, HEIGHT_MAX);
-    const hash = bytes(fields.hash, "hash", HASH_BYTES);
-    const timeS = uint(fields, "timeS", 0, HEIGHT_MAX);
-    if (number === 0 && toHex(hash) !== toHex(rules.genesisHash)) throw invalid("hash", "the genesis hash, at number 0");
-    const validators = addresses(fields.validators, "validators");
-    const votes = votesOf(fields.votes, validators, number, rules, dialect);
-    const gas = gasFields(fields);
+    const block = blockOf(fields, rules);
+    const validators = addressesOf(fields.validators, "validators", VALIDATORS_MAX);
+    const votes = pendingOf(fields.votes, validators, block.number, rules, dialect);
     return new Bft(
       engine,
       dialect,
       rules,
-      new BftTrusted({ number, hash, timeS, gas, validators, votes, step: new Uint8Array(0) }),
-      idlePeriodOf(fields, number),
+      new BftTrusted({ ...block, validators, votes, step: new Uint8Array(0) }),
+      idlePeriodOf(fields, block.number),
     );
   } catch (error) {
     if (error instanceof Rejection) return error;
@@ -137,14 +127,12 @@ export function bftCheckpointFromHeader(
     const hash = `0x${toHex(eth.number === 0 ? eth.hash : eth.hashWithExtraData(extra.forBlock))}`;
     const { genesisHash = eth.number === 0 ? hash : undefined } = rules;
     if (genesisHash === undefined) throw invalid("genesisHash", "the hash of the genesis block");
-    const { gasLimit, gasUsed, baseFee } = eth.gas;
     const validators = after.validators ?? textsOf(extra.validators).sort();
     const checkpoint: BftCheckpoint = {
       ...rules,
-      ...{ genesisHash, number: eth.number, hash, timeS: eth.timeS, validators },
+      ...blockJson(genesisHash, hash, eth),
+      validators,
       ...(after.votes === undefined ? {} : { votes: after.votes }),
-      ...{ gasLimit: hex(gasLimit), gasUsed: hex(gasUsed) },
-      ...(baseFee === undefined ? {} : { baseFee: hex(baseFee) }),
     };
     const opened = openBft(engine, checkpoint);
     return opened instanceof Rejection ? opened : checkpoint;
@@ -152,13 +140,6 @@ export function bftCheckpointFromHeader(
     if (error instanceof Rejection) return error;
     throw error;
   }
-}
-
-/** Packed addresses as texts with 0x. */
-export function textsOf(packed: Uint8Array): string[] {
-  const texts: string[] = [];
-  for (let at = 0; at < packed.length; at += ADDRESS_BYTES) texts.push(`0x${toHex(packed.subarray(at, at + ADDRESS_BYTES))}`);
-  return texts;
 }
 
 function rulesOf(dialect: BftDialect, fields: Fields): BftRules {
@@ -176,13 +157,9 @@ function rulesOf(dialect: BftDialect, fields: Fields): BftRules {
     if ((changes[i] as BftTransition).block <= (changes[i - 1] as BftTransition).block)
       throw invalid(`transitions[${i}].block`, "a block above that of the one before");
   return {
-    chain: chainOf(fields),
-    genesisHash: bytes(fields.genesisHash, "genesisHash", HASH_BYTES),
-    periodS: uint(fields, "periodS", 0, PERIOD_S_MAX),
-    epoch: uint(fields, "epoch", 1, HEIGHT_MAX),
+    ...chainRulesOf(fields),
     trustingPeriodS: uint(fields, "trustingPeriodS", 1, HEIGHT_MAX),
     linkBlocks: fields.linkBlocks === undefined ? LINK_BLOCKS_MAX : uint(fields, "linkBlocks", LINK_BLOCKS_MAX, HEIGHT_MAX),
-    londonBlock: optional("londonBlock"),
     epochStart: optional("epochStart") ?? 0,
     quorumBlock: ceil2Nby3Block === "never" ? HEIGHT_MAX + 1 : (optional("ceil2Nby3Block") ?? 0),
     contract: selectsByContract(dialect, fields.validatorSelection, "validatorSelection") ?? false,
@@ -203,7 +180,8 @@ function transitionOf(dialect: BftDialect, json: unknown, path: string): BftTran
     block: uint(fields, "block", 1, HEIGHT_MAX),
     periodS: fields.periodS === undefined ? undefined : uint(fields, "periodS", 0, PERIOD_S_MAX),
     contract,
-    validators: fields.validators === undefined ? undefined : addresses(fields.validators, `${path}.validators`),
+    validators:
+      fields.validators === undefined ? undefined : addressesOf(fields.validators, `${path}.validators`, VALIDATORS_MAX),
     twoFPlusOne,
   };
 }
@@ -238,16 +216,7 @@ function selectsByContract(dialect: BftDialect, value: unknown, path: string): b
   throw invalid(path, dialect.name === "qbft" ? '"header" or "contract"' : '"header"');
 }
 
-function addresses(list: unknown, path: string): Uint8Array {
-  if (!Array.isArray(list) || list.length < 1 || list.length > VALIDATORS_MAX)
-    throw invalid(path, `1 to ${VALIDATORS_MAX} addresses`);
-  const texts = list.map((item, i) => toHex(bytes(item, `${path}[${i}]`, ADDRESS_BYTES))).sort();
-  const packed = fromHex(texts.join("")) as Uint8Array;
-  if (!isAscending(packed)) throw invalid(path, "each address once");
-  return packed;
-}
-
-function votesOf(
+function pendingOf(
   list: unknown,
   validators: Uint8Array,
   number: number,
@@ -261,23 +230,5 @@ function votesOf(
   const most = cleared ? (dialect.epochVoteCounts ? 1 : 0) : VOTES_MAX;
   if (!Array.isArray(list) || list.length > most)
     throw invalid("votes", cleared ? "none after an epoch block" : `a list of at most ${VOTES_MAX} pending votes, or "unknown"`);
-  const packed = new Uint8Array(list.length * VOTE_BYTES);
-  const seen: string[] = [];
-  list.forEach((item: unknown, i) => {
-    const path = `votes[${i}]`;
-    if (typeof item !== "object" || item === null) throw invalid(path, "an object");
-    const vote = item as Fields;
-    const voter = findAddress(validators, bytes(vote.validator, `${path}.validator`, ADDRESS_BYTES));
-    const account = bytes(vote.account, `${path}.account`, ADDRESS_BYTES);
-    if (voter < 0) throw invalid(`${path}.validator`, "one of the validators");
-    if (typeof vote.authorize !== "boolean") throw invalid(`${path}.authorize`, "true or false");
-    if (!dialect.keepsIdleVotes && vote.authorize !== findAddress(validators, account) < 0)
-      throw invalid(`${path}.authorize`, "true for an account that is no validator, false for one that is");
-    const key = `${voter} ${toHex(account)}`;
-    if (seen.includes(key)) throw invalid(path, "one vote per validator and account");
-    seen.push(key);
-    packed[i * VOTE_BYTES] = voter | (vote.authorize ? VOTE_FOR : 0);
-    packed.set(account, i * VOTE_BYTES + 1);
-  });
-  return packed;
+  return votesOf(list, validators, "validator", dialect.keepsIdleVotes, VOTE_FOR);
 }

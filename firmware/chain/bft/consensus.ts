@@ -7,14 +7,14 @@
 // new objects. Never takes an own quorum for more than it is: a set that nobody known vouches for is refused, and so is
 // everything once the trusting period is over, since there is no unbonding and removed validators keep their keys.
 
-import { copyInto, equal, readUint, writeUint } from "../../bytes.js";
-import { scalarOf } from "../../codec/rlp.js";
+import { equal, readUint } from "../../bytes.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { Rejection } from "../../rejection.js";
 import { type Consensus, HASH_BYTES, type Landing } from "../consensus.js";
 import { ADDRESS_BYTES, findAddress, overlapOf } from "../ethereum/address-set.js";
 import { checkGas, checkGasAlone, type Gas } from "../ethereum/gas.js";
 import { decodeHeader, PARENT_HASH } from "../ethereum/header.js";
+import { accountOf, FLAG_AUTHORIZE, FLAGS_AT, gasOfStep, SEALER_AT, stepOf, TIME_AT, TIME_BYTES } from "../ethereum/step.js";
 import { type BftVote, isOrdered } from "./extra.js";
 import { type BftDialect, BftHeader, checkCommonFields } from "./header.js";
 
@@ -33,14 +33,6 @@ const STALE_AFTER_S_MIN = 120;
  * longer than a mote can be kept waiting.
  */
 export const LINK_BLOCKS_MAX = 1024;
-
-// A step: hash (32), flags (1), time (6), gas limit (8), gas used (8), index of the proposer (1), then as the flags say the
-// account voted on (20) and the base fee (the rest).
-const STEP_FIXED_BYTES = HASH_BYTES + 1 + 6 + 8 + 8 + 1;
-const STEP_BASE_FEE_BYTES_MAX = 32;
-const FLAG_AUTHORIZE = 1;
-const FLAG_VOTE = 2;
-const FLAG_BASE_FEE = 4;
 
 export class Bft implements Consensus<BftHeader, BftTrusted> {
   readonly name: string;
@@ -120,7 +112,8 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     const vote = contractAt(this.#rules, header.number) ? undefined : this.#dialect.voteOf(header);
     // A list that its seals vouch for and no tally explains leaves no step: there is too much to tell.
     if (list !== trusted.validators) return this.landOn(header, list, proposer, vote);
-    return this.after(trusted, stepOf(header, proposer, vote), header.eth.gas);
+    const flags = vote?.authorize === true ? FLAG_AUTHORIZE : 0;
+    return this.after(trusted, stepOf(header.eth, header.hash, proposer, vote?.account, flags), header.eth.gas);
   }
 
   verify(trusted: BftTrusted, header: BftHeader, nowS?: number): BftTrusted | Rejection {
@@ -128,38 +121,23 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
   }
 
   replay(trusted: BftTrusted, step: Uint8Array): BftTrusted | Rejection {
-    const flags = step[HASH_BYTES] ?? 0;
-    const accountBytes = flags & FLAG_VOTE ? ADDRESS_BYTES : 0;
-    const feeBytes = step.length - STEP_FIXED_BYTES - accountBytes;
-    const voter = step[STEP_FIXED_BYTES - 1] ?? 0;
-    const feeMax = flags & FLAG_BASE_FEE ? STEP_BASE_FEE_BYTES_MAX : 0;
-    if (feeBytes < 0 || feeBytes > feeMax || voter >= trusted.validatorCount)
-      return new Rejection("step-malformed", `${step.length} bytes that follow from no header on block ${trusted.number}`);
-    return this.after(trusted, step, {
-      gasLimit: scalarOf(step.subarray(HASH_BYTES + 7, HASH_BYTES + 15)),
-      gasUsed: scalarOf(step.subarray(HASH_BYTES + 15, HASH_BYTES + 23)),
-      baseFee: flags & FLAG_BASE_FEE ? scalarOf(step.subarray(STEP_FIXED_BYTES + accountBytes)) : undefined,
-    });
+    const gas = gasOfStep(step, trusted.validatorCount, trusted.number);
+    return gas instanceof Rejection ? gas : this.after(trusted, step, gas);
   }
 
   /** The state after `step`, whose gas is `gas`. */
   private after(trusted: BftTrusted, step: Uint8Array, gas: Gas): BftTrusted | Rejection {
-    const flags = step[HASH_BYTES] as number;
-    const voter = step[STEP_FIXED_BYTES - 1] as number;
+    const account = accountOf(step);
+    const authorize = ((step[FLAGS_AT] as number) & FLAG_AUTHORIZE) !== 0;
+    const vote = account === undefined ? undefined : { account, authorize };
+    const voter = step[SEALER_AT] as number;
     const number = trusted.number + 1;
-    const vote =
-      flags & FLAG_VOTE
-        ? {
-            account: step.subarray(STEP_FIXED_BYTES, STEP_FIXED_BYTES + ADDRESS_BYTES),
-            authorize: (flags & FLAG_AUTHORIZE) !== 0,
-          }
-        : undefined;
     const set = setAfter(this.#rules, this.#dialect, trusted, number, voter, vote);
     if (set instanceof Rejection) return set;
     return new BftTrusted({
       number,
       hash: step.subarray(0, HASH_BYTES),
-      timeS: readUint(step, HASH_BYTES + 1, 6),
+      timeS: readUint(step, TIME_AT, TIME_BYTES),
       gas,
       validators: set.validators,
       votes: set.votes,
@@ -334,21 +312,4 @@ function checkPace(rules: BftRules, trusted: BftTrusted, header: BftHeader): Rej
 function checkFuture(header: BftHeader, nowS: number | undefined): Rejection | undefined {
   if (nowS === undefined || header.timeS <= nowS + CLOCK_DRIFT_S) return undefined;
   return new Rejection("time-in-future", `${header.timeS}, and it is ${nowS}`);
-}
-
-function stepOf(header: BftHeader, proposer: number, vote: BftVote | undefined): Uint8Array {
-  const { eth } = header;
-  const fee = eth.baseFeeBytes;
-  const step = new Uint8Array(STEP_FIXED_BYTES + (vote === undefined ? 0 : ADDRESS_BYTES) + fee.length);
-  copyInto(step, 0, header.hash);
-  step[HASH_BYTES] =
-    (vote?.authorize === true ? FLAG_AUTHORIZE : 0) |
-    (vote === undefined ? 0 : FLAG_VOTE) |
-    (eth.tailItems > 0 ? FLAG_BASE_FEE : 0);
-  writeUint(step, header.timeS, HASH_BYTES + 1, 6);
-  eth.putGas(step, HASH_BYTES + 7);
-  step[STEP_FIXED_BYTES - 1] = proposer;
-  if (vote !== undefined) copyInto(step, STEP_FIXED_BYTES, vote.account);
-  copyInto(step, step.length - fee.length, fee);
-  return step;
 }

@@ -18,11 +18,8 @@ import { checksumDigits } from "../../crypto/identity.js";
 import { Rejection } from "../../rejection.js";
 import { HEADER_BYTES_MAX } from "../consensus.js";
 import { ADDRESS_BYTES, isAscending, withAddress } from "../ethereum/address-set.js";
-import { WITHOUT_EXTRA_BYTES_MAX } from "../ethereum/header.js";
+import { SEAL_BYTES, VANITY_BYTES, WITHOUT_EXTRA_BYTES_MAX } from "../ethereum/header.js";
 
-const VANITY_BYTES = 32;
-/** r ‖ s ‖ v. */
-const SEAL_BYTES = 65;
 const LIST_PREFIX_BYTES = prefixBytes(HEADER_BYTES_MAX);
 const SEAL_ITEM_BYTES = prefixBytes(SEAL_BYTES) + SEAL_BYTES;
 /** The widest extra data of the family around its two lists: IBFT 1's, with the proposer's seal (a vote and a round take less). */

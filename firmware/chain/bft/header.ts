@@ -8,7 +8,7 @@ import { equal } from "../../bytes.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { Rejection } from "../../rejection.js";
 import type { Header } from "../consensus.js";
-import { type EthereumHeader, MIX_HASH, NO_OMMERS, OMMERS_HASH } from "../ethereum/header.js";
+import { type EthereumHeader, MIX_HASH } from "../ethereum/header.js";
 import { type BftExtra, type BftVote, setOf } from "./extra.js";
 
 /** By which clients know the family: "ctical byzantine fault tolerance". */
@@ -109,9 +109,4 @@ export function checkCommonFields(header: EthereumHeader): Rejection | undefined
   if (!header.hasHex(MIX_HASH, FAMILY)) return new Rejection("mix-hash-wrong", "not that of the Istanbul family");
   if (header.weight !== 1) return new Rejection("difficulty-range", `${header.difficulty}, not 1`);
   return undefined;
-}
-
-/** ommers-wrong. */
-export function checkNoOmmers(header: EthereumHeader): Rejection | undefined {
-  return header.hasHex(OMMERS_HASH, NO_OMMERS) ? undefined : new Rejection("ommers-wrong", "not the hash of an empty list");
 }

@@ -9,8 +9,9 @@
 // F + 1; and the list in extraData has to be that of the tally, which the verifier never compares.
 
 import { Rejection } from "../../rejection.js";
+import { checkNoOmmers } from "../ethereum/header.js";
 import { type BftExtra, type BftVote, readIbft1Extra } from "./extra.js";
-import { type BftDialect, type BftHeader, checkNoOmmers } from "./header.js";
+import type { BftDialect, BftHeader } from "./header.js";
 
 /** The code of a commit message, which its seal covers. */
 const COMMIT = 2;

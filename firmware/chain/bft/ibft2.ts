@@ -5,9 +5,9 @@
 // ignored.
 
 import { Rejection } from "../../rejection.js";
-import { NONCE } from "../ethereum/header.js";
+import { checkNoOmmers, NONCE } from "../ethereum/header.js";
 import { type BftExtra, type BftVote, readIbft2Extra } from "./extra.js";
-import { type BftDialect, type BftHeader, checkNoOmmers } from "./header.js";
+import type { BftDialect, BftHeader } from "./header.js";
 
 export const ibft2: BftDialect = Object.freeze({
   name: "ibft2",

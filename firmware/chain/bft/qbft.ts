@@ -12,9 +12,9 @@
 
 import type { Rejection } from "../../rejection.js";
 import { ADDRESS_BYTES } from "../ethereum/address-set.js";
-
+import { checkNoOmmers } from "../ethereum/header.js";
 import { type BftExtra, type BftVote, readQbftExtra } from "./extra.js";
-import { type BftDialect, type BftHeader, checkNoOmmers } from "./header.js";
+import type { BftDialect, BftHeader } from "./header.js";
 
 export const qbft: BftDialect = Object.freeze({
   name: "qbft",

@@ -9,6 +9,7 @@ import type { Rejection } from "../../rejection.js";
 import { HASH_BYTES } from "../consensus.js";
 import { ADDRESS_BYTES, findAddress } from "../ethereum/address-set.js";
 
+import type { ChainRules } from "../ethereum/checkpoint-fields.js";
 import type { BftVote } from "./extra.js";
 import type { BftDialect } from "./header.js";
 import { quorumOf } from "./seals.js";
@@ -26,18 +27,9 @@ export interface BftTransition {
   readonly twoFPlusOne: boolean | undefined;
 }
 
-export interface BftRules {
-  /** CAIP-2. */
-  readonly chain: string;
-  readonly genesisHash: Uint8Array;
-  /** Least distance of two blocks, in seconds; 0 where the chain makes several a second, and time is not bound then. */
-  readonly periodS: number;
-  /** An epoch, in blocks. */
-  readonly epoch: number;
+export interface BftRules extends ChainRules {
   /** The block from which epochs are counted. */
   readonly epochStart: number;
-  /** First block with a base fee; where undefined, the first header that brings one begins London. */
-  readonly londonBlock: number | undefined;
   /** For how long a trusted block vouches for others, in seconds. */
   readonly trustingPeriodS: number;
   /** A jump over at most so many blocks is linked by hash. No fact of the chain: it voids nothing that is persisted. */

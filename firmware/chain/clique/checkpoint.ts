@@ -4,53 +4,50 @@
 // whatever is absent, out of bounds or contradicts itself is refused with the field's name (checkpoint-invalid).
 // Never fills in a default for what decides whom to believe.
 
-import { fromHex, toHex } from "../../bytes.js";
+import { toHex } from "../../bytes.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { Rejection } from "../../rejection.js";
-import { HASH_BYTES } from "../consensus.js";
-import { ADDRESS_BYTES, findAddress, isAscending } from "../ethereum/address-set.js";
+import { ADDRESS_BYTES, findAddress } from "../ethereum/address-set.js";
 import {
+  addressesOf,
+  type BlockJson,
+  blockJson,
+  blockOf,
   bytes,
-  chainOf,
+  chainRulesOf,
   type Fields,
   fieldsOf,
-  gasFields,
   HEIGHT_MAX,
   hex,
   invalid,
-  PERIOD_S_MAX,
   type Quantity,
   quantity,
+  textsOf,
   UINT256_MAX,
   uint,
+  type VoteJson,
+  votesOf,
 } from "../ethereum/checkpoint-fields.js";
 import type { BaseFeeRule } from "../ethereum/gas.js";
-import { decodeHeader } from "../ethereum/header.js";
-import { VOTE_BYTES, VOTES_MAX } from "../ethereum/vote-table.js";
-import { Clique, type CliqueRules, SEAL_BYTES, VANITY_BYTES } from "./consensus.js";
+import { decodeHeader, SEAL_BYTES, VANITY_BYTES } from "../ethereum/header.js";
+import { VOTES_MAX } from "../ethereum/vote-table.js";
+import { Clique, type CliqueRules } from "./consensus.js";
 import { CliqueTrusted, RECENT_BYTES, recentsKept, SIGNERS_MAX } from "./state.js";
 
 /** What `cliqueCheckpointFromGenesis` makes and `openClique` reads. */
-export interface CliqueCheckpoint {
+export interface CliqueCheckpoint extends BlockJson {
   chain: string;
   consensus: "clique";
-  genesisHash: string;
   periodS: number;
   epoch: number;
   londonBlock?: number;
   baseFeeRule?: BaseFeeRule;
   /** In seconds; without it the chain is always walked. */
   trustingPeriodS?: number;
-  number: number;
-  hash: string;
-  timeS: number;
   signers: string[];
   /** By height, without gaps, up to `number`. */
   recents?: Record<string, string>;
-  votes?: { signer: string; account: string; authorize: boolean }[];
-  gasLimit?: Quantity;
-  gasUsed?: Quantity;
-  baseFee?: Quantity;
+  votes?: ({ signer: string } & VoteJson)[];
   totalDifficulty?: Quantity;
 }
 
@@ -59,19 +56,17 @@ export function openClique(engine: CryptoEngine, json: unknown): Clique | Reject
   try {
     const fields = fieldsOf(json);
     const rules = rulesOf(fields);
-    const number = uint(fields, "number", 0, HEIGHT_MAX);
-    const hash = bytes(fields.hash, "hash", HASH_BYTES);
-    const timeS = uint(fields, "timeS", 0, HEIGHT_MAX);
-    const signers = signersOf(fields.signers);
+    const block = blockOf(fields, rules);
+    const { number } = block;
+    const signers = addressesOf(fields.signers, "signers", SIGNERS_MAX);
     const isEpoch = number % rules.epoch === 0;
-    if (number === 0 && toHex(hash) !== toHex(rules.genesisHash)) throw invalid("hash", "the genesis hash, at number 0");
     const recents = recentsOf(fields.recents, number, signers.length / ADDRESS_BYTES, isEpoch);
-    const votes = votesOf(fields.votes, signers, number, isEpoch);
+    const votes = pendingOf(fields.votes, signers, number, isEpoch);
     const totalDifficulty = fields.totalDifficulty === undefined ? 0n : quantity(fields, "totalDifficulty", UINT256_MAX);
-    const gas = gasFields(fields);
     const none = new Uint8Array(0);
     const checkpoint = new CliqueTrusted({
-      ...{ number, hash, timeS, totalDifficulty, settled: number, settledTimeS: timeS, gas, signers, recents, votes },
+      ...block,
+      ...{ totalDifficulty, settled: number, settledTimeS: block.timeS, signers, recents, votes },
       forgotten: none,
       step: none,
     });
@@ -95,19 +90,15 @@ export function cliqueCheckpointFromGenesis(
   const listBytes = extraData.length - VANITY_BYTES - SEAL_BYTES;
   if (listBytes <= 0 || listBytes % ADDRESS_BYTES !== 0)
     return new Rejection("checkpoint-invalid", `extraData of ${extraData.length} bytes lists no signers`);
-  const signers: string[] = [];
-  for (let at = VANITY_BYTES; at < VANITY_BYTES + listBytes; at += ADDRESS_BYTES)
-    signers.push(`0x${toHex(extraData.subarray(at, at + ADDRESS_BYTES))}`);
+  const signers = textsOf(extraData.subarray(VANITY_BYTES, VANITY_BYTES + listBytes)).sort();
   const hash = `0x${toHex(header.hash)}`;
-  const { gasLimit, gasUsed, baseFee } = header.gas;
   const checkpoint: CliqueCheckpoint = {
-    ...{ chain: rules.chain, consensus: "clique", genesisHash: hash, periodS: rules.periodS, epoch: rules.epoch },
+    ...{ chain: rules.chain, consensus: "clique", periodS: rules.periodS, epoch: rules.epoch },
     ...(rules.londonBlock === undefined ? {} : { londonBlock: rules.londonBlock }),
     ...(rules.baseFeeRule === undefined ? {} : { baseFeeRule: rules.baseFeeRule }),
     ...(rules.trustingPeriodS === undefined ? {} : { trustingPeriodS: rules.trustingPeriodS }),
-    ...{ number: 0, hash, timeS: header.timeS, signers: signers.sort(), gasLimit: hex(gasLimit), gasUsed: hex(gasUsed) },
-    ...(baseFee === undefined ? {} : { baseFee: hex(baseFee) }),
-    totalDifficulty: hex(header.difficulty),
+    ...blockJson(hash, hash, header),
+    ...{ signers, totalDifficulty: hex(header.difficulty) },
   };
   const opened = openClique(engine, checkpoint);
   return opened instanceof Rejection ? opened : checkpoint;
@@ -117,23 +108,10 @@ function rulesOf(fields: Fields): CliqueRules {
   const { baseFeeRule = "eip1559" } = fields;
   if (baseFeeRule !== "eip1559" && baseFeeRule !== "zero") throw invalid("baseFeeRule", '"eip1559" or "zero"');
   return {
-    chain: chainOf(fields),
+    ...chainRulesOf(fields),
     baseFeeRule,
-    genesisHash: bytes(fields.genesisHash, "genesisHash", HASH_BYTES),
-    periodS: uint(fields, "periodS", 0, PERIOD_S_MAX),
-    epoch: uint(fields, "epoch", 1, HEIGHT_MAX),
     trustingPeriodS: fields.trustingPeriodS === undefined ? undefined : uint(fields, "trustingPeriodS", 1, HEIGHT_MAX),
-    londonBlock: fields.londonBlock === undefined ? undefined : uint(fields, "londonBlock", 0, HEIGHT_MAX),
   };
-}
-
-function signersOf(list: unknown): Uint8Array {
-  if (!Array.isArray(list) || list.length < 1 || list.length > SIGNERS_MAX)
-    throw invalid("signers", `1 to ${SIGNERS_MAX} addresses`);
-  const addresses = list.map((item, i) => toHex(bytes(item, `signers[${i}]`, ADDRESS_BYTES))).sort();
-  const packed = fromHex(addresses.join("")) as Uint8Array;
-  if (!isAscending(packed)) throw invalid("signers", "each address once");
-  return packed;
 }
 
 function recentsOf(map: unknown, number: number, signerCount: number, isEpoch: boolean): Uint8Array {
@@ -154,28 +132,11 @@ function recentsOf(map: unknown, number: number, signerCount: number, isEpoch: b
   return packed;
 }
 
-function votesOf(list: unknown, signers: Uint8Array, number: number, isEpoch: boolean): Uint8Array {
+function pendingOf(list: unknown, signers: Uint8Array, number: number, isEpoch: boolean): Uint8Array {
   // An epoch block names the zero address and "drop", as every block without a vote does: a vote where that is a signer.
   const most = !isEpoch ? VOTES_MAX : number > 0 && findAddress(signers, new Uint8Array(ADDRESS_BYTES)) >= 0 ? 1 : 0;
   if (list === undefined && most === 0) return new Uint8Array(0);
   if (!Array.isArray(list) || list.length > most)
     throw invalid("votes", most === 0 ? "none after an epoch block" : `a list of at most ${most} pending votes`);
-  const packed = new Uint8Array(list.length * VOTE_BYTES);
-  const seen: string[] = [];
-  list.forEach((item: unknown, i) => {
-    const path = `votes[${i}]`;
-    if (typeof item !== "object" || item === null) throw invalid(path, "an object");
-    const vote = item as Fields;
-    const signer = findAddress(signers, bytes(vote.signer, `${path}.signer`, ADDRESS_BYTES));
-    const account = bytes(vote.account, `${path}.account`, ADDRESS_BYTES);
-    if (signer < 0) throw invalid(`${path}.signer`, "one of the signers");
-    if (vote.authorize !== findAddress(signers, account) < 0)
-      throw invalid(`${path}.authorize`, "true for an account that is no signer, false for one that is");
-    packed[i * VOTE_BYTES] = signer;
-    packed.set(account, i * VOTE_BYTES + 1);
-    const key = toHex(packed.subarray(i * VOTE_BYTES, (i + 1) * VOTE_BYTES));
-    if (seen.includes(key)) throw invalid(path, "one vote per signer and account");
-    seen.push(key);
-  });
-  return packed;
+  return votesOf(list, signers, "signer", false, 0);
 }

@@ -6,23 +6,35 @@
 // signature does not cover: fields after the base fee, which Besu's signing hash leaves out, are refused as geth refuses them.
 
 import { copyInto, equal, fromText, readUint, writeUint } from "../../bytes.js";
-import { scalarOf } from "../../codec/rlp.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { sealerOf } from "../../crypto/identity.js";
 import { assert, Rejection } from "../../rejection.js";
 import { type Consensus, HASH_BYTES, type Landing } from "../consensus.js";
 import { ADDRESS_BYTES, compareAt, findAddress } from "../ethereum/address-set.js";
+import type { ChainRules } from "../ethereum/checkpoint-fields.js";
 import { checkGas, checkGasAlone, type Gas, type GasRules } from "../ethereum/gas.js";
 import {
   COINBASE,
+  checkNoOmmers,
   decodeHeader,
   type EthereumHeader,
   MIX_HASH,
-  NO_OMMERS,
   NONCE,
-  OMMERS_HASH,
   PARENT_HASH,
+  SEAL_BYTES,
+  VANITY_BYTES,
 } from "../ethereum/header.js";
+import {
+  accountOf,
+  FLAG_AUTHORIZE,
+  FLAG_IN_TURN,
+  FLAGS_AT,
+  gasOfStep,
+  SEALER_AT,
+  stepOf,
+  TIME_AT,
+  TIME_BYTES,
+} from "../ethereum/step.js";
 import { cliqueJump, cliqueLanding } from "./jump.js";
 import {
   CliqueTrusted,
@@ -35,30 +47,12 @@ import {
 } from "./state.js";
 import { castVote, clearVotes } from "./votes.js";
 
-export const VANITY_BYTES = 32;
-export const SEAL_BYTES = 65;
 /** By how much a header may be ahead of the clock, in seconds. */
 const CLOCK_DRIFT_S = 15;
 const DIFFICULTY_OUT_OF_TURN = 1;
 
-// A step: hash (32), flags (1), time (6), gas limit (8), gas used (8), index of the signer (1), then as the flags say the
-// account voted on (20) and the base fee (the rest).
-const STEP_FIXED_BYTES = HASH_BYTES + 1 + 6 + 8 + 8 + 1;
-const STEP_BASE_FEE_BYTES_MAX = 32;
-const FLAG_AUTHORIZE = 1;
-const FLAG_ACCOUNT = 2;
-const FLAG_BASE_FEE = 4;
-const FLAG_IN_TURN = 8;
-
 /** What a configuration pins about a Clique chain. */
-export interface CliqueRules extends GasRules {
-  /** CAIP-2. */
-  readonly chain: string;
-  readonly genesisHash: Uint8Array;
-  /** Least distance of two blocks, in seconds. */
-  readonly periodS: number;
-  /** An epoch, in blocks. */
-  readonly epoch: number;
+export interface CliqueRules extends ChainRules, GasRules {
   /** For how long a trusted block vouches for a jump, in seconds; undefined where the chain is always walked. */
   readonly trustingPeriodS: number | undefined;
 }
@@ -125,7 +119,9 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
     const inTurn = header.number % trusted.signerCount === signer;
     if (header.weight !== difficultyOf(inTurn))
       return new Rejection("difficulty-turn", `signer ${signer} is ${inTurn ? "" : "not "}in turn at ${header.number}`);
-    return this.after(trusted, stepOf(header, signer, inTurn), header.gas);
+    const account = header.isFilled(COINBASE, 0) ? undefined : header.coinbase;
+    const flags = (header.isFilled(NONCE, 0) ? 0 : FLAG_AUTHORIZE) | (inTurn ? FLAG_IN_TURN : 0);
+    return this.after(trusted, stepOf(header, header.hash, signer, account, flags), header.gas);
   }
 
   verify(trusted: CliqueTrusted, header: EthereumHeader, nowS?: number): CliqueTrusted | Rejection {
@@ -133,27 +129,16 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
   }
 
   replay(trusted: CliqueTrusted, step: Uint8Array): CliqueTrusted | Rejection {
-    const flags = step[HASH_BYTES] ?? 0;
-    const accountBytes = flags & FLAG_ACCOUNT ? ADDRESS_BYTES : 0;
-    const feeBytes = step.length - STEP_FIXED_BYTES - accountBytes;
-    const signer = step[STEP_FIXED_BYTES - 1] ?? SIGNERS_MAX;
-    const feeMax = flags & FLAG_BASE_FEE ? STEP_BASE_FEE_BYTES_MAX : 0;
-    if (feeBytes < 0 || feeBytes > feeMax || signer >= trusted.signerCount)
-      return new Rejection("step-malformed", `${step.length} bytes that follow from no header on block ${trusted.number}`);
-    return this.after(trusted, step, {
-      gasLimit: scalarOf(step.subarray(HASH_BYTES + 7, HASH_BYTES + 15)),
-      gasUsed: scalarOf(step.subarray(HASH_BYTES + 15, HASH_BYTES + 23)),
-      baseFee: flags & FLAG_BASE_FEE ? scalarOf(step.subarray(STEP_FIXED_BYTES + accountBytes)) : undefined,
-    });
+    const gas = gasOfStep(step, trusted.signerCount, trusted.number);
+    return gas instanceof Rejection ? gas : this.after(trusted, step, gas);
   }
 
   /** The state after `step`, whose gas is `gas`. */
   private after(trusted: CliqueTrusted, step: Uint8Array, gas: Gas): CliqueTrusted | Rejection {
-    const flags = step[HASH_BYTES] as number;
-    const signer = step[STEP_FIXED_BYTES - 1] as number;
+    const flags = step[FLAGS_AT] as number;
+    const signer = step[SEALER_AT] as number;
     const number = trusted.number + 1;
-    const account =
-      flags & FLAG_ACCOUNT ? step.subarray(STEP_FIXED_BYTES, STEP_FIXED_BYTES + ADDRESS_BYTES) : new Uint8Array(ADDRESS_BYTES);
+    const account = accountOf(step) ?? new Uint8Array(ADDRESS_BYTES);
     const before = number % this.#rules.epoch === 0 ? clearVotes(trusted) : trusted;
     const set = castVote(before, signer, account, (flags & FLAG_AUTHORIZE) !== 0);
     if (set instanceof Rejection) return set;
@@ -162,7 +147,7 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
     return new CliqueTrusted({
       number,
       hash: step.subarray(0, HASH_BYTES),
-      timeS: readUint(step, HASH_BYTES + 1, 6),
+      timeS: readUint(step, TIME_AT, TIME_BYTES),
       totalDifficulty: trusted.totalDifficulty + BigInt(difficultyOf((flags & FLAG_IN_TURN) !== 0)),
       settled: at < 0 ? trusted.settled : number - 1 - (recents.length - RECENT_BYTES - at) / RECENT_BYTES,
       settledTimeS: at < 0 ? trusted.settledTimeS : readUint(recents, at + ADDRESS_BYTES, 6),
@@ -233,7 +218,8 @@ function checkAlone(header: EthereumHeader, isEpoch: boolean): Rejection | undef
   if (isEpoch && (!drops || !header.isFilled(COINBASE, 0)))
     return new Rejection("epoch-vote", `epoch block ${header.number} carries a vote`);
   if (!header.isFilled(MIX_HASH, 0)) return new Rejection("mix-hash-wrong", "not zero");
-  if (!header.hasHex(OMMERS_HASH, NO_OMMERS)) return new Rejection("ommers-wrong", "not the hash of an empty list");
+  const ommers = checkNoOmmers(header);
+  if (ommers !== undefined) return ommers;
   const { weight } = header;
   if (header.number > 0 && weight !== DIFFICULTY_IN_TURN && weight !== DIFFICULTY_OUT_OF_TURN)
     return new Rejection("difficulty-range", `${header.difficulty}, neither 1 nor 2`);
@@ -250,24 +236,6 @@ function signedRecently(trusted: CliqueTrusted, address: Uint8Array): boolean {
   const first = Math.max(0, recents.length - (trusted.signerCount >> 1) * RECENT_BYTES);
   for (let at = first; at < recents.length; at += RECENT_BYTES) if (compareAt(recents, at, address) === 0) return true;
   return false;
-}
-
-function stepOf(header: EthereumHeader, signer: number, inTurn: boolean): Uint8Array {
-  const votes = !header.isFilled(COINBASE, 0);
-  const fee = header.baseFeeBytes;
-  const step = new Uint8Array(STEP_FIXED_BYTES + (votes ? ADDRESS_BYTES : 0) + fee.length);
-  copyInto(step, 0, header.hash);
-  step[HASH_BYTES] =
-    (header.isFilled(NONCE, 0) ? 0 : FLAG_AUTHORIZE) |
-    (votes ? FLAG_ACCOUNT : 0) |
-    (header.tailItems > 0 ? FLAG_BASE_FEE : 0) |
-    (inTurn ? FLAG_IN_TURN : 0);
-  writeUint(step, header.timeS, HASH_BYTES + 1, 6);
-  header.putGas(step, HASH_BYTES + 7);
-  step[STEP_FIXED_BYTES - 1] = signer;
-  if (votes) copyInto(step, STEP_FIXED_BYTES, header.coinbase);
-  copyInto(step, step.length - fee.length, fee);
-  return step;
 }
 
 /** The recent signers with that of the next block, for a set of `count` after it. */

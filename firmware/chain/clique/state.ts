@@ -4,15 +4,22 @@
 // at most 2 KiB serialised for 21 signers. `deserialize` takes only what `serialize` writes (trusted-malformed).
 // Never holds a view of a raw header.
 
-import { readUint, writeUint } from "../../bytes.js";
-import { scalarBytes, scalarOf } from "../../codec/rlp.js";
-import { assert, Rejection } from "../../rejection.js";
+import { scalarBytes } from "../../codec/rlp.js";
+import type { Rejection } from "../../rejection.js";
 import type { Trusted } from "../consensus.js";
-import { HASH_BYTES } from "../consensus.js";
-import { ADDRESS_BYTES, isAscending } from "../ethereum/address-set.js";
+import { ADDRESS_BYTES } from "../ethereum/address-set.js";
 import type { Gas } from "../ethereum/gas.js";
-import { malformed, putUint64 } from "../ethereum/state.js";
-import { VOTE_BYTES, VOTES_MAX } from "../ethereum/vote-table.js";
+import {
+  BLOCK_BYTES,
+  GAS_BYTES,
+  malformed,
+  NUMBER_BYTES,
+  readState,
+  SCALAR_BYTES_MAX,
+  type StateReader,
+  StateWriter,
+} from "../ethereum/state.js";
+import { VOTE_BYTES } from "../ethereum/vote-table.js";
 
 /** The most signers that are followed; a vote that would add one more is refused. */
 export const SIGNERS_MAX = 64;
@@ -25,7 +32,6 @@ export const RECENT_BYTES = ADDRESS_BYTES + 6;
 export const DIFFICULTY_IN_TURN = 2;
 
 const FORMAT = 1;
-const DIFFICULTY_BYTES_MAX = 32;
 
 /** Who may sign, and the votes that are under way. */
 export interface SignerSet {
@@ -92,101 +98,62 @@ export function recentsKept(count: number): number {
 
 /**
  * Format, number (6), hash (32), time (6), settled (6), its time (6), then counted in one byte each: total difficulty, gas
- * (0, or 16 and the base fee with 1 + its length), signers, forgotten flags (0 or as many as signers), recents, votes.
+ * (0, or 1, limit and used (8 each) and the base fee with 1 + its length), signers, forgotten flags (0 or as many as signers),
+ * recents, votes.
  */
 export function serializeClique(trusted: CliqueTrusted): Uint8Array {
   const work = scalarBytes(trusted.totalDifficulty);
   const { gas, signers, forgotten, recents, votes } = trusted;
   const fee = gas?.baseFee === undefined ? undefined : scalarBytes(gas.baseFee);
-  const gasBytes = gas === undefined ? 1 : 18 + (fee === undefined ? 0 : fee.length);
-  const fixed = 1 + 6 + HASH_BYTES + 6 + 6 + 6;
-  const bytes = new Uint8Array(
-    fixed + 1 + work.length + gasBytes + 4 + signers.length + forgotten.length + recents.length + votes.length,
-  );
-  bytes[0] = FORMAT;
-  writeUint(bytes, trusted.number, 1, 6);
-  bytes.set(trusted.hash, 7);
-  writeUint(bytes, trusted.timeS, 39, 6);
-  writeUint(bytes, trusted.settled, 45, 6);
-  writeUint(bytes, trusted.settledTimeS, 51, 6);
-  let at = fixed;
-  const put = (count: number, content: Uint8Array): void => {
-    bytes[at] = count;
-    bytes.set(content, at + 1);
-    at += 1 + content.length;
-  };
-  put(work.length, work);
-  if (gas === undefined) at += 1;
-  else {
-    bytes[at] = 1;
-    putUint64(bytes, gas.gasLimit, at + 1);
-    putUint64(bytes, gas.gasUsed, at + 9);
-    at += 17;
-    if (fee === undefined) at += 1;
-    else put(1 + fee.length, fee);
+  const gasBytes = gas === undefined ? 1 : 1 + GAS_BYTES + 1 + (fee?.length ?? 0);
+  const listBytes = 4 + signers.length + forgotten.length + recents.length + votes.length;
+  const writer = new StateWriter(1 + BLOCK_BYTES + 2 * NUMBER_BYTES + 1 + work.length + gasBytes + listBytes);
+  writer.uint(FORMAT, 1);
+  writer.block(trusted);
+  writer.uint(trusted.settled, NUMBER_BYTES);
+  writer.uint(trusted.settledTimeS, NUMBER_BYTES);
+  writer.counted(work.length, work);
+  writer.uint(gas === undefined ? 0 : 1, 1);
+  if (gas !== undefined) {
+    writer.gas(gas);
+    if (fee === undefined) writer.uint(0, 1);
+    else writer.counted(1 + fee.length, fee);
   }
-  put(trusted.signerCount, signers);
-  put(forgotten.length, forgotten);
-  put(recents.length / RECENT_BYTES, recents);
-  put(votes.length / VOTE_BYTES, votes);
-  assert(at === bytes.length, "a state as long as it was measured");
-  return bytes;
+  writer.counted(trusted.signerCount, signers);
+  writer.counted(forgotten.length, forgotten);
+  writer.counted(recents.length / RECENT_BYTES, recents);
+  writer.counted(votes.length / VOTE_BYTES, votes);
+  return writer.end();
 }
 
 /** Strict inverse of `serializeClique`, with no step. */
 export function deserializeClique(bytes: Uint8Array): CliqueTrusted | Rejection {
-  let at = 0;
-  const take = (length: number): Uint8Array => {
-    if (length > bytes.length - at) throw malformed(`ends within ${length} bytes at ${at}`);
-    at += length;
-    return bytes.slice(at - length, at);
-  };
-  const count = (max: number, what: string): number => {
-    const value = take(1)[0] as number;
-    if (value > max) throw malformed(`${value} ${what}, ${max} at most`);
-    return value;
-  };
-  try {
-    if (count(255, "") !== FORMAT) throw malformed("another format");
-    const number = readUint(take(6));
-    const hash = take(HASH_BYTES);
-    const timeS = readUint(take(6));
-    const settled = readUint(take(6));
-    const settledTimeS = readUint(take(6));
-    const totalDifficulty = scalar(take(count(DIFFICULTY_BYTES_MAX, "bytes of difficulty")));
-    const gas = count(1, "as a flag") === 0 ? undefined : takeGas(take, count);
-    const signers = take(ADDRESS_BYTES * count(SIGNERS_MAX, "signers"));
+  return readState(bytes, (reader) => {
+    reader.format(FORMAT);
+    const { number, hash, timeS } = reader.block();
+    const settled = reader.uint();
+    const settledTimeS = reader.uint();
+    if (settled > number) throw malformed("settled above its head");
+    const totalDifficulty = reader.scalar(reader.count(SCALAR_BYTES_MAX, "bytes of difficulty"));
+    const gas = reader.count(1, "as a flag") === 0 ? undefined : reader.gas(() => baseFeeOf(reader));
+    const signers = reader.addresses(SIGNERS_MAX, "signers");
     const signerCount = signers.length / ADDRESS_BYTES;
-    const forgotten = take(count(signerCount, "flags"));
-    const recents = take(RECENT_BYTES * count(recentsKept(signerCount), "recent signers"));
-    const votes = take(VOTE_BYTES * count(VOTES_MAX, "votes"));
-    if (at < bytes.length) throw malformed(`${bytes.length - at} bytes too many`);
-    if (!isAscending(signers)) throw malformed("signers out of order");
+    const forgotten = reader.take(reader.count(signerCount, "flags"));
     if (
       forgotten.length > 0 &&
       (forgotten.length !== signerCount || !forgotten.includes(1) || forgotten.some((flag) => flag > 1))
     )
       throw malformed("flags that are none");
-    for (let vote = 0; vote < votes.length; vote += VOTE_BYTES)
-      if ((votes[vote] as number) >= signerCount) throw malformed("a vote by nobody");
-    if (settled > number) throw malformed("settled above its head");
+    const recents = reader.take(RECENT_BYTES * reader.count(recentsKept(signerCount), "recent signers"));
+    const votes = reader.votes(signers);
     const step = new Uint8Array(0);
     const fields = { number, hash, timeS, totalDifficulty, settled, settledTimeS, gas, signers, recents, votes, forgotten, step };
     return new CliqueTrusted(fields);
-  } catch (error) {
-    if (error instanceof Rejection) return error;
-    throw error;
-  }
+  });
 }
 
-function takeGas(take: (length: number) => Uint8Array, count: (max: number, what: string) => number): Gas {
-  const gasLimit = scalarOf(take(8));
-  const gasUsed = scalarOf(take(8));
-  const feeBytes = count(33, "bytes of base fee");
-  return { gasLimit, gasUsed, baseFee: feeBytes === 0 ? undefined : scalar(take(feeBytes - 1)) };
-}
-
-function scalar(content: Uint8Array): bigint {
-  if (content[0] === 0) throw malformed("a scalar with a leading zero");
-  return scalarOf(content);
+/** 0 where there is none, or 1 + its length, and it. */
+function baseFeeOf(reader: StateReader): bigint | undefined {
+  const count = reader.count(1 + SCALAR_BYTES_MAX, "bytes of base fee");
+  return count === 0 ? undefined : reader.scalar(count - 1);
 }

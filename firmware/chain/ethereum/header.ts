@@ -2,7 +2,8 @@
 //
 // Promises: 15 fields of fixed widths and an ordered tail, where presence decides and not value, scalars in their shortest
 // form, no byte unaccounted for. Tail items beyond those named are kept as they are, since they enter the hash. Fields are
-// views of the raw bytes. Never judges whether the chain allows what it reads: that is for the consensus.
+// views of the raw bytes. Never judges whether the chain allows what it reads: that is for the consensus (`checkNoOmmers` is what
+// all have in common).
 //
 // Codes: header-too-long, header-malformed (not a list of such items), header-width (a field of another width),
 // header-scalar (a scalar with a leading zero or beyond its range), and those of the RLP decoder.
@@ -29,7 +30,7 @@ import type { Gas } from "./gas.js";
 const TAIL_ITEMS_MAX = 16;
 
 export const PARENT_HASH = 0;
-export const OMMERS_HASH = 1;
+const OMMERS_HASH = 1;
 export const COINBASE = 2;
 const STATE_ROOT = 3;
 const TRANSACTIONS_ROOT = 4;
@@ -44,6 +45,11 @@ export const MIX_HASH = 13;
 export const NONCE = 14;
 const FIXED_FIELDS = 15;
 const BASE_FEE = FIXED_FIELDS;
+
+/** Of the vanity that `extraData` begins with. */
+export const VANITY_BYTES = 32;
+/** r ‖ s ‖ v. */
+export const SEAL_BYTES = 65;
 
 /** keccak256(RLP([])): of `OMMERS_HASH`. */
 export const NO_OMMERS = "1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347";
@@ -238,4 +244,9 @@ function checkField(raw: Uint8Array, cursor: RlpCursor, index: number): void {
     if (length !== width) throw new Rejection("header-width", `${NAMES[index]} has ${length} bytes, not ${width}`);
   } else if (length > -width || (length > 0 && raw[cursor.start] === 0))
     throw new Rejection("header-scalar", `${NAMES[index]} is not a scalar of at most ${-width} bytes in its shortest form`);
+}
+
+/** ommers-wrong: nobody mines these chains. */
+export function checkNoOmmers(header: EthereumHeader): Rejection | undefined {
+  return header.hasHex(OMMERS_HASH, NO_OMMERS) ? undefined : new Rejection("ommers-wrong", "not the hash of an empty list");
 }

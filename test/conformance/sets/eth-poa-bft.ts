@@ -2,12 +2,13 @@
 // the firmware's own decoder and verifier.
 
 import { RLP } from "@ethereumjs/rlp";
-import { type BftCheckpoint, openBft, textsOf } from "../../../firmware/chain/bft/checkpoint.js";
+import { type BftCheckpoint, openBft } from "../../../firmware/chain/bft/checkpoint.js";
 import type { Bft } from "../../../firmware/chain/bft/consensus.js";
 import { readIbft1Extra, readIbft2Extra, readQbftExtra } from "../../../firmware/chain/bft/extra.js";
 import type { BftHeader } from "../../../firmware/chain/bft/header.js";
 import { sealer } from "../../../firmware/chain/bft/seals.js";
 import type { BftTrusted } from "../../../firmware/chain/bft/state.js";
+import { textsOf } from "../../../firmware/chain/ethereum/checkpoint-fields.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { encodeExtra } from "../../chains/bft-encoding.js";

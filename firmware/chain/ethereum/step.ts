@@ -1,0 +1,79 @@
+// The step of a block of the Ethereum family: what a verified header contributed, from which the next state follows.
+//
+// Format: hash (32), flags (1), time (6), gas limit (8), gas used (8), index of whoever sealed it (1), then as the flags say the
+// account voted on (20) and the base fee (the rest).
+// Promises: at most 108 bytes. Written as it is kept in flash; read in place, by offset, since every block of a walk is.
+
+import { copyInto, writeUint } from "../../bytes.js";
+import { scalarOf } from "../../codec/rlp.js";
+import { Rejection } from "../../rejection.js";
+import { HASH_BYTES } from "../consensus.js";
+import { ADDRESS_BYTES } from "./address-set.js";
+import type { Gas } from "./gas.js";
+import type { EthereumHeader } from "./header.js";
+
+export const FLAGS_AT = HASH_BYTES;
+export const TIME_AT = FLAGS_AT + 1;
+export const TIME_BYTES = 6;
+const GAS_LIMIT_AT = TIME_AT + TIME_BYTES;
+const GAS_USED_AT = GAS_LIMIT_AT + 8;
+export const SEALER_AT = GAS_USED_AT + 8;
+const ACCOUNT_AT = SEALER_AT + 1;
+const BASE_FEE_BYTES_MAX = 32;
+
+/** The vote is for the account. */
+export const FLAG_AUTHORIZE = 1;
+/** There is an account. */
+const FLAG_ACCOUNT = 2;
+const FLAG_BASE_FEE = 4;
+/** Clique's: whoever sealed it was in turn. */
+export const FLAG_IN_TURN = 8;
+
+/**
+ * @param hash of the block
+ * @param sealer index, in the set that the block was sealed by
+ * @param account that the block votes on; undefined where it does on none
+ * @param flags `FLAG_AUTHORIZE`, `FLAG_IN_TURN`
+ */
+export function stepOf(
+  header: EthereumHeader,
+  hash: Uint8Array,
+  sealer: number,
+  account: Uint8Array | undefined,
+  flags: number,
+): Uint8Array {
+  const fee = header.baseFeeBytes;
+  const step = new Uint8Array(ACCOUNT_AT + (account === undefined ? 0 : ADDRESS_BYTES) + fee.length);
+  copyInto(step, 0, hash);
+  step[FLAGS_AT] = flags | (account === undefined ? 0 : FLAG_ACCOUNT) | (header.tailItems > 0 ? FLAG_BASE_FEE : 0);
+  writeUint(step, header.timeS, TIME_AT, TIME_BYTES);
+  header.putGas(step, GAS_LIMIT_AT);
+  step[SEALER_AT] = sealer;
+  if (account !== undefined) copyInto(step, ACCOUNT_AT, account);
+  copyInto(step, step.length - fee.length, fee);
+  return step;
+}
+
+/** The account that the block of `step` votes on, a view; undefined where it does on none. */
+export function accountOf(step: Uint8Array): Uint8Array | undefined {
+  return (step[FLAGS_AT] as number) & FLAG_ACCOUNT ? step.subarray(ACCOUNT_AT, ACCOUNT_AT + ADDRESS_BYTES) : undefined;
+}
+
+/**
+ * The gas of a step that comes from flash, or step-malformed.
+ * @param sealerCount how many there are that may have sealed it
+ * @param number height of the block before
+ */
+export function gasOfStep(step: Uint8Array, sealerCount: number, number: number): Gas | Rejection {
+  const flags = step[FLAGS_AT] ?? 0;
+  const feeAt = ACCOUNT_AT + (flags & FLAG_ACCOUNT ? ADDRESS_BYTES : 0);
+  const feeBytes = step.length - feeAt;
+  const feeBytesMax = flags & FLAG_BASE_FEE ? BASE_FEE_BYTES_MAX : 0;
+  if (feeBytes < 0 || feeBytes > feeBytesMax || (step[SEALER_AT] as number) >= sealerCount)
+    return new Rejection("step-malformed", `${step.length} bytes that follow from no header on block ${number}`);
+  return {
+    gasLimit: scalarOf(step.subarray(GAS_LIMIT_AT, GAS_USED_AT)),
+    gasUsed: scalarOf(step.subarray(GAS_USED_AT, SEALER_AT)),
+    baseFee: flags & FLAG_BASE_FEE ? scalarOf(step.subarray(feeAt)) : undefined,
+  };
+}
