@@ -130,10 +130,10 @@ export function takeBitcoin(
   raw: Uint8Array,
   parent: Uint8Array,
   limits: Uint8Array,
-  step: Uint8Array,
+  delta: Uint8Array,
   sha256: (bytes: Uint8Array) => Uint8Array,
 ): boolean {
-  return native<boolean>("xs_bitcoin_take").call(this, raw, parent, limits, step, sha256);
+  return native<boolean>("xs_bitcoin_take").call(this, raw, parent, limits, delta, sha256);
 }
 
 export function meetsTarget(this: unknown, hash: Uint8Array, bits: number): boolean {

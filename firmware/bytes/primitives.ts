@@ -235,7 +235,7 @@ export function spliceItem(_raw: Uint8Array, _table: Uint8Array, _index: number,
 }
 
 const HEADER_BYTES = 80;
-const STEP_BYTES = 40;
+const DELTA_BYTES = 40;
 export const BITCOIN_LIMITS_BYTES = 12;
 const HASH_BYTES = 32;
 const PARENT_AT = 4;
@@ -243,23 +243,23 @@ const TIME_AT = 68;
 const BITS_AT = 72;
 
 /**
- * Whether a Bitcoin header is plainly the child of the block that left the step `parent` (hash 32, time 4, bits 4, the integers
+ * Whether a Bitcoin header is plainly the child of the block that left the delta `parent` (hash 32, time 4, bits 4, the integers
  * little-endian): the same bits, met by its hash; a version at the floor; a time after the parent's, within the limits.
  * @param limits lowest version (4, signed), latest time (4), most seconds after the parent (4), little-endian
- * @param step 40 bytes, gets the header's own; it is anything where the answer is false
+ * @param delta 40 bytes, gets the header's own; it is anything where the answer is false
  * @param sha256 of an engine; C takes its own
  */
 export function takeBitcoin(
   raw: Uint8Array,
   parent: Uint8Array,
   limits: Uint8Array,
-  step: Uint8Array,
+  delta: Uint8Array,
   sha256: (bytes: Uint8Array) => Uint8Array,
 ): boolean {
-  if (raw.length !== HEADER_BYTES || parent.length !== STEP_BYTES) return false;
-  if (limits.length !== BITCOIN_LIMITS_BYTES || step.length !== STEP_BYTES) return false;
+  if (raw.length !== HEADER_BYTES || parent.length !== DELTA_BYTES) return false;
+  if (limits.length !== BITCOIN_LIMITS_BYTES || delta.length !== DELTA_BYTES) return false;
   const view = new DataView(raw.buffer, raw.byteOffset, HEADER_BYTES);
-  const before = new DataView(parent.buffer, parent.byteOffset, STEP_BYTES);
+  const before = new DataView(parent.buffer, parent.byteOffset, DELTA_BYTES);
   const bounds = new DataView(limits.buffer, limits.byteOffset, BITCOIN_LIMITS_BYTES);
   const bits = view.getUint32(BITS_AT, true);
   const timeS = view.getUint32(TIME_AT, true);
@@ -269,8 +269,8 @@ export function takeBitcoin(
   if (timeS <= parentS || timeS > bounds.getUint32(4, true) || timeS - parentS > bounds.getUint32(8, true)) return false;
   const hash = sha256(sha256(raw));
   if (!meetsTarget(hash, bits)) return false;
-  step.set(hash);
-  step.set(raw.subarray(TIME_AT, TIME_AT + STEP_BYTES - HASH_BYTES), HASH_BYTES);
+  delta.set(hash);
+  delta.set(raw.subarray(TIME_AT, TIME_AT + DELTA_BYTES - HASH_BYTES), HASH_BYTES);
   return true;
 }
 

@@ -3,7 +3,7 @@
 // Promises: a consensus is pure. It reads a raw header, judges it against a `Trusted` state, and answers the next state
 // or a `Rejection`; it changes no state, keeps none, knows no clock and no relay. Types only.
 //
-// The follower keeps few whole states. In between it keeps *steps*: what a verified header contributed, in tens of
+// The follower keeps few whole states. In between it keeps *deltas*: what a verified header contributed, in tens of
 // bytes, from which `replay` makes the same next state again without checking a signature.
 
 import type { Rejection } from "../rejection.js";
@@ -34,22 +34,22 @@ export interface Trusted {
   readonly settled: number;
   /** Time of that block, in seconds since the Unix epoch. */
   readonly settledTimeS: number;
-  /** What led here from the state before, `STEP_BYTES_MAX` at most; empty where there is none. Begins with the hash. */
-  readonly step: Uint8Array;
+  /** What led here from the state before, `DELTA_BYTES_MAX` at most; empty where there is none. Begins with the hash. */
+  readonly delta: Uint8Array;
 }
 
 export const HASH_BYTES = 32;
-export const STEP_BYTES_MAX = 255;
+export const DELTA_BYTES_MAX = 255;
 /**
  * The longest header that is taken in, so that a message of 4,096 bytes holds it. How many signers or validators are followed is
  * derived from it, so that the widest header of as many still fits.
  */
 export const HEADER_BYTES_MAX = 4032;
 
-/** What became of a batch of headers: the state after the last that was taken, and the step of each. */
+/** What became of a batch of headers: the state after the last that was taken, and the delta of each. */
 export interface Extension<T extends Trusted> {
   readonly trusted: T;
-  readonly steps: readonly Uint8Array[];
+  readonly deltas: readonly Uint8Array[];
 }
 
 /** The headers that a jump needs: `count` of them from height `from` on. */
@@ -89,8 +89,8 @@ export interface Consensus<H extends Header = Header, T extends Trusted = Truste
    * not hold, which is left to the caller. For chains whose checks are all cheap: nothing here is counted as work.
    */
   extend?(trusted: T, raws: readonly Uint8Array[], nowS: number | undefined): Extension<T>;
-  /** The state after `step`, which a verified header gave on this very state. Refuses what cannot be one. */
-  replay(trusted: T, step: Uint8Array): T | Rejection;
+  /** The state after `delta`, which a verified header gave on this very state. Refuses what cannot be one. */
+  replay(trusted: T, delta: Uint8Array): T | Rejection;
 
   /** Whether a block that is verified can never be left: two at one height are then evidence of a fork. */
   readonly isFinal?: boolean;
@@ -109,9 +109,9 @@ export interface Consensus<H extends Header = Header, T extends Trusted = Truste
   landing?(trusted: T, target: number): Landing | undefined;
   /**
    * The state after the newest of `headers` that counts as settled, without the blocks between. Absent where a chain has to be walked.
-   * @param steps gets those of the headers behind it, which can still be left
+   * @param deltas gets those of the headers behind it, which can still be left
    */
-  skip?(trusted: T, headers: readonly H[], nowS: number | undefined, steps?: Uint8Array[]): T | Rejection;
+  skip?(trusted: T, headers: readonly H[], nowS: number | undefined, deltas?: Uint8Array[]): T | Rejection;
   /** A jump over at most so many blocks is linked to the trusted block by hash; none is where absent (see `follow/linking.ts`). */
   readonly linkBlocksMax?: number;
   /**

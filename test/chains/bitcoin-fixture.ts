@@ -45,7 +45,7 @@ function genesisState(genesis: Block): BitcoinTrusted {
   const { hash, timeS, bits } = genesis;
   return new BitcoinTrusted({
     ...{ number: 0, hash, timeS, bits, times: [timeS], periodStartTimeS: timeS, periodStartBits: bits, periodBits: bits },
-    ...{ settled: 0, settledTimeS: timeS, workBefore: workOfBits(bits), run: 0, step: new Uint8Array(0) },
+    ...{ settled: 0, settledTimeS: timeS, workBefore: workOfBits(bits), run: 0, delta: new Uint8Array(0) },
   });
 }
 

@@ -71,7 +71,7 @@ export function anchor(
   return new BitcoinTrusted({
     ...{ number, hash: hash.slice(), timeS, bits, times, settled: number, settledTimeS: timeS },
     ...{ periodStartTimeS: start.timeS, periodStartBits: start.bits, periodBits: known.periodBits ?? bits },
-    ...{ workBefore: known.work ?? workOf(bits), run: 0, step: new Uint8Array(0) },
+    ...{ workBefore: known.work ?? workOf(bits), run: 0, delta: new Uint8Array(0) },
   });
 }
 

@@ -98,8 +98,8 @@ const WORK: readonly Work[] = [
     const [raw, rest] = halves(bytes, p & 1 ? 75 : 80);
     const [parent, more] = halves(rest, p & 2 ? 35 : 40);
     const [limits, hash] = halves(more, p & 4 ? 11 : 12);
-    const step = new Uint8Array(40);
-    return hash.length === 32 && takeBitcoin(raw, parent, limits, step, () => hash) ? step : flag(false);
+    const delta = new Uint8Array(40);
+    return hash.length === 32 && takeBitcoin(raw, parent, limits, delta, () => hash) ? delta : flag(false);
   },
   (bytes) => fromText(toHex(bytes)),
   (bytes) => sure(fromHex(sure(toText(bytes)))),

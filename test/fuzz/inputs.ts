@@ -36,7 +36,7 @@ function seeds(): readonly (readonly [readonly number[], Uint8Array])[] {
     ...Array.from({ length: 5 }, (_, i) => concat(Uint8Array.of(0x94), new Uint8Array(ADDRESS_BYTES).fill(i))),
   );
   const limits = Uint8Array.from([0, 0, 0, 128, 255, 255, 255, 255, 255, 255, 255, 255]);
-  const steps = blocks.map((raw) =>
+  const deltas = blocks.map((raw) =>
     concat(raw, raw.subarray(4, 36), Uint8Array.of(0, 0, 0, 0), raw.subarray(72, 76), limits, new Uint8Array(32)),
   );
   // As many items as are taken, and one more.
@@ -56,7 +56,7 @@ function seeds(): readonly (readonly [readonly number[], Uint8Array])[] {
     ...long.map((raw) => [[SCAN, SPLICE], raw] as const),
     ...headers.map((raw) => [[SCAN, SPLICE, 11], raw] as const),
     ...headers.map((raw) => [[14], concat(new Uint8Array(64), raw)] as const),
-    ...steps.map((step) => [[BITCOIN_WORK], step] as const),
+    ...deltas.map((delta) => [[BITCOIN_WORK], delta] as const),
     ...blocks.map((raw) => [[19], concat(raw.subarray(72, 76), new Uint8Array(32))] as const),
     [[7, 8, 9], addresses] as const,
     [[16, 17, 18], fromText(`0x${toHex(addresses)}`)] as const,

@@ -221,13 +221,13 @@ static void bitcoin(Octets bytes, size_t p)
 	Octets parent = part(bytes, rawEnd, parentEnd);
 	Octets limits = part(bytes, parentEnd, limitsEnd);
 	Octets hash = part(bytes, limitsEnd, bytes.count);
-	uint8_t* step = malloc(BITCOIN_STEP_OCTETS);
+	uint8_t* delta = malloc(BITCOIN_DELTA_OCTETS);
 	bool claims = bitcoinClaims(raw, parent, limits);
-	if (hash.count == HASH_OCTETS && claims && bitcoinStep((OctetsOut){ step, BITCOIN_STEP_OCTETS }, raw, hash.at))
-		say(step, BITCOIN_STEP_OCTETS);
+	if (hash.count == HASH_OCTETS && claims && bitcoinDelta((OctetsOut){ delta, BITCOIN_DELTA_OCTETS }, raw, hash.at))
+		say(delta, BITCOIN_DELTA_OCTETS);
 	else
 		sayByte(0);
-	free(step);
+	free(delta);
 	drop(raw);
 	drop(parent);
 	drop(limits);

@@ -70,7 +70,7 @@ else
     assert.ok(slots > 12_000 && slots < heap.blockPeakBytes, `${slots} bytes of slots`);
     assert.ok(engine.slotBytes < slots / 8, `${engine.slotBytes} bytes of slots that nobody owns`);
     for (const { part, slotBytes, chunkBytes, peakBytes } of heap.parts) assert.ok(peakBytes >= slotBytes + chunkBytes, part);
-    for (const module of ["firmware/mote", "firmware/record/journal", "firmware/chain/follow/step-list"])
+    for (const module of ["firmware/mote", "firmware/record/journal", "firmware/chain/follow/delta-list"])
       assert.ok(
         heap.parts.some(({ part, slotBytes }) => part === module && slotBytes > 0),
         module,

@@ -50,7 +50,7 @@ export async function exportBitcoinCheckpoint(
     new BitcoinTrusted({
       ...{ number: at, hash: own.hash, timeS: own.timeS, bits: own.bits, times, workBefore: work, run: 0 },
       ...{ periodStartTimeS: first.timeS, periodStartBits: first.bits, periodBits: await periodBits(headers, rules, at, start) },
-      ...{ settled: at, settledTimeS: own.timeS, step: new Uint8Array(0) },
+      ...{ settled: at, settledTimeS: own.timeS, delta: new Uint8Array(0) },
     }),
   );
   const opened = openBitcoin(engine, checkpoint);

@@ -63,8 +63,8 @@ export async function verifyHeaders(
       const extended = at === raws.length ? undefined : consensus.extend?.(trusted, raws.slice(at), nowS());
       if (extended !== undefined) {
         trusted = extended.trusted;
-        at += extended.steps.length;
-        count += extended.steps.length;
+        at += extended.deltas.length;
+        count += extended.deltas.length;
       }
       for (; at < raws.length; at += 1) {
         if (signal?.aborted === true) return end({ stopped: true });

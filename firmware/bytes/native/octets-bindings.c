@@ -393,7 +393,7 @@ void xs_header_splice(xsMachine* the)
 	hold(the, headerSplice(made, bytesAt(the, 0), bytesAt(the, 1), index, bytesAt(the, 3)));
 }
 
-/* takeBitcoin(raw, parent, limits, step) */
+/* takeBitcoin(raw, parent, limits, delta) */
 void xs_bitcoin_take(xsMachine* the)
 {
 	K1Sha256 hash;
@@ -401,8 +401,8 @@ void xs_bitcoin_take(xsMachine* the)
 	Octets raw = bytesAt(the, 0);
 	Octets parent = bytesAt(the, 1);
 	Octets limits = bytesAt(the, 2);
-	OctetsOut step = outAt(the, 3);
-	bool taken = step.count == BITCOIN_STEP_OCTETS && bitcoinClaims(raw, parent, limits);
+	OctetsOut delta = outAt(the, 3);
+	bool taken = delta.count == BITCOIN_DELTA_OCTETS && bitcoinClaims(raw, parent, limits);
 	if (taken) {
 		k1Sha256Start(&hash);
 		k1Sha256Write(&hash, raw.at, raw.count);
@@ -410,7 +410,7 @@ void xs_bitcoin_take(xsMachine* the)
 		k1Sha256Start(&hash);
 		k1Sha256Write(&hash, digest, sizeof(digest));
 		k1Sha256End(&hash, digest);
-		taken = bitcoinStep(step, raw, digest);
+		taken = bitcoinDelta(delta, raw, digest);
 	}
 	xsmcSetBoolean(xsResult, taken);
 }

@@ -349,7 +349,7 @@ static uint32_t little(const uint8_t* at)
 
 bool bitcoinClaims(Octets raw, Octets parent, Octets limits)
 {
-	if (raw.count != BITCOIN_HEADER_OCTETS || parent.count != BITCOIN_STEP_OCTETS || limits.count != BITCOIN_LIMITS_OCTETS)
+	if (raw.count != BITCOIN_HEADER_OCTETS || parent.count != BITCOIN_DELTA_OCTETS || limits.count != BITCOIN_LIMITS_OCTETS)
 		return false;
 	if (memcmp(raw.at + BITS_AT, parent.at + HASH_OCTETS + 4, 4) != 0 || memcmp(raw.at + PARENT_AT, parent.at, HASH_OCTETS) != 0)
 		return false;
@@ -379,11 +379,11 @@ bool bitcoinMeets(const uint8_t hash[32], uint32_t bits)
 	return true;
 }
 
-bool bitcoinStep(OctetsOut step, Octets raw, const uint8_t hash[32])
+bool bitcoinDelta(OctetsOut delta, Octets raw, const uint8_t hash[32])
 {
-	if (step.count != BITCOIN_STEP_OCTETS || raw.count != BITCOIN_HEADER_OCTETS || !bitcoinMeets(hash, little(raw.at + BITS_AT)))
+	if (delta.count != BITCOIN_DELTA_OCTETS || raw.count != BITCOIN_HEADER_OCTETS || !bitcoinMeets(hash, little(raw.at + BITS_AT)))
 		return false;
-	memcpy(step.at, hash, HASH_OCTETS);
-	memcpy(step.at + HASH_OCTETS, raw.at + TIME_AT, BITCOIN_STEP_OCTETS - HASH_OCTETS);
+	memcpy(delta.at, hash, HASH_OCTETS);
+	memcpy(delta.at + HASH_OCTETS, raw.at + TIME_AT, BITCOIN_DELTA_OCTETS - HASH_OCTETS);
 	return true;
 }

@@ -88,7 +88,7 @@ bool headerSplice(OctetsOut into, Octets raw, Octets table, size_t index, Octets
 /* Packs `count` RLP items of 20 bytes, from `at` on, one after another; false where one is none. */
 bool rlpPackAddresses(OctetsOut packed, Octets bytes, size_t at, size_t count);
 
-enum { BITCOIN_HEADER_OCTETS = 80, BITCOIN_STEP_OCTETS = 40, BITCOIN_LIMITS_OCTETS = 12 };
+enum { BITCOIN_HEADER_OCTETS = 80, BITCOIN_DELTA_OCTETS = 40, BITCOIN_LIMITS_OCTETS = 12 };
 /*
  * Whether a Bitcoin header is plainly the child of the block that left `parent` (hash 32, time 4, bits 4, little-endian):
  * the same bits, its hash as the parent, a version at the floor, a time after the parent's and within the limits.
@@ -98,6 +98,6 @@ bool bitcoinClaims(Octets raw, Octets parent, Octets limits);
 /* Whether `hash` (32, little-endian) is at most the target of compact `bits` in their shortest form. */
 bool bitcoinMeets(const uint8_t hash[32], uint32_t bits);
 /* Writes what such a header with this hash leaves behind; false where the hash does not meet its bits. */
-bool bitcoinStep(OctetsOut step, Octets raw, const uint8_t hash[32]);
+bool bitcoinDelta(OctetsOut delta, Octets raw, const uint8_t hash[32]);
 
 #endif

@@ -16,10 +16,10 @@ import {
   chainRulesOf,
   type Fields,
   fieldsOf,
-  HEIGHT_MAX,
   invalid,
   PERIOD_S_MAX,
   textsOf,
+  UINT48_MAX,
   uint,
   type VoteJson,
   votesOf,
@@ -99,7 +99,7 @@ export function openBft(engine: CryptoEngine, json: unknown): Bft | Rejection {
       engine,
       dialect,
       rules,
-      new BftTrusted({ ...block, validators, votes, step: new Uint8Array(0) }),
+      new BftTrusted({ ...block, validators, votes, delta: new Uint8Array(0) }),
       idlePeriodOf(fields, block.number),
     );
   } catch (error) {
@@ -144,7 +144,7 @@ export function bftCheckpointFromHeader(
 
 function rulesOf(dialect: BftDialect, fields: Fields): BftRules {
   const optional = (name: string): number | undefined =>
-    fields[name] === undefined ? undefined : uint(fields, name, 0, HEIGHT_MAX);
+    fields[name] === undefined ? undefined : uint(fields, name, 0, UINT48_MAX);
   const { ceil2Nby3Block, epochStart } = fields;
   if (dialect.client !== "goquorum" && ceil2Nby3Block !== undefined)
     throw invalid("ceil2Nby3Block", "nothing outside IBFT 1 and GoQuorum's QBFT");
@@ -158,10 +158,10 @@ function rulesOf(dialect: BftDialect, fields: Fields): BftRules {
       throw invalid(`transitions[${i}].block`, "a block above that of the one before");
   return {
     ...chainRulesOf(fields),
-    trustingPeriodS: uint(fields, "trustingPeriodS", 1, HEIGHT_MAX),
-    linkBlocks: fields.linkBlocks === undefined ? LINK_BLOCKS_MAX : uint(fields, "linkBlocks", LINK_BLOCKS_MAX, HEIGHT_MAX),
+    trustingPeriodS: uint(fields, "trustingPeriodS", 1, UINT48_MAX),
+    linkBlocks: fields.linkBlocks === undefined ? LINK_BLOCKS_MAX : uint(fields, "linkBlocks", LINK_BLOCKS_MAX, UINT48_MAX),
     epochStart: optional("epochStart") ?? 0,
-    quorumBlock: ceil2Nby3Block === "never" ? HEIGHT_MAX + 1 : (optional("ceil2Nby3Block") ?? 0),
+    quorumBlock: ceil2Nby3Block === "never" ? UINT48_MAX + 1 : (optional("ceil2Nby3Block") ?? 0),
     contract: selectsByContract(dialect, fields.validatorSelection, "validatorSelection") ?? false,
     transitions: changes,
   };
@@ -177,7 +177,7 @@ function transitionOf(dialect: BftDialect, json: unknown, path: string): BftTran
   if (contract !== undefined && fields.validators === undefined)
     throw invalid(`${path}.validators`, "the set that the new way of selection begins with");
   return {
-    block: uint(fields, "block", 1, HEIGHT_MAX),
+    block: uint(fields, "block", 1, UINT48_MAX),
     periodS: fields.periodS === undefined ? undefined : uint(fields, "periodS", 0, PERIOD_S_MAX),
     contract,
     validators:

@@ -12,9 +12,9 @@ import type { CryptoEngine } from "../../crypto/engine.js";
 import { Rejection } from "../../rejection.js";
 import { type Consensus, HASH_BYTES, type Landing } from "../consensus.js";
 import { ADDRESS_BYTES, findAddress, overlapOf } from "../ethereum/address-set.js";
+import { accountOf, deltaOf, FLAG_AUTHORIZE, FLAGS_AT, gasOfDelta, SEALER_AT, TIME_AT, TIME_BYTES } from "../ethereum/delta.js";
 import { checkGas, checkGasAlone, type Gas } from "../ethereum/gas.js";
 import { decodeHeader, PARENT_HASH } from "../ethereum/header.js";
-import { accountOf, FLAG_AUTHORIZE, FLAGS_AT, gasOfStep, SEALER_AT, stepOf, TIME_AT, TIME_BYTES } from "../ethereum/step.js";
 import { type BftVote, isOrdered } from "./extra.js";
 import { type BftDialect, BftHeader, checkCommonFields } from "./header.js";
 
@@ -110,38 +110,38 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     const proposer = this.authenticateSeals(header, list, trusted.validators, vouchers);
     if (proposer instanceof Rejection) return proposer;
     const vote = contractAt(this.#rules, header.number) ? undefined : this.#dialect.voteOf(header);
-    // A list that its seals vouch for and no tally explains leaves no step: there is too much to tell.
+    // A list that its seals vouch for and no tally explains leaves no delta: there is too much to tell.
     if (list !== trusted.validators) return this.landOn(header, list, proposer, vote);
     const flags = vote?.authorize === true ? FLAG_AUTHORIZE : 0;
-    return this.after(trusted, stepOf(header.eth, header.hash, proposer, vote?.account, flags), header.eth.gas);
+    return this.after(trusted, deltaOf(header.eth, header.hash, proposer, vote?.account, flags), header.eth.gas);
   }
 
   verify(trusted: BftTrusted, header: BftHeader, nowS?: number): BftTrusted | Rejection {
     return this.check(trusted, header, nowS) ?? this.authenticate(trusted, header);
   }
 
-  replay(trusted: BftTrusted, step: Uint8Array): BftTrusted | Rejection {
-    const gas = gasOfStep(step, trusted.validatorCount, trusted.number);
-    return gas instanceof Rejection ? gas : this.after(trusted, step, gas);
+  replay(trusted: BftTrusted, delta: Uint8Array): BftTrusted | Rejection {
+    const gas = gasOfDelta(delta, trusted.validatorCount, trusted.number);
+    return gas instanceof Rejection ? gas : this.after(trusted, delta, gas);
   }
 
-  /** The state after `step`, whose gas is `gas`. */
-  private after(trusted: BftTrusted, step: Uint8Array, gas: Gas): BftTrusted | Rejection {
-    const account = accountOf(step);
-    const authorize = ((step[FLAGS_AT] as number) & FLAG_AUTHORIZE) !== 0;
+  /** The state after `delta`, whose gas is `gas`. */
+  private after(trusted: BftTrusted, delta: Uint8Array, gas: Gas): BftTrusted | Rejection {
+    const account = accountOf(delta);
+    const authorize = ((delta[FLAGS_AT] as number) & FLAG_AUTHORIZE) !== 0;
     const vote = account === undefined ? undefined : { account, authorize };
-    const voter = step[SEALER_AT] as number;
+    const voter = delta[SEALER_AT] as number;
     const number = trusted.number + 1;
     const set = setAfter(this.#rules, this.#dialect, trusted, number, voter, vote);
     if (set instanceof Rejection) return set;
     return new BftTrusted({
       number,
-      hash: step.subarray(0, HASH_BYTES),
-      timeS: readUint(step, TIME_AT, TIME_BYTES),
+      hash: delta.subarray(0, HASH_BYTES),
+      timeS: readUint(delta, TIME_AT, TIME_BYTES),
       gas,
       validators: set.validators,
       votes: set.votes,
-      step,
+      delta,
     });
   }
 
@@ -215,7 +215,7 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
     const set = setAfter(this.#rules, this.#dialect, before, number, proposer, vote);
     if (set instanceof Rejection) return set;
     const { validators, votes } = set;
-    return new BftTrusted({ number, hash, timeS, gas: header.eth.gas, validators, votes, step: new Uint8Array(0) });
+    return new BftTrusted({ number, hash, timeS, gas: header.eth.gas, validators, votes, delta: new Uint8Array(0) });
   }
 
   /** The rules that need neither parent nor signature, cheapest first. */

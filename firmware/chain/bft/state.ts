@@ -25,7 +25,7 @@ export interface BftFields extends ValidatorSet {
   readonly timeS: number;
   /** Undefined after a checkpoint that does not tell. */
   readonly gas: Gas | undefined;
-  readonly step: Uint8Array;
+  readonly delta: Uint8Array;
 }
 
 export class BftTrusted implements Trusted, BftFields {
@@ -37,7 +37,7 @@ export class BftTrusted implements Trusted, BftFields {
   readonly validators: Uint8Array;
   /** Pending votes; undefined where they are not known: after a jump, or beyond `VOTES_MAX`, until an epoch block. */
   readonly votes: Uint8Array | undefined;
-  readonly step: Uint8Array;
+  readonly delta: Uint8Array;
 
   constructor(fields: BftFields) {
     this.number = fields.number;
@@ -46,7 +46,7 @@ export class BftTrusted implements Trusted, BftFields {
     this.gas = fields.gas;
     this.validators = fields.validators;
     this.votes = fields.votes;
-    this.step = fields.step;
+    this.delta = fields.delta;
   }
 
   get validatorCount(): number {
@@ -90,7 +90,7 @@ export function serializeBft(trusted: BftTrusted): Uint8Array {
   return writer.end();
 }
 
-/** Strict inverse of `serializeBft`, with no step. */
+/** Strict inverse of `serializeBft`, with no delta. */
 export function deserializeBft(bytes: Uint8Array): BftTrusted | Rejection {
   return readState(bytes, (reader) => {
     reader.format(FORMAT);
@@ -103,6 +103,6 @@ export function deserializeBft(bytes: Uint8Array): BftTrusted | Rejection {
     const gas = (flags & FLAG_GAS) === 0 ? undefined : reader.gas(baseFee);
     const validators = reader.addresses(VALIDATORS_MAX, "validators");
     const votes = (flags & FLAG_VOTES) === 0 ? undefined : reader.votes(validators, VOTE_FOR);
-    return new BftTrusted({ number, hash, timeS, gas, validators, votes, step: new Uint8Array(0) });
+    return new BftTrusted({ number, hash, timeS, gas, validators, votes, delta: new Uint8Array(0) });
   });
 }

@@ -10,7 +10,7 @@ import { BITCOIN_LIMITS_BYTES, takeBitcoin } from "../../bytes/primitives.js";
 import { copyInto } from "../../bytes.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { HASH_BYTES } from "../consensus.js";
-import { STEP_BYTES } from "./header.js";
+import { DELTA_BYTES } from "./header.js";
 import { type BitcoinRules, CLOCK_DRIFT_S, MEDIAN_TIMES, versionFloor } from "./rules.js";
 import { BitcoinTrusted, settledAt } from "./state.js";
 
@@ -18,7 +18,7 @@ const TIME_MAX_S = 0xffff_ffff;
 
 /**
  * Takes headers from `raws[from]` on, as long as they are plainly children of one another, the first of `trusted`.
- * @param steps of the headers before `raws[from]`; gets one for each that is taken
+ * @param deltas of the headers before `raws[from]`; gets one for each that is taken
  * @returns the state after the last of them
  */
 export function takePlain(
@@ -28,20 +28,20 @@ export function takePlain(
   raws: readonly Uint8Array[],
   from: number,
   nowS: number | undefined,
-  steps: Uint8Array[],
+  deltas: Uint8Array[],
 ): BitcoinTrusted {
   const end = Math.min(raws.length, from + plainBlocks(rules, trusted));
   if (end <= from) return trusted;
   const limits = limitsOf(rules, versionFloor(rules, trusted.number + end - from), nowS);
-  let parent = stepOf(trusted);
+  let parent = deltaOf(trusted);
   let at = from;
   for (; at < end; at += 1) {
-    const step = new Uint8Array(STEP_BYTES);
-    if (!takeBitcoin(raws[at] as Uint8Array, parent, limits, step, engine.sha256)) break;
-    steps[at] = step;
-    parent = step;
+    const delta = new Uint8Array(DELTA_BYTES);
+    if (!takeBitcoin(raws[at] as Uint8Array, parent, limits, delta, engine.sha256)) break;
+    deltas[at] = delta;
+    parent = delta;
   }
-  return stateAfter(rules, trusted, steps, from, at);
+  return stateAfter(rules, trusted, deltas, from, at);
 }
 
 /** What a header may claim, as `takeBitcoin` reads it. */
@@ -54,14 +54,14 @@ function limitsOf(rules: BitcoinRules, floor: number, nowS: number | undefined):
   return limits;
 }
 
-/** The step that led to `trusted`, whether or not that is known. */
-function stepOf({ hash, timeS, bits }: BitcoinTrusted): Uint8Array {
-  const step = new Uint8Array(STEP_BYTES);
-  const view = new DataView(step.buffer);
-  copyInto(step, 0, hash);
+/** The delta that led to `trusted`, whether or not that is known. */
+function deltaOf({ hash, timeS, bits }: BitcoinTrusted): Uint8Array {
+  const delta = new Uint8Array(DELTA_BYTES);
+  const view = new DataView(delta.buffer);
+  copyInto(delta, 0, hash);
   view.setUint32(HASH_BYTES, timeS, true);
   view.setUint32(HASH_BYTES + 4, bits, true);
-  return step;
+  return delta;
 }
 
 /** How many blocks after `trusted` can have no other bits than it has, and begin no period. */
@@ -70,28 +70,28 @@ function plainBlocks(rules: BitcoinRules, { number, bits, periodBits }: BitcoinT
   return rules.period - 1 - (number % rules.period);
 }
 
-/** The state after the blocks that left the steps from `from` up to `end`. */
+/** The state after the blocks that left the deltas from `from` up to `end`. */
 function stateAfter(
   rules: BitcoinRules,
   before: BitcoinTrusted,
-  steps: readonly Uint8Array[],
+  deltas: readonly Uint8Array[],
   from: number,
   end: number,
 ): BitcoinTrusted {
   if (end === from) return before;
-  const step = steps[end - 1] as Uint8Array;
+  const delta = deltas[end - 1] as Uint8Array;
   const number = before.number + end - from;
   const times = before.times.slice(Math.max(0, before.times.length + end - from - MEDIAN_TIMES));
-  for (let at = Math.max(from, end - MEDIAN_TIMES); at < end; at += 1) times.push(timeOf(steps[at] as Uint8Array));
+  for (let at = Math.max(from, end - MEDIAN_TIMES); at < end; at += 1) times.push(timeOf(deltas[at] as Uint8Array));
   const { bits, periodStartTimeS, periodStartBits, workBefore } = before;
   return new BitcoinTrusted({
-    ...{ number, hash: step.subarray(0, HASH_BYTES), timeS: times[times.length - 1] as number, bits, times },
+    ...{ number, hash: delta.subarray(0, HASH_BYTES), timeS: times[times.length - 1] as number, bits, times },
     ...{ periodStartTimeS, periodStartBits, periodBits: bits === rules.limitBits ? before.periodBits : bits },
     ...settledAt(before, number, times),
-    ...{ workBefore, run: before.run + end - from, step },
+    ...{ workBefore, run: before.run + end - from, delta },
   });
 }
 
-function timeOf(step: Uint8Array): number {
-  return new DataView(step.buffer, step.byteOffset).getUint32(HASH_BYTES, true);
+function timeOf(delta: Uint8Array): number {
+  return new DataView(delta.buffer, delta.byteOffset).getUint32(HASH_BYTES, true);
 }

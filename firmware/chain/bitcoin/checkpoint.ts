@@ -15,7 +15,7 @@ import { type BitcoinRules, bitcoinNetwork, MEDIAN_TIMES } from "./rules.js";
 import { BitcoinTrusted, fieldsFault } from "./state.js";
 import { bitsFault, isAbove, workOf } from "./target.js";
 
-const HEIGHT_MAX = 2 ** 48 - 1;
+const UINT48_MAX = 2 ** 48 - 1;
 const TIME_MAX = 0xffffffff;
 const WORK_DIGITS_MAX = 64;
 const BITS_BYTES = 4;
@@ -72,13 +72,13 @@ export function bitcoinCheckpointFromGenesis(
     rules,
     new BitcoinTrusted({
       ...{ number: 0, hash, timeS, bits, times: [timeS], periodStartTimeS: timeS, periodStartBits: bits, periodBits: bits },
-      ...{ settled: 0, settledTimeS: timeS, workBefore: workOf(bits), run: 0, step: new Uint8Array(0) },
+      ...{ settled: 0, settledTimeS: timeS, workBefore: workOf(bits), run: 0, delta: new Uint8Array(0) },
     }),
   );
 }
 
 function trustedOf(rules: BitcoinRules, fields: Readonly<Record<string, unknown>>): BitcoinTrusted {
-  const number = uint(fields.number, "number", HEIGHT_MAX);
+  const number = uint(fields.number, "number", UINT48_MAX);
   const hash = reversed(bytes(fields.hash, "hash", HASH_BYTES));
   if (number === 0 && !isGenesis(rules, hash)) throw invalid("hash", `the genesis block of ${rules.network}, at number 0`);
   const bits = bitsField(rules, fields.bits, "bits");
@@ -97,7 +97,7 @@ function trustedOf(rules: BitcoinRules, fields: Readonly<Record<string, unknown>
     throw invalid("periodStart.bits", "the block's own bits: they change between periods alone");
   const trusted = new BitcoinTrusted({
     ...{ number, hash, timeS, bits, times, periodStartTimeS, periodStartBits, periodBits },
-    ...{ settled: number, settledTimeS: timeS, workBefore: workField(fields.work), run: 0, step: new Uint8Array(0) },
+    ...{ settled: number, settledTimeS: timeS, workBefore: workField(fields.work), run: 0, delta: new Uint8Array(0) },
   });
   const fault = fieldsFault(trusted);
   if (fault !== undefined) throw invalid("times", `times of a chain; found ${fault}`);

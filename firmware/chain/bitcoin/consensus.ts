@@ -12,7 +12,7 @@ import type { CryptoEngine } from "../../crypto/engine.js";
 import { Rejection } from "../../rejection.js";
 import { type Consensus, type Extension, HASH_BYTES } from "../consensus.js";
 import { takePlain } from "./batch.js";
-import { type BitcoinHeader, decodeBitcoinHeader, STEP_BYTES, TIME_AT } from "./header.js";
+import { type BitcoinHeader, DELTA_BYTES, decodeBitcoinHeader, TIME_AT } from "./header.js";
 import { type BitcoinRules, CLOCK_DRIFT_S, checkClaim } from "./rules.js";
 import { BitcoinTrusted, deserializeBitcoin, serializeBitcoin, settledAt, timesAfter } from "./state.js";
 import { bitsFault, isAbove } from "./target.js";
@@ -46,23 +46,23 @@ export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
   /** The work was checked by `decode`: nothing costly is left. */
   authenticate(trusted: BitcoinTrusted, header: BitcoinHeader): BitcoinTrusted {
     const { hash, timeS, bits, raw } = header;
-    const step = new Uint8Array(STEP_BYTES);
-    step.set(hash);
-    step.set(raw.subarray(TIME_AT, TIME_AT + STEP_BYTES - HASH_BYTES), HASH_BYTES);
-    return this.next(trusted, hash, timeS, bits, step);
+    const delta = new Uint8Array(DELTA_BYTES);
+    delta.set(hash);
+    delta.set(raw.subarray(TIME_AT, TIME_AT + DELTA_BYTES - HASH_BYTES), HASH_BYTES);
+    return this.next(trusted, hash, timeS, bits, delta);
   }
 
   verify(trusted: BitcoinTrusted, header: BitcoinHeader, nowS?: number): BitcoinTrusted | Rejection {
     return this.check(trusted, header, nowS) ?? this.authenticate(trusted, header);
   }
 
-  replay(trusted: BitcoinTrusted, step: Uint8Array): BitcoinTrusted | Rejection {
-    if (step.length !== STEP_BYTES) return new Rejection("step-malformed", `${step.length} bytes, not ${STEP_BYTES}`);
-    const view = new DataView(step.buffer, step.byteOffset, STEP_BYTES);
+  replay(trusted: BitcoinTrusted, delta: Uint8Array): BitcoinTrusted | Rejection {
+    if (delta.length !== DELTA_BYTES) return new Rejection("delta-malformed", `${delta.length} bytes, not ${DELTA_BYTES}`);
+    const view = new DataView(delta.buffer, delta.byteOffset, DELTA_BYTES);
     const bits = view.getUint32(HASH_BYTES + 4, true);
     if (bitsFault(bits) !== undefined || isAbove(bits, this.#rules.limitBits))
-      return new Rejection("step-malformed", `bits 0x${bits.toString(16)}`);
-    return this.next(trusted, step.subarray(0, HASH_BYTES), view.getUint32(HASH_BYTES, true), bits, step);
+      return new Rejection("delta-malformed", `bits 0x${bits.toString(16)}`);
+    return this.next(trusted, delta.subarray(0, HASH_BYTES), view.getUint32(HASH_BYTES, true), bits, delta);
   }
 
   serialize(trusted: BitcoinTrusted): Uint8Array {
@@ -74,22 +74,22 @@ export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
   }
 
   extend(trusted: BitcoinTrusted, raws: readonly Uint8Array[], nowS: number | undefined): Extension<BitcoinTrusted> {
-    const steps: Uint8Array[] = [];
+    const deltas: Uint8Array[] = [];
     let tip = trusted;
     for (;;) {
-      tip = takePlain(this.#engine, this.#rules, tip, raws, steps.length, nowS, steps);
-      const raw = raws[steps.length];
+      tip = takePlain(this.#engine, this.#rules, tip, raws, deltas.length, nowS, deltas);
+      const raw = raws[deltas.length];
       const header = raw === undefined ? undefined : this.decode(raw);
       if (header === undefined || header instanceof Rejection) break;
       const next = this.verify(tip, header, nowS);
       if (next instanceof Rejection) break;
-      steps.push(next.step);
+      deltas.push(next.delta);
       tip = next;
     }
-    return { trusted: tip, steps };
+    return { trusted: tip, deltas };
   }
 
-  private next(trusted: BitcoinTrusted, hash: Uint8Array, timeS: number, bits: number, step: Uint8Array): BitcoinTrusted {
+  private next(trusted: BitcoinTrusted, hash: Uint8Array, timeS: number, bits: number, delta: Uint8Array): BitcoinTrusted {
     const rules = this.#rules;
     const number = trusted.number + 1;
     const starts = number % rules.period === 0;
@@ -109,7 +109,7 @@ export class Bitcoin implements Consensus<BitcoinHeader, BitcoinTrusted> {
       settledTimeS,
       workBefore: runs ? trusted.workBefore : trusted.totalDifficulty,
       run: runs ? trusted.run + 1 : 1,
-      step,
+      delta,
     });
   }
 }

@@ -12,7 +12,7 @@ import { bitsFault, isAbove, meetsTarget } from "./target.js";
 
 export const HEADER_BYTES = 80;
 /** What a verified header leaves behind (batch.ts): hash (32), time (4), bits (4). */
-export const STEP_BYTES = HASH_BYTES + 8;
+export const DELTA_BYTES = HASH_BYTES + 8;
 const PARENT_AT = 4;
 const MERKLE_ROOT_AT = 36;
 export const TIME_AT = 68;

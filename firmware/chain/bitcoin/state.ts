@@ -25,7 +25,7 @@ export interface BitcoinFields extends BitcoinTip {
   /** Work of the chain, its newest `run` blocks left out, which all have the bits of the newest. */
   readonly workBefore: bigint;
   readonly run: number;
-  readonly step: Uint8Array;
+  readonly delta: Uint8Array;
 }
 
 export class BitcoinTrusted implements Trusted, BitcoinFields {
@@ -41,7 +41,7 @@ export class BitcoinTrusted implements Trusted, BitcoinFields {
   readonly settledTimeS: number;
   readonly workBefore: bigint;
   readonly run: number;
-  readonly step: Uint8Array;
+  readonly delta: Uint8Array;
 
   constructor(fields: BitcoinFields) {
     this.number = fields.number;
@@ -56,7 +56,7 @@ export class BitcoinTrusted implements Trusted, BitcoinFields {
     this.settledTimeS = fields.settledTimeS;
     this.workBefore = fields.workBefore;
     this.run = fields.run;
-    this.step = fields.step;
+    this.delta = fields.delta;
   }
 
   /** The chain's work up to here, this block included. */
@@ -118,7 +118,7 @@ export function serializeBitcoin(trusted: BitcoinTrusted): Uint8Array {
   return bytes;
 }
 
-/** Strict inverse of `serializeBitcoin`, with no step. */
+/** Strict inverse of `serializeBitcoin`, with no delta. */
 export function deserializeBitcoin(bytes: Uint8Array): BitcoinTrusted | Rejection {
   const timesEnd = TIMES_AT + 1 + (bytes[TIMES_AT] ?? 0) * WORD_BYTES;
   if (bytes.length <= timesEnd || bytes[0] !== FORMAT) return malformed("cut off, or another format");
@@ -143,7 +143,7 @@ export function deserializeBitcoin(bytes: Uint8Array): BitcoinTrusted | Rejectio
     timeS: times[count - 1] as number,
     workBefore: scalarOf(work),
     run: 0,
-    step: new Uint8Array(0),
+    delta: new Uint8Array(0),
   };
   const fault = fieldsFault(fields);
   return fault === undefined ? new BitcoinTrusted(fields) : malformed(fault);

@@ -17,12 +17,12 @@ import {
   chainRulesOf,
   type Fields,
   fieldsOf,
-  HEIGHT_MAX,
   hex,
   invalid,
   type Quantity,
   quantity,
   textsOf,
+  UINT48_MAX,
   UINT256_MAX,
   uint,
   type VoteJson,
@@ -68,7 +68,7 @@ export function openClique(engine: CryptoEngine, json: unknown): Clique | Reject
       ...block,
       ...{ totalDifficulty, settled: number, settledTimeS: block.timeS, signers, recents, votes },
       forgotten: none,
-      step: none,
+      delta: none,
     });
     return new Clique(engine, rules, checkpoint);
   } catch (error) {
@@ -110,7 +110,7 @@ function rulesOf(fields: Fields): CliqueRules {
   return {
     ...chainRulesOf(fields),
     baseFeeRule,
-    trustingPeriodS: fields.trustingPeriodS === undefined ? undefined : uint(fields, "trustingPeriodS", 1, HEIGHT_MAX),
+    trustingPeriodS: fields.trustingPeriodS === undefined ? undefined : uint(fields, "trustingPeriodS", 1, UINT48_MAX),
   };
 }
 

@@ -12,6 +12,17 @@ import { assert, Rejection } from "../../rejection.js";
 import { type Consensus, HASH_BYTES, type Landing } from "../consensus.js";
 import { ADDRESS_BYTES, compareAt, findAddress } from "../ethereum/address-set.js";
 import type { ChainRules } from "../ethereum/checkpoint-fields.js";
+import {
+  accountOf,
+  deltaOf,
+  FLAG_AUTHORIZE,
+  FLAG_IN_TURN,
+  FLAGS_AT,
+  gasOfDelta,
+  SEALER_AT,
+  TIME_AT,
+  TIME_BYTES,
+} from "../ethereum/delta.js";
 import { checkGas, checkGasAlone, type Gas, type GasRules } from "../ethereum/gas.js";
 import {
   COINBASE,
@@ -24,17 +35,6 @@ import {
   SEAL_BYTES,
   VANITY_BYTES,
 } from "../ethereum/header.js";
-import {
-  accountOf,
-  FLAG_AUTHORIZE,
-  FLAG_IN_TURN,
-  FLAGS_AT,
-  gasOfStep,
-  SEALER_AT,
-  stepOf,
-  TIME_AT,
-  TIME_BYTES,
-} from "../ethereum/step.js";
 import { cliqueJump, cliqueLanding } from "./jump.js";
 import {
   CliqueTrusted,
@@ -121,24 +121,24 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
       return new Rejection("difficulty-turn", `signer ${signer} is ${inTurn ? "" : "not "}in turn at ${header.number}`);
     const account = header.isFilled(COINBASE, 0) ? undefined : header.coinbase;
     const flags = (header.isFilled(NONCE, 0) ? 0 : FLAG_AUTHORIZE) | (inTurn ? FLAG_IN_TURN : 0);
-    return this.after(trusted, stepOf(header, header.hash, signer, account, flags), header.gas);
+    return this.after(trusted, deltaOf(header, header.hash, signer, account, flags), header.gas);
   }
 
   verify(trusted: CliqueTrusted, header: EthereumHeader, nowS?: number): CliqueTrusted | Rejection {
     return this.check(trusted, header, nowS) ?? this.authenticate(trusted, header);
   }
 
-  replay(trusted: CliqueTrusted, step: Uint8Array): CliqueTrusted | Rejection {
-    const gas = gasOfStep(step, trusted.signerCount, trusted.number);
-    return gas instanceof Rejection ? gas : this.after(trusted, step, gas);
+  replay(trusted: CliqueTrusted, delta: Uint8Array): CliqueTrusted | Rejection {
+    const gas = gasOfDelta(delta, trusted.signerCount, trusted.number);
+    return gas instanceof Rejection ? gas : this.after(trusted, delta, gas);
   }
 
-  /** The state after `step`, whose gas is `gas`. */
-  private after(trusted: CliqueTrusted, step: Uint8Array, gas: Gas): CliqueTrusted | Rejection {
-    const flags = step[FLAGS_AT] as number;
-    const signer = step[SEALER_AT] as number;
+  /** The state after `delta`, whose gas is `gas`. */
+  private after(trusted: CliqueTrusted, delta: Uint8Array, gas: Gas): CliqueTrusted | Rejection {
+    const flags = delta[FLAGS_AT] as number;
+    const signer = delta[SEALER_AT] as number;
     const number = trusted.number + 1;
-    const account = accountOf(step) ?? new Uint8Array(ADDRESS_BYTES);
+    const account = accountOf(delta) ?? new Uint8Array(ADDRESS_BYTES);
     const before = number % this.#rules.epoch === 0 ? clearVotes(trusted) : trusted;
     const set = castVote(before, signer, account, (flags & FLAG_AUTHORIZE) !== 0);
     if (set instanceof Rejection) return set;
@@ -146,8 +146,8 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
     const at = settledAt(trusted, number, recents, set.signers);
     return new CliqueTrusted({
       number,
-      hash: step.subarray(0, HASH_BYTES),
-      timeS: readUint(step, TIME_AT, TIME_BYTES),
+      hash: delta.subarray(0, HASH_BYTES),
+      timeS: readUint(delta, TIME_AT, TIME_BYTES),
       totalDifficulty: trusted.totalDifficulty + BigInt(difficultyOf((flags & FLAG_IN_TURN) !== 0)),
       settled: at < 0 ? trusted.settled : number - 1 - (recents.length - RECENT_BYTES - at) / RECENT_BYTES,
       settledTimeS: at < 0 ? trusted.settledTimeS : readUint(recents, at + ADDRESS_BYTES, 6),
@@ -156,7 +156,7 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
       votes: set.votes,
       forgotten: set.forgotten,
       recents,
-      step,
+      delta,
     });
   }
 
@@ -173,11 +173,11 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
     trusted: CliqueTrusted,
     headers: readonly EthereumHeader[],
     nowS: number | undefined,
-    steps: Uint8Array[] = [],
+    deltas: Uint8Array[] = [],
   ): CliqueTrusted | Rejection {
     const extraData = headers[0]?.extraData ?? new Uint8Array(0);
     const list = extraData.slice(VANITY_BYTES, Math.max(VANITY_BYTES, extraData.length - SEAL_BYTES));
-    return cliqueJump(this, this.#rules, trusted, headers, list, nowS, steps);
+    return cliqueJump(this, this.#rules, trusted, headers, list, nowS, deltas);
   }
 
   serialize(trusted: CliqueTrusted): Uint8Array {

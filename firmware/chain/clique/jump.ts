@@ -2,7 +2,7 @@
 //
 // Promises: lands only on an epoch block that passes every rule but those about its parent, and that is followed by blocks of
 // more than half of the signers that are trusted, within the trusting period. That settles the epoch block and none behind it:
-// these are steps of the window, and can be left for others. Each block that was not seen weighs in the total difficulty as much
+// these are deltas of the window, and can be left for others. Each block that was not seen weighs in the total difficulty as much
 // as a block can, so that no branch that is walked later wins by the weight of the blocks left out; recent signers count from the
 // landing. Never without a clock: keys of signers that left long ago would do otherwise.
 //
@@ -40,7 +40,7 @@ export function cliqueLanding(rules: JumpRules, trusted: CliqueTrusted, target: 
 /**
  * @param headers an epoch block and those that follow it
  * @param list the signers that the first of them lists
- * @param steps gets those of the blocks that follow it
+ * @param deltas gets those of the blocks that follow it
  * @returns the state after the epoch block
  */
 export function cliqueJump(
@@ -50,7 +50,7 @@ export function cliqueJump(
   headers: readonly EthereumHeader[],
   list: Uint8Array,
   nowS: number | undefined,
-  steps: Uint8Array[],
+  deltas: Uint8Array[],
 ): CliqueTrusted | Rejection {
   const refused = checkLanding(rules, trusted, headers[0], nowS);
   if (refused !== undefined) return refused;
@@ -66,7 +66,7 @@ export function cliqueJump(
     const next = clique.verify(state, headers[i] as EthereumHeader, nowS);
     if (next instanceof Rejection) return next;
     state = next;
-    steps.push(state.step);
+    deltas.push(state.delta);
     const at = state.recents.length - RECENT_BYTES;
     const signer = findAddress(trusted.signers, state.recents, at);
     if (signer >= 0) confirmed[signer] = 1;
@@ -90,11 +90,11 @@ function stateAfter(
     ...{ number: landing.number - 1, hash: landing.parentHash.slice(), timeS: landing.timeS - rules.periodS },
     ...{ totalDifficulty: trusted.totalDifficulty + BigInt(DIFFICULTY_IN_TURN * unseen) },
     ...{ settled: trusted.settled, settledTimeS: trusted.settledTimeS },
-    ...{ gas: undefined, signers: list, recents: none, votes: none, forgotten: none, step: none },
+    ...{ gas: undefined, signers: list, recents: none, votes: none, forgotten: none, delta: none },
   });
   const after = clique.verify(before, landing, nowS);
   if (after instanceof Rejection) return after;
-  return new CliqueTrusted({ ...after, settled: landing.number, settledTimeS: landing.timeS, step: none });
+  return new CliqueTrusted({ ...after, settled: landing.number, settledTimeS: landing.timeS, delta: none });
 }
 
 function checkLanding(

@@ -13,11 +13,11 @@ import {
   BLOCK_BYTES,
   GAS_BYTES,
   malformed,
-  NUMBER_BYTES,
   readState,
   SCALAR_BYTES_MAX,
   type StateReader,
   StateWriter,
+  UINT48_BYTES,
 } from "../ethereum/state.js";
 import { VOTE_BYTES } from "../ethereum/vote-table.js";
 
@@ -54,7 +54,7 @@ export interface CliqueFields extends SignerSet {
   readonly gas: Gas | undefined;
   /** The newest blocks' signers, oldest first, ⌊N/2⌋+1 at most, `RECENT_BYTES` each. */
   readonly recents: Uint8Array;
-  readonly step: Uint8Array;
+  readonly delta: Uint8Array;
 }
 
 export class CliqueTrusted implements Trusted, CliqueFields {
@@ -69,7 +69,7 @@ export class CliqueTrusted implements Trusted, CliqueFields {
   readonly recents: Uint8Array;
   readonly votes: Uint8Array;
   readonly forgotten: Uint8Array;
-  readonly step: Uint8Array;
+  readonly delta: Uint8Array;
 
   constructor(fields: CliqueFields) {
     this.number = fields.number;
@@ -83,7 +83,7 @@ export class CliqueTrusted implements Trusted, CliqueFields {
     this.recents = fields.recents;
     this.votes = fields.votes;
     this.forgotten = fields.forgotten;
-    this.step = fields.step;
+    this.delta = fields.delta;
   }
 
   get signerCount(): number {
@@ -107,11 +107,11 @@ export function serializeClique(trusted: CliqueTrusted): Uint8Array {
   const fee = gas?.baseFee === undefined ? undefined : scalarBytes(gas.baseFee);
   const gasBytes = gas === undefined ? 1 : 1 + GAS_BYTES + 1 + (fee?.length ?? 0);
   const listBytes = 4 + signers.length + forgotten.length + recents.length + votes.length;
-  const writer = new StateWriter(1 + BLOCK_BYTES + 2 * NUMBER_BYTES + 1 + work.length + gasBytes + listBytes);
+  const writer = new StateWriter(1 + BLOCK_BYTES + 2 * UINT48_BYTES + 1 + work.length + gasBytes + listBytes);
   writer.uint(FORMAT, 1);
   writer.block(trusted);
-  writer.uint(trusted.settled, NUMBER_BYTES);
-  writer.uint(trusted.settledTimeS, NUMBER_BYTES);
+  writer.uint(trusted.settled, UINT48_BYTES);
+  writer.uint(trusted.settledTimeS, UINT48_BYTES);
   writer.counted(work.length, work);
   writer.uint(gas === undefined ? 0 : 1, 1);
   if (gas !== undefined) {
@@ -126,7 +126,7 @@ export function serializeClique(trusted: CliqueTrusted): Uint8Array {
   return writer.end();
 }
 
-/** Strict inverse of `serializeClique`, with no step. */
+/** Strict inverse of `serializeClique`, with no delta. */
 export function deserializeClique(bytes: Uint8Array): CliqueTrusted | Rejection {
   return readState(bytes, (reader) => {
     reader.format(FORMAT);
@@ -146,8 +146,21 @@ export function deserializeClique(bytes: Uint8Array): CliqueTrusted | Rejection 
       throw malformed("flags that are none");
     const recents = reader.take(RECENT_BYTES * reader.count(recentsKept(signerCount), "recent signers"));
     const votes = reader.votes(signers);
-    const step = new Uint8Array(0);
-    const fields = { number, hash, timeS, totalDifficulty, settled, settledTimeS, gas, signers, recents, votes, forgotten, step };
+    const delta = new Uint8Array(0);
+    const fields = {
+      number,
+      hash,
+      timeS,
+      totalDifficulty,
+      settled,
+      settledTimeS,
+      gas,
+      signers,
+      recents,
+      votes,
+      forgotten,
+      delta,
+    };
     return new CliqueTrusted(fields);
   });
 }

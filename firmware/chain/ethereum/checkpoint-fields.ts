@@ -13,8 +13,8 @@ import type { Gas } from "./gas.js";
 import type { EthereumHeader } from "./header.js";
 import { VOTE_BYTES } from "./vote-table.js";
 
-/** Heights and times stay below 2^48. */
-export const HEIGHT_MAX = 2 ** 48 - 1;
+/** Of heights, times and spans. */
+export const UINT48_MAX = 2 ** 48 - 1;
 export const PERIOD_S_MAX = 86_400;
 /** As CAIP-2 has it. */
 const CHAIN_CHARACTERS_MAX = 41;
@@ -65,8 +65,8 @@ export function chainRulesOf(fields: Fields): ChainRules {
     chain: chainOf(fields),
     genesisHash: bytes(fields.genesisHash, "genesisHash", HASH_BYTES),
     periodS: uint(fields, "periodS", 0, PERIOD_S_MAX),
-    epoch: uint(fields, "epoch", 1, HEIGHT_MAX),
-    londonBlock: fields.londonBlock === undefined ? undefined : uint(fields, "londonBlock", 0, HEIGHT_MAX),
+    epoch: uint(fields, "epoch", 1, UINT48_MAX),
+    londonBlock: fields.londonBlock === undefined ? undefined : uint(fields, "londonBlock", 0, UINT48_MAX),
   };
 }
 
@@ -74,9 +74,9 @@ export function blockOf(
   fields: Fields,
   { genesisHash }: ChainRules,
 ): { number: number; hash: Uint8Array; timeS: number; gas: Gas | undefined } {
-  const number = uint(fields, "number", 0, HEIGHT_MAX);
+  const number = uint(fields, "number", 0, UINT48_MAX);
   const hash = bytes(fields.hash, "hash", HASH_BYTES);
-  const timeS = uint(fields, "timeS", 0, HEIGHT_MAX);
+  const timeS = uint(fields, "timeS", 0, UINT48_MAX);
   if (number === 0 && !equal(hash, genesisHash)) throw invalid("hash", "the genesis hash, at number 0");
   return { number, hash, timeS, gas: gasOf(fields) };
 }

@@ -14,12 +14,12 @@ import type { Gas } from "./gas.js";
 import { VOTE_BYTES, VOTES_MAX } from "./vote-table.js";
 
 /** Of a height or a time in seconds. */
-export const NUMBER_BYTES = 6;
+export const UINT48_BYTES = 6;
 const UINT64_BYTES = 8;
 /** Of gas limit and gas used. */
 export const GAS_BYTES = 2 * UINT64_BYTES;
 /** Of height, hash and time. */
-export const BLOCK_BYTES = NUMBER_BYTES + HASH_BYTES + NUMBER_BYTES;
+export const BLOCK_BYTES = UINT48_BYTES + HASH_BYTES + UINT48_BYTES;
 /** Of a total difficulty or a base fee. */
 export const SCALAR_BYTES_MAX = 32;
 
@@ -44,10 +44,10 @@ export class StateWriter {
 
   /** Height, hash, time. */
   block({ number, hash, timeS }: Pick<Trusted, "number" | "hash" | "timeS">): void {
-    this.uint(number, NUMBER_BYTES);
+    this.uint(number, UINT48_BYTES);
     copyInto(this.#bytes, this.#at, hash);
     this.#at += HASH_BYTES;
-    this.uint(timeS, NUMBER_BYTES);
+    this.uint(timeS, UINT48_BYTES);
   }
 
   /** Gas limit and gas used. */
@@ -86,7 +86,7 @@ export class StateReader {
     return this.#bytes.slice(at, this.#at);
   }
 
-  uint(length = NUMBER_BYTES): number {
+  uint(length = UINT48_BYTES): number {
     return readUint(this.take(length));
   }
 

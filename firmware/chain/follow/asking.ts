@@ -84,7 +84,7 @@ export class Asking {
   }
 
   /** The answer did not join. False where there is nothing further back that could be left. */
-  stepBack(head: number, base: number): boolean {
+  searchBack(head: number, base: number): boolean {
     this.#budget.spend();
     const from = Math.max(base + 1, this.#from ?? head + 1);
     if (from === base + 1) {

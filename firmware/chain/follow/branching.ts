@@ -10,9 +10,9 @@ import type { Consensus, Header, Trusted } from "../consensus.js";
 import type { Ask } from "./asking.js";
 import type { MinuteBudget } from "./budget.js";
 import type { Outcome } from "./outcome.js";
-import { RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_STEPS_MAX, Rival, type RivalOwner } from "./rival.js";
+import { RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_WINDOW_BLOCKS_MAX, Rival, type RivalOwner } from "./rival.js";
 import { costOf } from "./skipping.js";
-import { type Place, REORG_DEPTH, Window } from "./window.js";
+import { type KnownBlock, REORG_DEPTH, Window } from "./window.js";
 
 export abstract class Branching implements RivalOwner {
   /** Another branch that is walked beside ours; or when the next may begin. */
@@ -46,20 +46,20 @@ export abstract class Branching implements RivalOwner {
   }
 
   /** Takes a child of `parent`, off the main branch. */
-  protected branch(parent: Place, header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
-    const { at, state } = parent;
-    if (parent.steps.length > REORG_DEPTH) return this.outgrown(parent, header, nowS);
+  protected branch(parent: KnownBlock, header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
+    const { offset, state } = parent;
+    if (parent.deltas.length > REORG_DEPTH) return this.outgrown(parent, header, nowS);
     const tip = this.authenticate(state, header, nowS, budget);
     if (tip instanceof Rejection) return tip;
-    const steps = [...parent.steps, tip.step];
+    const deltas = [...parent.deltas, tip.delta];
     if (tip.totalDifficulty <= this.head.totalDifficulty) {
       // The newest branch takes the place of an older one: a branch that is to win is delivered in one go.
-      this.window.side = { at, steps, tip };
+      this.window.side = { offset, deltas, tip };
       return { kind: "side", number: tip.number };
     }
-    budget.refund(steps.length);
-    const fork = this.window.base.number + at;
-    this.window.turn(at, steps, this.head);
+    budget.refund(deltas.length);
+    const fork = this.window.base.number + offset;
+    this.window.turn(offset, deltas, this.head);
     return this.reorganised(fork, tip);
   }
 
@@ -84,15 +84,15 @@ export abstract class Branching implements RivalOwner {
   }
 
   /** Takes a child of `parent`, on a side branch that is too long for one: from here on it is a rival. */
-  private outgrown(parent: Place, header: Header, nowS: number | undefined): Outcome | Rejection {
-    const tooLongToKeep = new Rejection("side-too-long", `a branch of ${parent.steps.length} blocks that is not heavier`);
+  private outgrown(parent: KnownBlock, header: Header, nowS: number | undefined): Outcome | Rejection {
+    const tooLongToKeep = new Rejection("side-too-long", `a branch of ${parent.deltas.length} blocks that is not heavier`);
     // Whatever more there is of it is for the rival to ask for.
     const target = Math.max(header.number ?? Number.POSITIVE_INFINITY, this.askedUpTo());
     if (!this.mayBeginRival()) return tooLongToKeep;
-    const { base, steps } = this.window;
-    const window = new Window(this.consensus, base, [...steps.slice(0, parent.at), ...parent.steps]);
-    window.trim(parent.state.number, RIVAL_STEPS_MAX);
-    this.beginRival(window, parent.state, base.number + parent.at, target);
+    const { base, deltas } = this.window;
+    const window = new Window(this.consensus, base, [...deltas.slice(0, parent.offset), ...parent.deltas]);
+    window.trim(parent.state.number, RIVAL_WINDOW_BLOCKS_MAX);
+    this.beginRival(window, parent.state, base.number + parent.offset, target);
     return this.offerToRival(header, nowS) ?? tooLongToKeep;
   }
 

@@ -5,7 +5,7 @@
 // two branches the heavier wins, of equals the one seen first; a branch is left within the window, or further back once a rival
 // (rival.ts) has shown that it is heavier; what is believed survives a restart. Memory does not grow with the chain: one
 // state below the window, one at the head, one at the tip of at most one side branch or at a landing that is not linked yet,
-// and steps of some tens of bytes for the blocks between; the same once more for a rival while there is one.
+// and deltas of some tens of bytes for the blocks between; the same once more for a rival while there is one.
 //
 // Never trusts a relay: a header that fails is refused with its reason; cheap checks come before signatures, and signature
 // checks that lead nowhere are capped per minute, apart for what was asked for and for what was not, so that a flood of the
@@ -27,7 +27,7 @@ import { ADVANCED, frozen, KNOWN, type Outcome, stale, tooLong, WANTING } from "
 import { type Rival, tooDeep } from "./rival.js";
 import { costOf, decodeAll, heightOf, Skipping } from "./skipping.js";
 import { configurationDigest, decodeState, encodeState, replayAll } from "./state.js";
-import { WINDOW_STEPS_MAX, Window } from "./window.js";
+import { WINDOW_BLOCKS_MAX, Window } from "./window.js";
 
 export type { Outcome } from "./outcome.js";
 
@@ -202,7 +202,7 @@ export class Follower extends Branching implements Persistent {
       if (outcome instanceof Rejection) break;
       if (outcome.kind === "wanting") {
         if (i > 0) outcomes.push(new Rejection("answer-order", `header ${from + i} is no child of the one before`));
-        else if (this.#asking.stepBack(this.#head.number, this.#window.base.number)) return outcomes;
+        else if (this.#asking.searchBack(this.#head.number, this.#window.base.number)) return outcomes;
         else if (!this.beginDeepRival(target, nowS)) outcomes.push(tooDeep(this.#window.base.number, false));
         break;
       }
@@ -269,8 +269,8 @@ export class Follower extends Branching implements Persistent {
 
   private persistState(): void {
     if (this.#unwritten === 0) return;
-    const { base, steps } = this.#window;
-    this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, { timeFloorS: this.#timeFloorS, base, steps }));
+    const { base, deltas } = this.#window;
+    this.#store.write(STATE_KEY, encodeState(this.#consensus, this.#digest, { timeFloorS: this.#timeFloorS, base, deltas }));
     this.#unwritten = 0;
     if (this.#consensus.isFinal === true) return;
     keepAnchors(this.#consensus, this.#store, this.#digest, base, this.#anchored);
@@ -304,18 +304,18 @@ export class Follower extends Branching implements Persistent {
   /** Takes as many children of the head as the consensus takes in one go; the rest is for those one by one. */
   private takeTogether(from: number, raws: readonly Uint8Array[], nowS: number | undefined): Outcome[] {
     const taken = from === this.#head.number + 1 ? this.#consensus.extend?.(this.#head, raws, nowS) : undefined;
-    if (taken === undefined || taken.steps.length === 0) return [];
-    for (const step of taken.steps) this.#window.push(step);
+    if (taken === undefined || taken.deltas.length === 0) return [];
+    for (const delta of taken.deltas) this.#window.push(delta);
     this.moveHead(taken.trusted);
-    return taken.steps.map(() => ADVANCED);
+    return taken.deltas.map(() => ADVANCED);
   }
 
   private extend(header: Header, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
     const next = this.authenticate(this.#head, header, nowS, budget);
     if (next instanceof Rejection) return next;
     budget.refund(costOf(this.#consensus, header));
-    // Where no step leads there, everything begins anew from it.
-    if (next.step.length > 0) this.#window.push(next.step);
+    // Where no delta leads there, everything begins anew from it.
+    if (next.delta.length > 0) this.#window.push(next.delta);
     else this.#window.restart(next);
     this.#evidence.headIs(header);
     this.moveHead(next);
@@ -323,20 +323,20 @@ export class Follower extends Branching implements Persistent {
   }
 
   /**
-   * The head is to be the block of the last of `headers`, `steps` after `base` and far above what it was, once `base` is known to
+   * The head is to be the block of the last of `headers`, `deltas` after `base` and far above what it was, once `base` is known to
    * descend from that.
    */
-  private landOn(headers: readonly Header[], base: Trusted, steps: readonly Uint8Array[], budget: MinuteBudget): Outcome {
+  private landOn(headers: readonly Header[], base: Trusted, deltas: readonly Uint8Array[], budget: MinuteBudget): Outcome {
     this.#evidence.headIs(headers[headers.length - 1] as Header);
-    if (base.number - this.#head.number > (this.#consensus.linkBlocksMax ?? 0)) return this.jump(base, steps, false);
+    if (base.number - this.#head.number > (this.#consensus.linkBlocksMax ?? 0)) return this.jump(base, deltas, false);
     this.#linking = new Linking(this.#consensus, headers, base, budget);
     return WANTING;
   }
 
-  private jump(base: Trusted, steps: readonly Uint8Array[], linked: boolean): Outcome {
+  private jump(base: Trusted, deltas: readonly Uint8Array[], linked: boolean): Outcome {
     this.#linking = undefined;
-    this.#window.restart(base, steps);
-    const head = this.#window.stateAt(steps.length);
+    this.#window.restart(base, deltas);
+    const head = this.#window.stateAt(deltas.length);
     const blocks = head.number - this.#head.number;
     this.moveHead(head);
     return { kind: "jumped", number: head.number, blocks, linked };
@@ -349,10 +349,10 @@ export class Follower extends Branching implements Persistent {
       this.#skipping.failed();
       return headers;
     }
-    const steps: Uint8Array[] = [];
-    const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked, steps);
+    const deltas: Uint8Array[] = [];
+    const landed = this.#skipping.answered(this.#head, headers, nowS, this.#asked, deltas);
     if (landed instanceof Rejection) return landed;
-    return landed === undefined ? WANTING : this.landOn(headers, landed, steps, this.#asked);
+    return landed === undefined ? WANTING : this.landOn(headers, landed, deltas, this.#asked);
   }
 
   /** @param raws empty where no answer came */
@@ -401,11 +401,11 @@ export class Follower extends Branching implements Persistent {
   private restore(): boolean | Rejection {
     const value = this.#store.read(STATE_KEY);
     if (value === undefined) return false;
-    const state = decodeState(this.#consensus, this.#digest, new Uint8Array(value), WINDOW_STEPS_MAX);
+    const state = decodeState(this.#consensus, this.#digest, new Uint8Array(value), WINDOW_BLOCKS_MAX);
     if (state instanceof Rejection) return state;
-    const head = replayAll(this.#consensus, state.base, state.steps);
+    const head = replayAll(this.#consensus, state.base, state.deltas);
     if (head instanceof Rejection) return head;
-    this.#window = new Window(this.#consensus, state.base, state.steps);
+    this.#window = new Window(this.#consensus, state.base, state.deltas);
     this.#head = head;
     this.#timeFloorS = Math.max(this.#timeFloorS, state.timeFloorS);
     return true;

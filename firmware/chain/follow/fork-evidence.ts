@@ -77,15 +77,15 @@ export class ForkEvidence {
    */
   judge(header: Header, number: number, window: Window, nowS: number | undefined, budget: MinuteBudget): Outcome | Rejection {
     const { base } = window;
-    const height = number - base.number;
-    const hash = window.hashAt(height);
+    const offset = number - base.number;
+    const hash = window.hashAt(offset);
     const ours = this.newestOf(hash);
-    const sibling = height === 0 ? this.siblingOf(header, ours) : undefined;
-    if (height === 0 && sibling === undefined) return stale(number, base.number);
-    if (height > 0 && !equal(header.parentHash, window.hashAt(height - 1))) return WANTING;
+    const sibling = offset === 0 ? this.siblingOf(header, ours) : undefined;
+    if (offset === 0 && sibling === undefined) return stale(number, base.number);
+    if (offset > 0 && !equal(header.parentHash, window.hashAt(offset - 1))) return WANTING;
     const tooMuch = budget.charge(costOf(this.#consensus, header));
     if (tooMuch !== undefined) return tooMuch;
-    const refused = this.#consensus.contradicts?.(window.stateAt(Math.max(0, height - 1)), header, nowS, sibling);
+    const refused = this.#consensus.contradicts?.(window.stateAt(Math.max(0, offset - 1)), header, nowS, sibling);
     if (refused !== undefined) return refused;
     this.keep({ number, hash, theirs: header.raw.slice(), ours });
     return { kind: "fork", number };

@@ -1,7 +1,7 @@
 // Another branch that leaves ours further back than the window reaches, or that grew longer than a side branch may: walked beside
 // ours, from the newest state that both have in common, until it is heavier or leads nowhere.
 //
-// Promises: exists only while there is such a branch; one state below its own window, one at its tip and steps for the blocks
+// Promises: exists only while there is such a branch; one state below its own window, one at its tip and deltas for the blocks
 // between. Every header is verified in full, as on our own branch, and its signature checks are counted apart, so many a minute:
 // a branch that leads nowhere takes nothing from the walk of ours. Whoever announces it is not believed: a relay can make the mote
 // walk, and only blocks with more total difficulty can make it leave. Over after `FRUITLESS_MAX` answers without a new
@@ -17,7 +17,7 @@ import { costOf } from "./skipping.js";
 import { Window } from "./window.js";
 
 /** How far its own branch may change near the tip while it is walked, in blocks: each takes some 190 bytes of the heap. */
-export const RIVAL_STEPS_MAX = 4;
+export const RIVAL_WINDOW_BLOCKS_MAX = 4;
 /** So many headers are asked for at once: half an answer, since there are two branches in memory. */
 export const RIVAL_HEADERS_MAX = 3;
 const FRUITLESS_MAX = 8;
@@ -114,7 +114,7 @@ export class Rival {
       if (outcome instanceof Rejection) break;
       if (outcome.kind !== "wanting") this.#back = 0;
       else if (i > 0) outcomes.push(new Rejection("answer-order", `header ${from + i} is no child of the one before`));
-      else this.stepBack(outcomes, nowS);
+      else this.searchBack(outcomes, nowS);
       if (outcome.kind === "wanting") break;
     }
     if (this.#highest === highest) this.#fruitless += 1;
@@ -143,16 +143,16 @@ export class Rival {
   private take(header: Header, nowS: number | undefined): Outcome | Rejection {
     const { consensus } = this.#owner;
     const window = this.#window;
-    if (window.heightOf(header.hash) >= 0) return KNOWN;
-    const at = window.heightOf(header.parentHash);
-    if (at < 0) return WANTING;
-    const parent = at === window.steps.length ? this.#tip : window.stateAt(at);
+    if (window.offsetOf(header.hash) >= 0) return KNOWN;
+    const offset = window.offsetOf(header.parentHash);
+    if (offset < 0) return WANTING;
+    const parent = offset === window.deltas.length ? this.#tip : window.stateAt(offset);
     const refused = consensus.check(parent, header, nowS) ?? this.#budget.charge(costOf(consensus, header));
     const tip = refused ?? consensus.authenticate(parent, header);
     if (tip instanceof Rejection) return tip;
-    window.cut(at);
-    window.push(tip.step);
-    window.trim(tip.number, RIVAL_STEPS_MAX);
+    window.cut(offset);
+    window.push(tip.delta);
+    window.trim(tip.number, RIVAL_WINDOW_BLOCKS_MAX);
     this.#tip = tip;
     if (tip.number > this.#highest) {
       this.#highest = tip.number;
@@ -164,8 +164,8 @@ export class Rival {
 
   private isOurs(): boolean {
     const ours = this.#owner.window;
-    const at = this.#tip.number - ours.base.number;
-    return at >= 0 && at <= ours.steps.length && equal(ours.hashAt(at), this.#tip.hash);
+    const offset = this.#tip.number - ours.base.number;
+    return offset >= 0 && offset <= ours.deltas.length && equal(ours.hashAt(offset), this.#tip.hash);
   }
 
   private lostIn(tip: Trusted): Rejection {
@@ -174,10 +174,10 @@ export class Rival {
   }
 
   /** The answer did not join: from further back, at last from an older state, where nothing has joined this one yet. */
-  private stepBack(outcomes: (Outcome | Rejection)[], nowS: number | undefined): void {
-    const { base, steps } = this.#window;
+  private searchBack(outcomes: (Outcome | Rejection)[], nowS: number | undefined): void {
+    const { base, deltas } = this.#window;
     if (this.from > base.number + 1) this.#back = this.#back === 0 ? 1 : 2 * this.#back;
-    else if (steps.length > 0) this.#back = 0;
+    else if (deltas.length > 0) this.#back = 0;
     else {
       const older = this.#owner.older(base.number, nowS);
       if (older === undefined) {

@@ -90,16 +90,16 @@ export class Skipping {
 
   /**
    * Takes headers that came for `next`: the settled state that they lead to, or undefined where another is to be tried.
-   * @param steps gets those from there to the last of them
+   * @param deltas gets those from there to the last of them
    */
   answered(
     head: Trusted,
     headers: readonly Header[],
     nowS: number | undefined,
     budget: MinuteBudget,
-    steps: Uint8Array[],
+    deltas: Uint8Array[],
   ): Trusted | Rejection | undefined {
-    const landed = this.land(head, headers, nowS, budget, steps);
+    const landed = this.land(head, headers, nowS, budget, deltas);
     if (!(landed instanceof Rejection)) return landed;
     // Without a clock there are no jumps: the chain is walked.
     if (landed.code === "clock-unknown") this.drop();
@@ -118,9 +118,9 @@ export class Skipping {
     headers: readonly Header[],
     nowS: number | undefined,
     budget: MinuteBudget,
-    steps: Uint8Array[],
+    deltas: Uint8Array[],
   ): Trusted | Rejection | undefined {
-    const landed = budget.charge(this.costOf(headers)) ?? this.#consensus.skip?.(head, headers, nowS, steps);
+    const landed = budget.charge(this.costOf(headers)) ?? this.#consensus.skip?.(head, headers, nowS, deltas);
     if (landed === undefined || landed instanceof Rejection) return landed;
     budget.refund(this.costOf(headers));
     this.#budget.refund(this.#spent);

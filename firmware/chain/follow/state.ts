@@ -1,15 +1,15 @@
-// What the follower keeps across a restart, as bytes: the state under its window, and the steps from there to the head.
+// What the follower keeps across a restart, as bytes: the state under its window, and the deltas from there to the head.
 //
 // Format: version (1), SHA-256 over the consensus' rules and checkpoint (32), lower bound of the clock (6), length of the
-// base state (2) and the state, number of steps (1) and for each its length (1) and itself, CRC-32 of all before (4).
+// base state (2) and the state, number of deltas (1) and for each its length (1) and itself, CRC-32 of all before (4).
 // Promises: takes back only what was written whole, in this version, under the same configuration. Codes: state-corrupted,
 // state-version, state-foreign.
 
 import { crc32, equal, readUint, writeUint } from "../../bytes.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { assert, Rejection } from "../../rejection.js";
-import { type Consensus, STEP_BYTES_MAX, type Trusted } from "../consensus.js";
-import type { StepList } from "./step-list.js";
+import { type Consensus, DELTA_BYTES_MAX, type Trusted } from "../consensus.js";
+import type { DeltaList } from "./delta-list.js";
 
 const VERSION = 1;
 const DIGEST_BYTES = 32;
@@ -21,7 +21,7 @@ export interface FollowerState {
   readonly timeFloorS: number;
   readonly base: Trusted;
   /** Oldest first. */
-  readonly steps: readonly Uint8Array[];
+  readonly deltas: readonly Uint8Array[];
 }
 
 /** Binds what is persisted to one configuration: another checkpoint or rule voids it. */
@@ -33,9 +33,9 @@ export function configurationDigest(engine: CryptoEngine, consensus: Consensus):
 export function encodeState(
   consensus: Consensus,
   digest: Uint8Array,
-  state: Omit<FollowerState, "steps"> & { readonly steps?: Pick<StepList, "length" | "packed"> },
+  state: Omit<FollowerState, "deltas"> & { readonly deltas?: Pick<DeltaList, "length" | "packed"> },
 ): Uint8Array {
-  const { length: count = 0, packed = new Uint8Array(0) } = state.steps ?? {};
+  const { length: count = 0, packed = new Uint8Array(0) } = state.deltas ?? {};
   const base = consensus.serialize(state.base);
   assert(base.length <= BASE_BYTES_MAX, "a state within its bound");
   const whole = new Uint8Array(FIXED_BYTES + base.length + 1 + packed.length + CRC_BYTES);
@@ -51,12 +51,12 @@ export function encodeState(
   return whole;
 }
 
-/** @param stepsMax how many steps there may be */
+/** @param deltasMax how many deltas there may be */
 export function decodeState(
   consensus: Consensus,
   digest: Uint8Array,
   bytes: Uint8Array,
-  stepsMax: number,
+  deltasMax: number,
 ): FollowerState | Rejection {
   const end = bytes.length - CRC_BYTES;
   if (end < FIXED_BYTES + 1 || readUint(bytes, end, CRC_BYTES) !== crc32(bytes.subarray(0, end)))
@@ -69,24 +69,24 @@ export function decodeState(
   const base = consensus.deserialize(bytes.subarray(FIXED_BYTES, baseEnd));
   if (base instanceof Rejection) return base;
   const count = bytes[baseEnd] as number;
-  if (count > stepsMax) return corrupted(`${count} steps, ${stepsMax} at most`);
-  const steps: Uint8Array[] = [];
+  if (count > deltasMax) return corrupted(`${count} deltas, ${deltasMax} at most`);
+  const deltas: Uint8Array[] = [];
   let at = baseEnd + 1;
   for (let i = 0; i < count; i += 1) {
-    const length = at < end ? (bytes[at] as number) : STEP_BYTES_MAX;
-    if (at + 1 + length > end) return corrupted("a step is cut off");
-    steps.push(bytes.slice(at + 1, at + 1 + length));
+    const length = at < end ? (bytes[at] as number) : DELTA_BYTES_MAX;
+    if (at + 1 + length > end) return corrupted("a delta is cut off");
+    deltas.push(bytes.slice(at + 1, at + 1 + length));
     at += 1 + length;
   }
-  if (at !== end) return corrupted("bytes after the last step");
-  return { timeFloorS: readUint(bytes, 1 + DIGEST_BYTES, 6), base, steps };
+  if (at !== end) return corrupted("bytes after the last delta");
+  return { timeFloorS: readUint(bytes, 1 + DIGEST_BYTES, 6), base, deltas };
 }
 
-/** The state after all of `state.steps`, or why they do not follow from its base. */
-export function replayAll(consensus: Consensus, base: Trusted, steps: readonly Uint8Array[]): Trusted | Rejection {
+/** The state after all of `state.deltas`, or why they do not follow from its base. */
+export function replayAll(consensus: Consensus, base: Trusted, deltas: readonly Uint8Array[]): Trusted | Rejection {
   let trusted = base;
-  for (const step of steps) {
-    const next = consensus.replay(trusted, step);
+  for (const delta of deltas) {
+    const next = consensus.replay(trusted, delta);
     if (next instanceof Rejection) return next;
     trusted = next;
   }

@@ -11,9 +11,9 @@ import { SIGNERS_MAX } from "../../../firmware/chain/clique/state.js";
 import { HEADER_BYTES_MAX, type Trusted } from "../../../firmware/chain/consensus.js";
 import { VOTES_MAX } from "../../../firmware/chain/ethereum/vote-table.js";
 import { ANCHOR_BYTES_MAX } from "../../../firmware/chain/follow/anchors.js";
+import { DeltaList } from "../../../firmware/chain/follow/delta-list.js";
 import { BASE_BYTES_MAX, encodeState } from "../../../firmware/chain/follow/state.js";
-import { StepList } from "../../../firmware/chain/follow/step-list.js";
-import { REORG_DEPTH, WINDOW_STEPS_MAX } from "../../../firmware/chain/follow/window.js";
+import { REORG_DEPTH, WINDOW_BLOCKS_MAX } from "../../../firmware/chain/follow/window.js";
 import { decodeReply, encodeReply, MESSAGE_BYTES_MAX } from "../../../firmware/link/wire.js";
 import { KeyValuePartition, MemoryNvs } from "../../../host-sim/hardware/key-value.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
@@ -35,11 +35,11 @@ function overTheWire(raw: Uint8Array, number: number): Uint8Array {
   return held(decodeReply(reply)).headers[0] as Uint8Array;
 }
 
-/** What a follower persists: the widest state, and as many of the widest steps as its window holds. */
-function persists(consensus: Parameters<typeof encodeState>[0], base: Trusted, step: Uint8Array, stepsMax = REORG_DEPTH): void {
+/** What a follower persists: the widest state, and as many of the widest deltas as its window holds. */
+function persists(consensus: Parameters<typeof encodeState>[0], base: Trusted, delta: Uint8Array, deltasMax = REORG_DEPTH): void {
   assert.ok(consensus.serialize(base).length <= BASE_BYTES_MAX);
-  const steps = Array<Uint8Array>(stepsMax).fill(step);
-  const value = encodeState(consensus, new Uint8Array(32), { timeFloorS: FAR, base, steps: new StepList(steps) });
+  const deltas = Array<Uint8Array>(deltasMax).fill(delta);
+  const value = encodeState(consensus, new Uint8Array(32), { timeFloorS: FAR, base, deltas: new DeltaList(deltas) });
   const partition = new KeyValuePartition(new MemoryNvs());
   // The two headers of a fork, or older states, lie beside it, and flash holds a value that is written anew beside the one it replaces.
   partition.write("chain", "fork", new Uint8Array(consensus.isFinal === true ? 2 * HEADER_BYTES_MAX + 128 : ANCHOR_BYTES_MAX));
@@ -72,7 +72,7 @@ for (const kind of BFT_KINDS)
       account: hex,
       authorize: true,
     }));
-    persists(bft, openBftChain(chain, { block: parent, more: { votes } }).checkpoint, trusted.step);
+    persists(bft, openBftChain(chain, { block: parent, more: { votes } }).checkpoint, trusted.delta);
     // One more is refused before any header comes: in the checkpoint, and in a transition.
     const many = [...validators, newcomer].map(({ hex }) => hex);
     const checkpoint = bftCheckpointAt(chain, parent, more);
@@ -125,7 +125,7 @@ test(`clique: an epoch block that lists ${SIGNERS_MAX} signers, with every field
   assert.ok(block.raw.length > 1900 && block.raw.length <= HEADER_BYTES_MAX, `${block.raw.length} bytes`);
   const trusted = held(judge(clique, clique.checkpoint, overTheWire(block.raw, number)));
   assert.is(trusted.signerCount, SIGNERS_MAX);
-  persists(clique, clique.checkpoint, trusted.step, WINDOW_STEPS_MAX);
+  persists(clique, clique.checkpoint, trusted.delta, WINDOW_BLOCKS_MAX);
   const many = [...signers, ...accounts(1, "newcomer")].map(({ hex }) => hex);
   const refused = openClique(fastEngine, { ...JSON.parse(JSON.stringify(json)), signers: many });
   assert.is(codeOf(refused), "checkpoint-invalid");

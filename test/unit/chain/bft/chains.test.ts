@@ -126,14 +126,14 @@ for (const kind of KINDS)
           const nowS = (blocks.at(-1) as BftBlock).timeS;
           const walked = walkBft(bft, bft.checkpoint, blocks);
           const reached = walkBft(bft, bft.checkpoint, blocks.slice(0, start));
-          // A restart, from bytes, from replayed steps, and from a checkpoint that somebody wrote down.
+          // A restart, from bytes, from replayed deltas, and from a checkpoint that somebody wrote down.
           const restarted = held(bft.deserialize(bft.serialize(reached)));
           assert.equal(told(walkBft(bft, restarted, blocks.slice(start))), told(walked));
           let replayed: BftTrusted = bft.checkpoint;
           let state: BftTrusted = bft.checkpoint;
           for (const block of blocks) {
             state = held(judgeBft(bft, state, block.raw));
-            replayed = held(bft.replay(replayed, state.step));
+            replayed = held(bft.replay(replayed, state.delta));
           }
           assert.equal(told(replayed), told(walked));
           const { engine } = notary(fastEngine);
@@ -189,7 +189,7 @@ for (const kind of KINDS)
     assert.is(codeOf(judgeBft(bft, before, changed.raw)), "clock-unknown");
     const after = held(judgeBft(bft, before, changed.raw, changed.timeS));
     assert.equal(validatorsOf(after), changed.model.sorted);
-    assert.is(after.step.length, 0);
+    assert.is(after.delta.length, 0);
     // The epoch block makes all known again.
     const rest = chain.grow(changed, 100 - changed.number);
     const known = walkBft(bft, after, rest);

@@ -65,15 +65,15 @@ for (const network of Object.keys(LOWERED) as (keyof typeof LOWERED)[])
           const nowS = clock === undefined ? undefined : chain.genesis.timeS + clock;
 
           let trusted = bitcoin.checkpoint;
-          const steps: string[] = [];
+          const deltas: string[] = [];
           for (const raw of raws) {
             const next = judge(bitcoin, trusted, raw, nowS);
             if (next instanceof Rejection) break;
             trusted = next;
-            steps.push(toHex(next.step));
+            deltas.push(toHex(next.delta));
           }
           const batch = bitcoin.extend(bitcoin.checkpoint, raws, nowS);
-          assert.equal(batch.steps.map(toHex), steps);
+          assert.equal(batch.deltas.map(toHex), deltas);
           assert.is(toHex(bitcoin.serialize(batch.trusted)), toHex(bitcoin.serialize(trusted)));
         },
       ),
@@ -90,13 +90,13 @@ test("headers of a batch may be views at any place of a buffer", () => {
     buffer.set(raw, i);
     return buffer.subarray(i, i + 80);
   });
-  const { trusted, steps } = bitcoin.extend(bitcoin.checkpoint, raws, undefined);
-  assert.is(steps.length, 9);
+  const { trusted, deltas } = bitcoin.extend(bitcoin.checkpoint, raws, undefined);
+  assert.is(deltas.length, 9);
   const shifted = new Uint8Array(33);
   shifted.set(trusted.hash, 1);
   const same = Object.assign(Object.create(Object.getPrototypeOf(trusted) as object), trusted, { hash: shifted.subarray(1) });
-  assert.is(bitcoin.extend(same as typeof trusted, [chain.child(blocks[8] as Block).raw], undefined).steps.length, 1);
-  assert.equal(bitcoin.extend(trusted, [], undefined), { trusted, steps: [] });
+  assert.is(bitcoin.extend(same as typeof trusted, [chain.child(blocks[8] as Block).raw], undefined).deltas.length, 1);
+  assert.equal(bitcoin.extend(trusted, [], undefined), { trusted, deltas: [] });
 });
 
 test.run();

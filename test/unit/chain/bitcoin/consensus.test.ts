@@ -9,7 +9,7 @@ import { openBitcoin } from "../../../../firmware/chain/bitcoin/checkpoint.js";
 import type { Bitcoin } from "../../../../firmware/chain/bitcoin/consensus.js";
 import { bitcoinNetwork } from "../../../../firmware/chain/bitcoin/rules.js";
 import { type BitcoinTrusted, SETTLED_DEPTH } from "../../../../firmware/chain/bitcoin/state.js";
-import { STEP_BYTES_MAX } from "../../../../firmware/chain/consensus.js";
+import { DELTA_BYTES_MAX } from "../../../../firmware/chain/consensus.js";
 import { nobleEngine } from "../../../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../../../firmware/rejection.js";
 import { fastEngine } from "../../../../tools/crypto/engine-fast.js";
@@ -234,7 +234,7 @@ function spaced(
 }
 
 for (const network of Object.keys(LOWERED) as (keyof typeof LOWERED)[])
-  test(`${LOWERED[network].network}: walk, batch, restart and steps agree on generated chains, and the work is the sum`, () => {
+  test(`${LOWERED[network].network}: walk, batch, restart and deltas agree on generated chains, and the work is the sum`, () => {
     fc.assert(
       fc.property(spacings, fc.nat(), fc.nat(), (seconds, cut, split) => {
         const { chain, bitcoin, blocks } = spaced(network, seconds);
@@ -246,7 +246,7 @@ for (const network of Object.keys(LOWERED) as (keyof typeof LOWERED)[])
         assert.is(tip.totalDifficulty, sum);
         assert.is(tip.settled, blocks.length - SETTLED_DEPTH);
         assert.is(tip.settledTimeS, blocks[blocks.length - 1 - SETTLED_DEPTH]?.timeS);
-        // From the bytes of any state on, and by steps alone.
+        // From the bytes of any state on, and by deltas alone.
         const at = cut % states.length;
         const restored = bitcoin.deserialize(bitcoin.serialize(states[at] as BitcoinTrusted));
         assert.not.instance(restored, Rejection);
@@ -254,9 +254,9 @@ for (const network of Object.keys(LOWERED) as (keyof typeof LOWERED)[])
         const again = walk(bitcoin, restored as BitcoinTrusted, rest)[rest.length - 1] ?? (restored as BitcoinTrusted);
         assert.is(toHex(bitcoin.serialize(again)), toHex(bitcoin.serialize(tip)));
         let replayed = bitcoin.checkpoint;
-        for (const { step } of states) {
-          assert.ok(step.length <= STEP_BYTES_MAX);
-          replayed = bitcoin.replay(replayed, step) as BitcoinTrusted;
+        for (const { delta } of states) {
+          assert.ok(delta.length <= DELTA_BYTES_MAX);
+          replayed = bitcoin.replay(replayed, delta) as BitcoinTrusted;
         }
         assert.is(toHex(bitcoin.serialize(replayed)), toHex(bitcoin.serialize(tip)));
         // In two batches of any length.
@@ -266,8 +266,8 @@ for (const network of Object.keys(LOWERED) as (keyof typeof LOWERED)[])
         const second = bitcoin.extend(first.trusted, raws.slice(middle), undefined);
         assert.is(toHex(bitcoin.serialize(second.trusted)), toHex(bitcoin.serialize(tip)));
         assert.equal(
-          [...first.steps, ...second.steps].map(toHex),
-          states.map(({ step }) => toHex(step)),
+          [...first.deltas, ...second.deltas].map(toHex),
+          states.map(({ delta }) => toHex(delta)),
         );
       }),
       { numRuns: 25 },
@@ -292,15 +292,15 @@ test("a state has at most 143 bytes; whatever is cut, changed or added to it is 
   );
 });
 
-test("a step of another length, or with bits that no header may have, is refused", () => {
+test("a delta of another length, or with bits that no header may have, is refused", () => {
   const { bitcoin, trusted } = grown("mainnet", 3);
-  const { step } = trusted;
-  assert.is(codeOf(bitcoin.replay(trusted, step)), "accepted");
-  for (const wrong of [step.slice(1), new Uint8Array([...step, 0]), new Uint8Array(0)])
-    assert.is(codeOf(bitcoin.replay(trusted, wrong)), "step-malformed");
-  const above = step.slice();
+  const { delta } = trusted;
+  assert.is(codeOf(bitcoin.replay(trusted, delta)), "accepted");
+  for (const wrong of [delta.slice(1), new Uint8Array([...delta, 0]), new Uint8Array(0)])
+    assert.is(codeOf(bitcoin.replay(trusted, wrong)), "delta-malformed");
+  const above = delta.slice();
   above[39] = 0x21;
-  assert.is(codeOf(bitcoin.replay(trusted, above)), "step-malformed");
+  assert.is(codeOf(bitcoin.replay(trusted, above)), "delta-malformed");
 });
 
 /** Blocks 0 to 2 of mainnet, as everyone has them. */
@@ -333,7 +333,7 @@ test("every single bit of real headers: refused by length, bits, work or link; t
       const code = codeOf(judge(bitcoin, trusted, turned));
       assert.is.not(code, "accepted", `bit ${bit}`);
       codes.add(code);
-      assert.is(bitcoin.extend(trusted, [turned], undefined).steps.length, 0, `bit ${bit} in a batch`);
+      assert.is(bitcoin.extend(trusted, [turned], undefined).deltas.length, 0, `bit ${bit} in a batch`);
     }
     assert.equal([...codes].sort(), ["bits-above-limit", "bits-malformed", "work-insufficient"]);
     trusted = judge(bitcoin, trusted, raw) as BitcoinTrusted;

@@ -214,11 +214,11 @@ test("a landing that ends with an orphan of an honest signer is left as in a wal
 
 test("blocks that were not seen weigh as much as a block can: no branch wins later by their absence", () => {
   const { chain, blocks, clique } = beforeLanding(5);
-  const steps: Uint8Array[] = [];
+  const deltas: Uint8Array[] = [];
   const headers = blocks.slice(200, 206).map(({ raw }) => held(clique.decode(raw)));
-  const base = held(clique.skip(clique.checkpoint, headers, (blocks[205] as Block).timeS, steps));
+  const base = held(clique.skip(clique.checkpoint, headers, (blocks[205] as Block).timeS, deltas));
   assert.is(base.totalDifficulty, chain.genesis.totalDifficulty + 2n * 199n + (blocks[200] as Block).draft.difficulty);
-  assert.is(steps.length, 5);
+  assert.is(deltas.length, 5);
   let heaviest = clique.checkpoint;
   heaviest = walk(clique, heaviest, blocks.slice(1, 201));
   assert.ok(heaviest.totalDifficulty <= base.totalDifficulty);

@@ -116,7 +116,7 @@ test("who may not sign, or not in this way, is refused wherever the model refuse
   );
 });
 
-test("a state written and read, a checkpoint of any block, and replayed steps lead to the same states", () => {
+test("a state written and read, a checkpoint of any block, and replayed deltas lead to the same states", () => {
   fc.assert(
     fc.property(setting, fc.nat(), ({ count, epoch, moves }, pick) => {
       const { chain, clique, sealer } = game(pool.slice(0, count), epoch);
@@ -134,7 +134,7 @@ test("a state written and read, a checkpoint of any block, and replayed steps le
       let from = pinned?.checkpoint;
       for (const next of blocks.slice(at + 1)) {
         trusted = held(judge(clique, trusted, next.raw));
-        replayed = held(clique.replay(replayed, trusted.step));
+        replayed = held(clique.replay(replayed, trusted.delta));
         assert.equal(hexOf(clique.serialize(replayed)), hexOf(clique.serialize(trusted)));
         if (pinned === undefined || from === undefined) continue;
         from = held(judge(pinned, from, next.raw));
@@ -285,15 +285,15 @@ test("bytes that are no state are refused, or are exactly a state", () => {
   );
 });
 
-test("a step that cannot follow is refused", () => {
+test("a delta that cannot follow is refused", () => {
   const { chain, clique } = game(pool.slice(0, 3), 30_000);
   const [block] = chain.grow(chain.genesis, 1) as [Block];
-  const { step } = walk(clique, clique.checkpoint, [block]);
-  for (const bad of [new Uint8Array(0), step.slice(0, -1), Uint8Array.from([...step, 1]), step.slice(0, 40)])
-    assert.is(codeOf(clique.replay(clique.checkpoint, bad)), "step-malformed");
-  const stranger = step.slice();
+  const { delta } = walk(clique, clique.checkpoint, [block]);
+  for (const bad of [new Uint8Array(0), delta.slice(0, -1), Uint8Array.from([...delta, 1]), delta.slice(0, 40)])
+    assert.is(codeOf(clique.replay(clique.checkpoint, bad)), "delta-malformed");
+  const stranger = delta.slice();
   stranger[55] = 3;
-  assert.is(codeOf(clique.replay(clique.checkpoint, stranger)), "step-malformed");
+  assert.is(codeOf(clique.replay(clique.checkpoint, stranger)), "delta-malformed");
 });
 
 test.run();

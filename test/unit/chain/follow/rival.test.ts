@@ -7,10 +7,10 @@ import { CliqueTrusted } from "../../../../firmware/chain/clique/state.js";
 import { RIVAL_DEPTH_MAX } from "../../../../firmware/chain/follow/anchors.js";
 import { MinuteBudget } from "../../../../firmware/chain/follow/budget.js";
 import { Follower, type Outcome, PERSIST_BLOCKS } from "../../../../firmware/chain/follow/follower.js";
-import { RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_STEPS_MAX, Rival } from "../../../../firmware/chain/follow/rival.js";
+import { RIVAL_HEADERS_MAX, RIVAL_PAUSE_MS, RIVAL_WINDOW_BLOCKS_MAX, Rival } from "../../../../firmware/chain/follow/rival.js";
 import { configurationDigest, encodeState } from "../../../../firmware/chain/follow/state.js";
 import { ALARM_NONE, ALARM_REVOKED, REVOKED_BLOCKS, Vigil } from "../../../../firmware/chain/follow/vigil.js";
-import { REORG_DEPTH, WINDOW_STEPS_MAX, Window } from "../../../../firmware/chain/follow/window.js";
+import { REORG_DEPTH, WINDOW_BLOCKS_MAX, Window } from "../../../../firmware/chain/follow/window.js";
 import { SAVE_DUE } from "../../../../firmware/persistence.js";
 import { Rejection } from "../../../../firmware/rejection.js";
 import { fastEngine } from "../../../../tools/crypto/engine-fast.js";
@@ -156,7 +156,7 @@ for (const [trunkLength, depth] of [
     assert.is(hexOf(made.restart().head.hash), hexOf(tip.hash), "after a restart, too");
     made.follower = follower;
     assert.ok(
-      follower.head.number - baseOf(follower, chain.genesis) >= RIVAL_STEPS_MAX,
+      follower.head.number - baseOf(follower, chain.genesis) >= RIVAL_WINDOW_BLOCKS_MAX,
       "the newest blocks of the new chain can be left",
     );
     assert.is(new Vigil(follower, clock).look(undefined), ALARM_REVOKED);
@@ -343,8 +343,8 @@ test("what is kept of a rival is bounded while it is walked", () => {
       undefined,
     );
     assert.is(free.tip.number, at + RIVAL_HEADERS_MAX);
-    assert.is(free.window.base.number + free.window.steps.length, free.tip.number);
-    assert.ok(free.window.steps.length <= RIVAL_STEPS_MAX);
+    assert.is(free.window.base.number + free.window.deltas.length, free.tip.number);
+    assert.ok(free.window.deltas.length <= RIVAL_WINDOW_BLOCKS_MAX);
   }
   // A branch of its own, that ends elsewhere.
   const other = chain.child(blocks[110] as Block, chain.sealersOf(blocks[110] as Block).at(-1));
@@ -355,8 +355,8 @@ test("what is kept of a rival is bounded while it is walked", () => {
     free.answered(ask.from <= 112 ? raws : [noiseAt(chain, blocks, ask.from)], undefined);
   }
   assert.is(hexOf(free.tip.hash), hexOf(other.hash));
-  assert.is(free.window.base.number + free.window.steps.length, free.tip.number);
-  assert.is(hexOf(free.window.stateAt(free.window.steps.length).hash), hexOf(free.tip.hash));
+  assert.is(free.window.base.number + free.window.deltas.length, free.tip.number);
+  assert.is(hexOf(free.window.stateAt(free.window.deltas.length).hash), hexOf(free.tip.hash));
 });
 
 test("nothing is walked from further back than the stated depth", () => {
@@ -473,7 +473,7 @@ for (const count of [2, 3, 4, 21, 32, 33, 34, 35, 48, 63, 64])
       assert.is(made.follower.head.number, fork.number + ours.length);
       assert.ok(made.follower.settled <= fork.number, "nothing of them settles");
       assert.ok(baseOf(made.follower, chain.genesis) <= fork.number, "all of them can be left");
-      assert.ok(made.follower.head.number - baseOf(made.follower, chain.genesis) <= WINDOW_STEPS_MAX);
+      assert.ok(made.follower.head.number - baseOf(made.follower, chain.genesis) <= WINDOW_BLOCKS_MAX);
       if (count % 2 === 0) continue; // Nobody has more than half.
       const end = ours.at(-1) ?? fork;
       const theirs = heavier(chain, fork, end, majority);

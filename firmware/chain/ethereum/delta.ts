@@ -1,4 +1,4 @@
-// The step of a block of the Ethereum family: what a verified header contributed, from which the next state follows.
+// The delta of a block of the Ethereum family: what a verified header contributed, from which the next state follows.
 //
 // Format: hash (32), flags (1), time (6), gas limit (8), gas used (8), index of whoever sealed it (1), then as the flags say the
 // account voted on (20) and the base fee (the rest).
@@ -35,7 +35,7 @@ export const FLAG_IN_TURN = 8;
  * @param account that the block votes on; undefined where it does on none
  * @param flags `FLAG_AUTHORIZE`, `FLAG_IN_TURN`
  */
-export function stepOf(
+export function deltaOf(
   header: EthereumHeader,
   hash: Uint8Array,
   sealer: number,
@@ -43,37 +43,37 @@ export function stepOf(
   flags: number,
 ): Uint8Array {
   const fee = header.baseFeeBytes;
-  const step = new Uint8Array(ACCOUNT_AT + (account === undefined ? 0 : ADDRESS_BYTES) + fee.length);
-  copyInto(step, 0, hash);
-  step[FLAGS_AT] = flags | (account === undefined ? 0 : FLAG_ACCOUNT) | (header.tailItems > 0 ? FLAG_BASE_FEE : 0);
-  writeUint(step, header.timeS, TIME_AT, TIME_BYTES);
-  header.putGas(step, GAS_LIMIT_AT);
-  step[SEALER_AT] = sealer;
-  if (account !== undefined) copyInto(step, ACCOUNT_AT, account);
-  copyInto(step, step.length - fee.length, fee);
-  return step;
+  const delta = new Uint8Array(ACCOUNT_AT + (account === undefined ? 0 : ADDRESS_BYTES) + fee.length);
+  copyInto(delta, 0, hash);
+  delta[FLAGS_AT] = flags | (account === undefined ? 0 : FLAG_ACCOUNT) | (header.tailItems > 0 ? FLAG_BASE_FEE : 0);
+  writeUint(delta, header.timeS, TIME_AT, TIME_BYTES);
+  header.putGas(delta, GAS_LIMIT_AT);
+  delta[SEALER_AT] = sealer;
+  if (account !== undefined) copyInto(delta, ACCOUNT_AT, account);
+  copyInto(delta, delta.length - fee.length, fee);
+  return delta;
 }
 
-/** The account that the block of `step` votes on, a view; undefined where it does on none. */
-export function accountOf(step: Uint8Array): Uint8Array | undefined {
-  return (step[FLAGS_AT] as number) & FLAG_ACCOUNT ? step.subarray(ACCOUNT_AT, ACCOUNT_AT + ADDRESS_BYTES) : undefined;
+/** The account that the block of `delta` votes on, a view; undefined where it does on none. */
+export function accountOf(delta: Uint8Array): Uint8Array | undefined {
+  return (delta[FLAGS_AT] as number) & FLAG_ACCOUNT ? delta.subarray(ACCOUNT_AT, ACCOUNT_AT + ADDRESS_BYTES) : undefined;
 }
 
 /**
- * The gas of a step that comes from flash, or step-malformed.
+ * The gas of a delta that comes from flash, or delta-malformed.
  * @param sealerCount how many there are that may have sealed it
  * @param number height of the block before
  */
-export function gasOfStep(step: Uint8Array, sealerCount: number, number: number): Gas | Rejection {
-  const flags = step[FLAGS_AT] ?? 0;
+export function gasOfDelta(delta: Uint8Array, sealerCount: number, number: number): Gas | Rejection {
+  const flags = delta[FLAGS_AT] ?? 0;
   const feeAt = ACCOUNT_AT + (flags & FLAG_ACCOUNT ? ADDRESS_BYTES : 0);
-  const feeBytes = step.length - feeAt;
+  const feeBytes = delta.length - feeAt;
   const feeBytesMax = flags & FLAG_BASE_FEE ? BASE_FEE_BYTES_MAX : 0;
-  if (feeBytes < 0 || feeBytes > feeBytesMax || (step[SEALER_AT] as number) >= sealerCount)
-    return new Rejection("step-malformed", `${step.length} bytes that follow from no header on block ${number}`);
+  if (feeBytes < 0 || feeBytes > feeBytesMax || (delta[SEALER_AT] as number) >= sealerCount)
+    return new Rejection("delta-malformed", `${delta.length} bytes that follow from no header on block ${number}`);
   return {
-    gasLimit: scalarOf(step.subarray(GAS_LIMIT_AT, GAS_USED_AT)),
-    gasUsed: scalarOf(step.subarray(GAS_USED_AT, SEALER_AT)),
-    baseFee: flags & FLAG_BASE_FEE ? scalarOf(step.subarray(feeAt)) : undefined,
+    gasLimit: scalarOf(delta.subarray(GAS_LIMIT_AT, GAS_USED_AT)),
+    gasUsed: scalarOf(delta.subarray(GAS_USED_AT, SEALER_AT)),
+    baseFee: flags & FLAG_BASE_FEE ? scalarOf(delta.subarray(feeAt)) : undefined,
   };
 }

@@ -1,23 +1,23 @@
-// A window's steps in one buffer, against a plain list of them.
+// A window's deltas in one buffer, against a plain list of them.
 
 import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { StepList } from "../../../../firmware/chain/follow/step-list.js";
+import { DeltaList } from "../../../../firmware/chain/follow/delta-list.js";
 
 const HASH_BYTES = 32;
-const step = fc.uint8Array({ minLength: HASH_BYTES, maxLength: 130 });
+const delta = fc.uint8Array({ minLength: HASH_BYTES, maxLength: 130 });
 const change = fc.oneof(
-  fc.record({ push: step }),
+  fc.record({ push: delta }),
   fc.record({ shift: fc.constant(true) }),
   fc.record({ cut: fc.nat(12) }),
 ) as fc.Arbitrary<{ push?: Uint8Array; shift?: true; cut?: number }>;
 
 test("whatever is pushed, taken out and cut, it holds what a plain list holds", () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 6 }), fc.array(change, { maxLength: 40 }), (first, changes) => {
+    fc.property(fc.array(delta, { maxLength: 6 }), fc.array(change, { maxLength: 40 }), (first, changes) => {
       let plain: Uint8Array[] = [...first];
-      const list = new StepList(first);
+      const list = new DeltaList(first);
       for (const { push, shift, cut } of changes) {
         if (push !== undefined) {
           plain.push(push);
@@ -52,7 +52,7 @@ test("whatever is pushed, taken out and cut, it holds what a plain list holds", 
 });
 
 test("what is taken out is a copy", () => {
-  const list = new StepList([new Uint8Array(40).fill(1), new Uint8Array(40).fill(2)]);
+  const list = new DeltaList([new Uint8Array(40).fill(1), new Uint8Array(40).fill(2)]);
   const taken = list.shift();
   const hash = list.hashAt(1);
   list.push(new Uint8Array(60).fill(3));

@@ -1,26 +1,26 @@
-// Steps, one after the other in one buffer: the blocks of a window. A typed array for each would take seven slots, and with them a
+// Deltas, one after the other in one buffer: the blocks of a window. A typed array for each would take seven slots, and with them a
 // fifteenth of what lives on a board's heap.
 //
 // Promises: what is taken out is a copy, so that nothing holds on to the buffer; it grows by `GROWTH_BYTES` and never shrinks.
-// For each step its length (1) and itself, as the follower's state has them.
+// For each delta its length (1) and itself, as the follower's state has them.
 
 import { ADDRESS_BYTES, compareAt } from "../../bytes/primitives.js";
 import { copyInto } from "../../bytes.js";
 import { assert } from "../../rejection.js";
-import { HASH_BYTES, STEP_BYTES_MAX } from "../consensus.js";
+import { DELTA_BYTES_MAX, HASH_BYTES } from "../consensus.js";
 
 const GROWTH_BYTES = 256;
 
-export class StepList {
+export class DeltaList {
   #bytes: Uint8Array;
   #end = 0;
   #count = 0;
 
-  constructor(steps: readonly Uint8Array[]) {
+  constructor(deltas: readonly Uint8Array[]) {
     let length = 0;
-    for (const step of steps) length += 1 + step.length;
+    for (const delta of deltas) length += 1 + delta.length;
     this.#bytes = new Uint8Array(length);
-    for (const step of steps) this.push(step);
+    for (const delta of deltas) this.push(delta);
   }
 
   get length(): number {
@@ -32,9 +32,9 @@ export class StepList {
     return this.#bytes.subarray(0, this.#end);
   }
 
-  push(step: Uint8Array): void {
-    const { length } = step;
-    assert(length <= STEP_BYTES_MAX, "a step within its bound");
+  push(delta: Uint8Array): void {
+    const { length } = delta;
+    assert(length <= DELTA_BYTES_MAX, "a delta within its bound");
     const at = this.#end;
     const end = at + 1 + length;
     if (end > this.#bytes.length) {
@@ -43,20 +43,20 @@ export class StepList {
       this.#bytes = bytes;
     }
     this.#bytes[at] = length;
-    copyInto(this.#bytes, at + 1, step);
+    copyInto(this.#bytes, at + 1, delta);
     this.#end = end;
     this.#count += 1;
   }
 
   /** Takes the oldest out. */
   shift(): Uint8Array {
-    assert(this.#count > 0, "a step to take out");
+    assert(this.#count > 0, "a delta to take out");
     const from = 1 + (this.#bytes[0] as number);
-    const step = this.#bytes.slice(1, from);
+    const delta = this.#bytes.slice(1, from);
     this.#bytes.copyWithin(0, from, this.#end);
     this.#end -= from;
     this.#count -= 1;
-    return step;
+    return delta;
   }
 
   /** Forgets all but the first `count`. */
@@ -68,14 +68,14 @@ export class StepList {
 
   /** Those from `from` to before `to`, oldest first. */
   slice(from = 0, to = this.#count): Uint8Array[] {
-    const steps: Uint8Array[] = [];
+    const deltas: Uint8Array[] = [];
     let at = this.startOf(from);
     for (let i = from; i < to && i < this.#count; i += 1) {
       const end = at + 1 + (this.#bytes[at] as number);
-      steps.push(this.#bytes.slice(at + 1, end));
+      deltas.push(this.#bytes.slice(at + 1, end));
       at = end;
     }
-    return steps;
+    return deltas;
   }
 
   /** Where among them the newest is that begins with `hash`, from 1; 0 where none does. */
