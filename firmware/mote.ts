@@ -7,8 +7,8 @@
 import { toHex } from "./bytes.js";
 import { openChain } from "./chain/checkpoint.js";
 import type { Trusted } from "./chain/consensus.js";
-import { Follower, type Outcome } from "./chain/follow/follower.js";
-import { movesHead } from "./chain/follow/outcome.js";
+import { Follower } from "./chain/follow/follower.js";
+import { movesHead, type Outcome } from "./chain/follow/outcome.js";
 import { ALARM_NAMES, ALARM_NONE, type Alarm, Vigil } from "./chain/follow/vigil.js";
 import type { MoteConfig, MqttConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";

@@ -8,8 +8,8 @@
 // more; where nothing is announced and nothing comes it asks less often, until the next announcement. Never believes a number, a
 // hash or a length: the follower decides.
 
-import type { Follower, Outcome } from "../chain/follow/follower.js";
-import { bringsOn } from "../chain/follow/outcome.js";
+import type { Follower } from "../chain/follow/follower.js";
+import { bringsOn, type Outcome } from "../chain/follow/outcome.js";
 import type { Clock } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { RelayOrder } from "./relay-order.js";

@@ -1,8 +1,9 @@
 // The vectors of summa's bitcoin-spv and relays: header chains as a relay sees them, and the functions that the firmware has
 // under another name.
 
+import { meetsTarget } from "../../firmware/bytes/primitives.js";
 import { requiredBits } from "../../firmware/chain/bitcoin/rules.js";
-import { bitsOf, meetsTarget, targetOf, workOf } from "../../firmware/chain/bitcoin/target.js";
+import { bitsOf, targetOf, workOf } from "../../firmware/chain/bitcoin/target.js";
 import { rootOfBranch } from "../../firmware/proof/merkle-block.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { advance, anchor, decoded, engine, headersOf, openAt, rulesOf, shown, unhex } from "./bitcoin-anchor.js";

@@ -2,6 +2,7 @@
 //
 // Promises: the rules are those of the checkpoint that it came from; what it says opens again. Never: says that the block is settled.
 
+import { ADDRESS_BYTES, findAddress } from "../../firmware/bytes/primitives.js";
 import { toHex } from "../../firmware/bytes.js";
 import { type BftCheckpoint, isBftName } from "../../firmware/chain/bft/checkpoint.js";
 import type { BftTrusted } from "../../firmware/chain/bft/state.js";
@@ -12,7 +13,7 @@ import { openChain } from "../../firmware/chain/checkpoint.js";
 import type { CliqueCheckpoint } from "../../firmware/chain/clique/checkpoint.js";
 import { type CliqueTrusted, RECENT_BYTES } from "../../firmware/chain/clique/state.js";
 import type { Consensus, Trusted } from "../../firmware/chain/consensus.js";
-import { ADDRESS_BYTES, findAddress } from "../../firmware/chain/ethereum/address-set.js";
+
 import { textsOf } from "../../firmware/chain/ethereum/checkpoint-fields.js";
 import { VOTE_BYTES } from "../../firmware/chain/ethereum/vote-table.js";
 import { Rejection } from "../../firmware/rejection.js";

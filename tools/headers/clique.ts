@@ -5,11 +5,12 @@
 // What the chain's genesis file says about Clique is read whole or refused as genesis-unsupported with the key's name.
 // Never: guesses a period, an epoch or a fork.
 
+import { ADDRESS_BYTES } from "../../firmware/bytes/primitives.js";
 import { toHex } from "../../firmware/bytes.js";
 import { type CliqueCheckpoint, cliqueCheckpointFromGenesis, openClique } from "../../firmware/chain/clique/checkpoint.js";
 import { recoverSigner } from "../../firmware/chain/clique/consensus.js";
 import { recentsKept } from "../../firmware/chain/clique/state.js";
-import { ADDRESS_BYTES } from "../../firmware/chain/ethereum/address-set.js";
+
 import type { BaseFeeRule } from "../../firmware/chain/ethereum/gas.js";
 import { decodeHeader, type EthereumHeader, SEAL_BYTES, VANITY_BYTES } from "../../firmware/chain/ethereum/header.js";
 import { Rejection } from "../../firmware/rejection.js";

@@ -6,6 +6,7 @@
 // itself; a chain of none of these is refused by what it is. Never: takes an error for a "no": what the node does not say stays
 // undefined, or is thrown.
 
+import { ADDRESS_BYTES } from "../../firmware/bytes/primitives.js";
 import type { BftConsensusName } from "../../firmware/chain/bft/checkpoint.js";
 import { type BftClient, type BftDialect, checkCommonFields } from "../../firmware/chain/bft/header.js";
 import { ibft1 } from "../../firmware/chain/bft/ibft1.js";
@@ -13,7 +14,7 @@ import { ibft2 } from "../../firmware/chain/bft/ibft2.js";
 import { qbft } from "../../firmware/chain/bft/qbft.js";
 import { bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
 import { recoverSigner } from "../../firmware/chain/clique/consensus.js";
-import { ADDRESS_BYTES } from "../../firmware/chain/ethereum/address-set.js";
+
 import {
   checkNoOmmers,
   decodeHeader,

@@ -7,11 +7,12 @@
 // new objects. Never takes an own quorum for more than it is: a set that nobody known vouches for is refused, and so is
 // everything once the trusting period is over, since there is no unbonding and removed validators keep their keys.
 
+import { ADDRESS_BYTES, findAddress } from "../../bytes/primitives.js";
 import { equal, readUint } from "../../bytes.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { Rejection } from "../../rejection.js";
 import { type Consensus, HASH_BYTES, type Landing } from "../consensus.js";
-import { ADDRESS_BYTES, findAddress, overlapOf } from "../ethereum/address-set.js";
+import { overlapOf } from "../ethereum/address-set.js";
 import { accountOf, deltaOf, FLAG_AUTHORIZE, FLAGS_AT, gasOfDelta, SEALER_AT, TIME_AT, TIME_BYTES } from "../ethereum/delta.js";
 import { checkGas, checkGasAlone, type Gas } from "../ethereum/gas.js";
 import { decodeHeader, PARENT_HASH } from "../ethereum/header.js";

@@ -10,14 +10,14 @@
 // Codes: extra-data-malformed, vanity-width, validators-malformed, validators-too-many, vote-malformed, round-malformed,
 // seal-malformed, and those of the RLP decoder. The length of a header bounds its seals.
 
-import { packAddresses } from "../../bytes/primitives.js";
+import { ADDRESS_BYTES, isAscending, packAddresses } from "../../bytes/primitives.js";
 import { compare, concat, copyInto, readUint } from "../../bytes.js";
 import { listPrefix, prefixBytes, RlpCursor } from "../../codec/rlp.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { checksumDigits } from "../../crypto/identity.js";
 import { Rejection } from "../../rejection.js";
 import { HEADER_BYTES_MAX } from "../consensus.js";
-import { ADDRESS_BYTES, isAscending, withAddress } from "../ethereum/address-set.js";
+import { withAddress } from "../ethereum/address-set.js";
 import { SEAL_BYTES, VANITY_BYTES, WITHOUT_EXTRA_BYTES_MAX } from "../ethereum/header.js";
 
 const LIST_PREFIX_BYTES = prefixBytes(HEADER_BYTES_MAX);

@@ -10,8 +10,9 @@
 // without a vote takes back what its proposer said about the zero address. It binds the ommers and not the gas limit. Like its
 // IBFT's, its verifier takes F + 1 seals, and we ask for what its nodes commit with.
 
+import { ADDRESS_BYTES } from "../../bytes/primitives.js";
 import type { Rejection } from "../../rejection.js";
-import { ADDRESS_BYTES } from "../ethereum/address-set.js";
+
 import { checkNoOmmers } from "../ethereum/header.js";
 import { type BftExtra, type BftVote, readQbftExtra } from "./extra.js";
 import type { BftDialect, BftHeader } from "./header.js";

@@ -4,10 +4,10 @@
 // before it counts on the new set already. Where a voter stands outside the new set, or IBFT 1 keeps votes that were cast on the
 // old one, the tally is unknown until the next epoch block. Never guesses.
 
+import { ADDRESS_BYTES, findAddress } from "../../bytes/primitives.js";
 import { fromText, isFilled } from "../../bytes.js";
 import type { Rejection } from "../../rejection.js";
 import { HASH_BYTES } from "../consensus.js";
-import { ADDRESS_BYTES, findAddress } from "../ethereum/address-set.js";
 
 import type { ChainRules } from "../ethereum/checkpoint-fields.js";
 import type { BftVote } from "./extra.js";

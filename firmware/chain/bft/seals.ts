@@ -6,10 +6,11 @@
 // form (n − s, v ⊕ 1), which Besu's `SECPSignature` and GoQuorum's `crypto.Ecrecover` take as we do, is no second seal. Nothing
 // is remembered from one header to the next.
 
+import { ADDRESS_BYTES, findAddress } from "../../bytes/primitives.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { sealerOf } from "../../crypto/identity.js";
 import { Rejection } from "../../rejection.js";
-import { ADDRESS_BYTES, findAddress, overlapOf } from "../ethereum/address-set.js";
+import { overlapOf } from "../ethereum/address-set.js";
 
 /** ⌈2n/3⌉. */
 export function quorumOf(validatorCount: number): number {

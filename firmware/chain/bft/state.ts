@@ -3,10 +3,11 @@
 // Promises: immutable; packed byte strings, shared between states where a block changed nothing; at most 2 KiB serialised for
 // 21 validators. `deserialize` takes only what `serialize` writes (trusted-malformed). Never holds a view of a raw header.
 
+import { ADDRESS_BYTES } from "../../bytes/primitives.js";
 import { scalarBytes } from "../../codec/rlp.js";
 import type { Rejection } from "../../rejection.js";
 import type { Trusted } from "../consensus.js";
-import { ADDRESS_BYTES } from "../ethereum/address-set.js";
+
 import type { Gas } from "../ethereum/gas.js";
 import { BLOCK_BYTES, GAS_BYTES, malformed, readState, SCALAR_BYTES_MAX, StateWriter } from "../ethereum/state.js";
 import { VOTE_BYTES } from "../ethereum/vote-table.js";

@@ -7,8 +7,9 @@
 //
 // Besu keeps votes that would change nothing, too, and a majority of them discards the votes against it; GoQuorum keeps none.
 
+import { ADDRESS_BYTES, compareAt, findAddress } from "../../bytes/primitives.js";
 import { Rejection } from "../../rejection.js";
-import { ADDRESS_BYTES, compareAt, findAddress, withAddress, withoutAddress } from "../ethereum/address-set.js";
+import { withAddress, withoutAddress } from "../ethereum/address-set.js";
 import { renumbered, VOTE_BYTES, VOTES_MAX, withoutVotes, withoutVotesAbout, withVote } from "../ethereum/vote-table.js";
 
 import { VALIDATORS_MAX } from "./extra.js";

@@ -4,11 +4,12 @@
 // them: whoever sends one has spent the work that it claims. Never judges whether the chain asks for these bits: that needs
 // the block before. Codes: header-length, bits-malformed, bits-above-limit, work-insufficient.
 
+import { meetsTarget } from "../../bytes/primitives.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { Rejection } from "../../rejection.js";
 import { HASH_BYTES, type Header } from "../consensus.js";
 import type { BitcoinClaim, BitcoinRules } from "./rules.js";
-import { bitsFault, isAbove, meetsTarget } from "./target.js";
+import { bitsFault, isAbove } from "./target.js";
 
 export const HEADER_BYTES = 80;
 /** What a verified header leaves behind (batch.ts): hash (32), time (4), bits (4). */

@@ -6,8 +6,6 @@
 //
 // Bits are `size << 24 | mantissa`: the target is mantissa × 256^(size − 3), and what falls below one is cut off.
 
-export { meetsTarget } from "../../bytes/primitives.js";
-
 /** No network takes targets from 2^255 on, which would need 33. */
 const SIZE_MAX = 32;
 const MANTISSA_BYTES = 3;

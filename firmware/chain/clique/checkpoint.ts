@@ -4,10 +4,11 @@
 // whatever is absent, out of bounds or contradicts itself is refused with the field's name (checkpoint-invalid).
 // Never fills in a default for what decides whom to believe.
 
+import { ADDRESS_BYTES, findAddress } from "../../bytes/primitives.js";
 import { toHex } from "../../bytes.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { Rejection } from "../../rejection.js";
-import { ADDRESS_BYTES, findAddress } from "../ethereum/address-set.js";
+
 import {
   addressesOf,
   type BlockJson,

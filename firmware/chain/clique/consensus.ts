@@ -5,12 +5,13 @@
 // by the cheapest. States are new objects, the old ones stay as they were. Never accepts a header whose block hash its
 // signature does not cover: fields after the base fee, which Besu's signing hash leaves out, are refused as geth refuses them.
 
+import { ADDRESS_BYTES, compareAt, findAddress } from "../../bytes/primitives.js";
 import { copyInto, equal, fromText, readUint, writeUint } from "../../bytes.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
 import { sealerOf } from "../../crypto/identity.js";
 import { assert, Rejection } from "../../rejection.js";
 import { type Consensus, HASH_BYTES, type Landing } from "../consensus.js";
-import { ADDRESS_BYTES, compareAt, findAddress } from "../ethereum/address-set.js";
+
 import type { ChainRules } from "../ethereum/checkpoint-fields.js";
 import {
   accountOf,

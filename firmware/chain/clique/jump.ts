@@ -9,9 +9,10 @@
 // Codes: clock-unknown, checkpoint-expired, skip-backwards, skip-landing (no epoch block), skip-overlap (not enough of the
 // trusted signers), and those of `Clique`.
 
+import { findAddress, isAscending } from "../../bytes/primitives.js";
 import { Rejection } from "../../rejection.js";
 import type { Landing } from "../consensus.js";
-import { findAddress, isAscending, overlapOf } from "../ethereum/address-set.js";
+import { overlapOf } from "../ethereum/address-set.js";
 import type { EthereumHeader } from "../ethereum/header.js";
 import type { Clique } from "./consensus.js";
 import { CliqueTrusted, DIFFICULTY_IN_TURN, RECENT_BYTES } from "./state.js";

@@ -8,9 +8,10 @@
 // then on a tally lies between what is known and what the marked signers may have added: only where that difference decides
 // is a block refused (tally-unknown). So one signer who floods the table gains nothing, and no set is ever wrong.
 
+import { ADDRESS_BYTES, compareAt, findAddress } from "../../bytes/primitives.js";
 import { isFilled } from "../../bytes.js";
 import { Rejection } from "../../rejection.js";
-import { ADDRESS_BYTES, compareAt, findAddress, withAddress, withoutAddress } from "../ethereum/address-set.js";
+import { withAddress, withoutAddress } from "../ethereum/address-set.js";
 import { renumbered, VOTE_BYTES, VOTES_MAX, withoutVotes, withoutVotesAbout, withVote } from "../ethereum/vote-table.js";
 import { SIGNERS_MAX, type SignerSet } from "./state.js";
 

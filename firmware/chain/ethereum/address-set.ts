@@ -5,8 +5,6 @@
 import { ADDRESS_BYTES, findAddress } from "../../bytes/primitives.js";
 import { assert } from "../../rejection.js";
 
-export { ADDRESS_BYTES, compareAt, findAddress, isAscending } from "../../bytes/primitives.js";
-
 /** `set` and one address that is not in it. */
 export function withAddress(set: Uint8Array, address: Uint8Array): Uint8Array<ArrayBuffer> {
   const at = (-1 - findAddress(set, address)) * ADDRESS_BYTES;

@@ -4,11 +4,12 @@
 // Promises: a value of the wrong type, width or range is thrown as checkpoint-invalid with the field's name and what was
 // expected there. Never converts what is not exactly what the field takes.
 
+import { ADDRESS_BYTES, findAddress, isAscending } from "../../bytes/primitives.js";
 import { equal, fromHex, toHex } from "../../bytes.js";
 import { scalarOf } from "../../codec/rlp.js";
 import { Rejection } from "../../rejection.js";
 import { HASH_BYTES } from "../consensus.js";
-import { ADDRESS_BYTES, findAddress, isAscending } from "./address-set.js";
+
 import type { Gas } from "./gas.js";
 import type { EthereumHeader } from "./header.js";
 import { VOTE_BYTES } from "./vote-table.js";

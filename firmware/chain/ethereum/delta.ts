@@ -4,11 +4,12 @@
 // account voted on (20) and the base fee (the rest).
 // Promises: at most 108 bytes. Written as it is kept in flash; read in place, by offset, since every block of a walk is.
 
+import { ADDRESS_BYTES } from "../../bytes/primitives.js";
 import { copyInto, writeUint } from "../../bytes.js";
 import { scalarOf } from "../../codec/rlp.js";
 import { Rejection } from "../../rejection.js";
 import { HASH_BYTES } from "../consensus.js";
-import { ADDRESS_BYTES } from "./address-set.js";
+
 import type { Gas } from "./gas.js";
 import type { EthereumHeader } from "./header.js";
 

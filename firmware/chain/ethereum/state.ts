@@ -5,11 +5,12 @@
 // beyond its bound, in no shortest form or contradicts itself is refused (trusted-malformed), and what it answers is a copy. What
 // does not fit while writing is our own mistake.
 
+import { ADDRESS_BYTES, isAscending } from "../../bytes/primitives.js";
 import { copyInto, readUint, writeUint } from "../../bytes.js";
 import { scalarBytes, scalarOf } from "../../codec/rlp.js";
 import { assert, Rejection } from "../../rejection.js";
 import { HASH_BYTES, type Trusted } from "../consensus.js";
-import { ADDRESS_BYTES, isAscending } from "./address-set.js";
+
 import type { Gas } from "./gas.js";
 import { VOTE_BYTES, VOTES_MAX } from "./vote-table.js";
 

@@ -2,8 +2,7 @@
 // the byte says besides the voter's index, and what comes of more than are kept, differs: clique/votes.ts, bft/votes.ts.
 //
 // Promises: a table that was given is never changed; where nothing is to be changed the same object is given back.
-
-import { ADDRESS_BYTES, compareAt } from "./address-set.js";
+import { ADDRESS_BYTES, compareAt } from "../../bytes/primitives.js";
 
 export const VOTE_BYTES = 1 + ADDRESS_BYTES;
 /** The most pending votes that are kept. */

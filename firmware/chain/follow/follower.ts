@@ -29,8 +29,6 @@ import { costOf, decodeAll, heightOf, Skipping } from "./skipping.js";
 import { configurationDigest, decodeState, encodeState, replayAll } from "./state.js";
 import { WINDOW_BLOCKS_MAX, Window } from "./window.js";
 
-export type { Outcome } from "./outcome.js";
-
 /** After so many blocks the state is due to be written. */
 export const PERSIST_BLOCKS = 64;
 const STATE_KEY = "trusted";

@@ -1,6 +1,6 @@
 // A relay client on a clock turned by hand, with a wire that the test holds both ends of.
 
-import type { Outcome } from "../../../firmware/chain/follow/follower.js";
+import type { Outcome } from "../../../firmware/chain/follow/outcome.js";
 import { RelayClient, type RelayOptions } from "../../../firmware/link/relay.js";
 import {
   decodeRequest,

@@ -2,7 +2,8 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Outcome } from "../../../firmware/chain/follow/follower.js";
+import type { Outcome } from "../../../firmware/chain/follow/outcome.js";
+
 import { RelayClient } from "../../../firmware/link/relay.js";
 import { RelayOrder } from "../../../firmware/link/relay-order.js";
 import { decodeRequest, encodeReply, type HeaderRequest } from "../../../firmware/link/wire.js";

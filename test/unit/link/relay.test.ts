@@ -3,7 +3,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Ask } from "../../../firmware/chain/follow/asking.js";
-import type { Outcome } from "../../../firmware/chain/follow/follower.js";
+import type { Outcome } from "../../../firmware/chain/follow/outcome.js";
+
 import {
   encodeReply,
   HEADERS_PER_REQUEST_MAX,

@@ -1,8 +1,9 @@
 // Runs on the XS engine: a follower on a regtest chain that is mined here, header by header, as a mote would follow it; prints what
 // the heap holds every so often.
 
+import { meetsTarget } from "../../../firmware/bytes/primitives.js";
 import { openBitcoin } from "../../../firmware/chain/bitcoin/checkpoint.js";
-import { bitsOf, meetsTarget, retarget, targetOf, workOf } from "../../../firmware/chain/bitcoin/target.js";
+import { bitsOf, retarget, targetOf, workOf } from "../../../firmware/chain/bitcoin/target.js";
 import { Follower } from "../../../firmware/chain/follow/follower.js";
 import { nativeEngine } from "../../../firmware/crypto/engine-native.js";
 import type { KeyValueDomain } from "../../../firmware/ports.js";
