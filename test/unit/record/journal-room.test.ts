@@ -47,9 +47,9 @@ test("frames end where room has been kept, and every seal finds its place beside
       const { used, damage } = dumpJournal(flash.dump());
       assert.equal(damage, []);
       for (const { frames, sector } of used)
-        for (const { type, unit, units } of frames) {
-          const kept = type === "mark" ? 0 : type === "clean" ? 2 : 1;
-          assert.ok(unit + units <= SECTOR_UNITS - kept, `${type} at unit ${unit} of sector ${sector}`);
+        for (const { kind, unit, units } of frames) {
+          const kept = kind === "mark" ? 0 : kind === "clean" ? 2 : 1;
+          assert.ok(unit + units <= SECTOR_UNITS - kept, `${kind} at unit ${unit} of sector ${sector}`);
         }
     }),
     { numRuns: 300 },
