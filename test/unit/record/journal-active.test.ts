@@ -1,23 +1,16 @@
-// What is kept free at the end of a sector: room for the seals that are waited for, for one mark, and behind a clean end for
-// two. Without it a frame would run into the next sector, or a sector could not be declared dead.
+// Room: kept free at the end of a sector for the seals that are waited for, for one mark, and behind a clean end for two (without
+// it a frame would run into the next sector, or a sector could not be declared dead); how much there is; what is refused while it
+// runs out.
 
-import { hash } from "node:crypto";
 import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Journal } from "../../../firmware/record/journal.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { NorFlash } from "../../../host-sim/hardware/flash.js";
 import { dumpJournal } from "../../../tools/journal/dump.js";
+import { expectRecord, modes, mount, payloadOf, record, rejected, seqs } from "./journal-bench.js";
 
 const SECTOR_UNITS = 128;
-const engine = { sha256: (...parts: readonly Uint8Array[]): Uint8Array => hash("sha256", Buffer.concat(parts), "buffer") };
-
-function mount(flash: NorFlash): Journal {
-  const journal = Journal.mount(flash, { engine });
-  if (journal instanceof Rejection) throw new Error(String(journal));
-  return journal;
-}
 
 /** Lengths of payloads, how many wait for their signatures at once, and whether a clean end and a boot come after them. */
 const group = fc.record({
@@ -76,6 +69,71 @@ test("several sectors in a row that fail: the marks that declare others dead do 
     assert.is(journal.retiredSectors, 5);
     assert.not.instance(journal.read(seq), Rejection);
   }
+});
+
+for (const mode of modes) {
+  test(`${mode}: when it is full it says so, keeps all, and goes on once records are stored`, () => {
+    const flash = new NorFlash({ sectors: 6, mode });
+    const journal = mount(flash);
+    let seq = 1;
+    while (record(journal, seq) === undefined) seq += 1;
+    rejected(journal.append(0, seq, payloadOf(seq)), "journal-full");
+    assert.is(journal.freeRecords, 0);
+    assert.equal(
+      seqs(journal),
+      Array.from({ length: seq - 1 }, (_, i) => i + 1),
+    );
+    for (let one = 1; one < seq; one += 1) expectRecord(journal, one);
+    journal.markStored(3);
+    rejected(journal.append(0, seq, payloadOf(seq)), "journal-full");
+    journal.markStored(seq - 1);
+    assert.is(record(journal, seq), undefined, "the seq that was refused is still free");
+    assert.is(journal.pendingCount, 1);
+    assert.ok((journal.after(0) as number) > 1, "the ring has trimmed");
+    expectRecord(journal, seq);
+  });
+}
+
+test("freeRecords is about what then finds room", () => {
+  const journal = mount(new NorFlash({ sectors: 10 }));
+  record(journal, 1);
+  const estimate = journal.freeRecords;
+  let seq = 2;
+  while (record(journal, seq) === undefined) {
+    seq += 1;
+    if (seq % 7 === 0)
+      assert.ok(
+        Math.abs(journal.freeRecords - (estimate - (seq - 2))) <= 1 + seq / 10,
+        `${journal.freeRecords} after ${seq - 1}`,
+      );
+  }
+  assert.ok(Math.abs(estimate - (seq - 2)) <= estimate / 10, `estimated ${estimate}, found ${seq - 2}`);
+});
+
+test("thinning out refuses more and more, so that what is kept reaches further", () => {
+  const journal = mount(new NorFlash({ sectors: 16 }), { full: "thin" });
+  const reach: number[] = [];
+  let refused = 0;
+  let seq = 1;
+  for (let sample = 0; sample < 2_000; sample += 1) {
+    const refusal = record(journal, seq);
+    if (refusal === undefined) {
+      reach.push(sample);
+      seq += 1;
+    } else {
+      assert.ok(refusal.code === "journal-thinned" || refusal.code === "journal-full", refusal.code);
+      if (refusal.code === "journal-thinned") refused += 1;
+    }
+  }
+  const kept = reach.length;
+  const last = reach[kept - 1] as number;
+  assert.ok(refused > kept / 2 && last > kept * 2, `${kept} records reach to sample ${last}`);
+  assert.equal(
+    reach.slice(0, 60),
+    Array.from({ length: 60 }, (_, i) => i),
+    "nothing is refused while there is room",
+  );
+  assert.equal(seqs(journal).length, kept);
 });
 
 test.run();
