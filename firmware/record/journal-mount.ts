@@ -74,6 +74,7 @@ export function recover(ring: JournalRing, unsealed: Unsealed): Recovered {
     } else if (kind === FRAME.SEAL || kind === FRAME.WHOLE) {
       unsealed.delete(seq);
     } else {
+      // A mark or a clean end: seq is storedThrough there, previous anchoredThrough, stream tailEpoch.
       recovered.storedThrough = Math.max(recovered.storedThrough, Math.min(seq, ring.lastSeq));
       recovered.anchoredThrough = Math.max(recovered.anchoredThrough, Math.min(previous, ring.lastSeq));
       tailEpoch = Math.max(tailEpoch, stream);

@@ -4,7 +4,7 @@
 // read again, up to READS_MAX times in all, before it counts as torn, rotten or failed; an error of the flash is an answer
 // (false, or a Rejection at mount), never an exception. Never: a decision about which sector comes next.
 //
-// Memory: FRAME_BYTES_MAX + HEADER_BYTES + UNIT_BYTES bytes of buffers, made once.
+// Memory: FRAME_BYTES_MAX + HEADER_BYTES bytes of buffers, made once, and UNIT_BYTES for each walk.
 
 import { equal, readUint } from "../bytes.js";
 import type { FlashPartition } from "../ports.js";
