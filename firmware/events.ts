@@ -4,6 +4,9 @@
 // Promises: an event's fields are texts, numbers, truth values or lists of texts, so that each is one line of JSON; hashes and
 // addresses are hexadecimal. Never: a secret.
 
+/** How far a time can be believed, as key 5 of a record says it; record/record.ts names the four. */
+export type TimeQuality = 0 | 1 | 2 | 3;
+
 /** Fields of each event, by its name. */
 export interface Events {
   /** Once, when the mote opens. `next…` and counts are as the journal has them. */
@@ -25,8 +28,8 @@ export interface Events {
   wifi: { state: string; reason?: string; retryMs?: number };
   /** The link to the broker: up, down, closing, error. */
   link: { state: string; reason?: string; retryMs?: number; lastedMs?: number };
-  /** What the clock is worth (0 to 3, record/record.ts) and, once NTP has answered, the seconds since the Unix epoch. */
-  time: { quality: number; timeS?: number; reason?: string; retryMs?: number };
+  /** What the clock is worth and, once NTP has answered, the seconds since the Unix epoch. */
+  time: { timeQuality: TimeQuality; timeS?: number; reason?: string; retryMs?: number };
   /** The head has moved: its number, hash and time; `verified` headers led there since the last of these events. */
   head: { number: number; hash: string; timeS: number; settled: number; verified: number };
   /** The head was reached by a jump over `blocks`. */
@@ -42,7 +45,7 @@ export interface Events {
     digest: string;
     head?: number;
     timeS: number;
-    quality: number;
+    timeQuality: TimeQuality;
     /** Length of the payload. */
     bytes: number;
     values: readonly string[];

@@ -7,7 +7,7 @@ import type { CryptoEngine } from "./crypto/engine.js";
 import type { MoteEvent } from "./events.js";
 import { Mote as Runtime } from "./mote.js";
 import type { Device } from "./ports.js";
-import type { Entry } from "./record/measurement.js";
+import type { Entry } from "./record/senml.js";
 import type { Rejection } from "./rejection.js";
 import type { SensorType } from "./sensor/sensor.js";
 
@@ -17,7 +17,7 @@ export type { EventName, Events, MoteEvent } from "./events.js";
 export type { Fields } from "./fields.js";
 export type { Device } from "./ports.js";
 export { type Decimal, decimal, fraction, type Numeric } from "./record/decimal.js";
-export type { Entry } from "./record/measurement.js";
+export type { Entry } from "./record/senml.js";
 export { Rejection } from "./rejection.js";
 export type { Part, Sensor, SensorType } from "./sensor/sensor.js";
 

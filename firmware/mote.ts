@@ -22,11 +22,12 @@ import { Pacer } from "./pacer.js";
 import { Persistence } from "./persistence.js";
 import type { Clock, Device, KeyHandle, KeyValueDomain, Log } from "./ports.js";
 import { Readiness } from "./readiness.js";
-import { Author, type Content, openSequence, type Written } from "./record/author.js";
+import { Author, openSequence, type RecordInput, type Written } from "./record/author.js";
 import { Journal } from "./record/journal.js";
-import { countFitting, type Entry, entriesFault, packOf, type Taken, valuesOf } from "./record/measurement.js";
 import { Ownership } from "./record/ownership.js";
 import type { RecordHead } from "./record/record.js";
+import { countFitting, entriesFault, packOf, type Sample, valuesOf } from "./record/sample.js";
+import type { Entry } from "./record/senml.js";
 import type { Sequence } from "./record/sequence.js";
 import { RefusalLog } from "./refusal-log.js";
 import { Rejection } from "./rejection.js";
@@ -71,7 +72,7 @@ const OWN_RECORDS_WAITING_MAX = 4;
 
 /** What the application has recorded. */
 interface Own {
-  readonly waiting: Taken[];
+  readonly waiting: Sample[];
   /** Those that were refused and are in no record's gap yet. */
   lost: number;
 }
@@ -99,7 +100,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
   #keyDueMs = 0;
   #identity: Identity | undefined;
   /** Samples that the next record will hold. */
-  #samples: Taken[] = [];
+  #samples: Sample[] = [];
   #own: Own | undefined;
   /** The mote's own newest record as the collector keeps it, until a step looks at it. */
   #latest: Uint8Array | undefined;
@@ -216,10 +217,10 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
       const batch = this.dueBatch(waiting) ?? this.ownBatch(author);
       if (batch !== undefined) {
         dueMs = 0;
-        const content = this.contentOf(batch);
-        const written = author.write(content, batch.length);
-        if (written instanceof Promise) return this.recordLater(content, batch, written);
-        this.recorded(content, batch, written);
+        const input = this.inputOf(batch);
+        const written = author.write(input, batch.length);
+        if (written instanceof Promise) return this.recordLater(input, batch, written);
+        this.recorded(input, batch, written);
       }
     }
     if (online) dueMs = Math.min(dueMs, delivery.step());
@@ -233,8 +234,12 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
   }
 
   /** Where the key takes its time to sign; the rest of the step follows at once. */
-  private async recordLater(content: Content, batch: readonly Taken[], written: Promise<Written | Rejection>): Promise<number> {
-    this.recorded(content, batch, await written);
+  private async recordLater(
+    input: RecordInput,
+    batch: readonly Sample[],
+    written: Promise<Written | Rejection>,
+  ): Promise<number> {
+    this.recorded(input, batch, await written);
     return 0;
   }
 
@@ -476,7 +481,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
    * The samples of the next record, once there are enough of them or no more fit.
    * @param before how many there were before this step
    */
-  private dueBatch(before: number): readonly Taken[] | undefined {
+  private dueBatch(before: number): readonly Sample[] | undefined {
     const samples = this.#samples;
     const { length } = samples;
     const most = this.#options.config.sampling.samplesPerRecord;
@@ -488,7 +493,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
   }
 
   /** What the application has recorded first of what waits. */
-  private ownBatch(author: Author): readonly Taken[] | undefined {
+  private ownBatch(author: Author): readonly Sample[] | undefined {
     const own = this.#own;
     if (own === undefined) return undefined;
     const { lost } = own;
@@ -502,14 +507,14 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     author.lose(samples);
     this.#options.device.log.write("gap", { reason, samples });
   }
-  private contentOf(batch: readonly Taken[]): Content {
-    const { timeS, quality } = this.#timekeeper.now();
+  private inputOf(batch: readonly Sample[]): RecordInput {
+    const { timeS: time, timeQuality } = this.#timekeeper.now();
     const { number, hash } = this.#follower.head;
     const measurements = packOf(batch, this.#options.device.clock.ticksMs());
-    return { time: timeS, timeQuality: quality, head: { chain: this.#follower.chain, number, hash }, measurements };
+    return { time, timeQuality, head: { chain: this.#follower.chain, number, hash }, measurements };
   }
 
-  private recorded(content: Content, batch: readonly Taken[], written: Written | Rejection): void {
+  private recorded(input: RecordInput, batch: readonly Sample[], written: Written | Rejection): void {
     const { log } = this.#options.device;
     const overwritten = this.#journal.takeOverwritten();
     if (overwritten > 0) log.write("overwritten", { records: overwritten });
@@ -518,9 +523,18 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
       return;
     }
     const { seq, stream, digest, payloadBytes: bytes } = written;
-    const { time: timeS, timeQuality: quality, head } = content;
+    const { time: timeS, timeQuality, head } = input;
     const values = valuesOf(batch);
-    log.write("record", { seq, stream, digest: toHex(digest), head: (head as RecordHead).number, timeS, quality, bytes, values });
+    log.write("record", {
+      seq,
+      stream,
+      digest: toHex(digest),
+      head: (head as RecordHead).number,
+      timeS,
+      timeQuality,
+      bytes,
+      values,
+    });
   }
 
   private health(nowMs: number): number {

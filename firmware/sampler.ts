@@ -5,7 +5,8 @@
 // is not there is counted (`lost`). Never blocks: a measurement under way is asked for again later.
 
 import type { Device } from "./ports.js";
-import { type Entry, entriesFault, type Taken } from "./record/measurement.js";
+import { entriesFault, type Sample } from "./record/sample.js";
+import type { Entry } from "./record/senml.js";
 import { Rejection } from "./rejection.js";
 import type { Planned } from "./sensor/plan.js";
 import type { Part, Sensor } from "./sensor/sensor.js";
@@ -44,7 +45,7 @@ export class Sampler {
   }
 
   /** The sample that `step` finished, once. */
-  takeSample(): Taken | undefined {
+  takeSample(): Sample | undefined {
     const entries = this.#entries;
     if (entries === undefined) return undefined;
     this.#entries = undefined;

@@ -2,7 +2,7 @@
 // last time that it knew before it was switched off. SNTP: RFC 4330.
 //
 // Promises: never answers a time before the newest verified header's less the chain's drift, nor, after a boot, before the
-// last one it trusted; says by `quality` where the time came from (record key 5). One server alone moves the clock by
+// last one it trusted; says by `timeQuality` where the time came from (record key 5). One server alone moves the clock by
 // `STEP_S_MAX` at the most; a longer step takes two that agree, or the chain's own time nearby, or a first answer where but one
 // server is configured and it leads forward, or one and the same answer for `LONE_MS` from the only server that answers.
 // Never: believes NTP below the chain's bound, or moves that back. Whatever else an answer did the next ones can undo, so that
@@ -11,6 +11,7 @@
 // Format under its key: version (1), seconds since the Unix epoch (4), CRC-32 of these (4).
 
 import { crc32, readUint, writeUint } from "./bytes.js";
+import type { TimeQuality } from "./events.js";
 import { type Persistent, SAVE_DUE, SAVED } from "./persistence.js";
 import type { Clock, KeyValueDomain, Log, NtpClient, NtpClientOptions } from "./ports.js";
 import { TIME_BOUNDED_BY_HEADER, TIME_NONE, TIME_NTP, TIME_OWN_CLOCK } from "./record/record.js";
@@ -44,9 +45,9 @@ const VERSION = 1;
 const VALUE_BYTES = 9;
 
 export interface Now {
-  /** Seconds since the Unix epoch; 0 where quality is 0. */
+  /** Seconds since the Unix epoch; 0 where there is none. */
   readonly timeS: number;
-  readonly quality: number;
+  readonly timeQuality: TimeQuality;
 }
 
 /** Its functions are called as its methods: what implements it spares a board a closure for each. */
@@ -102,17 +103,17 @@ export class Timekeeper implements Persistent {
     const { clock } = this.#options;
     const ticksMs = clock.ticksMs();
     if (this.#setAtMs !== undefined) {
-      const quality = ticksMs - this.#setAtMs <= NTP_FRESH_MS ? TIME_NTP : TIME_OWN_CLOCK;
-      return { timeS: Math.floor(clock.nowMs() / 1000), quality };
+      const timeQuality = ticksMs - this.#setAtMs <= NTP_FRESH_MS ? TIME_NTP : TIME_OWN_CLOCK;
+      return { timeS: Math.floor(clock.nowMs() / 1000), timeQuality };
     }
     const timeS = this.runningS(ticksMs);
-    return { timeS, quality: timeS > 0 ? TIME_BOUNDED_BY_HEADER : TIME_NONE };
+    return { timeS, timeQuality: timeS > 0 ? TIME_BOUNDED_BY_HEADER : TIME_NONE };
   }
 
   /** Seconds since the epoch where NTP set the clock; else undefined. */
   trustedNowS(): number | undefined {
-    const { timeS, quality } = this.now();
-    return quality === TIME_NTP || quality === TIME_OWN_CLOCK ? timeS : undefined;
+    const { timeS, timeQuality } = this.now();
+    return timeQuality === TIME_NTP || timeQuality === TIME_OWN_CLOCK ? timeS : undefined;
   }
 
   /**
@@ -259,7 +260,7 @@ export class Timekeeper implements Persistent {
     this.#loneMs = 0;
     this.#retryMs = NTP_RETRY_FIRST_MS;
     this.beginRound(ticksMs + NTP_INTERVAL_MS);
-    log.write("time", { timeS, quality: TIME_NTP });
+    log.write("time", { timeS, timeQuality: TIME_NTP });
   }
 
   /** The server that was asked has led nowhere: the next one is asked, or this round is over. */
@@ -275,7 +276,7 @@ export class Timekeeper implements Persistent {
       return;
     }
     this.beginRound(nowMs + this.#retryMs);
-    this.#options.log.write("time", { quality: this.now().quality, reason: `NTP: ${why}`, retryMs: this.#retryMs });
+    this.#options.log.write("time", { timeQuality: this.now().timeQuality, reason: `NTP: ${why}`, retryMs: this.#retryMs });
     this.#retryMs = Math.min(this.#retryMs * 2, NTP_RETRY_MAX_MS);
   }
 

@@ -8,7 +8,7 @@ import { addressOf, checksumAddress } from "chainmote/crypto/identity";
 import { fieldsOf } from "chainmote/fields";
 import { Author, openSequence } from "chainmote/record/author";
 import { Journal } from "chainmote/record/journal";
-import { packOf } from "chainmote/record/measurement";
+import { packOf } from "chainmote/record/sample";
 import { Rejection } from "chainmote/rejection";
 import { sht3x } from "chainmote/sensor/sht3x/sht3x";
 

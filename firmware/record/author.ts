@@ -15,8 +15,7 @@ import { DIGEST_BYTES, decodeSign1, RECORD_PAYLOAD_BYTES_MAX, SigDigest, verifyS
 import type { Journal } from "./journal.js";
 import { SEQ_MAX } from "./journal-format.js";
 import type { Ownership } from "./ownership.js";
-import { decodeRecord, encodeRecord, type RecordFields, type RecordHead } from "./record.js";
-import type { Measurement } from "./senml.js";
+import { decodeRecord, encodeRecord, type RecordFields } from "./record.js";
 import { Sequence } from "./sequence.js";
 
 /** Room for a payload at first: what one sample takes, twice. One that needs more gets all that is allowed, and keeps it. */
@@ -33,14 +32,8 @@ export interface AuthorOptions {
   readonly sequence: Sequence;
 }
 
-/** What a record says besides its place in the stream. */
-export interface Content {
-  readonly time: number;
-  readonly timeQuality: number;
-  /** Absent where no chain is followed, or no header of it is verified yet. */
-  readonly head?: RecordHead | undefined;
-  readonly measurements: readonly Measurement[];
-}
+/** What a record says; its place in the stream, the fleet and the gap are the author's. */
+export type RecordInput = Pick<RecordFields, "time" | "timeQuality" | "head" | "measurements">;
 
 export interface Written {
   readonly seq: number;
@@ -131,13 +124,13 @@ export class Author {
    * @returns the journal's refusal where there is no room, or `sequence-write`: the samples then count as lost;
    *   `signature-failed`: the record is kept, and `recover` signs it
    */
-  write(content: Content, samples: number): Written | Rejection | Promise<Written | Rejection> {
+  write(input: RecordInput, samples: number): Written | Rejection | Promise<Written | Rejection> {
     const { journal, keys, key } = this.#options;
     const gap = this.#lost;
     // Lost until the journal holds them: whatever is thrown before that loses nothing silently.
     this.#lost += samples;
-    let payload = this.keep(content, gap);
-    if (payload instanceof Rejection && payload.code === "journal-found") payload = this.keep(content, gap);
+    let payload = this.keep(input, gap);
+    if (payload instanceof Rejection && payload.code === "journal-found") payload = this.keep(input, gap);
     if (payload instanceof Rejection) return payload;
     const { stream, lastSeq: seq = 0 } = journal;
     this.#lost = 0;
@@ -163,9 +156,9 @@ export class Author {
   }
 
   /** Writes the payload of the next record to the journal, and answers it. */
-  private keep(content: Content, gap: number): Uint8Array | Rejection {
+  private keep(input: RecordInput, gap: number): Uint8Array | Rejection {
     const { sequence, journal, fleet } = this.#options;
-    const { time, timeQuality, head, measurements } = content;
+    const { time, timeQuality, head, measurements } = input;
     const seq = sequence.reserve();
     if (seq instanceof Rejection) return seq;
     const stream = sequence.stream;

@@ -1,9 +1,9 @@
-// The sector under way: where the next frame goes, and when another sector is opened for it. docs/journal-format.md, "Ring",
-// "Sealing".
+// The sector under way: where the next frame goes, when another sector is opened for it, how much room there is, and which
+// samples are refused while room runs out. docs/journal-format.md, "Ring", "Sealing", "Full".
 //
 // Promises: room for the seals that are waited for, and for one mark, is kept free; a sector in which a frame did not read
-// back gets no other; the numbers of records that are erased without being stored are counted. Never: a seq chosen, a
-// record read.
+// back gets no other; the numbers of records that are erased without being stored are counted; what `thinsOut` refuses is
+// refused aloud, by the caller. Never: a seq chosen, a record read.
 
 import { writeUint } from "../bytes.js";
 import type { Rejection } from "../rejection.js";
@@ -13,11 +13,13 @@ import {
   FRAME,
   FRAME_HEAD_BYTES,
   frameUnits,
+  HEADER_UNITS,
   MARK_UNITS,
   PASSED_AHEAD_MAX,
   PASSED_BODY_BYTES,
   SEAL_UNITS,
   SECTOR_UNITS,
+  SIGNATURE_BYTES,
 } from "./journal-format.js";
 import type { Recovered } from "./journal-mount.js";
 import type { JournalRing } from "./journal-ring.js";
@@ -38,6 +40,13 @@ export class ActiveSector {
   #hasRecords = false;
   /** Whether the newest frame is the clean end. */
   #clean = false;
+  /** Of the frame that is written: one for all, since a record takes two. */
+  readonly #head = { kind: 0, bodyBytes: 0, seq: 0, previous: 0, stream: 0 };
+  #offered = 0;
+  /** Free sectors, and what that number depends on. */
+  #free = 0;
+  #freeEpoch = -1;
+  #freeSpent = -1;
 
   constructor(ring: JournalRing, unsealed: Unsealed, marks: Watermarks, safe: "stored" | "anchored") {
     this.#ring = ring;
@@ -67,6 +76,19 @@ export class ActiveSector {
     return this.#safe === "stored" ? passed : Math.min(stored, anchored);
   }
 
+  /** How many records of so many units, the seal included, still find room, about. */
+  freeRecords(recordUnits: number): number {
+    return Math.floor(this.room / recordUnits) + this.openable() * Math.floor((SECTOR_UNITS - HEADER_UNITS) / recordUnits);
+  }
+
+  /** Counts a record offered. From half full on every second stays, from three quarters every fourth, from seven eighths every eighth. */
+  thinsOut(): boolean {
+    const free = this.openable() / Math.max(1, this.#ring.usable - 2);
+    const keepOneIn = free > 1 / 2 ? 1 : free > 1 / 4 ? 2 : free > 1 / 8 ? 4 : 8;
+    this.#offered += 1;
+    return this.#offered % keepOneIn !== 0;
+  }
+
   /** Sees to it that `units` can be written, by opening another sector where need be; a refusal of `JournalRing.open`. */
   makeRoom(units: number): Rejection | undefined {
     if (this.writable && this.room >= units) return undefined;
@@ -75,22 +97,16 @@ export class ActiveSector {
     if (this.#clean) this.mark(ring.tailEpoch);
     const { records, stored, anchored, passed } = this.#marks;
     const floor = Math.max(stored, ring.missing ? 0 : ring.tailFloor);
-    const refusal = ring.open(
-      {
-        epoch: 0,
-        tailEpoch: 0,
-        records,
-        lastSeq: 0,
-        stream: this.stream,
-        storedThrough: stored,
-        anchoredThrough: anchored,
-        oldestUnsealed: this.#unsealed.oldest,
-        passedAhead: Math.min(passed - stored, PASSED_AHEAD_MAX),
-      },
-      this.spentThrough,
-      ring.active >= 0 && !this.#hasRecords,
-      (tailEpoch) => this.writable && this.mark(tailEpoch),
-    );
+    const state = {
+      records,
+      stream: this.stream,
+      storedThrough: stored,
+      anchoredThrough: anchored,
+      oldestUnsealed: this.#unsealed.oldest,
+      passedAhead: Math.min(passed - stored, PASSED_AHEAD_MAX),
+    };
+    const again = ring.active >= 0 && !this.#hasRecords;
+    const refusal = ring.open(state, this.spentThrough, again, (tailEpoch) => this.writable && this.mark(tailEpoch));
     if (refusal !== undefined) return refusal;
     this.writable = true;
     this.#clean = false;
@@ -103,20 +119,36 @@ export class ActiveSector {
     return undefined;
   }
 
-  /** Appends a frame whose body lies in the buffer; where the flash fails, the sector is retired and false is the answer. */
-  write(type: number, bodyBytes: number, seq: number, previous: number, stream: number): boolean {
-    const ring = this.#ring;
-    const unit = ring.endUnit;
-    ring.endUnit = unit + frameUnits(bodyBytes);
-    ring.written = true;
-    this.#clean = type === FRAME.CLEAN;
-    if (ring.media.write(ring.active, unit, ring.activeEpoch, type, bodyBytes, seq, previous, stream)) {
-      if (type <= FRAME.WHOLE) this.#hasRecords = true;
-      return true;
-    }
-    ring.retire(ring.active);
-    this.writable = false;
-    return false;
+  /** Appends a payload; where the flash fails, the sector is retired and false is the answer, as of all that write. */
+  writePayload(seq: number, previous: number, stream: number, payload: Uint8Array): boolean {
+    this.#ring.media.frame.set(payload, FRAME_HEAD_BYTES);
+    const head = this.#head;
+    head.seq = seq;
+    head.previous = previous;
+    head.stream = stream;
+    return this.write(FRAME.PAYLOAD, payload.length);
+  }
+
+  /** Appends the signature of a record whose payload lies in this sector. */
+  writeSeal(seq: number, signature: Uint8Array): boolean {
+    this.#ring.media.frame.set(signature, FRAME_HEAD_BYTES);
+    const head = this.#head;
+    head.seq = seq;
+    head.previous = 0;
+    head.stream = 0;
+    return this.write(FRAME.SEAL, SIGNATURE_BYTES);
+  }
+
+  /** Appends a record whose payload lies in an earlier sector once more, with its signature. */
+  writeWhole(seq: number, stream: number, payload: Uint8Array, signature: Uint8Array): boolean {
+    const { frame } = this.#ring.media;
+    frame.set(payload, FRAME_HEAD_BYTES);
+    frame.set(signature, FRAME_HEAD_BYTES + payload.length);
+    const head = this.#head;
+    head.seq = seq;
+    head.previous = 0;
+    head.stream = stream;
+    return this.write(FRAME.WHOLE, payload.length + SIGNATURE_BYTES);
   }
 
   /** Writes the watermarks, where there is room. */
@@ -129,23 +161,61 @@ export class ActiveSector {
     // Who leaves this sector writes a mark behind the clean end.
     if (this.#clean || this.room < CLEAN_UNITS + MARK_UNITS) return;
     media.frame.set(media.restDigest(active, endUnit + CLEAN_UNITS), FRAME_HEAD_BYTES);
-    const { stored, anchored } = this.#marks;
-    this.write(FRAME.CLEAN, this.withPassed(CLEAN_BODY_BYTES), stored, anchored, tailEpoch);
+    this.writeMarks(FRAME.CLEAN, CLEAN_BODY_BYTES, tailEpoch);
     this.writable = false;
   }
 
   /** Room for one is kept free. */
   private mark(tailEpoch: number): void {
     if (this.#ring.endUnit === SECTOR_UNITS) return;
-    const { stored, anchored } = this.#marks;
-    if (this.write(FRAME.MARK, this.withPassed(0), stored, anchored, tailEpoch)) this.#marks.marked();
+    if (this.writeMarks(FRAME.MARK, 0, tailEpoch)) this.#marks.marked();
   }
 
-  /** Lays passedThrough behind `bodyBytes` of a body, where it says more than the stored watermark; the body's length then. */
-  private withPassed(bodyBytes: number): number {
-    const { passed, stored } = this.#marks;
-    if (passed === stored) return bodyBytes;
-    writeUint(this.#ring.media.frame, passed, FRAME_HEAD_BYTES + bodyBytes, PASSED_BODY_BYTES);
-    return bodyBytes + PASSED_BODY_BYTES;
+  /** Writes a frame with the watermarks; passedThrough goes behind its body, where it says more than the stored one. */
+  private writeMarks(kind: number, bodyBytes: number, tailEpoch: number): boolean {
+    const { stored, anchored, passed } = this.#marks;
+    if (passed !== stored) {
+      writeUint(this.#ring.media.frame, passed, FRAME_HEAD_BYTES + bodyBytes, PASSED_BODY_BYTES);
+      bodyBytes += PASSED_BODY_BYTES;
+    }
+    const head = this.#head;
+    head.seq = stored;
+    head.previous = anchored;
+    head.stream = tailEpoch;
+    return this.write(kind, bodyBytes);
+  }
+
+  /** Appends the frame whose body lies in the buffer, and whose numbers in the head. */
+  private write(kind: number, bodyBytes: number): boolean {
+    const ring = this.#ring;
+    const unit = ring.endUnit;
+    const head = this.#head;
+    head.kind = kind;
+    head.bodyBytes = bodyBytes;
+    ring.endUnit = unit + frameUnits(bodyBytes);
+    ring.written = true;
+    this.#clean = kind === FRAME.CLEAN;
+    if (ring.media.write(ring.active, unit, ring.activeEpoch, head)) {
+      if (kind <= FRAME.WHOLE) this.#hasRecords = true;
+      return true;
+    }
+    ring.retire(ring.active);
+    this.writable = false;
+    return false;
+  }
+
+  /** Sectors that could be opened now, one after the other, if what is spent may go. */
+  private openable(): number {
+    const ring = this.#ring;
+    const { spentThrough } = this;
+    if (this.#freeEpoch !== ring.activeEpoch || this.#freeSpent !== spentThrough) {
+      const oldest = spentThrough >= ring.lastSeq ? ring.active : ring.home(spentThrough + 1);
+      const held = ring.active < 0 ? 0 : ring.distance(oldest < 0 ? ring.tail : oldest, ring.active) + 1;
+      // One is always kept declared dead, so that the next can be erased without doubt.
+      this.#free = Math.max(0, ring.usable - held - 1);
+      this.#freeEpoch = ring.activeEpoch;
+      this.#freeSpent = spentThrough;
+    }
+    return this.#free;
   }
 }

@@ -33,7 +33,7 @@ const HEADER_CHECK_AT = HEADER_BYTES - CHECK_BYTES;
 const MAGIC = 0x636d6a6c;
 
 /** Where the numbers of a sector header lie (each 4 bytes). */
-export const HEADER = Object.freeze({
+const AT = Object.freeze({
   epoch: 12,
   tailEpoch: 16,
   records: 20,
@@ -46,12 +46,12 @@ export const HEADER = Object.freeze({
   passedAhead: 52,
 });
 export const PASSED_AHEAD_MAX = 0xffffff;
-export const HEADER_FIELDS = Object.freeze(Object.keys(HEADER) as (keyof typeof HEADER)[]);
+const FIELDS = Object.freeze(Object.keys(AT) as (keyof typeof AT)[]);
 const RETIRED_COUNT_AT = 52;
 const RETIRED_AT = 56;
 
 export const FRAME_HEAD_BYTES = 20;
-/** What a frame holds. `PAYLOAD` waits for its `SEAL`; `WHOLE` is a payload and its signature in one. */
+/** The kinds of frame. `PAYLOAD` waits for its `SEAL`; `WHOLE` is a payload and its signature in one. */
 export const FRAME = Object.freeze({ PAYLOAD: 1, SEAL: 2, WHOLE: 3, MARK: 4, CLEAN: 5 });
 export const CLEAN_BODY_BYTES = CHECK_BYTES;
 /** At the end of the body of a mark, and of a clean end, where records were passed over: passedThrough. */
@@ -68,26 +68,58 @@ export function frameUnits(bodyBytes: number): number {
   return (FRAME_HEAD_BYTES + bodyBytes + CHECK_BYTES + UNIT_BYTES - 1) >> UNIT_BITS;
 }
 
-/**
- * The numbers that a sector header carries. `records`: appended since the journal began; `lastSeq`: the newest of them;
- * all as they were when the sector was opened. `oldestUnsealed`: 0 where every record had its signature. `passedAhead`: how far
- * passedThrough lay above storedThrough, up to PASSED_AHEAD_MAX.
- */
-export type SectorState = { -readonly [field in keyof typeof HEADER]: number };
+/** What the journal was at when a sector was opened. */
+export interface SectorState {
+  /** Appended since the journal began. */
+  readonly records: number;
+  /** Of the newest record. */
+  readonly stream: number;
+  readonly storedThrough: number;
+  readonly anchoredThrough: number;
+  /** 0 where every record had its signature. */
+  readonly oldestUnsealed: number;
+  /** How far passedThrough lay above storedThrough, up to PASSED_AHEAD_MAX. */
+  readonly passedAhead: number;
+}
+
+/** A sector header. */
+export interface SectorHeader extends SectorState {
+  /** The number of the sector that it is of. */
+  readonly sector: number;
+  readonly epoch: number;
+  readonly tailEpoch: number;
+  /** The newest record, 0 where there was none. */
+  readonly lastSeq: number;
+  /** Numbers of sectors, RETIRED_MAX at most. */
+  readonly retired: readonly number[];
+}
+
+/** Why there is no header: nothing begun there, or torn, rotten, not ours; or one that holds, of another version or size. */
+export type HeaderFault = "none" | "version" | "geometry";
+
+const NOTHING_RETIRED: readonly number[] = Object.freeze([]);
+
+/** The header of a journal that has not begun. */
+export const NO_HEADER: SectorHeader = Object.freeze({
+  sector: -1,
+  epoch: 0,
+  tailEpoch: 0,
+  records: 0,
+  lastSeq: 0,
+  stream: 0,
+  storedThrough: 0,
+  anchoredThrough: 0,
+  oldestUnsealed: 0,
+  passedAhead: 0,
+  retired: NOTHING_RETIRED,
+});
 
 /**
  * Writes a sector header into `bytes` (96).
- * @param retired sector numbers; `retiredCount` of them count
+ * @param sectors how many the partition has in use
  */
-export function encodeHeader(
-  bytes: Uint8Array,
-  sectors: number,
-  sector: number,
-  state: SectorState,
-  retired: Uint16Array,
-  retiredCount: number,
-  sha256: Sha256,
-): void {
+export function encodeHeader(bytes: Uint8Array, sectors: number, header: SectorHeader, sha256: Sha256): void {
+  const { sector, retired } = header;
   bytes.fill(0);
   writeUint(bytes, MAGIC, 0, 4);
   bytes[4] = FORMAT_VERSION;
@@ -96,9 +128,9 @@ export function encodeHeader(
   bytes[7] = HEADER_UNITS;
   writeUint(bytes, sectors, 8, 2);
   writeUint(bytes, sector, 10, 2);
-  for (const field of HEADER_FIELDS) writeUint(bytes, state[field], HEADER[field], 4);
-  bytes[RETIRED_COUNT_AT] = retiredCount;
-  for (let i = 0; i < retiredCount; i += 1) writeUint(bytes, retired[i] as number, RETIRED_AT + 2 * i, 2);
+  for (const field of FIELDS) writeUint(bytes, header[field], AT[field], 4);
+  bytes[RETIRED_COUNT_AT] = retired.length;
+  for (let i = 0; i < retired.length; i += 1) writeUint(bytes, retired[i] as number, RETIRED_AT + 2 * i, 2);
   bytes.set(sha256(bytes.subarray(0, SUPERBLOCK_CHECK_AT)).subarray(0, CHECK_BYTES), SUPERBLOCK_CHECK_AT);
   bytes.set(sha256(bytes.subarray(0, HEADER_CHECK_AT)).subarray(0, CHECK_BYTES), HEADER_CHECK_AT);
 }
@@ -108,16 +140,8 @@ export function hasMagic(bytes: Uint8Array): boolean {
   return readUint(bytes, 0, 4) === MAGIC;
 }
 
-/**
- * What 96 bytes at the start of a sector are: `none` (erased, torn, rotten, not ours), `valid`, or a superblock that
- * holds but that this firmware cannot use: another `version`, or another `geometry`.
- */
-export function classifyHeader(
-  bytes: Uint8Array,
-  sectors: number,
-  sector: number,
-  sha256: Sha256,
-): "none" | "valid" | "version" | "geometry" {
+/** The header that the first 96 bytes of `sector` are, or why they are none. */
+export function decodeHeader(bytes: Uint8Array, sectors: number, sector: number, sha256: Sha256): SectorHeader | HeaderFault {
   if (!hasMagic(bytes) || !checkHolds(bytes, SUPERBLOCK_CHECK_AT, sha256)) return "none";
   if (bytes[4] !== FORMAT_VERSION) return "version";
   const geometry =
@@ -127,14 +151,21 @@ export function classifyHeader(
     readUint(bytes, 8, 2) === sectors &&
     readUint(bytes, 10, 2) === sector;
   if (!geometry) return "geometry";
-  return (bytes[RETIRED_COUNT_AT] as number) <= RETIRED_MAX && checkHolds(bytes, HEADER_CHECK_AT, sha256) ? "valid" : "none";
-}
-
-/** Copies the list of retired sectors out of a valid header into `retired` (RETIRED_MAX); returns how many. */
-export function decodeRetired(bytes: Uint8Array, retired: Uint16Array): number {
   const count = bytes[RETIRED_COUNT_AT] as number;
-  for (let i = 0; i < count; i += 1) retired[i] = readUint(bytes, RETIRED_AT + 2 * i, 2);
-  return count;
+  if (count > RETIRED_MAX || !checkHolds(bytes, HEADER_CHECK_AT, sha256)) return "none";
+  return {
+    sector,
+    epoch: readUint(bytes, AT.epoch, 4),
+    tailEpoch: readUint(bytes, AT.tailEpoch, 4),
+    records: readUint(bytes, AT.records, 4),
+    lastSeq: readUint(bytes, AT.lastSeq, 4),
+    stream: readUint(bytes, AT.stream, 4),
+    storedThrough: readUint(bytes, AT.storedThrough, 4),
+    anchoredThrough: readUint(bytes, AT.anchoredThrough, 4),
+    oldestUnsealed: readUint(bytes, AT.oldestUnsealed, 4),
+    passedAhead: readUint(bytes, AT.passedAhead + 1, 3),
+    retired: count === 0 ? NOTHING_RETIRED : Array.from({ length: count }, (_, i) => readUint(bytes, RETIRED_AT + 2 * i, 2)),
+  };
 }
 
 /** Whether the 8 bytes at `at` are the first of SHA-256 over all bytes before them. */
@@ -145,29 +176,30 @@ function checkHolds(bytes: Uint8Array, at: number, sha256: Sha256): boolean {
   return check.getUint32(0) === expected.getUint32(0) && check.getUint32(4) === expected.getUint32(4);
 }
 
+/** The head of a frame. What its numbers mean depends on the kind: docs/journal-format.md, "Frame". */
+export interface FrameHead {
+  /** One of `FRAME`. */
+  readonly kind: number;
+  readonly bodyBytes: number;
+  readonly seq: number;
+  readonly previous: number;
+  readonly stream: number;
+}
+
 /**
  * Completes a frame whose body lies in `frame` from byte 20 on: head, zero padding, check.
  * @param view of the same bytes: on XS it writes a number in a seventh of the instructions that four bytes take
  * @returns the frame's length in bytes, a whole number of units
  */
-export function encodeFrame(
-  frame: Uint8Array,
-  view: DataView,
-  epoch: number,
-  type: number,
-  bodyBytes: number,
-  seq: number,
-  previous: number,
-  stream: number,
-  sha256: Sha256,
-): number {
+export function encodeFrame(frame: Uint8Array, view: DataView, epoch: number, head: FrameHead, sha256: Sha256): number {
+  const { bodyBytes } = head;
   const length = frameUnits(bodyBytes) * UNIT_BYTES;
   assert(length <= frame.length, "a frame fits its buffer");
-  view.setUint16(0, type << 8);
+  view.setUint16(0, head.kind << 8);
   view.setUint16(2, bodyBytes);
-  view.setUint32(4, seq);
-  view.setUint32(8, previous);
-  view.setUint32(12, stream);
+  view.setUint32(4, head.seq);
+  view.setUint32(8, head.previous);
+  view.setUint32(12, head.stream);
   view.setUint32(16, crc32(frame, epoch, 16));
   const checkAt = length - CHECK_BYTES;
   for (let i = FRAME_HEAD_BYTES + bodyBytes; i < checkAt; i += 1) frame[i] = 0;
@@ -178,15 +210,18 @@ export function encodeFrame(
   return length;
 }
 
-/** Whether `unit` (32 bytes) is the first unit of a frame of this epoch that ends within `unitsLeft` units. */
-export function isFrameHead(unit: Uint8Array, head: Uint8Array, epoch: number, unitsLeft: number): boolean {
-  const type = unit[0] as number;
-  if (type < FRAME.PAYLOAD || type > FRAME.CLEAN || unit[1] !== 0) return false;
+/**
+ * Whether `unit` (32 bytes) is the first unit of a frame of this epoch that ends within `unitsLeft` units.
+ * @param covered the part of it that the head's CRC covers, its first 16 bytes
+ */
+export function isFrameHead(unit: Uint8Array, covered: Uint8Array, epoch: number, unitsLeft: number): boolean {
+  const kind = unit[0] as number;
+  if (kind < FRAME.PAYLOAD || kind > FRAME.CLEAN || unit[1] !== 0) return false;
   const bodyBytes = readUint(unit, 2, 2);
   return (
     bodyBytes <= PAYLOAD_BYTES_MAX + SIGNATURE_BYTES &&
     frameUnits(bodyBytes) <= unitsLeft &&
-    crc32(head, epoch) === readUint(unit, 16, 4)
+    crc32(covered, epoch) === readUint(unit, 16, 4)
   );
 }
 

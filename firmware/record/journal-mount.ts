@@ -8,15 +8,7 @@
 // record that had no signature when the newest was opened (none, as a rule).
 
 import { readUint } from "../bytes.js";
-import {
-  CLEAN_BODY_BYTES,
-  FRAME,
-  HEADER,
-  HEADER_UNITS,
-  PASSED_AHEAD_MAX,
-  PASSED_BODY_BYTES,
-  SECTOR_UNITS,
-} from "./journal-format.js";
+import { CLEAN_BODY_BYTES, FRAME, HEADER_UNITS, PASSED_BODY_BYTES, SECTOR_UNITS } from "./journal-format.js";
 import type { JournalRing } from "./journal-ring.js";
 import { FrameWalk, READS_MAX } from "./journal-sectors.js";
 import type { Unsealed } from "./journal-unsealed.js";
@@ -35,63 +27,63 @@ export interface Recovered {
 
 /** Scans a mounted ring that has an active sector; sets its `lastSeq` and fills `unsealed`. */
 export function recover(ring: JournalRing, unsealed: Unsealed): Recovered {
-  const media = ring.media;
-  const walk = new FrameWalk(media);
-  const { opening } = ring;
-  ring.lastSeq = opening.lastSeq;
+  const walk = new FrameWalk(ring.media);
+  const { found } = ring;
+  ring.lastSeq = found.lastSeq;
   const recovered: Recovered = {
-    records: opening.records,
-    stream: opening.stream,
-    storedThrough: opening.storedThrough,
-    anchoredThrough: opening.anchoredThrough,
-    passedThrough: opening.storedThrough + (opening.passedAhead & PASSED_AHEAD_MAX),
+    records: found.records,
+    stream: found.stream,
+    storedThrough: found.storedThrough,
+    anchoredThrough: found.anchoredThrough,
+    passedThrough: found.storedThrough + found.passedAhead,
     hasRecords: false,
     writableFrom: undefined,
   };
   let sector = ring.active;
-  if (opening.oldestUnsealed !== 0) {
-    const home = ring.home(opening.oldestUnsealed);
+  if (found.oldestUnsealed !== 0) {
+    const home = ring.home(found.oldestUnsealed);
     sector = home < 0 ? ring.tail : home;
   }
   while (sector !== ring.active && sector >= 0) {
-    if (ring.isLive(sector)) {
-      const epoch = media.header(HEADER.epoch);
-      const next = ring.liveAfter(sector);
-      const ceiling = next < 0 ? opening.lastSeq : media.header(HEADER.lastSeq);
-      walk.start(sector, epoch, HEADER_UNITS, READS_MAX);
+    const header = ring.live(sector);
+    const next = ring.liveAfter(sector);
+    if (header !== undefined) {
+      const ceiling = (next ?? found).lastSeq;
+      walk.start(sector, header.epoch, HEADER_UNITS, READS_MAX);
       while (walk.advance(SECTOR_UNITS)) {
-        const { type, seq } = media;
-        if (type > FRAME.WHOLE || seq < opening.oldestUnsealed || seq > ceiling || !media.loadFrame(sector, walk.unit)) continue;
-        if (type === FRAME.PAYLOAD) unsealed.add(seq, epoch);
+        const { kind, seq } = walk;
+        if (kind > FRAME.WHOLE || seq < found.oldestUnsealed || seq > ceiling || !walk.load()) continue;
+        if (kind === FRAME.PAYLOAD) unsealed.add(seq, header.epoch);
         else unsealed.delete(seq);
       }
     }
-    sector = ring.liveAfter(sector);
+    sector = next?.sector ?? -1;
   }
   let { tailEpoch } = ring;
   walk.start(ring.active, ring.activeEpoch, HEADER_UNITS, READS_MAX);
   while (walk.advance(SECTOR_UNITS)) {
-    const { type, seq, previous, stream, units, bodyBytes } = media;
-    if (!media.loadFrame(ring.active, walk.unit)) continue;
+    const { kind, seq, previous, stream, units, bodyBytes } = walk;
+    if (!walk.load()) continue;
     recovered.writableFrom = undefined;
-    if (type === FRAME.PAYLOAD) {
+    if (kind === FRAME.PAYLOAD) {
       if (seq <= ring.lastSeq) continue;
       ring.lastSeq = seq;
       recovered.records += 1;
       recovered.stream = stream;
       unsealed.add(seq, ring.activeEpoch);
-    } else if (type === FRAME.SEAL || type === FRAME.WHOLE) {
+    } else if (kind === FRAME.SEAL || kind === FRAME.WHOLE) {
       unsealed.delete(seq);
     } else {
+      // A mark or a clean end: seq is storedThrough there, previous anchoredThrough, stream tailEpoch.
       recovered.storedThrough = Math.max(recovered.storedThrough, Math.min(seq, ring.lastSeq));
       recovered.anchoredThrough = Math.max(recovered.anchoredThrough, Math.min(previous, ring.lastSeq));
       tailEpoch = Math.max(tailEpoch, stream);
-      const passedAt = type === FRAME.CLEAN ? CLEAN_BODY_BYTES : 0;
+      const passedAt = kind === FRAME.CLEAN ? CLEAN_BODY_BYTES : 0;
       if (bodyBytes === passedAt + PASSED_BODY_BYTES) {
-        const passed = Math.min(readUint(media.body(passedAt, PASSED_BODY_BYTES)), ring.lastSeq);
+        const passed = Math.min(readUint(walk.body(passedAt, PASSED_BODY_BYTES)), ring.lastSeq);
         recovered.passedThrough = Math.max(recovered.passedThrough, passed);
       }
-      if (type === FRAME.CLEAN) recovered.writableFrom = restAsWritten(ring, walk.unit + units);
+      if (kind === FRAME.CLEAN) recovered.writableFrom = restAsWritten(ring, walk.body(0, CLEAN_BODY_BYTES), walk.unit + units);
       continue;
     }
     recovered.hasRecords = true;
@@ -101,9 +93,8 @@ export function recover(ring: JournalRing, unsealed: Unsealed): Recovered {
   return recovered;
 }
 
-/** The clean frame loaded last ends before unit `after`: that unit if the rest reads as it did then, else undefined. */
-function restAsWritten(ring: JournalRing, after: number): number | undefined {
-  const meant = ring.media.body(0, CLEAN_BODY_BYTES);
+/** `after` if the active sector reads from that unit on as it did when a clean frame before it was written, else undefined. */
+function restAsWritten(ring: JournalRing, meant: Uint8Array, after: number): number | undefined {
   for (let reads = 0; reads < READS_MAX; reads += 1) {
     const rest = ring.media.restDigest(ring.active, after);
     if (meant.every((byte, i) => byte === rest[i])) return after;

@@ -7,9 +7,9 @@
 // Memory: one cursor, so that reading in order does not search; the copies handed out are the caller's.
 
 import { Rejection } from "../rejection.js";
-import { FRAME, HEADER, HEADER_UNITS, SECTOR_UNITS, SIGNATURE_BYTES } from "./journal-format.js";
+import { FRAME, HEADER_UNITS, SECTOR_UNITS, type SectorHeader, SIGNATURE_BYTES } from "./journal-format.js";
 import type { JournalRing } from "./journal-ring.js";
-import { FrameWalk, type JournalSectors, READS_MAX } from "./journal-sectors.js";
+import { FrameWalk, READS_MAX } from "./journal-sectors.js";
 
 /** What the journal keeps of one record. */
 export interface KeptRecord {
@@ -24,11 +24,14 @@ export interface KeptRecord {
 
 export class JournalReader {
   readonly #ring: JournalRing;
-  readonly #media: JournalSectors;
   readonly #walk: FrameWalk;
-  /** The cursor: a sector, the seqs that belong to it (above floor, up to ceiling), and the place of record `#seq` in it. */
+  /**
+   * The cursor: a sector, how many records there were before it, the seqs that belong to it (above floor, up to ceiling), and the
+   * place of record `#seq` in it.
+   */
   #sector = -1;
   #epoch = 0;
+  #records = 0;
   #floor = 0;
   #ceiling = 0;
   #seq = 0;
@@ -38,7 +41,6 @@ export class JournalReader {
 
   constructor(ring: JournalRing) {
     this.#ring = ring;
-    this.#media = ring.media;
     this.#walk = new FrameWalk(ring.media);
   }
 
@@ -52,39 +54,38 @@ export class JournalReader {
   read(seq: number): KeptRecord | Rejection {
     if (!this.enter(seq)) return new Rejection("journal-missing", `no record ${seq} is kept`);
     const ring = this.#ring;
-    const media = this.#media;
+    const walk = this.#walk;
     const end = this.end();
     let kept: KeptRecord | undefined;
     let found = false;
-    this.#walk.start(this.#sector, this.#epoch, this.#unit);
-    while (this.#walk.advance(end)) {
-      if (media.seq !== seq) continue;
-      if (media.type === FRAME.PAYLOAD && !found) {
+    walk.start(this.#sector, this.#epoch, this.#unit);
+    while (walk.advance(end)) {
+      if (walk.seq !== seq) continue;
+      if (walk.kind === FRAME.PAYLOAD && !found) {
         found = true;
-        this.#unit = this.#walk.unit;
+        this.#unit = walk.unit;
         this.#seq = seq;
-        if (media.loadFrame(this.#sector, this.#walk.unit))
-          kept = { stream: media.stream, previous: media.previous, payload: media.body(0, media.bodyBytes) };
-      } else if (media.type === FRAME.SEAL && kept !== undefined) {
-        if (media.loadFrame(this.#sector, this.#walk.unit)) kept.signature = media.body(0, SIGNATURE_BYTES);
+        if (walk.load()) kept = { stream: walk.stream, previous: walk.previous, payload: walk.body(0, walk.bodyBytes) };
+      } else if (walk.kind === FRAME.SEAL && kept !== undefined) {
+        if (walk.load()) kept.signature = walk.body(0, SIGNATURE_BYTES);
         break;
       }
     }
     if (kept?.signature !== undefined) return kept;
     // A record that was sealed after its sector had been left lies once more, whole, in one of the next sectors: those
     // whose header says that it had no signature when they were opened.
-    for (let sector = ring.liveAfter(this.#sector); sector >= 0; sector = ring.liveAfter(sector)) {
-      const oldestUnsealed = media.header(HEADER.oldestUnsealed);
-      if (oldestUnsealed === 0 || oldestUnsealed > seq || media.header(HEADER.lastSeq) < seq) break;
-      this.#walk.start(sector, media.header(HEADER.epoch), HEADER_UNITS);
-      while (this.#walk.advance(sector === ring.active ? ring.endUnit : SECTOR_UNITS)) {
-        if (media.type !== FRAME.WHOLE || media.seq !== seq || !media.loadFrame(sector, this.#walk.unit)) continue;
-        const payloadBytes = media.bodyBytes - SIGNATURE_BYTES;
+    for (let later = ring.liveAfter(this.#sector); later !== undefined; later = ring.liveAfter(later.sector)) {
+      const { sector, epoch, oldestUnsealed, lastSeq } = later;
+      if (oldestUnsealed === 0 || oldestUnsealed > seq || lastSeq < seq) break;
+      walk.start(sector, epoch, HEADER_UNITS);
+      while (walk.advance(sector === ring.active ? ring.endUnit : SECTOR_UNITS)) {
+        if (walk.kind !== FRAME.WHOLE || walk.seq !== seq || !walk.load()) continue;
+        const payloadBytes = walk.bodyBytes - SIGNATURE_BYTES;
         return {
-          stream: media.stream,
+          stream: walk.stream,
           previous: 0,
-          payload: media.body(0, payloadBytes),
-          signature: media.body(payloadBytes, SIGNATURE_BYTES),
+          payload: walk.body(0, payloadBytes),
+          signature: walk.body(payloadBytes, SIGNATURE_BYTES),
         };
       }
     }
@@ -106,37 +107,40 @@ export class JournalReader {
     this.certain = from >= ring.lastSeq;
     if (this.certain) return undefined;
     if (!this.enter(from + 1)) return this.lastBefore(ring.liveAfter(ring.home(from + 1)), from);
-    this.#walk.start(this.#sector, this.#epoch, this.#unit);
+    const walk = this.#walk;
+    walk.start(this.#sector, this.#epoch, this.#unit);
     const end = this.end();
-    while (this.#walk.advance(end)) {
-      const next = this.#media.seq;
-      if (this.#media.type !== FRAME.PAYLOAD || next <= from || next > this.#ceiling) continue;
-      if (this.#media.previous > from) return this.#media.previous;
+    while (walk.advance(end)) {
+      const next = walk.seq;
+      if (walk.kind !== FRAME.PAYLOAD || next <= from || next > this.#ceiling) continue;
+      const { previous } = walk;
+      if (previous > from) return previous;
       this.certain = true;
-      this.#unit = this.#walk.unit;
+      this.#unit = walk.unit;
       this.#seq = next;
       return next;
     }
     return this.#ceiling;
   }
 
-  /** The last record before a live sector whose header has been loaded, or the newest of all where there is none. */
-  private lastBefore(sector: number, from: number): number {
-    const last = sector < 0 ? 0 : this.#media.header(HEADER.lastSeq);
+  /** The last record before a sector, or the newest of all where there is no such sector. */
+  private lastBefore(header: SectorHeader | undefined, from: number): number {
+    const last = header?.lastSeq ?? 0;
     return last > from ? last : this.#ring.lastSeq;
   }
 
   /** How many records up to and including `seq` were appended since the journal began, as far as it is still kept. */
   ordinal(seq: number): number {
-    if (!this.enter(seq)) {
-      return this.#ring.tail >= 0 && this.#ring.isLive(this.#ring.tail) ? this.#media.header(HEADER.records) : 0;
-    }
-    this.#ring.isLive(this.#sector);
-    let count = this.#media.header(HEADER.records);
-    this.#walk.start(this.#sector, this.#epoch, HEADER_UNITS, READS_MAX);
+    const ring = this.#ring;
+    if (!this.enter(seq)) return (ring.tail < 0 ? undefined : ring.live(ring.tail))?.records ?? 0;
+    const walk = this.#walk;
+    let count = this.#records;
+    walk.start(this.#sector, this.#epoch, HEADER_UNITS, READS_MAX);
     const end = this.end();
-    while (this.#walk.advance(end)) {
-      if (this.#media.type === FRAME.PAYLOAD && this.#media.seq > this.#floor && this.#media.seq <= seq) count += 1;
+    while (walk.advance(end)) {
+      if (walk.kind !== FRAME.PAYLOAD) continue;
+      const { seq: at } = walk;
+      if (at > this.#floor && at <= seq) count += 1;
     }
     return count;
   }
@@ -149,12 +153,13 @@ export class JournalReader {
     if (active) this.#ceiling = ring.lastSeq;
     if (this.#sector < 0 || this.#epoch < ring.tailEpoch || seq <= this.#floor || seq > this.#ceiling) {
       const sector = ring.home(seq);
-      if (sector < 0 || !ring.isLive(sector)) return false;
+      const header = sector < 0 ? undefined : ring.live(sector);
+      if (header === undefined) return false;
       this.#sector = sector;
-      this.#epoch = this.#media.header(HEADER.epoch);
-      this.#floor = this.#media.header(HEADER.lastSeq);
-      const next = sector === ring.active ? -1 : ring.liveAfter(sector);
-      this.#ceiling = next < 0 ? ring.lastSeq : this.#media.header(HEADER.lastSeq);
+      this.#epoch = header.epoch;
+      this.#records = header.records;
+      this.#floor = header.lastSeq;
+      this.#ceiling = (sector === ring.active ? undefined : ring.liveAfter(sector))?.lastSeq ?? ring.lastSeq;
       this.#seq = 0;
     }
     if (seq < this.#seq || this.#seq === 0) {

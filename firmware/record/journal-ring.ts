@@ -10,29 +10,38 @@
 // sectors is the flash itself, searched by bisection.
 
 import { assert, Rejection } from "../rejection.js";
-import { HEADER, HEADER_FIELDS, HEADER_UNITS, RETIRED_MAX, SECTOR_UNITS, SEQ_MAX, type SectorState } from "./journal-format.js";
+import {
+  HEADER_UNITS,
+  NO_HEADER,
+  RETIRED_MAX,
+  SECTOR_UNITS,
+  SEQ_MAX,
+  type SectorHeader,
+  type SectorState,
+} from "./journal-format.js";
 import { type JournalSectors, READS_MAX } from "./journal-sectors.js";
 
 /** How often opening a sector is refused because one that must be live does not read; after that it counts as lost. */
 export const DOUBTS_MAX = 4;
 
+/** What of the journal is left when a sector goes. */
+interface Left {
+  /** The oldest sector, −1 for none, its epoch, and the newest record before it. */
+  readonly tail: number;
+  readonly epoch: number;
+  readonly floor: number;
+  /** Whether a header on flash has declared the sector that goes dead. */
+  readonly declared: boolean;
+}
+
 export class JournalRing {
   readonly media: JournalSectors;
-  /** The sector opened last and its epoch; −1 and 0 on a partition that holds no journal yet. */
-  active = -1;
-  activeEpoch = 0;
-  /** The state in the active sector's header, as of its opening. */
-  readonly opening: SectorState = {
-    epoch: 0,
-    tailEpoch: 0,
-    records: 0,
-    lastSeq: 0,
-    stream: 0,
-    storedThrough: 0,
-    anchoredThrough: 0,
-    oldestUnsealed: 0,
-    passedAhead: 0,
-  };
+  /** The sector opened last, its epoch, and the newest record before it; −1 and 0 on a partition that holds no journal yet. */
+  active = NO_HEADER.sector;
+  activeEpoch = NO_HEADER.epoch;
+  activeFloor = NO_HEADER.lastSeq;
+  /** Its header as it was found, until this boot has opened a sector itself. */
+  found = NO_HEADER;
   /** The newest record, and the unit of the active sector up to which frames may lie. */
   lastSeq = 0;
   endUnit = SECTOR_UNITS;
@@ -45,8 +54,8 @@ export class JournalRing {
   /** Whether anything has been written since the mount. */
   written = false;
   #doubts = 0;
-  readonly #retired = new Uint16Array(RETIRED_MAX);
-  #retiredCount = 0;
+  /** Those in the active sector's header, and those given up since. */
+  #retired = NO_HEADER.retired;
 
   constructor(media: JournalSectors) {
     this.media = media;
@@ -54,27 +63,29 @@ export class JournalRing {
 
   /** Finds the newest and the oldest sector by reading every header. */
   mount(): Rejection | undefined {
-    const media = this.media;
+    const { media } = this;
     for (let sector = 0; sector < media.sectors; sector += 1) {
-      const kind = media.loadHeader(sector);
-      if (kind === "unreadable") return new Rejection("journal-unreadable", `the flash gives no sector ${sector}`);
-      if (kind === "version") return new Rejection("journal-version", `sector ${sector} has another version of the format`);
-      if (kind === "geometry")
+      const header = media.header(sector);
+      if (header === "unreadable") return new Rejection("journal-unreadable", `the flash gives no sector ${sector}`);
+      if (header === "version") return new Rejection("journal-version", `sector ${sector} has another version of the format`);
+      if (header === "geometry")
         return new Rejection("journal-geometry", `sector ${sector} was written for another partition size`);
-      if (kind === "valid" && media.header(HEADER.epoch) > this.activeEpoch) this.activate(sector);
+      if (header !== "none" && header.epoch > this.activeEpoch) this.activate(header);
     }
-    if (this.active >= 0) this.declareDead(this.opening.tailEpoch);
+    if (this.active >= 0) this.declareDead(this.found.tailEpoch);
     return undefined;
   }
 
-  /** The sector whose header has just been loaded is the newest. */
-  private activate(sector: number): void {
-    const { media } = this;
-    this.active = sector;
-    this.activeEpoch = media.header(HEADER.epoch);
-    // All of it now: while its erase was under way when power went, the header may read otherwise the next time.
-    for (const field of HEADER_FIELDS) this.opening[field] = media.header(HEADER[field]);
-    this.#retiredCount = media.headerRetired(this.#retired);
+  /**
+   * A sector that was found is the newest: its header is kept as it read now. While its erase was under way when power went, it
+   * may read otherwise the next time.
+   */
+  private activate(header: SectorHeader): void {
+    this.found = header;
+    this.active = header.sector;
+    this.activeEpoch = header.epoch;
+    this.activeFloor = header.lastSeq;
+    this.#retired = header.retired;
     this.endUnit = SECTOR_UNITS;
   }
 
@@ -85,11 +96,10 @@ export class JournalRing {
     // A header names the epoch of a sector that was live when it was written, and that nobody has erased since: what is found
     // at the first look is it, or is looked for again.
     for (let reads = 1; reads <= READS_MAX && this.missing; reads += 1) {
-      const tail = this.liveAfter(this.active, reads);
-      const alone = tail < 0;
-      this.tail = alone ? this.active : tail;
-      this.tailFloor = alone ? this.opening.lastSeq : this.media.header(HEADER.lastSeq);
-      this.missing = (alone ? this.activeEpoch : this.media.header(HEADER.epoch)) !== tailEpoch;
+      const oldest = this.liveAfter(this.active, reads);
+      this.tail = oldest?.sector ?? this.active;
+      this.tailFloor = oldest?.lastSeq ?? this.activeFloor;
+      this.missing = (oldest?.epoch ?? this.activeEpoch) !== tailEpoch;
     }
   }
 
@@ -100,22 +110,23 @@ export class JournalRing {
     return !this.missing;
   }
 
-  /** Loads the header of `sector`; true if it belongs to the journal as it is now. */
-  isLive(sector: number, reads = READS_MAX): boolean {
-    if (this.active < 0 || this.media.loadHeader(sector, reads) !== "valid") return false;
-    const epoch = this.media.header(HEADER.epoch);
-    return epoch >= this.tailEpoch && epoch <= this.activeEpoch;
+  /** The header of `sector`, if it belongs to the journal as it is now. */
+  live(sector: number, reads = READS_MAX): SectorHeader | undefined {
+    const header = this.active < 0 ? "none" : this.media.header(sector, reads);
+    if (typeof header === "string") return undefined;
+    return header.epoch >= this.tailEpoch && header.epoch <= this.activeEpoch ? header : undefined;
   }
 
-  /** The next live sector in the order of writing, its header loaded, or −1 where `sector` is the newest. */
-  liveAfter(sector: number, reads = READS_MAX): number {
+  /** The header of the next live sector in the order of writing, or undefined where `sector` is the newest. */
+  liveAfter(sector: number, reads = READS_MAX): SectorHeader | undefined {
     const { sectors } = this.media;
     for (let step = 1; step <= sectors; step += 1) {
       const next = (sector + step) % sectors;
-      if (this.isLive(next, reads)) return next;
-      if (next === this.active) return -1;
+      const header = this.live(next, reads);
+      if (header !== undefined) return header;
+      if (next === this.active) return undefined;
     }
-    return -1;
+    return undefined;
   }
 
   /**
@@ -123,7 +134,7 @@ export class JournalRing {
    * −1 where that sector has been trimmed.
    */
   home(seq: number): number {
-    if (this.active < 0 || seq > this.opening.lastSeq) return this.active;
+    if (this.active < 0 || seq > this.activeFloor) return this.active;
     if (seq <= this.tailFloor) return -1;
     const { sectors } = this.media;
     let low = 0;
@@ -131,8 +142,12 @@ export class JournalRing {
     while (high - low > 1) {
       const middle = (low + high) >> 1;
       let probe = middle;
-      while (probe < high && !this.isLive((this.tail + probe) % sectors)) probe += 1;
-      if (probe < high && this.media.header(HEADER.lastSeq) < seq) low = probe;
+      let header = this.live((this.tail + probe) % sectors);
+      while (header === undefined && probe + 1 < high) {
+        probe += 1;
+        header = this.live((this.tail + probe) % sectors);
+      }
+      if (header !== undefined && header.lastSeq < seq) low = probe;
       else high = middle;
     }
     return (this.tail + low) % sectors;
@@ -145,24 +160,23 @@ export class JournalRing {
 
   /** Sectors that are not retired. */
   get usable(): number {
-    return this.media.sectors - this.#retiredCount;
+    return this.media.sectors - this.retiredCount;
   }
 
   get retiredCount(): number {
-    return this.#retiredCount;
+    return this.#retired.length;
   }
 
   /** No more writes to this sector, ever; false where the list is full. What it holds stays readable. */
   retire(sector: number): boolean {
     if (this.isRetired(sector)) return true;
-    if (this.#retiredCount === RETIRED_MAX) return false;
-    this.#retired[this.#retiredCount] = sector;
-    this.#retiredCount += 1;
+    if (this.retiredCount === RETIRED_MAX) return false;
+    this.#retired = [...this.#retired, sector];
     return true;
   }
 
   /**
-   * Opens the next sector: erases it and writes `state` as its header, with epoch, tail and lastSeq filled in here.
+   * Opens the next sector: erases it and writes its header.
    * @param again reopen the active sector, which holds no record, instead of going on
    * @param spentThrough records up to this seq may be trimmed
    * @param declare writes to the active sector, if that can be, that whatever is older than an epoch is dead
@@ -177,63 +191,63 @@ export class JournalRing {
       return new Rejection("journal-unreadable", `a sector with records up to ${this.tailFloor} does not read`);
     for (let attempt = 0; attempt <= RETIRED_MAX; attempt += 1) {
       const spare = this.usableAfter(target);
-      if (this.usable < 3 || spare === this.active)
-        return new Rejection("journal-worn", `${this.#retiredCount} sectors have failed`);
-      // Both the sector to erase now and the one to be erased next must hold nothing that has to stay; the header
-      // written now declares the latter dead, before it is touched.
-      let tail = this.tail;
-      let declared = true;
-      for (const sector of [target, spare]) {
-        if (sector === this.active) continue;
-        const live = this.isLive(sector);
-        if (!live && sector !== this.tail) continue;
-        const next = this.liveAfter(sector);
-        const last = next < 0 ? this.lastSeq : this.media.header(HEADER.lastSeq);
-        if (!live) {
-          if (last > spentThrough && this.doubts()) return unreadable(sector);
-          tail = next;
-          continue;
-        }
-        if (last > spentThrough)
-          return new Rejection("journal-full", `records up to ${last} must stay, safe are those up to ${spentThrough}`);
-        tail = next;
-        if (sector === target) declared = false; // only where the sector meant for this has failed
-      }
+      if (this.usable < 3 || spare === this.active) return this.worn();
+      const left = this.leftWithout(target, spare, spentThrough);
+      if (left instanceof Rejection) return left;
       assert(this.activeEpoch < SEQ_MAX - RETIRED_MAX, "fewer than 2^32 sectors opened");
-      state.epoch = this.activeEpoch + 1 + attempt;
-      state.lastSeq = this.lastSeq;
-      let alone = tail < 0 || tail === target;
-      state.tailEpoch = state.epoch;
-      let floor = state.lastSeq;
-      if (!alone && !this.isLive(tail)) {
-        const next = this.liveAfter(tail);
-        const last = next < 0 ? this.lastSeq : this.media.header(HEADER.lastSeq);
-        if (last > spentThrough && this.doubts()) return unreadable(tail);
-        tail = next;
-        alone = tail < 0 || tail === target;
-      }
-      if (!alone) {
-        state.tailEpoch = this.media.header(HEADER.epoch);
-        floor = this.media.header(HEADER.lastSeq);
-      }
-      if (!declared) declare(state.tailEpoch);
+      const { lastSeq } = this;
+      const epoch = this.activeEpoch + 1 + attempt;
+      const alone = left.tail < 0;
+      const tailEpoch = alone ? epoch : left.epoch;
+      if (!left.declared) declare(tailEpoch);
+      const header = { ...state, sector: target, epoch, tailEpoch, lastSeq, retired: this.#retired };
       this.written = true;
-      if (this.media.begin(target, state, this.#retired, this.#retiredCount)) {
+      if (this.media.begin(header)) {
         this.#doubts = 0;
         this.missing = false;
+        this.found = NO_HEADER;
         this.active = target;
-        this.activeEpoch = state.epoch;
-        for (const field of HEADER_FIELDS) this.opening[field] = state[field];
+        this.activeEpoch = epoch;
+        this.activeFloor = lastSeq;
         this.endUnit = HEADER_UNITS;
-        this.tail = alone ? target : tail;
-        this.tailEpoch = state.tailEpoch;
-        this.tailFloor = floor;
+        this.tail = alone ? target : left.tail;
+        this.tailEpoch = tailEpoch;
+        this.tailFloor = alone ? lastSeq : left.floor;
         return undefined;
       }
-      if (!this.retire(target)) return new Rejection("journal-worn", `${this.#retiredCount} sectors have failed`);
+      if (!this.retire(target)) return this.worn();
       target = spare;
     }
-    return new Rejection("journal-worn", `${this.#retiredCount} sectors have failed`);
+    return this.worn();
+  }
+
+  /**
+   * What is left when `target` is erased. Both it and the one to be erased next must hold nothing that has to stay: what is written
+   * now declares the latter dead, before it is touched.
+   */
+  private leftWithout(target: number, spare: number, spentThrough: number): Left | Rejection {
+    let { tail } = this;
+    let oldest: SectorHeader | undefined;
+    let declared = true;
+    for (const sector of [target, spare]) {
+      if (sector === this.active) continue;
+      const live = this.live(sector) !== undefined;
+      if (!live && sector !== this.tail) continue;
+      oldest = this.liveAfter(sector);
+      tail = oldest?.sector ?? -1;
+      const last = oldest?.lastSeq ?? this.lastSeq;
+      if (last > spentThrough) {
+        if (live) return new Rejection("journal-full", `records up to ${last} must stay, safe are those up to ${spentThrough}`);
+        if (this.doubts()) return unreadable(sector);
+      }
+      if (live && sector === target) declared = false; // only where the sector meant for this has failed
+    }
+    if (tail < 0 || tail === target) return leftOf(undefined, declared);
+    oldest ??= this.live(tail);
+    if (oldest !== undefined) return leftOf(oldest, declared);
+    const next = this.liveAfter(tail);
+    if ((next?.lastSeq ?? this.lastSeq) > spentThrough && this.doubts()) return unreadable(tail);
+    return leftOf(next?.sector === target ? undefined : next, declared);
   }
 
   /**
@@ -243,13 +257,17 @@ export class JournalRing {
   private overlooked(target: number): boolean {
     const { media } = this;
     for (const sector of [target, this.usableAfter(target)]) {
-      if (sector === this.active || media.loadHeader(sector) !== "valid") continue;
-      if (media.header(HEADER.epoch) <= this.activeEpoch) continue;
-      this.activate(sector);
-      this.declareDead(this.opening.tailEpoch);
+      const header = sector === this.active ? "none" : media.header(sector);
+      if (typeof header === "string" || header.epoch <= this.activeEpoch) continue;
+      this.activate(header);
+      this.declareDead(header.tailEpoch);
       return true;
     }
     return this.foundTail();
+  }
+
+  private worn(): Rejection {
+    return new Rejection("journal-worn", `${this.retiredCount} sectors have failed`);
   }
 
   private doubts(): boolean {
@@ -258,8 +276,7 @@ export class JournalRing {
   }
 
   private isRetired(sector: number): boolean {
-    for (let i = 0; i < this.#retiredCount; i += 1) if (this.#retired[i] === sector) return true;
-    return false;
+    return this.#retired.includes(sector);
   }
 
   private usableAfter(sector: number): number {
@@ -268,6 +285,11 @@ export class JournalRing {
     while (this.isRetired(next)) next = (next + 1) % sectors;
     return next;
   }
+}
+
+/** By numbers alone: while a sector is opened, a header more would be the most that a record ever has on the heap. */
+function leftOf(oldest: SectorHeader | undefined, declared: boolean): Left {
+  return { tail: oldest?.sector ?? -1, epoch: oldest?.epoch ?? 0, floor: oldest?.lastSeq ?? 0, declared };
 }
 
 function unreadable(sector: number): Rejection {

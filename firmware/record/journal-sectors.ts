@@ -4,28 +4,29 @@
 // read again, up to READS_MAX times in all, before it counts as torn, rotten or failed; an error of the flash is an answer
 // (false, or a Rejection at mount), never an exception. Never: a decision about which sector comes next.
 //
-// Memory: FRAME_BYTES_MAX + HEADER_BYTES + UNIT_BYTES bytes of buffers, made once.
+// Memory: FRAME_BYTES_MAX + HEADER_BYTES bytes of buffers, made once, and UNIT_BYTES for each walk.
 
-import { readUint } from "../bytes.js";
+import { equal, readUint } from "../bytes.js";
 import type { FlashPartition } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import {
-  classifyHeader,
-  decodeRetired,
+  decodeHeader,
   encodeFrame,
   encodeHeader,
   FRAME_BYTES_MAX,
   FRAME_HEAD_BYTES,
+  type FrameHead,
   frameHolds,
   frameUnits,
   HEADER_BYTES,
+  type HeaderFault,
   hasMagic,
   isFrameHead,
   SECTOR_BYTES,
   SECTOR_UNITS,
   SECTORS_MAX,
   SECTORS_MIN,
-  type SectorState,
+  type SectorHeader,
   type Sha256,
   UNIT_BYTES,
 } from "./journal-format.js";
@@ -42,9 +43,6 @@ export class JournalSectors {
   readonly #partition: FlashPartition;
   readonly #sha256: Sha256;
   readonly #header = new Uint8Array(HEADER_BYTES);
-  readonly #unit = new Uint8Array(UNIT_BYTES);
-  /** The part of a frame's first unit that its head's CRC covers. */
-  readonly #unitHead = this.#unit.subarray(0, 16);
 
   constructor(partition: FlashPartition, sha256: Sha256, sectors: number) {
     this.#partition = partition;
@@ -63,35 +61,26 @@ export class JournalSectors {
     return new JournalSectors(partition, sha256, Math.min(blocks, SECTORS_MAX));
   }
 
-  /** Loads the header of a sector and says what it is; `unreadable` where the flash gives an error. */
-  loadHeader(sector: number, readsMax = READS_MAX): "none" | "valid" | "version" | "geometry" | "unreadable" {
+  /** The header of a sector, or why there is none: `unreadable` where the flash gives an error. */
+  header(sector: number, readsMax = READS_MAX): SectorHeader | HeaderFault | "unreadable" {
     const bytes = this.#header;
-    let kind: ReturnType<JournalSectors["loadHeader"]> = "unreadable";
-    for (let reads = 0; reads < readsMax && kind !== "valid"; reads += 1) {
+    let header: ReturnType<JournalSectors["header"]> = "unreadable";
+    for (let reads = 0; reads < readsMax && typeof header === "string"; reads += 1) {
       // What was never begun reads as nothing each time: its first bytes are enough to tell that again.
-      if (kind === "none" && !(this.read(bytes.subarray(0, UNIT_BYTES), sector * SECTOR_BYTES) && hasMagic(bytes))) continue;
+      if (header === "none" && !(this.read(bytes.subarray(0, UNIT_BYTES), sector * SECTOR_BYTES) && hasMagic(bytes))) continue;
       const read = this.read(bytes, sector * SECTOR_BYTES);
-      kind = read ? classifyHeader(bytes, this.sectors, sector, this.#sha256) : "unreadable";
+      header = read ? decodeHeader(bytes, this.sectors, sector, this.#sha256) : "unreadable";
     }
-    return kind;
-  }
-
-  /** A number of the header loaded last; `field` is one of `HEADER`. */
-  header(field: number): number {
-    return readUint(this.#header, field, 4);
-  }
-
-  /** Copies the retired sectors out of the header loaded last into `retired`; returns how many. */
-  headerRetired(retired: Uint16Array): number {
-    return decodeRetired(this.#header, retired);
+    return header;
   }
 
   /** Erases a sector and writes its header; true once that has been read back. */
-  begin(sector: number, state: SectorState, retired: Uint16Array, retiredCount: number): boolean {
+  begin(header: SectorHeader): boolean {
+    const { sector } = header;
     const bytes = this.#header;
     try {
       this.#partition.eraseBlock(sector, sector + 1);
-      encodeHeader(bytes, this.sectors, sector, state, retired, retiredCount, this.#sha256);
+      encodeHeader(bytes, this.sectors, header, this.#sha256);
       this.#partition.write(bytes, sector * SECTOR_BYTES);
     } catch {
       return false; // the flash said no: the caller retires the sector
@@ -99,66 +88,25 @@ export class JournalSectors {
     const written = bytes.slice();
     for (let reads = 0; reads < READS_MAX; reads += 1) {
       bytes.fill(0);
-      if (this.read(bytes, sector * SECTOR_BYTES) && equalBytes(bytes, written, HEADER_BYTES)) return true;
+      if (this.read(bytes, sector * SECTOR_BYTES) && equal(bytes, written)) return true;
     }
     return false;
   }
 
-  /** Loads the first unit at `unit` of a sector; true if a frame of this epoch begins there. Says nothing of its body. */
-  loadHead(sector: number, unit: number, epoch: number): boolean {
-    return (
-      this.read(this.#unit, sector * SECTOR_BYTES + unit * UNIT_BYTES) &&
-      isFrameHead(this.#unit, this.#unitHead, epoch, SECTOR_UNITS - unit)
-    );
-  }
-
-  get type(): number {
-    return this.#unit[0] as number;
-  }
-  get bodyBytes(): number {
-    return readUint(this.#unit, 2, 2);
-  }
-  get units(): number {
-    return frameUnits(this.bodyBytes);
-  }
-  get seq(): number {
-    return readUint(this.#unit, 4, 4);
-  }
-  get previous(): number {
-    return readUint(this.#unit, 8, 4);
-  }
-  get stream(): number {
-    return readUint(this.#unit, 12, 4);
-  }
-
-  /** Loads the whole frame whose head was loaded last into `frame`; true if it matches its check and that head. */
-  loadFrame(sector: number, unit: number): boolean {
-    const length = this.units * UNIT_BYTES;
+  /** Loads a whole frame into `frame`; true if it matches its check and begins as its first unit did, `unitBytes`. */
+  loadFrame(sector: number, unit: number, units: number, unitBytes: Uint8Array): boolean {
+    const length = units * UNIT_BYTES;
     const bytes = this.frame.subarray(0, length);
     for (let reads = 0; reads < READS_MAX; reads += 1) {
       if (!this.read(bytes, sector * SECTOR_BYTES + unit * UNIT_BYTES) || !frameHolds(bytes, length, this.#sha256)) continue;
-      if (equalBytes(bytes, this.#unit, FRAME_HEAD_BYTES)) return true;
+      if (beginsAs(bytes, unitBytes)) return true;
     }
     return false;
   }
 
-  /** A copy of `length` body bytes of the frame loaded last, from `at` on. */
-  body(at: number, length: number): Uint8Array {
-    return this.frame.slice(FRAME_HEAD_BYTES + at, FRAME_HEAD_BYTES + at + length);
-  }
-
   /** Writes a frame whose body lies in `frame`; true once it has been read back and is what was meant. */
-  write(
-    sector: number,
-    unit: number,
-    epoch: number,
-    type: number,
-    bodyBytes: number,
-    seq: number,
-    previous: number,
-    stream: number,
-  ): boolean {
-    const length = encodeFrame(this.frame, this.#frameView, epoch, type, bodyBytes, seq, previous, stream, this.#sha256);
+  write(sector: number, unit: number, epoch: number, head: FrameHead): boolean {
+    const length = encodeFrame(this.frame, this.#frameView, epoch, head, this.#sha256);
     const bytes = this.frame.subarray(0, length);
     const offset = sector * SECTOR_BYTES + unit * UNIT_BYTES;
     try {
@@ -191,7 +139,8 @@ export class JournalSectors {
     return digest.slice(0, 8);
   }
 
-  private read(bytes: Uint8Array, offset: number): boolean {
+  /** False where the flash gives an error. */
+  read(bytes: Uint8Array, offset: number): boolean {
     try {
       this.#partition.read(bytes, offset);
       return true;
@@ -202,10 +151,13 @@ export class JournalSectors {
 }
 
 /** Steps through the frames of one sector, over what is torn or rotten, by their heads alone. */
-export class FrameWalk {
-  /** Where the frame lies whose head was loaded last. */
+export class FrameWalk implements FrameHead {
+  /** Where the frame lies that the walk stands at. */
   unit = 0;
   readonly #media: JournalSectors;
+  /** Its first unit, and the part of that which its head's CRC covers. */
+  readonly #bytes = new Uint8Array(UNIT_BYTES);
+  readonly #covered = this.#bytes.subarray(0, 16);
   #sector = 0;
   #epoch = 0;
   #next = 0;
@@ -226,22 +178,63 @@ export class FrameWalk {
     this.#reads = reads;
   }
 
-  /** Loads the head of the next frame before `endUnit`; false where there is none. */
+  /** Goes to the next frame before `endUnit`; false where there is none. Says nothing of its body. */
   advance(endUnit: number): boolean {
     while (this.#next < endUnit) {
       this.unit = this.#next;
       for (let reads = 0; reads < this.#reads; reads += 1) {
-        if (!this.#media.loadHead(this.#sector, this.unit, this.#epoch)) continue;
-        this.#next += this.#media.units;
+        if (!this.begins()) continue;
+        this.#next += this.units;
         return true;
       }
       this.#next += 1; // frames begin at any unit: the next one may hold
     }
     return false;
   }
+
+  get kind(): number {
+    return this.#bytes[0] as number;
+  }
+
+  get bodyBytes(): number {
+    return readUint(this.#bytes, 2, 2);
+  }
+
+  get units(): number {
+    return frameUnits(this.bodyBytes);
+  }
+
+  get seq(): number {
+    return readUint(this.#bytes, 4, 4);
+  }
+
+  get previous(): number {
+    return readUint(this.#bytes, 8, 4);
+  }
+
+  get stream(): number {
+    return readUint(this.#bytes, 12, 4);
+  }
+
+  /** Reads the frame as a whole; true if it holds. Its body is there, by `body`, until anything else is read or written. */
+  load(): boolean {
+    return this.#media.loadFrame(this.#sector, this.unit, this.units, this.#bytes);
+  }
+
+  /** A copy of `length` bytes of the body, from `at` on. */
+  body(at: number, length: number): Uint8Array {
+    return this.#media.frame.slice(FRAME_HEAD_BYTES + at, FRAME_HEAD_BYTES + at + length);
+  }
+
+  /** Whether a frame begins at `unit`. */
+  private begins(): boolean {
+    const at = this.#sector * SECTOR_BYTES + this.unit * UNIT_BYTES;
+    return this.#media.read(this.#bytes, at) && isFrameHead(this.#bytes, this.#covered, this.#epoch, SECTOR_UNITS - this.unit);
+  }
 }
 
-function equalBytes(a: Uint8Array, b: Uint8Array, length: number): boolean {
-  for (let i = 0; i < length; i += 1) if (a[i] !== b[i]) return false;
+/** A loop, and no views for `equal`: these cost more than 20 bytes do. */
+function beginsAs(frame: Uint8Array, unitBytes: Uint8Array): boolean {
+  for (let i = 0; i < FRAME_HEAD_BYTES; i += 1) if (frame[i] !== unitBytes[i]) return false;
   return true;
 }

@@ -8,25 +8,13 @@
 // Never: a signature made or checked, a network, a unit of flash written twice between two erases, an exception because
 // of the flash.
 //
-// Memory, whatever the partition and the number of records: 1,120 + 96 + 32 bytes of buffers, 32 bytes of retired
-// sectors, 32 bytes of unsealed records, a few dozen numbers; `read` allocates the copies that it hands out.
+// Memory, whatever the partition and the number of records: 1,120 + 96 + 32 bytes of buffers, 32 bytes of unsealed records,
+// a few dozen numbers; `read` allocates the copies that it hands out.
 
 import type { FlashPartition } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { ActiveSector } from "./journal-active.js";
-import { JournalCapacity, TYPICAL_RECORD_UNITS } from "./journal-capacity.js";
-import {
-  FRAME,
-  FRAME_HEAD_BYTES,
-  frameUnits,
-  HEADER_UNITS,
-  PAYLOAD_BYTES_MAX,
-  SEAL_UNITS,
-  SECTOR_UNITS,
-  SEQ_MAX,
-  type Sha256,
-  SIGNATURE_BYTES,
-} from "./journal-format.js";
+import { frameUnits, PAYLOAD_BYTES_MAX, SEAL_UNITS, SEQ_MAX, type Sha256, SIGNATURE_BYTES } from "./journal-format.js";
 import { recover } from "./journal-mount.js";
 import { JournalReader, type KeptRecord } from "./journal-reader.js";
 import { JournalRing } from "./journal-ring.js";
@@ -36,6 +24,8 @@ import { Watermarks } from "./journal-watermarks.js";
 
 export type { KeptRecord } from "./journal-reader.js";
 
+/** What a record is taken to need before the first is appended: 200 bytes of payload. */
+const TYPICAL_RECORD_UNITS = 11;
 /** Sectors that one write is tried on, each of the failing ones being retired. */
 const WRITE_ATTEMPTS_MAX = 3;
 /** How often records without a signature may fail to be read before one of them is given up. */
@@ -51,10 +41,8 @@ export interface JournalOptions {
 }
 
 export class Journal {
-  readonly #media: JournalSectors;
   readonly #ring: JournalRing;
   readonly #reader: JournalReader;
-  readonly #capacity: JournalCapacity;
   readonly #unsealed = new Unsealed();
   readonly #marks: Watermarks;
   readonly #active: ActiveSector;
@@ -64,11 +52,9 @@ export class Journal {
   #recordUnits = TYPICAL_RECORD_UNITS;
   #misreads = 0;
 
-  private constructor(media: JournalSectors, ring: JournalRing, options: JournalOptions) {
-    this.#media = media;
+  private constructor(ring: JournalRing, options: JournalOptions) {
     this.#ring = ring;
     this.#reader = new JournalReader(ring);
-    this.#capacity = new JournalCapacity(ring);
     this.#marks = new Watermarks(ring, this.#reader);
     this.#active = new ActiveSector(ring, this.#unsealed, this.#marks, options.safe ?? "stored");
     this.#full = options.full ?? "stop";
@@ -86,7 +72,7 @@ export class Journal {
     const ring = new JournalRing(media);
     const refusal = ring.mount();
     if (refusal !== undefined) return refusal;
-    const journal = new Journal(media, ring, options);
+    const journal = new Journal(ring, options);
     if (ring.active >= 0) journal.recover();
     return journal;
   }
@@ -139,10 +125,7 @@ export class Journal {
 
   /** How many records of the last one's size still find room, about. */
   get freeRecords(): number {
-    return (
-      Math.floor(this.#active.room / this.#recordUnits) +
-      this.#capacity.openable(this.#active.spentThrough) * Math.floor((SECTOR_UNITS - HEADER_UNITS) / this.#recordUnits)
-    );
+    return this.#active.freeRecords(this.#recordUnits);
   }
 
   /** How many records wait for their signature. */
@@ -175,7 +158,7 @@ export class Journal {
       return new Rejection("journal-stream", `stream ${stream} is below ${this.stream}`);
     if (this.#unsealed.count === UNSEALED_MAX)
       return new Rejection("journal-unsealed", `${UNSEALED_MAX} records wait for their signature`);
-    if (this.#full === "thin" && this.#capacity.thinsOut(this.#active.spentThrough))
+    if (this.#full === "thin" && this.#active.thinsOut())
       return new Rejection("journal-thinned", `room for about ${this.freeRecords} records is left`);
     const units = frameUnits(payload.length);
     for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt += 1) {
@@ -184,8 +167,7 @@ export class Journal {
       if (refusal !== undefined)
         return attempt === 0 ? refusal : new Rejection("journal-write", `record ${seq}: ${refusal.detail}`);
       this.#usedSeq = seq;
-      this.#media.frame.set(payload, FRAME_HEAD_BYTES);
-      if (this.#active.write(FRAME.PAYLOAD, payload.length, seq, this.#ring.lastSeq, stream)) {
+      if (this.#active.writePayload(seq, this.#ring.lastSeq, stream, payload)) {
         this.#ring.lastSeq = seq;
         this.#active.stream = stream;
         this.#marks.records += 1;
@@ -207,20 +189,16 @@ export class Journal {
     if (epoch === undefined) return new Rejection("journal-seq", `record ${seq} waits for no signature`);
     if (signature.length !== SIGNATURE_BYTES)
       return new Rejection("journal-payload", `a signature of ${signature.length} bytes, not ${SIGNATURE_BYTES}`);
-    if (this.#active.writable && epoch === this.#ring.activeEpoch) {
-      this.#media.frame.set(signature, FRAME_HEAD_BYTES);
-      if (this.#active.write(FRAME.SEAL, SIGNATURE_BYTES, seq, 0, 0)) return this.disown(seq);
-    }
+    if (this.#active.writable && epoch === this.#ring.activeEpoch && this.#active.writeSeal(seq, signature))
+      return this.disown(seq);
     // Its sector has been left: the record goes, whole, into the one under way.
     const kept = this.read(seq);
     if (kept instanceof Rejection) return kept;
-    const bodyBytes = kept.payload.length + SIGNATURE_BYTES;
+    const units = frameUnits(kept.payload.length + SIGNATURE_BYTES);
     for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt += 1) {
-      const refusal = this.makeRoom(frameUnits(bodyBytes));
+      const refusal = this.makeRoom(units);
       if (refusal !== undefined) return refusal;
-      this.#media.frame.set(kept.payload, FRAME_HEAD_BYTES);
-      this.#media.frame.set(signature, FRAME_HEAD_BYTES + kept.payload.length);
-      if (this.#active.write(FRAME.WHOLE, bodyBytes, seq, 0, kept.stream)) return this.disown(seq);
+      if (this.#active.writeWhole(seq, kept.stream, kept.payload, signature)) return this.disown(seq);
     }
     return new Rejection("journal-write", `record ${seq} could not be written to ${WRITE_ATTEMPTS_MAX} sectors`);
   }

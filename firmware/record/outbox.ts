@@ -55,7 +55,8 @@ export interface OutboxOptions {
   foreign?(seq: number, kept: KeptRecord): Rejection | undefined;
 }
 
-export interface Outgoing {
+/** A PUBLISH packet (MQTT 3.1.1 §3.3) that carries one record. */
+export interface Publish {
   readonly seq: number;
   readonly packetId: number;
   readonly bytes: Uint8Array;
@@ -122,7 +123,7 @@ export class Outbox {
    * What to send now, the oldest first, or undefined: nothing is due, the window is full, or the next record has no
    * signature yet. `nowMs` only has to rise.
    */
-  next(nowMs: number): Outgoing | undefined {
+  next(nowMs: number): Publish | undefined {
     const options = this.#options;
     const inFlight = this.inFlight;
     const opening = inFlight < this.#windowMax && inFlight + this.countOf(DELIVERED) < UNANSWERED_MAX;

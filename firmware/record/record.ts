@@ -5,18 +5,19 @@
 // its rules with others. Never knows how it is signed (cose.ts) or kept (journal.ts).
 
 import { type CborValue, CborWriter } from "../codec/cbor.js";
+import type { TimeQuality } from "../events.js";
 import { assert, Rejection } from "../rejection.js";
 import { DIGEST_BYTES, KID_BYTES, RECORD_PAYLOAD_BYTES_MAX } from "./cose.js";
 import { KEY_TYPE, PAYLOAD_TYPE_RECORD, PayloadFields } from "./payload.js";
-import { type Measurement, readSenml, writeSenml } from "./senml.js";
+import { type Pack, readSenml, writeSenml } from "./senml.js";
 
 /** How far `time` can be believed: not at all, for the mote has none. */
-export const TIME_NONE = 0;
+export const TIME_NONE: TimeQuality = 0;
 /** Set by NTP some hours ago and running on alone since (timekeeper.ts says how many). */
-export const TIME_OWN_CLOCK = 1;
-export const TIME_NTP = 2;
+export const TIME_OWN_CLOCK: TimeQuality = 1;
+export const TIME_NTP: TimeQuality = 2;
 /** The clock was unset or behind: the bound of a verified header or the last trusted time, and what has passed since. */
-export const TIME_BOUNDED_BY_HEADER = 3;
+export const TIME_BOUNDED_BY_HEADER: TimeQuality = 3;
 
 /** The newest header that the mote had verified itself when it made the record. */
 export interface RecordHead {
@@ -34,13 +35,13 @@ export interface RecordFields {
   /** Digest of the record before this one in its stream, 32 bytes; 32 zero bytes for the first. */
   readonly prev: Uint8Array;
   readonly boot: number;
-  /** Seconds since the Unix epoch; 0 exactly where `timeQuality` is 0. */
+  /** Seconds since the Unix epoch; 0 exactly where `timeQuality` is `TIME_NONE`. */
   readonly time: number;
-  /** 0 none, 1 own clock, 2 NTP, 3 bounded by a verified header, which then must be in `head`. */
-  readonly timeQuality: number;
+  /** `TIME_BOUNDED_BY_HEADER` only where there is a `head`. */
+  readonly timeQuality: TimeQuality;
   /** Absent until the mote has verified its first header. */
   readonly head?: RecordHead | undefined;
-  readonly measurements: readonly Measurement[];
+  readonly measurements: Pack;
   /** How many samples were lost in front of this record, from 1; absent where none was. */
   readonly gap?: number;
   readonly fleet: {
@@ -141,7 +142,7 @@ function readRecord(fields: PayloadFields): RecordFields {
   const prev = fields.bytes(KEY_PREV, "prev", DIGEST_BYTES);
   const boot = fields.uint(KEY_BOOT, "boot");
   const time = fields.uint(KEY_TIME, "time");
-  const timeQuality = fields.uint(KEY_TIME_QUALITY, "timeQuality", TIME_NONE, TIME_BOUNDED_BY_HEADER);
+  const timeQuality = fields.uint(KEY_TIME_QUALITY, "timeQuality", TIME_NONE, TIME_BOUNDED_BY_HEADER) as TimeQuality;
   const head = fields.has(KEY_HEAD) ? readHead(fields) : undefined;
   const measurements = readSenml(fields.item(KEY_MEASUREMENTS, "measurements"));
   const gap = fields.has(KEY_GAP) ? fields.uint(KEY_GAP, "gap", 1) : undefined;
@@ -182,7 +183,7 @@ function readFleet(fields: PayloadFields): RecordFields["fleet"] {
 }
 
 /** The rules between time, its quality and the head. */
-function timeFault(time: number, quality: number, hasHead: boolean): string | undefined {
+function timeFault(time: number, quality: TimeQuality, hasHead: boolean): string | undefined {
   if (quality > TIME_BOUNDED_BY_HEADER) return "a quality is at most 3";
   if (quality === TIME_NONE && time !== 0) return "without quality the time is 0";
   if (quality !== TIME_NONE && time === 0) return "a time of 0 has quality 0";

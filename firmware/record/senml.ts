@@ -1,4 +1,5 @@
-// SenML packs with integer labels (RFC 8428 §4, §6), as key 7 of a record.
+// SenML packs with integer labels (RFC 8428 §4, §6), as key 7 of a record. What RFC 8428 calls a SenML Record is an entry here: a
+// record is what a mote signs.
 //
 // Promises: a pack that is accepted resolves (§4.6), exactly: every entry has a name, a value, and where a time is given, that
 // time. Labels in use: base name, time, unit and value; name, unit, value, time. Never a float; never a label that this file
@@ -10,8 +11,18 @@ import type { CborValue, CborWriter } from "../codec/cbor.js";
 import { assert, Rejection } from "../rejection.js";
 import { compareNumeric, type Numeric, readNumeric, sum, writeNumeric } from "./decimal.js";
 
-/** One entry of a pack, with the labels of RFC 8428 §4.3. A base field holds for its own entry and all that follow. */
-export interface Measurement {
+/** What a driver, or an application, says of one thing: an entry that needs no other to be understood, taken when it was given. */
+export interface Entry {
+  /** Name: letters, digits and - : . / _; 64 characters at most. */
+  readonly n: string;
+  /** Unit, of the IANA SenML Units registry; absent where there is none. */
+  readonly u?: string;
+  /** An integer, or a decimal fraction (`fraction`, `decimal`): never a float. */
+  readonly v: Numeric;
+}
+
+/** An entry as it stands in a pack (RFC 8428 §4.3). A base field holds for its own entry and all that follow. */
+export interface PackEntry extends Omit<Entry, "n"> {
   /** Base name, put in front of every name. */
   readonly bn?: string;
   /** Base time in seconds, added to every time. */
@@ -20,18 +31,16 @@ export interface Measurement {
   readonly bu?: string;
   /** Base value, added to every value. */
   readonly bv?: Numeric;
-  /** Name. */
   readonly n?: string;
-  /** Unit, of the IANA SenML Units registry. */
-  readonly u?: string;
-  /** Value. */
-  readonly v: Numeric;
   /** Time in seconds: since the Unix epoch from 2^28 on, else relative to when the record was made. */
   readonly t?: Numeric;
 }
 
-/** An entry that needs no other one to be understood (RFC 8428 §4.6). */
-export interface ResolvedMeasurement {
+/** Entries in order: key 7 of a record. */
+export type Pack = readonly PackEntry[];
+
+/** An entry of a pack with all that the base fields say of it (RFC 8428 §4.6). */
+export interface ResolvedEntry {
   readonly name: string;
   readonly unit?: string;
   readonly value: Numeric;
@@ -61,12 +70,12 @@ const LABEL_T = 6;
  * Writes a pack as one CBOR array. A pack that a reader would refuse is our own mistake. Names and units are checked and
  * encoded when the writer meets them first.
  */
-export function writeSenml(writer: CborWriter, pack: readonly Measurement[]): void {
-  assert(pack.length > 0 && pack.length <= SENML_ENTRIES_MAX, "1 to 32 measurements");
+export function writeSenml(writer: CborWriter, pack: Pack): void {
+  assert(pack.length > 0 && pack.length <= SENML_ENTRIES_MAX, "1 to 32 entries");
   writer.array(pack.length);
   let base = "";
   for (let i = 0; i < pack.length; i += 1) {
-    const entry = pack[i] as Measurement;
+    const entry = pack[i] as PackEntry;
     const { n, u, v, t, bn, bt, bu, bv } = entry;
     let pairs = 1;
     if (n !== undefined) pairs += 1;
@@ -108,7 +117,7 @@ export function writeSenml(writer: CborWriter, pack: readonly Measurement[]): vo
 }
 
 /** The pack that a decoded item is; throws a `Rejection`. */
-export function readSenml(item: CborValue | undefined): readonly Measurement[] {
+export function readSenml(item: CborValue | undefined): Pack {
   if (!Array.isArray(item)) throw new Rejection(MALFORMED, "the measurements are no array");
   const pack = (item as readonly CborValue[]).map(readEntry);
   const fault = checkPack(pack);
@@ -116,9 +125,9 @@ export function readSenml(item: CborValue | undefined): readonly Measurement[] {
   return pack;
 }
 
-function readEntry(item: CborValue, index: number): Measurement {
+function readEntry(item: CborValue, index: number): PackEntry {
   if (!(item instanceof Map)) throw new Rejection(MALFORMED, `entry ${index} is no map`);
-  const entry: { -readonly [key in keyof Measurement]: Measurement[key] } = { v: 0 };
+  const entry: { -readonly [key in keyof PackEntry]: PackEntry[key] } = { v: 0 };
   let valued = false;
   for (const [label, value] of item as ReadonlyMap<CborValue, CborValue>) {
     switch (label) {
@@ -161,12 +170,12 @@ function readText(value: CborValue, index: number, what: string): string {
 }
 
 /** What is wrong with a pack, or undefined. */
-function checkPack(pack: readonly Measurement[]): Rejection | undefined {
+function checkPack(pack: Pack): Rejection | undefined {
   if (pack.length === 0 || pack.length > SENML_ENTRIES_MAX)
-    return new Rejection(MALFORMED, `${pack.length} measurements; 1 to ${SENML_ENTRIES_MAX} make a pack`);
+    return new Rejection(MALFORMED, `${pack.length} entries; 1 to ${SENML_ENTRIES_MAX} make a pack`);
   let base = "";
   for (let i = 0; i < pack.length; i += 1) {
-    const { bn, n, u, bu } = pack[i] as Measurement;
+    const { bn, n, u, bu } = pack[i] as PackEntry;
     base = bn ?? base;
     const named = base === "" ? isNameStart(n ?? "") : isNameRest(n ?? "");
     if (!named || (bn !== undefined && !isBaseName(bn)))
@@ -220,8 +229,8 @@ export function isUnit(text: string): boolean {
  * @param madeAtS when the record was made, in seconds since the Unix epoch: it turns relative times into absolute ones. Without it
  *   they stay relative.
  */
-export function resolveSenml(pack: readonly Measurement[], madeAtS?: number): readonly ResolvedMeasurement[] {
-  const resolved: ResolvedMeasurement[] = [];
+export function resolveSenml(pack: Pack, madeAtS?: number): readonly ResolvedEntry[] {
+  const resolved: ResolvedEntry[] = [];
   let name = "";
   let time: Numeric = 0;
   let unit: string | undefined;

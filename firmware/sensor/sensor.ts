@@ -5,7 +5,7 @@
 
 import type { Fields } from "../fields.js";
 import type { Device } from "../ports.js";
-import type { Entry } from "../record/measurement.js";
+import type { Entry } from "../record/senml.js";
 
 /** A type of sensor, as an application gives it to `Mote.open`. */
 export interface SensorType {

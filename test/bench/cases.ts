@@ -12,8 +12,8 @@ import { Author, openSequence, type Written } from "../../firmware/record/author
 import { RECORD_PAYLOAD_BYTES_MAX } from "../../firmware/record/cose.js";
 import { decimal } from "../../firmware/record/decimal.js";
 import { Journal } from "../../firmware/record/journal.js";
-import { packOf } from "../../firmware/record/measurement.js";
 import { decodeRecord, encodeRecord, type RecordFields, TIME_NTP } from "../../firmware/record/record.js";
+import { packOf } from "../../firmware/record/sample.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { Sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
 import { type BftBenchInputs, bftBenchCases } from "./bft-cases.js";

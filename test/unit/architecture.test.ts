@@ -196,6 +196,20 @@ test("each source file opens with what it is", () => {
   assert.equal(faults, []);
 });
 
+/** Rooms whose tests mirror them: each file has one of its own name. */
+const MIRRORED = ["record"];
+
+/** Files of a room that have no test of their name. */
+function untested(files: readonly string[], tests: readonly string[]): string[] {
+  return files.filter((name) => name.endsWith(".ts") && !tests.includes(name.replace(/\.ts$/, ".test.ts")));
+}
+
+test("what a file does is tried where its name says", () => {
+  for (const name of MIRRORED)
+    assert.equal(untested(readdirSync(join(root, "firmware", name)), readdirSync(join(root, "test/unit", name))), []);
+  assert.equal(untested(["a.ts", "b.ts", "manifest.json"], ["a.test.ts", "b-power.test.ts"]), ["b.ts"]);
+});
+
 test("each rule notices what it forbids", () => {
   const faulty = (path: string, text: string): string[] => firmwareFaults({ path, text }).concat(globalFaults({ path, text }));
   for (const [path, text] of [

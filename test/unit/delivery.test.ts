@@ -8,7 +8,7 @@ import { decodeSign1, encodeSign1 } from "../../firmware/record/cose.js";
 import { decimal } from "../../firmware/record/decimal.js";
 import { UNANSWERED_MAX } from "../../firmware/record/outbox.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
-import { encodeRecord } from "../../firmware/record/record.js";
+import { encodeRecord, TIME_NTP } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { COLLECTOR, MoteBench, type PoweredMote, T } from "./mote-bench.js";
 import { signed, testKey } from "./record/signing.js";
@@ -111,7 +111,7 @@ test("what claims to be the newest record costs a signature only where it would 
   assert.equal([bench.engine.recovered, bench.engine.verified], [recovered, verified], "its own, which it knows");
   const parts = decodeSign1(sent[0] as Uint8Array);
   if (parts instanceof Rejection) throw new Error(String(parts));
-  const fields = { stream: 0, prev: new Uint8Array(32), boot: 1, time: T, timeQuality: 2 };
+  const fields = { stream: 0, prev: new Uint8Array(32), boot: 1, time: T, timeQuality: TIME_NTP };
   const measurements = [{ n: "temperature", u: "Cel", v: decimal(2150, -2) }];
   const head = { chain: "eip155:1337", number: 1, hash: new Uint8Array(32) };
   const fleet = { registry: new Uint8Array(20).fill(0xf1), chain: "eip155:1337" };

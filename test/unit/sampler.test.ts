@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { fieldsOf } from "../../firmware/fields.js";
 import type { Device } from "../../firmware/ports.js";
 import { numericText } from "../../firmware/record/decimal.js";
-import type { Entry } from "../../firmware/record/measurement.js";
+import type { Entry } from "../../firmware/record/senml.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { Sampler } from "../../firmware/sampler.js";
 import type { Part, Sensor } from "../../firmware/sensor/sensor.js";

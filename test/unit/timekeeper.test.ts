@@ -96,7 +96,7 @@ function make(servers: readonly string[] = ["a"], store = new Store()) {
 
 test("knows nothing at first, and asks nobody before it is online", () => {
   const { timekeeper, asked } = make();
-  assert.equal(timekeeper.now(), { timeS: 0, quality: TIME_NONE });
+  assert.equal(timekeeper.now(), { timeS: 0, timeQuality: TIME_NONE });
   assert.is(timekeeper.trustedNowS(), undefined);
   assert.is(timekeeper.step(false), Number.POSITIVE_INFINITY);
   assert.is(asked(), 0);
@@ -112,10 +112,10 @@ test("asks the configured servers once online, sets the clock by the answer and 
   assert.equal(clock.settings, [T]);
   assert.ok(last().closed);
   assert.is(wakes(), 1);
-  assert.equal(timekeeper.now(), { timeS: T, quality: TIME_NTP });
-  assert.equal(log.of("time"), [{ event: "time", timeS: T, quality: TIME_NTP }]);
+  assert.equal(timekeeper.now(), { timeS: T, timeQuality: TIME_NTP });
+  assert.equal(log.of("time"), [{ event: "time", timeS: T, timeQuality: TIME_NTP }]);
   clock.pass(7900);
-  assert.equal(timekeeper.now(), { timeS: T + 7, quality: TIME_NTP }, "it runs on, in whole seconds");
+  assert.equal(timekeeper.now(), { timeS: T + 7, timeQuality: TIME_NTP }, "it runs on, in whole seconds");
   assert.is(timekeeper.trustedNowS(), T + 7);
 });
 
@@ -131,7 +131,7 @@ test("asks again every hour, and takes a correction in either direction", () => 
   timekeeper.step(true);
   assert.is(asked(), 2);
   says(T + 3590);
-  assert.equal(timekeeper.now(), { timeS: T + 3590, quality: TIME_NTP });
+  assert.equal(timekeeper.now(), { timeS: T + 3590, timeQuality: TIME_NTP });
 });
 
 test("says its own clock once NTP has been silent for three hours, not before", () => {
@@ -139,16 +139,16 @@ test("says its own clock once NTP has been silent for three hours, not before", 
   timekeeper.step(true);
   says(T);
   clock.pass(3 * HOUR_MS);
-  assert.is(timekeeper.now().quality, TIME_NTP);
+  assert.is(timekeeper.now().timeQuality, TIME_NTP);
   clock.pass(1);
-  assert.equal(timekeeper.now(), { timeS: T + 10_800, quality: TIME_OWN_CLOCK });
+  assert.equal(timekeeper.now(), { timeS: T + 10_800, timeQuality: TIME_OWN_CLOCK });
   assert.is(timekeeper.trustedNowS(), T + 10_800);
 });
 
 test("a header's bound stands in for an unset clock and runs on; an older bound changes nothing", () => {
   const { clock, timekeeper } = make();
   timekeeper.bound(T);
-  assert.equal(timekeeper.now(), { timeS: T, quality: TIME_BOUNDED_BY_HEADER });
+  assert.equal(timekeeper.now(), { timeS: T, timeQuality: TIME_BOUNDED_BY_HEADER });
   assert.is(timekeeper.trustedNowS(), undefined, "a bound from the chain is no clock from outside it");
   clock.pass(10_000);
   assert.is(timekeeper.now().timeS, T + 10);
@@ -156,9 +156,9 @@ test("a header's bound stands in for an unset clock and runs on; an older bound 
   timekeeper.bound(T + 5);
   assert.is(timekeeper.now().timeS, T + 10);
   timekeeper.bound(T + 60);
-  assert.equal(timekeeper.now(), { timeS: T + 60, quality: TIME_BOUNDED_BY_HEADER });
+  assert.equal(timekeeper.now(), { timeS: T + 60, timeQuality: TIME_BOUNDED_BY_HEADER });
   timekeeper.bound(0);
-  assert.equal(timekeeper.now(), { timeS: T + 60, quality: TIME_BOUNDED_BY_HEADER });
+  assert.equal(timekeeper.now(), { timeS: T + 60, timeQuality: TIME_BOUNDED_BY_HEADER });
 });
 
 test("a clock that falls behind a verified header is overruled, and trusted no more", () => {
@@ -166,12 +166,12 @@ test("a clock that falls behind a verified header is overruled, and trusted no m
   timekeeper.step(true);
   says(T);
   timekeeper.bound(T + 500);
-  assert.equal(timekeeper.now(), { timeS: T + 500, quality: TIME_BOUNDED_BY_HEADER });
+  assert.equal(timekeeper.now(), { timeS: T + 500, timeQuality: TIME_BOUNDED_BY_HEADER });
   assert.is(timekeeper.trustedNowS(), undefined);
   clock.pass(HOUR_MS);
   timekeeper.step(true);
   says(T + 9000);
-  assert.equal(timekeeper.now(), { timeS: T + 9000, quality: TIME_NTP }, "the next answer is above the bound");
+  assert.equal(timekeeper.now(), { timeS: T + 9000, timeQuality: TIME_NTP }, "the next answer is above the bound");
 });
 
 test("NTP below the bound is refused, said so, and asked again later; at the bound it is taken", () => {
@@ -181,7 +181,7 @@ test("NTP below the bound is refused, said so, and asked again later; at the bou
   says(T - 1);
   assert.equal(clock.settings, []);
   assert.is(log.of("refused")[0]?.code, "time-behind-header");
-  assert.equal(timekeeper.now(), { timeS: T, quality: TIME_BOUNDED_BY_HEADER });
+  assert.equal(timekeeper.now(), { timeS: T, timeQuality: TIME_BOUNDED_BY_HEADER });
   clock.pass(5000);
   timekeeper.step(true);
   assert.is(asked(), 2);
@@ -196,9 +196,9 @@ test("a fast crystal does not turn the bound into a refusal of the true time", (
   timekeeper.step(true);
   says(T + 99);
   assert.equal(log.of("refused"), []);
-  assert.equal(timekeeper.now(), { timeS: T + 99, quality: TIME_NTP });
+  assert.equal(timekeeper.now(), { timeS: T + 99, timeQuality: TIME_NTP });
   timekeeper.bound(T + 90);
-  assert.equal(timekeeper.now(), { timeS: T + 99, quality: TIME_NTP }, "a newer header that the clock is ahead of");
+  assert.equal(timekeeper.now(), { timeS: T + 99, timeQuality: TIME_NTP }, "a newer header that the clock is ahead of");
   timekeeper.bound(T + 99);
   clock.pass(HOUR_MS);
   timekeeper.step(true);
@@ -212,7 +212,7 @@ test("a bound that comes while NTP answers less counts at once", () => {
   timekeeper.bound(T);
   says(T - 3600);
   assert.is(log.of("refused").length, 1);
-  assert.equal(timekeeper.now(), { timeS: T, quality: TIME_BOUNDED_BY_HEADER });
+  assert.equal(timekeeper.now(), { timeS: T, timeQuality: TIME_BOUNDED_BY_HEADER });
 });
 
 test("an answer that is no time is refused: 1970, the future beyond 32 bits, a fraction of nothing", () => {
@@ -222,7 +222,7 @@ test("an answer that is no time is refused: 1970, the future beyond 32 bits, a f
     last().answer?.(null, timeMs);
     assert.equal(clock.settings, [], String(timeMs));
     assert.is(log.of("refused")[0]?.code, "time-out-of-range");
-    assert.equal(timekeeper.now(), { timeS: 0, quality: TIME_NONE });
+    assert.equal(timekeeper.now(), { timeS: 0, timeQuality: TIME_NONE });
   }
   const { clock, timekeeper, last } = make();
   timekeeper.step(true);
@@ -298,7 +298,7 @@ test("an answer of the second era of NTP, which the SDK's client makes negative,
     timekeeper.step(true);
     says(((timeS + 2_208_988_800) % 2 ** 32) - 2_208_988_800);
     assert.equal(clock.settings, [timeS]);
-    assert.equal(timekeeper.now(), { timeS, quality: TIME_NTP });
+    assert.equal(timekeeper.now(), { timeS, timeQuality: TIME_NTP });
   }
 });
 
@@ -314,11 +314,11 @@ test("a clock at the end of its 32 bits goes on, and is persisted as their last 
   timekeeper.step(true);
   says(2 ** 32 - 1);
   clock.pass(10_000);
-  assert.equal(timekeeper.now(), { timeS: 2 ** 32 + 9, quality: TIME_NTP });
+  assert.equal(timekeeper.now(), { timeS: 2 ** 32 + 9, timeQuality: TIME_NTP });
   timekeeper.persist();
   assert.is(make(["a"], store).timekeeper.now().timeS, 2 ** 32 - 1);
   timekeeper.bound(2 ** 33);
-  assert.equal(timekeeper.now(), { timeS: 2 ** 33, quality: TIME_BOUNDED_BY_HEADER });
+  assert.equal(timekeeper.now(), { timeS: 2 ** 33, timeQuality: TIME_BOUNDED_BY_HEADER });
   timekeeper.persist();
   assert.is(make(["a"], store).timekeeper.now().timeS, 2 ** 32 - 1);
   assert.equal(log.of("refused"), []);
@@ -333,7 +333,7 @@ test("after a boot the time starts no earlier than the last that was trusted, an
   const { timekeeper, clock, log, round, store } = make(["a"], before.store);
   timekeeper.bound(T - 1_000_000);
   const certain = T + Math.floor((100 * 63) / 64);
-  assert.equal(timekeeper.now(), { timeS: certain, quality: TIME_BOUNDED_BY_HEADER });
+  assert.equal(timekeeper.now(), { timeS: certain, timeQuality: TIME_BOUNDED_BY_HEADER });
   assert.is(timekeeper.trustedNowS(), undefined);
   assert.is(timekeeper.nowS(T + 200), undefined, "whether the trusting period is over is not known");
   assert.is(timekeeper.nowS(certain - 1), certain, "that much is certain");
@@ -344,14 +344,14 @@ test("after a boot the time starts no earlier than the last that was trusted, an
   timekeeper.persist();
   assert.ok(make(["a"], store).timekeeper.now().timeS >= certain);
   round({ a: T + 86_400 });
-  assert.is(timekeeper.now().quality, TIME_NTP, "forward one server is enough where only one is configured");
+  assert.is(timekeeper.now().timeQuality, TIME_NTP, "forward one server is enough where only one is configured");
 });
 
 test("two servers that agree move the clock anywhere above the chain's bound: a spoofed far future is not for ever", () => {
   const spoofed = make(["a", "b", "c"]);
   spoofed.timekeeper.bound(T - 1000);
   spoofed.round({ a: T + 900_000_000, b: T + 900_000_003, c: T });
-  assert.is(spoofed.timekeeper.now().quality, TIME_NTP);
+  assert.is(spoofed.timekeeper.now().timeQuality, TIME_NTP);
   spoofed.timekeeper.persist();
   const { timekeeper, clock, round, log } = make(["a", "b", "c"], spoofed.store);
   timekeeper.bound(T - 1000);
@@ -360,7 +360,7 @@ test("two servers that agree move the clock anywhere above the chain's bound: a 
   assert.equal(clock.settings, [], "no two of them agree");
   assert.is(log.of("refused").length, 3);
   round({ a: T, b: undefined, c: T + 4 });
-  assert.equal(timekeeper.now().quality, TIME_NTP);
+  assert.equal(timekeeper.now().timeQuality, TIME_NTP);
   assert.ok(timekeeper.now().timeS <= T + 20);
   timekeeper.persist();
   assert.ok(make(["a"], spoofed.store).timekeeper.now().timeS <= T + 20, "and so it stays");
@@ -482,7 +482,7 @@ test("what is kept of the time and is not whole is said so, and is no time", () 
     bent[bit >> 3] = (bent[bit >> 3] as number) ^ (1 << (bit & 7));
     before.store.values.set("time", bent);
     const { timekeeper, log } = make(["a"], before.store);
-    assert.equal(timekeeper.now(), { timeS: 0, quality: TIME_NONE });
+    assert.equal(timekeeper.now(), { timeS: 0, timeQuality: TIME_NONE });
     assert.is(log.of("refused")[0]?.code, "time-malformed");
   }
 });
@@ -494,7 +494,7 @@ test("a client that throws when it is closed is gone all the same", () => {
     throw new Error("already gone");
   };
   says(T);
-  assert.is(timekeeper.now().quality, TIME_NTP);
+  assert.is(timekeeper.now().timeQuality, TIME_NTP);
   assert.is(log.of("refused")[0]?.code, "time-client");
 });
 
@@ -511,7 +511,7 @@ test("nothing leaves the client's callback: what is thrown there is said, and th
   clock.pass(timekeeper.step(true));
   timekeeper.step(true);
   last().answer?.(null, T * 1000);
-  assert.is(timekeeper.now().quality, TIME_NTP);
+  assert.is(timekeeper.now().timeQuality, TIME_NTP);
 });
 
 test("close ends the request under way", () => {
@@ -545,8 +545,8 @@ test("with the simulator's client and a real server on loopback", async () => {
     await world.advance(10);
     await pause(1);
   }
-  const { timeS, quality } = timekeeper.now();
-  assert.is(quality, TIME_NTP);
+  const { timeS, timeQuality } = timekeeper.now();
+  assert.is(timeQuality, TIME_NTP);
   assert.ok(Math.abs(timeS - world.epochMs() / 1000) <= 2, `${timeS} where it is ${world.epochMs() / 1000}`);
   close();
   await server.close();

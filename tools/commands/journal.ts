@@ -116,10 +116,10 @@ function showSector(sector: JournalDump["used"][number], output: Output): void {
   output.line();
   const life = sector.live ? "live" : "dead";
   output.line(`sector ${sector.sector}: epoch ${sector.epoch}, ${life}; before it ${plural(sector.records, "record")}`);
-  for (const { unit, units, type, seq, holds } of sector.frames) {
-    const what = type === "mark" || type === "clean" ? `stored through ${seq}` : `record ${seq}`;
+  for (const { unit, units, kind, seq, holds } of sector.frames) {
+    const what = kind === "mark" || kind === "clean" ? `stored through ${seq}` : `record ${seq}`;
     const place = units === 1 ? `${unit}` : `${unit} to ${unit + units - 1}`;
-    output.line(`  unit ${place.padEnd(10)}  ${type.padEnd(7)}  ${what}${holds ? "" : "  torn or damaged"}`);
+    output.line(`  unit ${place.padEnd(10)}  ${kind.padEnd(7)}  ${what}${holds ? "" : "  torn or damaged"}`);
   }
 }
 

@@ -16,7 +16,7 @@ const BODY_BYTES_MAX = 1088;
 const FRAME_NAMES = ["", "payload", "seal", "whole", "mark", "clean"] as const;
 
 export interface DumpedFrame {
-  type: "payload" | "seal" | "whole" | "mark" | "clean";
+  kind: "payload" | "seal" | "whole" | "mark" | "clean";
   unit: number;
   units: number;
   seq: number;
@@ -90,7 +90,7 @@ export function dumpJournal(image: Uint8Array): JournalDump {
 
   let { tailEpoch, storedThrough, anchoredThrough, passedThrough } = newest;
   for (const frame of newest.frames) {
-    if (!frame.holds || (frame.type !== "mark" && frame.type !== "clean")) continue;
+    if (!frame.holds || (frame.kind !== "mark" && frame.kind !== "clean")) continue;
     storedThrough = Math.max(storedThrough, frame.seq);
     anchoredThrough = Math.max(anchoredThrough, frame.previous);
     passedThrough = Math.max(passedThrough, passedIn(frame));
@@ -110,14 +110,14 @@ export function dumpJournal(image: Uint8Array): JournalDump {
       const belongs = frame.seq > sector.lastSeq && frame.seq <= ceiling;
       if (!frame.holds) {
         // At the end of a sector this is what was torn; a record that the next header counts is damaged.
-        if (frame.type === "payload" && belongs && frame.seq > last && following !== undefined) {
+        if (frame.kind === "payload" && belongs && frame.seq > last && following !== undefined) {
           damage.push(`record ${frame.seq}: payload, ${where}`);
           last = frame.seq;
         }
-        if (frame.type === "seal" && records.has(frame.seq)) damage.push(`record ${frame.seq}: signature, ${where}`);
+        if (frame.kind === "seal" && records.has(frame.seq)) damage.push(`record ${frame.seq}: signature, ${where}`);
         continue;
       }
-      if (frame.type === "payload" && belongs && frame.seq > last) {
+      if (frame.kind === "payload" && belongs && frame.seq > last) {
         if (frame.previous !== last) damage.push(`between records ${last} and ${frame.seq}: ${frame.previous} is missing`);
         last = frame.seq;
         records.set(frame.seq, {
@@ -132,8 +132,8 @@ export function dumpJournal(image: Uint8Array): JournalDump {
         });
       }
       const record = records.get(frame.seq);
-      if (frame.type === "seal" && record !== undefined) record.signature = frame.body;
-      if (frame.type === "whole") {
+      if (frame.kind === "seal" && record !== undefined) record.signature = frame.body;
+      if (frame.kind === "whole") {
         const payload = frame.body.subarray(0, frame.body.length - 64);
         if (record !== undefined && Buffer.compare(record.payload, payload) !== 0)
           damage.push(`record ${frame.seq}: ${where} holds another payload than sector ${record.sector}`);
@@ -206,22 +206,22 @@ function readSector(bytes: Uint8Array, sector: number, sectors: number): DumpedS
 }
 
 /** passedThrough in a mark or a clean end: the last 4 bytes of a body that has them, else 0. */
-function passedIn({ type, body }: DumpedFrame): number {
-  if (body.length !== (type === "clean" ? CHECK_BYTES : 0) + 4) return 0;
+function passedIn({ kind, body }: DumpedFrame): number {
+  if (body.length !== (kind === "clean" ? CHECK_BYTES : 0) + 4) return 0;
   return new DataView(body.buffer, body.byteOffset).getUint32(body.length - 4);
 }
 
 function readFrame(bytes: Uint8Array, unit: number, epoch: number): DumpedFrame | undefined {
   const at = unit * UNIT_BYTES;
   const view = new DataView(bytes.buffer, bytes.byteOffset + at);
-  const type = FRAME_NAMES[bytes[at] as number];
-  if (type === undefined || type === "" || bytes[at + 1] !== 0) return undefined;
+  const kind = FRAME_NAMES[bytes[at] as number];
+  if (kind === undefined || kind === "" || bytes[at + 1] !== 0) return undefined;
   const bodyBytes = view.getUint16(2);
   const units = Math.ceil((FRAME_HEAD_BYTES + bodyBytes + CHECK_BYTES) / UNIT_BYTES);
   if (bodyBytes > BODY_BYTES_MAX || unit + units > SECTOR_UNITS) return undefined;
   if (crc32From(epoch, bytes.subarray(at, at + 16)) !== view.getUint32(16)) return undefined;
   return {
-    type,
+    kind,
     unit,
     units,
     seq: view.getUint32(4),

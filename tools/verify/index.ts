@@ -17,7 +17,7 @@ import {
   reasonName,
 } from "../../firmware/record/receipt.js";
 import { decodeRecord, type RecordFields } from "../../firmware/record/record.js";
-import { type ResolvedMeasurement, resolveSenml } from "../../firmware/record/senml.js";
+import { type ResolvedEntry, resolveSenml } from "../../firmware/record/senml.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { type Evidence, Judge, type Verdict } from "./judge.js";
 import { pieces } from "./sequence.js";
@@ -28,7 +28,7 @@ export { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 export { numericText } from "../../firmware/record/decimal.js";
 export type { ReceiptFields, RefusalFields } from "../../firmware/record/receipt.js";
 export type { RecordFields } from "../../firmware/record/record.js";
-export type { ResolvedMeasurement } from "../../firmware/record/senml.js";
+export type { ResolvedEntry } from "../../firmware/record/senml.js";
 export { Rejection } from "../../firmware/rejection.js";
 export { evidenceFile, evidenceObject } from "./evidence.js";
 export { CHECKS, type Check, type Evidence, Judge, type Verdict } from "./judge.js";
@@ -48,7 +48,7 @@ export interface VerifiedRecord {
   readonly digest: string;
   readonly fields: RecordFields;
   /** Each value by itself: base values added, names joined, times in seconds since the Unix epoch (RFC 8428 §4.6). */
-  readonly measurements: readonly ResolvedMeasurement[];
+  readonly measurements: readonly ResolvedEntry[];
 }
 
 /** What a collector says of a record, signed by the key that the mote pins. */

@@ -7,7 +7,7 @@
 import type { Fields } from "../../fields.js";
 import type { Device, I2C } from "../../ports.js";
 import { fraction } from "../../record/decimal.js";
-import type { Entry } from "../../record/measurement.js";
+import type { Entry } from "../../record/senml.js";
 import { Rejection } from "../../rejection.js";
 import type { Part, Sensor, SensorType } from "../sensor.js";
 

@@ -5,7 +5,7 @@
 
 import type { Fields } from "../../fields.js";
 import type { Clock, Device, Digital } from "../../ports.js";
-import type { Entry } from "../../record/measurement.js";
+import type { Entry } from "../../record/senml.js";
 import { Rejection } from "../../rejection.js";
 import type { Part, Sensor, SensorType } from "../sensor.js";
 

@@ -10,7 +10,7 @@
 import type { Fields } from "../../fields.js";
 import type { Device } from "../../ports.js";
 import { DECIMALS_MAX, fraction } from "../../record/decimal.js";
-import type { Entry } from "../../record/measurement.js";
+import type { Entry } from "../../record/senml.js";
 import { isNameStart, isUnit, SENML_NAME_BYTES_MAX, SENML_UNIT_BYTES_MAX } from "../../record/senml.js";
 import { Rejection } from "../../rejection.js";
 import type { Part, Sensor, SensorType } from "../sensor.js";

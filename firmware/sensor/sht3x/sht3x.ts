@@ -8,7 +8,7 @@
 import type { Fields } from "../../fields.js";
 import type { Clock, Device, I2C, I2CBus } from "../../ports.js";
 import { decimal } from "../../record/decimal.js";
-import type { Entry } from "../../record/measurement.js";
+import type { Entry } from "../../record/senml.js";
 import { Rejection } from "../../rejection.js";
 import type { Part, Sensor, SensorType } from "../sensor.js";
 

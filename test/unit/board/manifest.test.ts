@@ -179,7 +179,7 @@ test("every module of the firmware is in the image, or there is a reason", () =>
 /** What can be included by itself, and what of ours it may not bring. */
 const PARTS: Readonly<Record<string, { readonly mains: readonly string[]; readonly without: RegExp }>> = {
   "firmware/record/manifest.json": {
-    mains: ["record/author", "record/journal", "record/receipt", "record/measurement"],
+    mains: ["record/author", "record/journal", "record/receipt", "record/sample"],
     without: /^chainmote\/(chain|link|board|sensor|mote|proof)/,
   },
   "firmware/chain/manifest.json": {

@@ -6,13 +6,13 @@ import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { digestOf, encodeSign1 } from "../../../firmware/record/cose.js";
 import { encodeRecord, type RecordFields } from "../../../firmware/record/record.js";
 import type { Rejection } from "../../../firmware/rejection.js";
-import { assertLinked, Bench, content, type Entry, entries, FLEET, held, KEY, write } from "./author-bench.js";
+import { assertLinked, Bench, FLEET, held, inputOf, KEY, type ReadRecord, recordsOf, write } from "./author-bench.js";
 import { signed, testKey } from "./signing.js";
 
 /** The mote's own record with these numbers, as a collector would have it. */
 function own(fields: Partial<RecordFields>): { message: Uint8Array; digest: Uint8Array } {
   const payload = encodeRecord({
-    ...content(1),
+    ...inputOf(1),
     fleet: FLEET,
     prev: new Uint8Array(32),
     boot: 9,
@@ -37,7 +37,7 @@ test("adopt: the mote's own newer record moves the numbers above it, and the nex
     const written = await write(author, 2);
     assert.is(written.seq, Math.max(seq, 1) + 1);
     assert.is(written.stream, stream);
-    const kept = entries(journal);
+    const kept = recordsOf(journal);
     assert.equal(kept[kept.length - 1]?.fields.prev, digest);
     assert.is(author.adopt(message), false, "it is behind now");
     sequence.close();
@@ -56,7 +56,7 @@ test("adopt: boots go on above those that the record's mote had counted, and onl
   assert.is(author.adopt(own({ boot: 9 }).message), true);
   await write(author, 2);
   assert.equal(
-    entries(journal).map(({ fields }) => fields.boot),
+    recordsOf(journal).map(({ fields }) => fields.boot),
     [1, 10],
   );
   assert.is(bench.boot().sequence.boot, 11, "and it lasts");
@@ -69,7 +69,7 @@ test("adopt: what the journal is at or above changes nothing", async () => {
   assert.is(author.adopt(encodeSign1(KEY.address, payload, signature as Uint8Array)), false);
   assert.is(author.adopt(own({ seq: 3 }).message), false);
   await write(author, 6);
-  assertLinked(entries(journal));
+  assertLinked(recordsOf(journal));
 });
 
 test("adopt: a record of an older stream changes nothing, however high its number", async () => {
@@ -88,7 +88,7 @@ test("adopt: nothing that others can make moves the numbers", async () => {
   await write(author, 1);
   const { message } = own({});
   const other = testKey("other");
-  const payload = encodeRecord({ ...content(1), fleet: FLEET, prev: new Uint8Array(32), boot: 9, seq: 100, stream: 0 });
+  const payload = encodeRecord({ ...inputOf(1), fleet: FLEET, prev: new Uint8Array(32), boot: 9, seq: 100, stream: 0 });
   const byOther = signed(other, payload);
   const claimed = encodeSign1(KEY.address, payload, other.sign(digestOf(nobleEngine, KEY.address, payload)));
   const bad: [string, Uint8Array][] = [
@@ -114,7 +114,7 @@ test("adopt: nothing that others can make moves the numbers", async () => {
   }
   assert.is(sequence.next, next);
   await write(author, 2);
-  assertLinked(entries(journal));
+  assertLinked(recordsOf(journal));
 });
 
 test("a newest record that had rotted before the boot is linked to all the same where the collector has it", async () => {
@@ -122,17 +122,17 @@ test("a newest record that had rotted before the boot is linked to all the same 
   const before = bench.boot();
   for (let i = 1; i <= 4; i += 1) await write(before.author, i);
   before.sequence.close();
-  const [, , third, fourth] = entries(before.journal);
-  const messageOf = ({ kept }: Entry) => encodeSign1(KEY.address, kept.payload, kept.signature as Uint8Array);
-  bench.rot((fourth as Entry).kept.payload);
+  const [, , third, fourth] = recordsOf(before.journal);
+  const messageOf = ({ kept }: ReadRecord) => encodeSign1(KEY.address, kept.payload, kept.signature as Uint8Array);
+  bench.rot((fourth as ReadRecord).kept.payload);
   const { author, journal } = bench.boot();
   assert.is(journal.lastSeq, 3, "the journal has lost it");
-  assert.is(author.adopt(messageOf(third as Entry)), false);
-  assert.is(author.adopt(messageOf(fourth as Entry)), true);
-  assert.is(author.adopt(messageOf(fourth as Entry)), false);
-  assert.is(author.adopt(messageOf(third as Entry)), false);
+  assert.is(author.adopt(messageOf(third as ReadRecord)), false);
+  assert.is(author.adopt(messageOf(fourth as ReadRecord)), true);
+  assert.is(author.adopt(messageOf(fourth as ReadRecord)), false);
+  assert.is(author.adopt(messageOf(third as ReadRecord)), false);
   assert.is((await write(author, 5)).seq, 5);
-  assert.equal(entries(journal, 3)[0]?.fields.prev, fourth?.digest);
+  assert.equal(recordsOf(journal, 3)[0]?.fields.prev, fourth?.digest);
 });
 
 test.run();

@@ -6,7 +6,7 @@ import { equal, toHex } from "../../../firmware/bytes.js";
 import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import type { KeyHandle, Keys } from "../../../firmware/ports.js";
-import { Author, type Content, openSequence, type Written } from "../../../firmware/record/author.js";
+import { Author, openSequence, type RecordInput, type Written } from "../../../firmware/record/author.js";
 import { digestOf } from "../../../firmware/record/cose.js";
 import { decimal } from "../../../firmware/record/decimal.js";
 import { Journal, type KeptRecord } from "../../../firmware/record/journal.js";
@@ -149,8 +149,8 @@ export interface Booted {
   readonly author: Author;
 }
 
-/** Content that differs by `value`. */
-export function content(value: number): Content {
+/** What a record says, by `value`. */
+export function inputOf(value: number): RecordInput {
   return {
     time: 1_800_000_000 + value,
     timeQuality: 2,
@@ -160,18 +160,18 @@ export function content(value: number): Content {
 }
 
 export async function write(author: Author, value: number, samples = 1): Promise<Written> {
-  return held(await author.write(content(value), samples));
+  return held(await author.write(inputOf(value), samples));
 }
 
-export interface Entry {
+export interface ReadRecord {
   readonly fields: RecordFields;
   readonly kept: KeptRecord;
   readonly digest: Uint8Array;
 }
 
 /** Everything that the journal keeps after `from`, in order; whatever it cannot read fails the test. */
-export function entries(journal: Journal, from = 0): Entry[] {
-  const found: Entry[] = [];
+export function recordsOf(journal: Journal, from = 0): ReadRecord[] {
+  const found: ReadRecord[] = [];
   for (let seq = journal.after(from); seq !== undefined; seq = journal.after(seq)) {
     const kept = held(journal.read(seq));
     found.push({ kept, fields: held(decodeRecord(kept.payload)), digest: digestOf(nobleEngine, KEY.address, kept.payload) });
@@ -180,7 +180,7 @@ export function entries(journal: Journal, from = 0): Entry[] {
 }
 
 /** Each record names the one before it, or begins a stream. */
-export function assertLinked(records: readonly Entry[]): void {
+export function assertLinked(records: readonly ReadRecord[]): void {
   records.forEach(({ fields }, i) => {
     const before = records[i - 1];
     if (before === undefined || before.fields.stream !== fields.stream) {

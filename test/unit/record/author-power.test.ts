@@ -7,7 +7,7 @@ import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { encodeSign1, verifySign1 } from "../../../firmware/record/cose.js";
 import type { FlashMode } from "../../../host-sim/hardware/flash.js";
 import type { NvsStore } from "../../../host-sim/hardware/key-value.js";
-import { assertLinked, Bench, content, entries, held, KEY, write } from "./author-bench.js";
+import { assertLinked, Bench, held, inputOf, KEY, recordsOf, write } from "./author-bench.js";
 
 /** Two records write less than this after the erase of the sector that an unclean mount begins with. */
 const ERASE_BYTES = 4096;
@@ -23,7 +23,7 @@ async function prepared(mode: FlashMode) {
   const image = bench.flash.snapshot();
   const nvs = nvsOf(bench);
   const signed = new Map(bench.signer.signed);
-  const records = entries(journal);
+  const records = recordsOf(journal);
   const putBack = () => {
     bench.flash.restore(image);
     for (const [name, value] of nvs) bench.storage.nvs.set("mote", name, value);
@@ -45,7 +45,7 @@ async function untilPowerGoes(bench: Bench, bytes: number): Promise<void> {
   const { author } = bench.boot();
   bench.flash.cutAfter(bytes);
   for (const value of [3, 4]) {
-    const written = await author.write(content(value), 1);
+    const written = await author.write(inputOf(value), 1);
     if (!("seq" in written)) return; // the journal was refused by its flash
   }
 }
@@ -67,7 +67,7 @@ for (const mode of ["plain", "encrypted"] as const)
       assert.equal(journal.unsealed(), []);
       for (const [i, seq] of waiting.entries()) assert.equal(held(journal.read(seq)).payload, payloads[i]);
       await write(author, 5);
-      const kept = entries(journal);
+      const kept = recordsOf(journal);
       assertLinked(kept);
       for (const [i, { digest }] of records.entries()) assert.equal(kept[i]?.digest, digest, "what was there is there");
       // Everything that was ever signed is kept, under the payload that was signed: nothing is signed before it is stored.
@@ -84,7 +84,7 @@ for (const mode of ["plain", "encrypted"] as const)
 test("power lost between the keeping and the signing: the record that comes of it verifies, and is the one that was kept", async () => {
   const bench = new Bench("throws");
   const { author, journal } = bench.boot();
-  await Promise.resolve(author.write(content(1), 1)).catch(() => undefined);
+  await Promise.resolve(author.write(inputOf(1), 1)).catch(() => undefined);
   const { payload } = held(journal.read(1));
   bench.signer.signing = "later";
   const after = bench.boot();
@@ -100,14 +100,14 @@ test("power lost between the keeping and the signing: the record that comes of i
 test("power lost while the signer thinks: signed twice, the same digest, the same signature", async () => {
   const bench = new Bench("later");
   const { author } = bench.boot();
-  void author.write(content(1), 1); // the power goes here: this promise is never kept
+  void author.write(inputOf(1), 1); // the power goes here: this promise is never kept
   await Promise.resolve();
   assert.is(bench.signer.signed.size, 1);
   bench.signer.signing = "real";
   const { author: next, journal } = bench.boot();
   assert.is(await next.recover(), 1);
   assert.is(bench.signer.signed.size, 1);
-  assert.equal(held(journal.read(1)).signature, KEY.sign(entries(journal)[0]?.digest as Uint8Array));
+  assert.equal(held(journal.read(1)).signature, KEY.sign(recordsOf(journal)[0]?.digest as Uint8Array));
 });
 
 test("power lost again and again: no number ever comes back, and the chain of records holds", async () => {
@@ -119,7 +119,7 @@ test("power lost again and again: no number ever comes back, and the chain of re
     await author.recover();
     bench.flash.cutAfter((boot * 137) % 5500);
     for (let i = 0; i < 3; i += 1) {
-      const written = await author.write(content(boot), 1);
+      const written = await author.write(inputOf(boot), 1);
       if (!("seq" in written)) break;
       assert.ok(written.seq > last, `${written.seq} after ${last}`);
       last = written.seq;
@@ -129,7 +129,7 @@ test("power lost again and again: no number ever comes back, and the chain of re
   }
   const { author, journal } = bench.boot();
   await author.recover();
-  const kept = entries(journal);
+  const kept = recordsOf(journal);
   assert.ok(kept.length >= 8);
   for (const [i, { fields }] of kept.slice(1).entries()) assert.equal(fields.prev, kept[i]?.digest);
 });

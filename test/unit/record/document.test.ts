@@ -9,7 +9,7 @@ import { digestOf, RECORD_PAYLOAD_BYTES_MAX, SIGN1_BYTES_MAX, verifySign1 } from
 import { DECIMAL_EXPONENT_MAX, decimal } from "../../../firmware/record/decimal.js";
 import { TREE_PATH_MAX, TREE_SIZE_MAX } from "../../../firmware/record/merkle.js";
 import { decodeReceipt, decodeRefusal, encodeReceipt, encodeRefusal, REFUSED } from "../../../firmware/record/receipt.js";
-import { decodeRecord, encodeRecord } from "../../../firmware/record/record.js";
+import { decodeRecord, encodeRecord, TIME_BOUNDED_BY_HEADER } from "../../../firmware/record/record.js";
 import { SENML_ENTRIES_MAX, SENML_NAME_BYTES_MAX, SENML_UNIT_BYTES_MAX } from "../../../firmware/record/senml.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { signed, testKey } from "./signing.js";
@@ -32,7 +32,7 @@ const RECORD = {
   prev: new Uint8Array(32),
   boot: 1,
   time: Date.UTC(2026, 0, 1) / 1000,
-  timeQuality: 3,
+  timeQuality: TIME_BOUNDED_BY_HEADER,
   head: {
     chain: "eip155:1337",
     number: 4242,

@@ -23,9 +23,9 @@ function mount(flash: NorFlash): Journal {
 
 const check8 = (bytes: Buffer): Buffer => Buffer.concat([bytes, sha256(bytes).subarray(0, 8)]);
 
-function handmadeFrame(epoch: number, type: number, seq: number, previous: number, stream: number, body: Uint8Array): Buffer {
+function handmadeFrame(epoch: number, kind: number, seq: number, previous: number, stream: number, body: Uint8Array): Buffer {
   const head = Buffer.alloc(20);
-  head.writeUInt8(type, 0);
+  head.writeUInt8(kind, 0);
   head.writeUInt16BE(body.length, 2);
   head.writeUInt32BE(seq, 4);
   head.writeUInt32BE(previous, 8);

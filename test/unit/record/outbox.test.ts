@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Journal } from "../../../firmware/record/journal.js";
-import { AHEAD_MAX, Outbox, type OutboxOptions, type Outgoing, UNANSWERED_MAX } from "../../../firmware/record/outbox.js";
+import { AHEAD_MAX, Outbox, type OutboxOptions, type Publish, UNANSWERED_MAX } from "../../../firmware/record/outbox.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { NorFlash, UNIT_BYTES } from "../../../host-sim/hardware/flash.js";
 
@@ -50,8 +50,8 @@ class Bench {
     this.outbox = this.fresh();
   }
   /** All that the outbox gives now. */
-  drain(nowMs = 0): Outgoing[] {
-    const sent: Outgoing[] = [];
+  drain(nowMs = 0): Publish[] {
+    const sent: Publish[] = [];
     for (let out = this.outbox.next(nowMs); out !== undefined; out = this.outbox.next(nowMs)) {
       assert.equal(new Uint8Array(out.bytes), new Uint8Array(messageOf(out.seq)));
       assert.ok(Number.isInteger(out.packetId) && out.packetId >= 1 && out.packetId <= 65_535);
@@ -61,7 +61,7 @@ class Bench {
     return sent;
   }
 }
-const seqsOf = (sent: Outgoing[]): number[] => sent.map((out) => out.seq);
+const seqsOf = (sent: Publish[]): number[] => sent.map((out) => out.seq);
 
 test("sends in order, no more than the window, each under its own packet id", () => {
   const bench = new Bench(20, { windowMax: 4 });
@@ -74,7 +74,7 @@ test("sends in order, no more than the window, each under its own packet id", ()
 
 test("a PUBACK moves only the window: nothing is stored by it", () => {
   const bench = new Bench(20, { windowMax: 4 });
-  const [first, second] = bench.drain() as [Outgoing, Outgoing];
+  const [first, second] = bench.drain() as [Publish, Publish];
   assert.is(bench.outbox.acknowledged(second.packetId), 2);
   assert.is(bench.outbox.acknowledged(second.packetId), undefined, "once only");
   assert.is(bench.outbox.acknowledged(0), undefined);
@@ -112,7 +112,7 @@ test("receipts in any order: the watermark moves when the oldest has come", () =
 
 test("a receipt may come before the PUBACK, and before the record has been sent in this boot", () => {
   const bench = new Bench(5, { windowMax: 2 });
-  const [first] = bench.drain() as [Outgoing];
+  const [first] = bench.drain() as [Publish];
   assert.ok(bench.outbox.receipt(1, digestOf(1)));
   assert.is(bench.outbox.acknowledged(first.packetId), undefined);
   bench.reboot();
@@ -144,7 +144,7 @@ test("what has no receipt in time goes again, later and later, and at once when 
 test("a new connection begins at the stored watermark, in order, what was in flight marked as duplicate", () => {
   const bench = new Bench(10, { windowMax: 5 });
   const sent = bench.drain();
-  bench.outbox.acknowledged((sent[1] as Outgoing).packetId);
+  bench.outbox.acknowledged((sent[1] as Publish).packetId);
   bench.outbox.receipt(1, digestOf(1));
   bench.outbox.receipt(4, digestOf(4));
   bench.outbox.reset();
@@ -155,7 +155,7 @@ test("a new connection begins at the stored watermark, in order, what was in fli
     again.map((out) => out.duplicate),
     [false, true, true, false, false],
   );
-  assert.is((again[1] as Outgoing).packetId, (sent[2] as Outgoing).packetId);
+  assert.is((again[1] as Publish).packetId, (sent[2] as Publish).packetId);
   assert.is(new Set(again.map((out) => out.packetId)).size, 5);
 });
 
@@ -203,7 +203,7 @@ test("no more than AHEAD_MAX records are in sight beyond the watermark", () => {
 
 test("packet ids go from 65,535 to 1, and pass over those in flight", () => {
   const bench = new Bench(2, { windowMax: 1 });
-  const [first] = bench.drain() as [Outgoing];
+  const [first] = bench.drain() as [Publish];
   const seen = new Set<number>();
   for (let i = 0; i < 65_534; i += 1) {
     const id = bench.outbox.packetId();
@@ -283,11 +283,11 @@ test("whatever fails in between, every record is stored in the end, and none out
       const bench = new Bench(3, { windowMax, receiptTimeoutMs: 100 });
       let last = 3;
       let nowMs = 0;
-      let flight: Outgoing[] = []; // with the broker
+      let flight: Publish[] = []; // with the broker
       const arrived = new Set<number>(); // with the collector
       const stored = new Set<number>();
       const sentHere = new Set<number>(); // over this connection
-      const send = (): Outgoing | undefined => {
+      const send = (): Publish | undefined => {
         const out = bench.outbox.next(nowMs);
         if (out === undefined) return undefined;
         assert.not.ok(stored.has(out.seq) && out.seq <= bench.journal.storedThrough, `${out.seq} is stored`);

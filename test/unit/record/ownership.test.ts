@@ -15,7 +15,7 @@ import { decodeRecord, namesFleet, type RecordFields } from "../../../firmware/r
 import { NorFlash } from "../../../host-sim/hardware/flash.js";
 import { MemoryNvs } from "../../../host-sim/hardware/key-value.js";
 import { fastEngine as engine } from "../../../tools/crypto/engine-fast.js";
-import { content, FLEET, held, write } from "./author-bench.js";
+import { FLEET, held, inputOf, write } from "./author-bench.js";
 import { type TestKey, testKey } from "./signing.js";
 
 const [OLD, NEW] = [testKey("the key that was lost"), testKey("the key after it")];
@@ -207,7 +207,7 @@ test("what waits for nobody any more is remembered over boots, and few of it are
 /** Writes a record and loses power before it is signed. */
 async function unsigned({ author }: Life): Promise<void> {
   try {
-    await author.write(content(1), 1);
+    await author.write(inputOf(1), 1);
   } catch {
     // the signer is gone, and with it the signature
   }
@@ -301,7 +301,7 @@ test("a payload's fleet is told without decoding it, whatever the length of chai
   for (const chain of chains)
     for (const stream of [0, 23, 24, 255, 256, 65_535, 65_536, 4_294_967_295]) {
       const fleet = { registry: FLEET.registry, chain };
-      const { time, timeQuality, head, measurements } = content(1);
+      const { time, timeQuality, head, measurements } = inputOf(1);
       const payload = encodeRecord({
         seq: 1,
         stream,

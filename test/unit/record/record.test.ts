@@ -8,10 +8,20 @@ import * as assert from "uvu/assert";
 import { toHex } from "../../../firmware/bytes.js";
 import { type CborValue, CborWriter, decode, encode, Tagged } from "../../../firmware/codec/cbor.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
+import type { TimeQuality } from "../../../firmware/events.js";
 import { RECORD_PAYLOAD_BYTES_MAX, verifySign1 } from "../../../firmware/record/cose.js";
 import { Decimal, decimal } from "../../../firmware/record/decimal.js";
 import { encodeReceipt } from "../../../firmware/record/receipt.js";
-import { decodeRecord, encodeRecord, isChainId, type RecordFields } from "../../../firmware/record/record.js";
+import {
+  decodeRecord,
+  encodeRecord,
+  isChainId,
+  type RecordFields,
+  TIME_BOUNDED_BY_HEADER,
+  TIME_NONE,
+  TIME_NTP,
+  TIME_OWN_CLOCK,
+} from "../../../firmware/record/record.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { independently, signed, testKey } from "./signing.js";
 
@@ -55,7 +65,7 @@ const records: fc.Arbitrary<RecordFields> = fc
       prev: digest,
       boot: uint,
       time: uint,
-      timeQuality: fc.integer({ min: 0, max: 3 }),
+      timeQuality: fc.constantFrom<TimeQuality[]>(TIME_NONE, TIME_OWN_CLOCK, TIME_NTP, TIME_BOUNDED_BY_HEADER),
       head: fc.record({ chain, number: uint, hash: digest }, { noNullPrototype: true }),
       measurements: fc.array(measurement, { minLength: 1, maxLength: 24 }),
       gap: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
@@ -64,8 +74,9 @@ const records: fc.Arbitrary<RecordFields> = fc
     { requiredKeys: ["stream", "seq", "prev", "boot", "time", "timeQuality", "measurements", "fleet"], noNullPrototype: true },
   )
   .map((record) => {
-    const quality = record.head === undefined ? record.timeQuality % 3 : record.timeQuality;
-    return { ...record, timeQuality: quality, time: quality === 0 ? 0 : Math.max(1, record.time) };
+    const { head, time, timeQuality } = record;
+    const quality = head === undefined && timeQuality === TIME_BOUNDED_BY_HEADER ? TIME_NONE : timeQuality;
+    return { ...record, timeQuality: quality, time: quality === TIME_NONE ? 0 : Math.max(1, time) };
   });
 
 /** The payload as cborg writes it from the table in docs/record-format.md. */
@@ -203,7 +214,7 @@ const REFUSED: readonly [string, Uint8Array, string][] = [
   ["a head with a negative number", changed([[6, ["eip155:1", -1, H32]]]), "payload-malformed: key 6 (head)"],
   ["a head with a short hash", changed([[6, ["eip155:1", 1, A20]]]), "payload-malformed: key 6 (head)"],
   ["no measurements", changed([[7, undefined]]), "payload-malformed: key 7 (measurements) is absent"],
-  ["an empty pack", changed([[7, []]]), "senml-malformed: 0 measurements"],
+  ["an empty pack", changed([[7, []]]), "senml-malformed: 0 entries"],
   ["a gap of 0", changed([[8, 0]]), "payload-malformed: key 8 (gap)"],
   ["a gap that is null", changed([[8, null]]), "payload-malformed: key 8 (gap)"],
   ["no fleet", changed([[9, undefined]]), "payload-malformed: key 9 (fleet)"],
@@ -267,7 +278,7 @@ test("fields that would be refused are not encoded", () => {
   assert.throws(() => encodeRecord({ ...EXAMPLE, prev: A20 }), /digest of 32 bytes/);
   assert.throws(() => encodeRecord({ ...EXAMPLE, timeQuality: 0 }), /the time is 0/);
   assert.throws(() => encodeRecord(without(EXAMPLE, "head")), /needs the head/);
-  assert.throws(() => encodeRecord({ ...EXAMPLE, timeQuality: 4 }), /quality/);
+  assert.throws(() => encodeRecord({ ...EXAMPLE, timeQuality: 4 as never }), /quality/);
   assert.throws(() => encodeRecord({ ...EXAMPLE, fleet: { registry: A20, chain: "x" } }), /satisfies its rule/);
   assert.throws(() => encodeRecord({ ...EXAMPLE, head: { chain: "eip155:1", number: -1, hash: H32 } }), /block number/);
 });

@@ -8,7 +8,8 @@ import { toHex } from "../../../firmware/bytes.js";
 import { type CborValue, CborWriter, decode, encode, Tagged } from "../../../firmware/codec/cbor.js";
 import { decimal, type Numeric, numericText, sum } from "../../../firmware/record/decimal.js";
 import {
-  type Measurement,
+  type Pack,
+  type PackEntry,
   readSenml,
   resolveSenml,
   SENML_ABSOLUTE_FROM_S,
@@ -21,13 +22,13 @@ import { Rejection } from "../../../firmware/rejection.js";
 
 const LIMITS = { depthMax: 8, bytesMax: 65_536, itemsMax: 4096 };
 
-function encoded(pack: readonly Measurement[]): Uint8Array {
+function encoded(pack: Pack): Uint8Array {
   const writer = new CborWriter(65_536);
   writeSenml(writer, pack);
   return writer.finish();
 }
 
-function read(bytes: Uint8Array): readonly Measurement[] | string {
+function read(bytes: Uint8Array): Pack | string {
   const item = decode(bytes, LIMITS);
   if (item instanceof Rejection) return item.toString();
   try {
@@ -59,7 +60,7 @@ const numbers: fc.Arbitrary<Numeric> = fc
   .tuple(fc.integer(), fc.integer({ min: -4, max: 2 }))
   .map(([mantissa, exponent]) => decimal(mantissa, exponent));
 const units = fc.constantFrom("Cel", "%RH", "m/s", "W");
-const entries: fc.Arbitrary<Measurement> = fc.record(
+const entries: fc.Arbitrary<PackEntry> = fc.record(
   { n: names, v: numbers, u: units, t: numbers, bn: names, bt: numbers, bu: units, bv: numbers },
   { requiredKeys: ["n", "v"], noNullPrototype: true },
 );
@@ -96,7 +97,7 @@ test("base fields hold from their entry on, and a new one takes the place of the
 });
 
 test("an empty base name takes back the one before; a name behind a base name may begin with any of its characters", () => {
-  const pack: Measurement[] = [
+  const pack: PackEntry[] = [
     { bn: "room", n: "/a", v: 1 },
     { bn: "", n: "b", v: 2 },
   ];
@@ -142,10 +143,10 @@ test("times below 2^28 are relative to the record, from 2^28 on they are absolut
 test("resolving agrees with a plain re-reading of RFC 8428 §4.6", () => {
   fc.assert(
     fc.property(packs, (pack) => {
-      const last = <K extends keyof Measurement>(field: K, upTo: number): Measurement[K] | undefined =>
-        pack.slice(0, upTo + 1).reduce<Measurement[K] | undefined>((found, entry) => entry[field] ?? found, undefined);
+      const last = <K extends keyof PackEntry>(field: K, upTo: number): PackEntry[K] | undefined =>
+        pack.slice(0, upTo + 1).reduce<PackEntry[K] | undefined>((found, entry) => entry[field] ?? found, undefined);
       resolveSenml(pack).forEach((one, i) => {
-        const entry = pack[i] as Measurement;
+        const entry = pack[i] as PackEntry;
         assert.is(one.name, `${last("bn", i) ?? ""}${entry.n ?? ""}`);
         assert.is(one.unit, entry.u ?? last("bu", i));
         assert.is(numericText(sum(one.value, 0)), numericText(sum(last("bv", i) ?? 0, entry.v)));
@@ -362,8 +363,8 @@ for (const [what, item] of REFUSED) {
 }
 
 test("a pack that would be refused is not written", () => {
-  assert.throws(() => encoded([]), /1 to 32 measurements/);
-  assert.throws(() => encoded(new Array(SENML_ENTRIES_MAX + 1).fill({ n: "x", v: 1 })), /1 to 32 measurements/);
+  assert.throws(() => encoded([]), /1 to 32 entries/);
+  assert.throws(() => encoded(new Array(SENML_ENTRIES_MAX + 1).fill({ n: "x", v: 1 })), /1 to 32 entries/);
   assert.throws(() => encoded([{ v: 1 }]), /a name, or a base name/);
   for (const wrong of [
     { n: "" },
@@ -387,7 +388,7 @@ test("a pack that would be refused is not written", () => {
 });
 
 test("limits themselves are allowed", () => {
-  const entry: Measurement = {
+  const entry: PackEntry = {
     bn: "b".repeat(SENML_NAME_BYTES_MAX),
     n: "n".repeat(SENML_NAME_BYTES_MAX),
     u: "u".repeat(16),

@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import { fieldsOf } from "../../../firmware/fields.js";
 import type { Device } from "../../../firmware/ports.js";
 import { numericText } from "../../../firmware/record/decimal.js";
-import type { Entry } from "../../../firmware/record/measurement.js";
+import type { Entry } from "../../../firmware/record/senml.js";
 import { Bme280, bme280 } from "../../../firmware/sensor/bme280/bme280.js";
 import { createBoard } from "../../../host-sim/device.js";
 import type { AirOptions } from "../../../host-sim/hardware/board.js";

@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { decimal, numericText } from "../../../firmware/record/decimal.js";
-import type { Entry } from "../../../firmware/record/measurement.js";
+import type { Entry } from "../../../firmware/record/senml.js";
 import { Sht3x } from "../../../firmware/sensor/sht3x/sht3x.js";
 import { createBoard } from "../../../host-sim/device.js";
 import type { Sht3xFaults } from "../../../host-sim/hardware/sht3x.js";

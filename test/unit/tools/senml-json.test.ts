@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { decimal, numericText } from "../../../firmware/record/decimal.js";
-import type { Measurement } from "../../../firmware/record/senml.js";
+import type { Pack } from "../../../firmware/record/senml.js";
 import { main } from "../../../tools/cli.js";
 import { senmlEntries } from "../../../tools/verify/senml-json.js";
 import { TestMote } from "./records.js";
@@ -31,7 +31,7 @@ function file(...records: readonly { sign1: Uint8Array }[]): string {
 
 test("one pack of all records, resolved, in the digits that were signed", async () => {
   const mote = new TestMote();
-  const pack: readonly Measurement[] = [
+  const pack: Pack = [
     { bn: "a/", bt: 1_800_000_000, bu: "V", bv: decimal(100, -2), n: "x", v: decimal(30, -2), t: decimal(5, -1) },
     { n: "y", u: "Cel", v: -7, t: -1 },
     { bn: "b:", bv: 0, n: "z", v: decimal(12, 3) },

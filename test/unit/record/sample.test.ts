@@ -7,25 +7,24 @@ import * as assert from "uvu/assert";
 import { SAMPLES_PER_RECORD_MAX } from "../../../firmware/config.js";
 import { RECORD_PAYLOAD_BYTES_MAX } from "../../../firmware/record/cose.js";
 import { Decimal, decimal, fraction, numericText, wordOf } from "../../../firmware/record/decimal.js";
+import { decodeRecord, encodeRecord, type RecordFields } from "../../../firmware/record/record.js";
 import {
   bytesOf,
   countFitting,
   ENTRIES_BYTES_MAX,
-  type Entry,
   entriesFault,
   packOf,
-  type Taken,
+  type Sample,
   valuesOf,
-} from "../../../firmware/record/measurement.js";
-import { decodeRecord, encodeRecord, type RecordFields } from "../../../firmware/record/record.js";
-import { resolveSenml, SENML_ENTRIES_MAX } from "../../../firmware/record/senml.js";
+} from "../../../firmware/record/sample.js";
+import { type Entry, resolveSenml, SENML_ENTRIES_MAX } from "../../../firmware/record/senml.js";
 import { Rejection } from "../../../firmware/rejection.js";
 
 const both = (temperature: number, humidity: number): readonly Entry[] => [
   { n: "temperature", u: "Cel", v: fraction(temperature, 2) },
   { n: "humidity", u: "%RH", v: fraction(humidity, 2) },
 ];
-const taken = (entries: readonly Entry[], takenMs = 0, name = ""): Taken => ({ name, entries, takenMs });
+const taken = (entries: readonly Entry[], takenMs = 0, name = ""): Sample => ({ name, entries, takenMs });
 
 test("one sample: its entries as they are, without a time", () => {
   assert.equal(packOf([taken(both(21.304, 45.678), 99_000)], 99_400), [
@@ -132,7 +131,7 @@ test("any samples that the part can give make a pack that a reader takes, to the
         const [warm, damp] = record.measurements.slice(2 * i, 2 * i + 2);
         assert.ok(Math.abs(Number(numericText(warm?.v ?? 0)) - temperature) <= 0.005_001);
         assert.ok(Math.abs(Number(numericText(damp?.v ?? 0)) - humidity) <= 0.005_001);
-        const ageS = (nowMs + laterMs - (list[i] as Taken).takenMs) / 1000;
+        const ageS = (nowMs + laterMs - (list[i] as Sample).takenMs) / 1000;
         assert.ok(Math.abs(-Number(warm?.t ?? 0) - ageS) < 1, "no more than a second off");
         assert.ok(Number(warm?.t ?? 0) <= 0, "never in the future");
         assert.is(warm?.t, damp?.t);

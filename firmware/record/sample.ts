@@ -1,4 +1,4 @@
-// From what was measured to the SenML pack of a record (RFC 8428): names, units, decimal fractions, and when.
+// A sample, and from samples to the SenML pack of a record (RFC 8428): names, units, decimal fractions, and when.
 //
 // Promises: values keep the resolution that they were measured with; what was taken before the record carries its time relative to
 // the record's (RFC 8428 §4.5.3: negative seconds); several sensors keep their names apart. Never a float; never base fields that
@@ -7,24 +7,24 @@
 // Codes: those of senml.ts; senml-too-long.
 
 import { Rejection } from "../rejection.js";
-import { type Numeric, numericBytes, numericFault, wordOf } from "./decimal.js";
-import { isNameStart, isUnit, type Measurement, SENML_ENTRIES_MAX, SENML_NAME_BYTES_MAX, SENML_UNIT_BYTES_MAX } from "./senml.js";
+import { numericBytes, numericFault, wordOf } from "./decimal.js";
+import {
+  type Entry,
+  isNameStart,
+  isUnit,
+  type Pack,
+  type PackEntry,
+  SENML_ENTRIES_MAX,
+  SENML_NAME_BYTES_MAX,
+  SENML_UNIT_BYTES_MAX,
+} from "./senml.js";
 
-/** One value: of a driver, or of what an application measures or decides itself. */
-export interface Entry {
-  /** Name: letters, digits and - : . / _; 64 characters at most. */
-  readonly n: string;
-  /** Unit, of the IANA SenML Units registry; absent where there is none. */
-  readonly u?: string;
-  /** An integer, or a decimal fraction (`fraction`, `decimal`): never a float. */
-  readonly v: Numeric;
-}
-
-/** What was measured at one time, in milliseconds of the board's monotonic clock. */
-export interface Taken {
+/** What one sensor, or the application, gave at one time. */
+export interface Sample {
   /** The sensor's name; empty where it needs none. */
   readonly name: string;
   readonly entries: readonly Entry[];
+  /** In milliseconds of the board's monotonic clock. */
   readonly takenMs: number;
 }
 
@@ -36,16 +36,16 @@ const ENTRY_BYTES = 1 + 2 + 2 + 1 + 6;
 const BASE_NAME_BYTES = 4;
 
 /**
- * @param taken in order of time
+ * @param samples in order of time
  * @param madeMs when the record is made, on the same clock
  */
-export function packOf(taken: readonly Taken[], madeMs: number): readonly Measurement[] {
-  const [first] = taken;
+export function packOf(samples: readonly Sample[], madeMs: number): Pack {
+  const [first] = samples;
   // Most records: one sample, taken now.
-  if (first !== undefined && taken.length === 1 && first.name === "" && madeMs - first.takenMs < 1000) return first.entries;
-  const pack: Measurement[] = [];
+  if (first !== undefined && samples.length === 1 && first.name === "" && madeMs - first.takenMs < 1000) return first.entries;
+  const pack: PackEntry[] = [];
   let base = "";
-  for (const { name, entries, takenMs } of taken) {
+  for (const { name, entries, takenMs } of samples) {
     const t = -Math.floor((madeMs - takenMs) / 1000);
     for (const entry of entries) {
       const timed = t < 0 ? { ...entry, t } : entry;
@@ -94,24 +94,24 @@ export function bytesOf(entries: readonly Entry[]): number {
 }
 
 /** How many of the first samples fit one record: 1 to `most`. */
-export function countFitting(taken: readonly Taken[], most: number): number {
+export function countFitting(samples: readonly Sample[], most: number): number {
   let entries = 0;
   let bytes = 0;
   let base = "";
-  for (let count = 0; count < taken.length && count < most; count += 1) {
-    const next = taken[count] as Taken;
+  for (let count = 0; count < samples.length && count < most; count += 1) {
+    const next = samples[count] as Sample;
     entries += next.entries.length;
     bytes += bytesOf(next.entries) + (next.name === base ? 0 : BASE_NAME_BYTES + next.name.length);
     base = next.name;
     if (count > 0 && (entries > SENML_ENTRIES_MAX || bytes > ENTRIES_BYTES_MAX)) return count;
   }
-  return Math.min(taken.length, most);
+  return Math.min(samples.length, most);
 }
 
 /** The entries in words: `temperature 21.30 Cel`. */
-export function valuesOf(taken: readonly Taken[]): readonly string[] {
+export function valuesOf(samples: readonly Sample[]): readonly string[] {
   const values: string[] = [];
-  for (const { name, entries } of taken)
+  for (const { name, entries } of samples)
     for (const { n, u, v } of entries)
       values.push(`${name === "" ? n : `${name}/${n}`} ${wordOf(v)}${u === undefined ? "" : ` ${u}`}`);
   return values;
