@@ -133,6 +133,7 @@ export class GuestMqtt implements MqttClient {
   static readonly SUBACK = 9;
   static readonly DISCONNECT = 14;
 
+  readonly target: unknown;
   readonly #options: MqttOptions;
   readonly #broker: GuestBroker;
   /** What the broker owes: a CONNACK or a SUBACK. */
@@ -143,6 +144,7 @@ export class GuestMqtt implements MqttClient {
   #lacking = 0;
 
   constructor(options: MqttOptions) {
+    this.target = options.target;
     this.#options = options;
     this.#broker = options.broker as GuestBroker;
     this.#broker.client = this;

@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { decodeReply, encodeReply, MESSAGE_BYTES_MAX } from "../../../firmware/bus/wire.js";
 import { ANCHOR_BYTES_MAX } from "../../../firmware/chain/anchors.js";
 import { openBft } from "../../../firmware/chain/bft-checkpoint.js";
 import { VALIDATORS_MAX } from "../../../firmware/chain/bft-extra.js";
@@ -15,7 +16,6 @@ import { BASE_BYTES_MAX, encodeState } from "../../../firmware/chain/follower-st
 import { HEADER_BYTES_MAX } from "../../../firmware/chain/header.js";
 import { StepList } from "../../../firmware/chain/step-list.js";
 import { REORG_DEPTH, WINDOW_STEPS_MAX } from "../../../firmware/chain/window.js";
-import { decodeReply, encodeReply, MESSAGE_BYTES_MAX } from "../../../firmware/link/wire.js";
 import { KeyValuePartition, MemoryNvs } from "../../../host-sim/hardware/key-value.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { bftCheckpointAt, judgeBft, openBftChain, walkBft } from "../../chains/bft-fixture.js";

@@ -2,15 +2,15 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Ask } from "../../../firmware/chain/asking.js";
-import type { Outcome } from "../../../firmware/chain/follower.js";
 import {
   encodeReply,
   HEADERS_PER_REQUEST_MAX,
   type HeaderRequest,
   MESSAGE_BYTES_MAX,
   RUN_BYTES_MAX,
-} from "../../../firmware/link/wire.js";
+} from "../../../firmware/bus/wire.js";
+import type { Ask } from "../../../firmware/chain/asking.js";
+import type { Outcome } from "../../../firmware/chain/follower.js";
 import { type Followed, MOTE, relayOver } from "./relay-bench.js";
 
 /** A follower that wants what the test says, takes what comes for progress or not, and notes all of it. */

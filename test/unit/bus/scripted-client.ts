@@ -12,6 +12,7 @@ export class Scripted implements MqttClient {
   static made: Scripted[] = [];
   static unmakable = false;
   readonly options: MqttOptions;
+  readonly target: unknown;
   readonly writes: { data: ByteBuffer | null; options: MqttWrite }[] = [];
   room = 5000;
   broken = false;
@@ -21,6 +22,7 @@ export class Scripted implements MqttClient {
   constructor(options: MqttOptions) {
     if (Scripted.unmakable) throw new Error("no sockets left");
     this.options = options;
+    this.target = options.target;
     Scripted.made.push(this);
   }
   read(count: number): ArrayBuffer {
