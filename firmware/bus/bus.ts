@@ -130,6 +130,8 @@ export class Bus implements UplinkOptions {
 
   linkChanged(up: boolean): void {
     for (const user of this.#users) user.linkChanged(up);
+    // What waited for the link is due now, though the broker may have nothing to say.
+    this.#options.onWake();
   }
 
   onWake(): void {

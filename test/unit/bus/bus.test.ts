@@ -95,8 +95,9 @@ test("a message goes to the part whose topic it is, and to no other; one of nobo
 });
 
 test("each part is told of the link, and of acknowledgements where it wants to be", () => {
-  const { first, second, up } = make();
+  const { first, second, state, up } = make();
   const client = up();
+  assert.is(state.wakes, 1, "what waited for the link is due");
   client.control({ operation: Scripted.PUBACK, id: 7 });
   client.options.onError?.call(client);
   assert.equal(first.heard, ["up", 7, "down"]);
