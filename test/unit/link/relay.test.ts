@@ -367,4 +367,26 @@ test("of announcements between two steps only the newest is looked at, once", ()
   assert.equal(heard.nowS, [77]);
 });
 
+test("on the bus it has the head's topic and its own replies', and forgets what it asked when the link is lost", () => {
+  const { follower, heard } = scripted({ from: 7, count: 1 });
+  const { relay, sent, last } = relayOver(follower);
+  const [head, replies] = relay.subscriptions as [string, string];
+  assert.equal([head, replies], ["chains/eip155:1/head", `motes/0x${"ab".repeat(20)}/replies`]);
+  assert.not.ok(relay.received("somebody/else", HEADER));
+  assert.ok(relay.received(head, HEADER));
+  relay.step(true);
+  assert.equal(heard.offered, [HEADER]);
+  assert.ok(relay.received(replies, encodeReply({ id: last().id, from: 7, headers: [HEADER] })));
+  relay.step(true);
+  assert.equal(heard.answered, [7]);
+  relay.step(true);
+  const asked = sent.length;
+  relay.linkChanged(true);
+  assert.ok(relay.step(true) > 0);
+  assert.is(sent.length, asked, "a link that comes up changes nothing");
+  relay.linkChanged(false);
+  relay.step(true);
+  assert.is(sent.length, asked + 1, "nothing asked on the old one will be answered");
+});
+
 test.run();
