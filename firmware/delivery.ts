@@ -39,7 +39,7 @@ export interface DeliveryOptions {
   readonly config: Pick<MoteConfig, "collector">;
   /** The mote's address, 20 bytes. */
   readonly own: Uint8Array;
-  readonly bus: Pick<Bus, "topics" | "up" | "hasRoomFor" | "publish">;
+  readonly bus: Pick<Bus, "topics" | "hasRoomFor" | "publish">;
   readonly journal: Journal;
   readonly ownership: Ownership;
   readonly refusals: RefusalLog;
@@ -78,7 +78,7 @@ export class Delivery implements OutboxOptions, BusUser {
   /** Does what is due, the network being there. Answers the milliseconds until it wants to be called again. */
   step(): number {
     this.lookAtReceipts();
-    return this.#options.bus.up ? this.send() : Number.POSITIVE_INFINITY;
+    return this.send();
   }
 
   received(topic: string, message: Uint8Array): boolean {

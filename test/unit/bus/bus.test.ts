@@ -56,13 +56,13 @@ function make(mqtt: Partial<MqttConfig> = {}, network: object = { mqtt: { io: Sc
     TOPICS,
   );
   const first = new Sender("one", "two");
-  const second = new Part("three");
+  const second = new Part("three", "two");
   bus.join(first);
   bus.join(second);
   const up = () => {
     bus.step();
     const client = Scripted.made.at(-1) as Scripted;
-    client.accept([1, 1, 1]);
+    client.accept([1, 1, 1, 1]);
     return client;
   };
   return { bus, first, second, state, up };
@@ -73,7 +73,7 @@ test("subscribes to the topics of all that have joined, under the mote's own nam
   const client = up();
   assert.equal(
     client.writes[0]?.options.items?.map(({ topic }) => topic),
-    ["one", "two", "three"],
+    ["one", "two", "three", "two"],
   );
   assert.is(client.options.id, `mote-${"ab".repeat(20)}`);
   assert.is(client.options.will?.topic, TOPICS.health);
@@ -82,7 +82,7 @@ test("subscribes to the topics of all that have joined, under the mote's own nam
   assert.ok(bus.up);
 });
 
-test("a message goes to the part whose topic it is, and to no other; one of nobody's topics to none", () => {
+test("a message goes to the part whose topic it is, the first that joined, and to no other; one of nobody's topics to none", () => {
   const { first, second, state, up } = make();
   const client = up();
   const { wakes } = state;

@@ -327,8 +327,8 @@ test("nothing that a given-up client still says touches its successor", () => {
   clock.pass(2000);
   const next = up();
   const before = { up: [...heard.up], lines: log.lines.length, writes: next.writes.length };
-  old.options.onWritable?.call(old, 1);
   old.accept();
+  old.options.onWritable?.call(old, 1);
   old.control({ operation: Scripted.PUBACK, id: 5 });
   old.options.onReadable?.call(old, 10, { more: false });
   old.options.onReadable?.call(old, 10, { more: false, topic: "a", byteLength: 10 });
