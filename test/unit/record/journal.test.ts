@@ -8,6 +8,7 @@ import * as assert from "uvu/assert";
 import { Journal, type JournalOptions } from "../../../firmware/record/journal.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { type FlashMode, NorFlash, SECTOR_BYTES, UNIT_BYTES } from "../../../host-sim/hardware/flash.js";
+import { Prng } from "../../../host-sim/world/prng.js";
 
 const engine = {
   sha256: (...parts: readonly Uint8Array[]): Uint8Array =>
@@ -459,12 +460,8 @@ test("noise of any kind mounts as an empty journal", () => {
   fc.assert(
     fc.property(fc.integer(), fc.constantFrom(...modes), (seed, mode) => {
       const flash = new NorFlash({ sectors: 4, mode, seed });
-      let state = seed | 1;
       const noise = new Uint8Array(4 * SECTOR_BYTES);
-      for (let i = 0; i < noise.length; i += 1) {
-        state = Math.imul(state, 1_664_525) + 1_013_904_223;
-        noise[i] = state >>> 24;
-      }
+      new Prng(seed).fill(noise);
       flash.write(noise, 0);
       const journal = mount(flash);
       assert.is(journal.lastSeq, undefined);
