@@ -124,7 +124,7 @@ function sensorsOf(root: Fields): { readonly sensors?: unknown } {
   return { sensors: root.value("sensors") };
 }
 
-/** ASCII alone: what a topic takes on the wire is then its length (link/uplink.ts). */
+/** ASCII alone: what a topic takes on the wire is then its length (bus/uplink.ts). */
 function isPrefix(text: string): boolean {
   for (let i = 0; i < text.length; i += 1) {
     const code = text.charCodeAt(i);

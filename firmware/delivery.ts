@@ -1,4 +1,4 @@
-// Everything that travels between the mote and its broker: records out, receipts in, and the topics of relay and health.
+// Records out, receipts in: the part of the mote that the collector speaks with.
 //
 // Promises: records leave in order, at least once, until a receipt has come that is signed by the collector which the
 // configuration pins and that names the record's own digest; that collector's refusal of the very message ends the waiting;
@@ -6,13 +6,12 @@
 // them. Never: counts a record as stored on anyone else's word, checks a signature that cannot matter, or lets forged receipts
 // and refusals cost more than `FAILED_CHECKS_PER_MINUTE_MAX`. A true one that falls victim to that comes again with its record.
 
-import { equal, readUint, toHex, writeUint } from "./bytes.js";
+import type { Bus, BusUser } from "./bus/bus.js";
+import { equal, toHex } from "./bytes.js";
 import { MinuteBudget } from "./chain/follow/budget.js";
-import type { MqttConfig } from "./config.js";
+import type { MoteConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
-import { Uplink, type UplinkOptions } from "./link/uplink.js";
-import { encodeHealth, encodeWill, type Health, requestTopic, type Topics } from "./link/wire.js";
-import type { Clock, Device, Log, MqttBase } from "./ports.js";
+import type { Device } from "./ports.js";
 import { decodeSign1, digestOf, encodeSign1, SIGN1_BYTES_MAX, verifySign1 } from "./record/cose.js";
 import type { Journal, KeptRecord } from "./record/journal.js";
 import { Outbox, type OutboxOptions, UNANSWERED_MAX } from "./record/outbox.js";
@@ -34,30 +33,21 @@ const RECEIPT_TIMEOUT_MS = 10_000;
 
 /** Its functions are called as its methods: what implements it spares a board a closure for each. */
 export interface DeliveryOptions {
-  readonly device: Device;
+  readonly device: Pick<Device, "clock" | "log">;
   readonly engine: CryptoEngine;
-  readonly mqtt: MqttConfig;
+  /** Whose `collector` is the address of the key that signs receipts. */
+  readonly config: Pick<MoteConfig, "collector">;
   /** The mote's address, 20 bytes. */
   readonly own: Uint8Array;
-  /** Address of the key that signs receipts, 20 bytes. */
-  readonly collector: Uint8Array;
-  readonly topics: Topics;
+  readonly bus: Pick<Bus, "topics" | "hasRoomFor" | "publish">;
   readonly journal: Journal;
   readonly ownership: Ownership;
   readonly refusals: RefusalLog;
-  /** A raw header was announced. */
-  onHead(raw: Uint8Array): void;
-  /** A relay's reply came. */
-  onReply(message: Uint8Array): void;
-  /** The mote's own newest record came, as the collector keeps it. */
-  onLatest(message: Uint8Array): void;
-  onChanged(up: boolean): void;
   onWake(): void;
 }
 
-export class Delivery implements OutboxOptions, UplinkOptions {
+export class Delivery implements OutboxOptions, BusUser {
   readonly #options: DeliveryOptions;
-  readonly #uplink: Uplink;
   readonly #outbox: Outbox;
   readonly #failedChecks: MinuteBudget;
   #receipts: Uint8Array[] = [];
@@ -75,100 +65,30 @@ export class Delivery implements OutboxOptions, UplinkOptions {
     this.#options = options;
     this.#failedChecks = new MinuteBudget(options.device.clock);
     this.#outbox = new Outbox(this);
-    this.#uplink = new Uplink(this);
   }
 
   get journal(): Journal {
     return this.#options.journal;
   }
 
-  get clock(): Clock {
-    return this.#options.device.clock;
-  }
-
-  get log(): Log {
-    return this.#options.device.log;
-  }
-
-  get config(): MqttConfig {
-    return this.#options.mqtt;
-  }
-
-  get mqtt(): MqttBase {
-    return mqttOf(this.#options.device, this.#options.mqtt);
-  }
-
-  get id(): string {
-    return `mote-${toHex(this.#options.own)}`;
-  }
-
-  get will(): { readonly topic: string; readonly message: Uint8Array } {
-    return { topic: this.#options.topics.health, message: encodeWill() };
-  }
-
   get subscriptions(): readonly string[] {
-    const { head, replies, receipts, latest } = this.#options.topics;
-    return [head, replies, receipts, latest];
-  }
-
-  onWake(): void {
-    this.#options.onWake();
-  }
-
-  get up(): boolean {
-    return this.#uplink.up;
+    return [this.#options.bus.topics.receipts];
   }
 
   /** Does what is due, the network being there. Answers the milliseconds until it wants to be called again. */
   step(): number {
     this.lookAtReceipts();
-    const dueMs = this.#uplink.step();
-    return this.#uplink.up ? Math.min(dueMs, this.send()) : dueMs;
+    return this.send();
   }
 
-  /** Publishes a header request to one relay, or on the common topic; false where it cannot leave now. */
-  request(message: Uint8Array, relay: string): boolean {
-    return this.#uplink.publish(requestTopic(this.#options.topics, relay), message, {});
+  received(topic: string, message: Uint8Array): boolean {
+    if (topic !== this.#options.bus.topics.receipts) return false;
+    if (this.#receipts.length < RECEIPTS_WAITING_MAX) this.#receipts.push(message);
+    return true;
   }
 
-  /** Hard to guess; without noise it can be guessed: a forged answer costs a request, while headers must go on coming. */
-  requestId(): number {
-    const { device, refusals } = this.#options;
-    const bytes = new Uint8Array(4);
-    try {
-      device.entropy.read(bytes);
-    } catch (error) {
-      refusals.write("noise", new Rejection("entropy-failed", String(error)));
-      writeUint(bytes, device.clock.ticksMs() % 0x1_0000_0000, 0, 4);
-    }
-    return readUint(bytes) || 1;
-  }
-
-  health(health: Health): void {
-    this.#uplink.publish(this.#options.topics.health, encodeHealth(health), { retain: true });
-  }
-
-  close(): void {
-    this.#uplink.close();
-  }
-
-  received(topic: string, message: Uint8Array): void {
-    const options = this.#options;
-    const { topics } = options;
-    if (topic === topics.head) options.onHead(message);
-    else if (topic === topics.replies) options.onReply(message);
-    else if (topic === topics.latest) options.onLatest(message);
-    else if (topic === topics.receipts && this.#receipts.length < RECEIPTS_WAITING_MAX) this.#receipts.push(message);
-    options.onWake();
-  }
-
-  refused(rejection: Rejection): void {
-    this.#options.refusals.write("message", rejection);
-  }
-
-  linkChanged(up: boolean): void {
+  linkChanged(): void {
     this.#outbox.reset();
-    this.#options.onChanged(up);
   }
 
   acknowledged(packetId: number): void {
@@ -190,10 +110,10 @@ export class Delivery implements OutboxOptions, UplinkOptions {
 
   /** Cheap checks first: who is said to have signed, for whom, and whether a record with that very digest still waits. */
   private lookAtReceipt(message: Uint8Array): Rejection | undefined {
-    const { collector, own, device } = this.#options;
+    const { config, own, device } = this.#options;
     const claimed = decodeSign1(message);
     if (claimed instanceof Rejection) return claimed;
-    if (!equal(claimed.kid, collector))
+    if (!equal(claimed.kid, config.collector))
       return new Rejection("receipt-foreign", `signed by 0x${toHex(claimed.kid)}, which is not the collector`);
     if (isRefusal(claimed.payload)) return this.lookAtRefusal(message, claimed.payload);
     const receipt = decodeReceipt(claimed.payload);
@@ -272,25 +192,17 @@ export class Delivery implements OutboxOptions, UplinkOptions {
   }
 
   private send(): number {
-    const { clock } = this.#options.device;
-    const { topics } = this.#options;
+    const { bus, device } = this.#options;
+    const { records } = bus.topics;
     for (let sent = 0; sent < RECORDS_PER_STEP_MAX; sent += 1) {
       // The outbox counts as sent what it hands out: asked for only where the longest record would leave whole.
-      if (!this.#uplink.hasRoomFor(topics.records, SIGN1_BYTES_MAX)) return Number.POSITIVE_INFINITY;
-      const record = this.#outbox.next(clock.ticksMs());
+      if (!bus.hasRoomFor(records, SIGN1_BYTES_MAX)) return Number.POSITIVE_INFINITY;
+      const record = this.#outbox.next(device.clock.ticksMs());
       if (this.#setAside > 0 && !this.#outbox.more) this.saySetAside();
       if (record === undefined) return this.#outbox.more ? 0 : RECEIPT_TIMEOUT_MS;
       const { packetId, bytes, duplicate } = record;
-      if (!this.#uplink.publish(topics.records, bytes, { QoS: 1, packetId, duplicate })) return RECEIPT_TIMEOUT_MS;
+      if (!bus.publish(records, bytes, { QoS: 1, packetId, duplicate })) return RECEIPT_TIMEOUT_MS;
     }
     return 0;
   }
-}
-
-/** The client that the configuration asks for: over TLS where it names a certificate authority. */
-function mqttOf(device: Device, mqtt: MqttConfig) {
-  const { network } = device;
-  if (mqtt.ca === undefined) return network.mqtt;
-  if (network.mqtts === undefined) throw new Error("mqtt.ca is configured, but this build has no TLS");
-  return network.mqtts;
 }

@@ -4,23 +4,25 @@
 // network; input from outside is kept in mailboxes of bounded size until a step looks at it. Never: knows which board it
 // runs on, or signs before it has looked for its own newest record (docs/design.md, "The life of a mote").
 
+import { Bus, type BusOptions, type BusUser } from "./bus/bus.js";
+import { topicsOf } from "./bus/topics.js";
+import { encodeHealth } from "./bus/wire.js";
 import { toHex } from "./bytes.js";
 import { openChain } from "./chain/checkpoint.js";
 import type { Trusted } from "./chain/consensus.js";
 import { Follower } from "./chain/follow/follower.js";
 import { movesHead, type Outcome } from "./chain/follow/outcome.js";
 import { ALARM_NAMES, ALARM_NONE, type Alarm, Vigil } from "./chain/follow/vigil.js";
-import type { MoteConfig, MqttConfig } from "./config.js";
+import type { MoteConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
 import { Delivery, type DeliveryOptions } from "./delivery.js";
 import { openDeviceKey } from "./device-key.js";
 import type { MoteEvent } from "./events.js";
 import { Association, type AssociationOptions } from "./link/association.js";
 import { RelayClient, type RelayOptions } from "./link/relay.js";
-import { type Topics, topicsOf } from "./link/wire.js";
 import { Pacer } from "./pacer.js";
 import { Persistence } from "./persistence.js";
-import type { Clock, Device, KeyHandle, KeyValueDomain, Log } from "./ports.js";
+import type { Device, KeyHandle, KeyValueDomain } from "./ports.js";
 import { Readiness } from "./readiness.js";
 import { Author, openSequence, type RecordInput, type Written } from "./record/author.js";
 import { Journal } from "./record/journal.js";
@@ -50,9 +52,9 @@ const STEP_INTERVAL_MAX_MS = 60_000;
 interface Identity {
   /** 20 bytes. */
   readonly address: Uint8Array;
-  readonly topics: Topics;
   readonly ownership: Ownership;
   readonly author: Author;
+  readonly bus: Bus;
   readonly delivery: Delivery;
   readonly relay: RelayClient;
 }
@@ -81,7 +83,7 @@ interface Own {
  * It is what its parts ask of their owner: an object of options for each, and a closure for each function in it, would take a tenth of what
  * lives on a board's heap.
  */
-export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOptions, RelayOptions {
+export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, DeliveryOptions, RelayOptions, BusUser {
   readonly #options: MoteOptions;
   readonly #follower: Follower;
   readonly #vigil: Vigil;
@@ -183,7 +185,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     }
     this.#pacer.stop();
     this.closing(() => this.publishHealth(false));
-    this.closing(() => this.#identity?.delivery.close());
+    this.closing(() => this.#identity?.bus.close());
     for (const part of [...this.#samplers, this.#timekeeper, this.#association]) this.closing(() => part.close());
     this.#persistence.flush(this.#options.device.clock.ticksMs());
     for (const part of [this.#sequence, this.#journal]) this.closing(() => part.close());
@@ -206,8 +208,8 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     this.#identity ??= this.begin(nowMs);
     const identity = this.#identity;
     if (identity === undefined) return Math.min(dueMs, KEY_RETRY_MS);
-    const { author, delivery, relay } = identity;
-    dueMs = Math.min(dueMs, relay.step(delivery.up), this.becomeReady(author, nowMs));
+    const { author, bus, delivery, relay } = identity;
+    dueMs = Math.min(dueMs, relay.step(bus.up), this.becomeReady(author, nowMs));
     this.afterHeaders();
     this.#persistence.step(nowMs);
     if (nowMs >= this.#keyDueMs && this.#journal.unsealedCount > 0) return this.recover(author, nowMs);
@@ -223,7 +225,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
         this.recorded(input, batch, written);
       }
     }
-    if (online) dueMs = Math.min(dueMs, delivery.step());
+    if (online) dueMs = Math.min(dueMs, bus.step(), delivery.step());
     return Math.max(0, Math.min(dueMs, this.health(nowMs)));
   }
 
@@ -259,8 +261,11 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     const own = { engine, keys: device.keys, key, address, fleet, journal: this.#journal, sequence: this.#sequence };
     const ownership = new Ownership(own, created);
     const author = new Author(own, ownership);
-    const topics = topicsOf(mqtt.prefix, address, this.#follower.chain);
-    return { address, topics, ownership, author, delivery: new Delivery(this), relay: new RelayClient(this) };
+    const bus = new Bus(this, topicsOf(mqtt.prefix, address, this.#follower.chain));
+    const delivery = new Delivery(this);
+    const relay = new RelayClient(this);
+    for (const user of [delivery, relay, this]) bus.join(user);
+    return { address, ownership, author, bus, delivery, relay };
   }
 
   /**
@@ -283,7 +288,12 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     if (fault !== undefined) {
       own.lost += 1;
       this.#refusals.write("record", fault);
-    } else own.waiting.push({ name: "", entries: entries.map((entry) => ({ ...entry })), takenMs: this.clock.ticksMs() });
+    } else
+      own.waiting.push({
+        name: "",
+        entries: entries.map((entry) => ({ ...entry })),
+        takenMs: this.#options.device.clock.ticksMs(),
+      });
     this.onWake();
     return fault;
   }
@@ -296,12 +306,8 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     return this.#options.engine;
   }
 
-  get clock(): Clock {
-    return this.#options.device.clock;
-  }
-
-  get log(): Log {
-    return this.#options.device.log;
+  get config(): MoteConfig {
+    return this.#options.config;
   }
 
   get store(): KeyValueDomain {
@@ -320,38 +326,6 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     return this.#refusals;
   }
 
-  get wifi(): Device["network"]["wifi"] {
-    return this.#options.device.network.wifi;
-  }
-
-  get ssid(): string | undefined {
-    return this.#options.config.wifi?.ssid;
-  }
-
-  get password(): string | undefined {
-    return this.#options.config.wifi?.password;
-  }
-
-  get ntp(): Device["network"]["ntp"]["client"] {
-    return this.#options.device.network.ntp.client;
-  }
-
-  get servers(): readonly string[] {
-    return this.#options.config.ntpServers;
-  }
-
-  get mqtt(): MqttConfig {
-    return this.#options.config.mqtt;
-  }
-
-  get collector(): Uint8Array {
-    return this.#options.config.collector;
-  }
-
-  get relays(): readonly string[] | undefined {
-    return this.#options.config.relays;
-  }
-
   /** The mote's address, 20 bytes; undefined until its key is there. */
   get address(): Uint8Array | undefined {
     return this.#identity?.address;
@@ -366,8 +340,8 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     return (this.#identity as Identity).address;
   }
 
-  get topics(): Topics {
-    return (this.#identity as Identity).topics;
+  get bus(): Bus {
+    return (this.#identity as Identity).bus;
   }
 
   get ownership(): Ownership {
@@ -378,35 +352,21 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     this.#pacer.wake();
   }
 
-  onHead(raw: Uint8Array): void {
-    this.#identity?.relay.announced(raw);
+  /** The mote's own newest record, as the collector keeps it. */
+  get subscriptions(): readonly string[] {
+    return [this.bus.topics.latest];
   }
 
-  onReply(message: Uint8Array): void {
-    this.#identity?.relay.replied(message);
-  }
-
-  onLatest(message: Uint8Array): void {
+  received(topic: string, message: Uint8Array): boolean {
+    if (topic !== this.bus.topics.latest) return false;
     this.#latest = message;
+    return true;
   }
 
-  onChanged(up: boolean): void {
-    this.#readiness.linkChanged(up, this.clock.ticksMs());
+  linkChanged(up: boolean): void {
+    this.#readiness.linkChanged(up, this.#options.device.clock.ticksMs());
     this.#latestFailed = 0;
     if (up) this.#healthDueMs = 0;
-    else this.#identity?.relay.reset();
-  }
-
-  send(request: Uint8Array, relay: string): boolean {
-    return (this.#identity as Identity).delivery.request(request, relay);
-  }
-
-  requestId(): number {
-    return (this.#identity as Identity).delivery.requestId();
-  }
-
-  onRefused(rejection: Rejection): void {
-    this.#refusals.write("reply", rejection);
   }
 
   /** The clock for the rules of the chain. */
@@ -442,7 +402,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
     const { settled, timeFloorS } = this.#follower;
     const { number, hash, timeS } = this.#follower.head;
     this.#timekeeper.bound(timeFloorS);
-    this.log.write("head", { number, hash: toHex(hash), timeS, settled, verified: this.#verifiedHeaders });
+    this.#options.device.log.write("head", { number, hash: toHex(hash), timeS, settled, verified: this.#verifiedHeaders });
     this.#verifiedHeaders = 0;
   }
 
@@ -538,7 +498,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
   }
 
   private health(nowMs: number): number {
-    if (this.#identity?.delivery.up !== true) return Number.POSITIVE_INFINITY;
+    if (this.#identity?.bus.up !== true) return Number.POSITIVE_INFINITY;
     if (nowMs < this.#healthDueMs) return this.#healthDueMs - nowMs;
     this.#healthDueMs = nowMs + this.#options.config.healthIntervalMs;
     this.publishHealth(true);
@@ -546,7 +506,8 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
   }
 
   private publishHealth(online: boolean): void {
-    this.#identity?.delivery.health({
+    const bus = this.#identity?.bus;
+    const health = {
       online,
       boot: this.#sequence.boot,
       headNumber: this.#follower.head.number,
@@ -554,6 +515,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, DeliveryOpti
       pending: this.#journal.pendingCount,
       timeS: this.#timekeeper.now().timeS,
       alarm: this.#alarm,
-    });
+    };
+    bus?.publish(bus.topics.health, encodeHealth(health), { retain: true });
   }
 }

@@ -243,6 +243,8 @@ export interface MqttOptions {
   /** Milliseconds. */
   keepAlive?: number;
   will?: { topic: string; message: ArrayBuffer; QoS?: number; retain?: boolean };
+  /** Becomes the client's `target`, for callbacks that are nobody's closures. */
+  target?: unknown;
   /** `count` bytes of a PUBLISH can be read; `topic` and `byteLength` (the whole payload's) come with its first part only. */
   onReadable?: (this: MqttClient, count: number, options: MqttReadable) => void;
   /** `count` bytes can be written. */
@@ -269,6 +271,7 @@ export interface MqttControl {
 
 /** `embedded:network/mqtt/client`, MQTT 3.1.1. It acknowledges QoS 1 deliveries by itself. */
 export interface MqttClient {
+  readonly target?: unknown;
   /** The next `count` bytes of the message under way. */
   read(count: number): ArrayBuffer;
   /** Answers how many bytes can be written now. Throws where there is no room: nothing is sent then. */

@@ -11,9 +11,10 @@
 // Format under its key: version (1), seconds since the Unix epoch (4), CRC-32 of these (4).
 
 import { crc32, readUint, writeUint } from "./bytes.js";
+import type { MoteConfig } from "./config.js";
 import type { TimeQuality } from "./events.js";
 import { type Persistent, SAVE_DUE, SAVED } from "./persistence.js";
-import type { Clock, KeyValueDomain, Log, NtpClient, NtpClientOptions } from "./ports.js";
+import type { Device, KeyValueDomain, NtpClient } from "./ports.js";
 import { TIME_BOUNDED_BY_HEADER, TIME_NONE, TIME_NTP, TIME_OWN_CLOCK } from "./record/record.js";
 
 const NTP_INTERVAL_MS = 3_600_000;
@@ -52,10 +53,8 @@ export interface Now {
 
 /** Its functions are called as its methods: what implements it spares a board a closure for each. */
 export interface TimekeeperOptions {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly ntp: NtpClientOptions & { readonly io: new (options: NtpClientOptions) => NtpClient };
-  readonly servers: readonly string[];
+  readonly device: Pick<Device, "clock" | "log" | "network">;
+  readonly config: Pick<MoteConfig, "ntpServers">;
   /** Holds the last trusted time under a key of its own. */
   readonly store: KeyValueDomain;
   onWake(): void;
@@ -85,8 +84,8 @@ export class Timekeeper implements Persistent {
 
   constructor(options: TimekeeperOptions) {
     this.#options = options;
-    this.#left = options.servers.length;
-    this.#runFromMs = options.clock.ticksMs();
+    this.#left = options.config.ntpServers.length;
+    this.#runFromMs = options.device.clock.ticksMs();
     this.#saveMs = this.#runFromMs + SAVE_INTERVAL_MS;
     this.restore();
   }
@@ -95,12 +94,12 @@ export class Timekeeper implements Persistent {
   bound(floorS: number): void {
     this.#boundS = Math.max(this.#boundS, floorS);
     // A clock that was behind once is wrong for good, even when it has caught up with what it was measured by.
-    if (this.#options.clock.nowMs() < this.#boundS * 1000) this.#setAtMs = undefined;
-    if (floorS > this.runningS(this.#options.clock.ticksMs())) this.runFrom(floorS);
+    if (this.#options.device.clock.nowMs() < this.#boundS * 1000) this.#setAtMs = undefined;
+    if (floorS > this.runningS(this.#options.device.clock.ticksMs())) this.runFrom(floorS);
   }
 
   now(): Now {
-    const { clock } = this.#options;
+    const { clock } = this.#options.device;
     const ticksMs = clock.ticksMs();
     if (this.#setAtMs !== undefined) {
       const timeQuality = ticksMs - this.#setAtMs <= NTP_FRESH_MS ? TIME_NTP : TIME_OWN_CLOCK;
@@ -128,13 +127,13 @@ export class Timekeeper implements Persistent {
 
   /** It is at least so late, by the chain, by what was trusted last, and by what has certainly passed since. */
   atLeastS(): number {
-    const passedMs = this.#options.clock.ticksMs() - this.#runFromMs;
+    const passedMs = this.#options.device.clock.ticksMs() - this.#runFromMs;
     return Math.max(this.#boundS, this.#runS === 0 ? 0 : this.#runS + Math.floor((passedMs * CERTAIN_64THS) / 64_000));
   }
 
   /** Asks NTP where that is due and `online`. Answers the milliseconds until it wants to be called again. */
   step(online: boolean): number {
-    const nowMs = this.#options.clock.ticksMs();
+    const nowMs = this.#options.device.clock.ticksMs();
     if (this.#client !== undefined) {
       if (nowMs < this.#nextMs) return this.#nextMs - nowMs;
       this.passed(nowMs, "no answer");
@@ -150,12 +149,13 @@ export class Timekeeper implements Persistent {
   }
 
   unsaved(): typeof SAVED | typeof SAVE_DUE {
-    return this.#options.clock.ticksMs() >= this.#saveMs && this.atLeastS() > 0 ? SAVE_DUE : SAVED;
+    return this.#options.device.clock.ticksMs() >= this.#saveMs && this.atLeastS() > 0 ? SAVE_DUE : SAVED;
   }
 
   /** Writes the last trusted time, where there is one. Throws what the store throws; nothing is lost then. */
   persist(): void {
-    const { clock, store } = this.#options;
+    const { device, store } = this.#options;
+    const { clock } = device;
     const timeS = this.atLeastS();
     if (timeS === 0) return;
     const bytes = new Uint8Array(VALUE_BYTES);
@@ -187,12 +187,14 @@ export class Timekeeper implements Persistent {
 
   private runFrom(timeS: number): void {
     this.#runS = timeS;
-    this.#runFromMs = this.#options.clock.ticksMs();
+    this.#runFromMs = this.#options.device.clock.ticksMs();
   }
 
   /** Asks one server: with several in one client nobody could tell whose answer came. */
   private ask(nowMs: number): void {
-    const { ntp, servers } = this.#options;
+    const { config, device } = this.#options;
+    const servers = config.ntpServers;
+    const ntp = device.network.ntp.client;
     this.#nextMs = nowMs + NTP_TIMEOUT_MS;
     const server = servers[this.#turn] as string;
     this.#turn = (this.#turn + 1) % servers.length;
@@ -211,7 +213,7 @@ export class Timekeeper implements Persistent {
   /** What the client calls back with. Nothing leaves this: on a board it would be a restart. */
   private called(error: Error | null, timeMs?: number): void {
     try {
-      const ticksMs = this.#options.clock.ticksMs();
+      const ticksMs = this.#options.device.clock.ticksMs();
       if (error !== null || timeMs === undefined) this.passed(ticksMs, "no server answered");
       else this.answered(Math.floor(timeMs / 1000), ticksMs);
       this.#options.onWake();
@@ -243,7 +245,7 @@ export class Timekeeper implements Persistent {
     const nowS = this.trustedNowS();
     if (nowS !== undefined) return Math.abs(timeS - nowS) <= STEP_S_MAX;
     if (timeS < this.atLeastS() - STEP_S_MAX) return false;
-    return this.#options.servers.length === 1 || timeS <= this.runningS(ticksMs) + NEAR_S;
+    return this.#options.config.ntpServers.length === 1 || timeS <= this.runningS(ticksMs) + NEAR_S;
   }
 
   private isAgreed(timeS: number, ticksMs: number): boolean {
@@ -251,7 +253,7 @@ export class Timekeeper implements Persistent {
   }
 
   private set(timeS: number, ticksMs: number): void {
-    const { clock, log } = this.#options;
+    const { clock, log } = this.#options.device;
     this.end();
     if (Math.abs(timeS - (this.trustedNowS() ?? 0)) > STEP_S_MAX) this.#saveMs = ticksMs;
     clock.set(timeS);
@@ -276,7 +278,11 @@ export class Timekeeper implements Persistent {
       return;
     }
     this.beginRound(nowMs + this.#retryMs);
-    this.#options.log.write("time", { timeQuality: this.now().timeQuality, reason: `NTP: ${why}`, retryMs: this.#retryMs });
+    this.#options.device.log.write("time", {
+      timeQuality: this.now().timeQuality,
+      reason: `NTP: ${why}`,
+      retryMs: this.#retryMs,
+    });
     this.#retryMs = Math.min(this.#retryMs * 2, NTP_RETRY_MAX_MS);
   }
 
@@ -291,7 +297,7 @@ export class Timekeeper implements Persistent {
 
   private beginRound(atMs: number): void {
     this.#heard = undefined;
-    this.#left = this.#options.servers.length;
+    this.#left = this.#options.config.ntpServers.length;
     this.#nextMs = atMs;
   }
 
@@ -305,6 +311,6 @@ export class Timekeeper implements Persistent {
   }
 
   private refused(code: string, detail: string): void {
-    this.#options.log.write("refused", { what: "time", code, detail });
+    this.#options.device.log.write("refused", { what: "time", code, detail });
   }
 }

@@ -7,7 +7,8 @@
 // Where no network is named the station is started all the same, for its radio feeds the noise source, and joins none.
 // Never blocks, never gives up, lets no exception of the interface out.
 
-import type { Clock, Log, WiFi, WiFiOptions } from "../ports.js";
+import type { MoteConfig } from "../config.js";
+import type { Device, WiFi } from "../ports.js";
 
 const CONNECT_TIMEOUT_MS = 20_000;
 /** From the attempt's beginning, where it has joined: DHCP asks again after 2, 4, 8, … 60 seconds. */
@@ -22,11 +23,9 @@ const JOINED = 400;
 
 /** Its functions are called as its methods: what implements it spares a board a closure for each. */
 export interface AssociationOptions {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly wifi: { readonly io: new (options: WiFiOptions) => WiFi };
-  readonly ssid: string | undefined;
-  readonly password: string | undefined;
+  readonly device: Pick<Device, "clock" | "log" | "network">;
+  /** No network to join where it has no `wifi`. */
+  readonly config: Pick<MoteConfig, "wifi">;
   onWake(): void;
 }
 
@@ -53,9 +52,10 @@ export class Association {
 
   /** Does what is due. Answers the milliseconds until it wants to be called again. */
   step(): number {
-    const { clock, log } = this.#options;
+    const { config, device } = this.#options;
+    const { clock, log } = device;
     const nowMs = clock.ticksMs();
-    if (this.#options.ssid === undefined) return this.startAlone(nowMs);
+    if (config.wifi === undefined) return this.startAlone(nowMs);
     const online = this.#interface?.address !== undefined;
     if (online !== this.#online) {
       this.#online = online;
@@ -87,11 +87,10 @@ export class Association {
   }
 
   private startAlone(nowMs: number): number {
-    const { wifi } = this.#options;
     if (this.started) return Number.POSITIVE_INFINITY;
     if (nowMs < this.#nextMs) return this.#nextMs - nowMs;
     try {
-      this.#interface = new wifi.io({ onChanged: () => this.#options.onWake() });
+      this.start();
       return Number.POSITIVE_INFINITY;
     } catch (error) {
       this.failed(nowMs, error instanceof Error ? error.message : String(error));
@@ -99,13 +98,17 @@ export class Association {
     }
   }
 
+  private start(): WiFi {
+    const { wifi } = this.#options.device.network;
+    this.#interface ??= new wifi.io({ onChanged: () => this.#options.onWake() });
+    return this.#interface;
+  }
+
   private connect(nowMs: number): void {
-    const { wifi, password } = this.#options;
-    const ssid = this.#options.ssid as string;
+    const { ssid, password } = this.#options.config.wifi as { readonly ssid: string; readonly password?: string };
     this.#attemptMs = nowMs;
     try {
-      this.#interface ??= new wifi.io({ onChanged: () => this.#options.onWake() });
-      this.#interface.connect({ SSID: ssid, ...(password === undefined ? {} : { password }) });
+      this.start().connect({ SSID: ssid, ...(password === undefined ? {} : { password }) });
     } catch (error) {
       this.failed(nowMs, error instanceof Error ? error.message : String(error));
     }
@@ -114,7 +117,7 @@ export class Association {
   private failed(nowMs: number, why: string): void {
     this.#attemptMs = undefined;
     this.#nextMs = nowMs + this.#retryMs;
-    this.#options.log.write("wifi", { state: "failed", reason: why, retryMs: this.#retryMs });
+    this.#options.device.log.write("wifi", { state: "failed", reason: why, retryMs: this.#retryMs });
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
     this.leave();
   }
@@ -122,14 +125,14 @@ export class Association {
   private reason(connection: number): string {
     if (connection >= JOINED) return "joined, but the router gave no address in time: look at its DHCP";
     if (connection >= CONNECTING) return "no answer in time";
-    return `not let in: wifi.password is not that of ${this.#options.ssid}, or no such network is in reach`;
+    return `not let in: wifi.password is not that of ${this.#options.config.wifi?.ssid}, or no such network is in reach`;
   }
 
   private leave(): void {
     try {
       this.#interface?.disconnect();
     } catch (error) {
-      this.#options.log.write("wifi", { state: "leaving", reason: String(error) });
+      this.#options.device.log.write("wifi", { state: "leaving", reason: String(error) });
     }
   }
 }

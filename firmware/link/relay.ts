@@ -8,11 +8,8 @@
 // more; where nothing is announced and nothing comes it asks less often, until the next announcement. Never believes a number, a
 // hash or a length: the follower decides.
 
-import type { Follower } from "../chain/follow/follower.js";
-import { bringsOn, type Outcome } from "../chain/follow/outcome.js";
-import type { Clock } from "../ports.js";
-import { Rejection } from "../rejection.js";
-import { RelayOrder } from "./relay-order.js";
+import type { Bus, BusUser } from "../bus/bus.js";
+import { requestTopic } from "../bus/topics.js";
 import {
   decodeReply,
   encodeRequest,
@@ -22,7 +19,15 @@ import {
   REPLY_OVERHEAD_BYTES,
   REPLY_OVERHEAD_PER_HEADER_BYTES,
   RUN_BYTES_MAX,
-} from "./wire.js";
+} from "../bus/wire.js";
+import { readUint, writeUint } from "../bytes.js";
+import type { Follower } from "../chain/follow/follower.js";
+import { bringsOn, type Outcome } from "../chain/follow/outcome.js";
+import type { MoteConfig } from "../config.js";
+import type { Device } from "../ports.js";
+import type { RefusalLog } from "../refusal-log.js";
+import { Rejection } from "../rejection.js";
+import { RelayOrder } from "./relay-order.js";
 
 /** How long one request waits for its answer. */
 const REPLY_TIMEOUT_MS = 5_000;
@@ -37,22 +42,18 @@ const POLL_MAX_MS = 60_000;
 
 /** Its functions are called as its methods: what implements it spares a board a closure for each. */
 export interface RelayOptions {
-  readonly clock: Clock;
+  readonly device: Pick<Device, "clock" | "entropy">;
+  /** Whose `relays` are the names of those who may be asked, each judged by its answers; whoever listens on the common topic where absent. */
+  readonly config: Pick<MoteConfig, "relays">;
+  readonly bus: Pick<Bus, "topics" | "publish">;
+  readonly refusals: Pick<RefusalLog, "write">;
   /** The mote's address, 20 bytes: where answers go. */
   readonly own: Uint8Array;
   readonly follower: Pick<Follower, "head" | "offer" | "wanted" | "answer" | "polled" | "unanswered">;
   /** Seconds since the Unix epoch where a clock from outside the chain knows them. */
   nowS(): number | undefined;
-  /** Names of those who may be asked, each judged by its answers; whoever listens on the common topic where absent. */
-  readonly relays?: readonly string[] | undefined;
-  /** Publishes a request to `relay`, the empty name being the common topic; false where it cannot leave now. */
-  send(request: Uint8Array, relay: string): boolean;
-  /** A fresh number from 1 to 2³²−1, hard to guess. */
-  requestId(): number;
   /** What came of each header that was looked at. */
   onOutcome(outcome: Outcome | Rejection): void;
-  /** A reply was refused as a whole. */
-  onRefused(rejection: Rejection): void;
 }
 
 interface Request {
@@ -70,7 +71,7 @@ interface Request {
   readonly poll: boolean;
 }
 
-export class RelayClient {
+export class RelayClient implements BusUser {
   readonly #options: RelayOptions;
   readonly #order: RelayOrder;
   #announced: Uint8Array | undefined;
@@ -88,8 +89,25 @@ export class RelayClient {
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    this.#order = new RelayOrder(options.relays ?? [""]);
-    this.#pollMs = options.clock.ticksMs() + POLL_MS;
+    this.#order = new RelayOrder(options.config.relays ?? [""]);
+    this.#pollMs = options.device.clock.ticksMs() + POLL_MS;
+  }
+
+  get subscriptions(): readonly string[] {
+    const { head, replies } = this.#options.bus.topics;
+    return [head, replies];
+  }
+
+  received(topic: string, message: Uint8Array): boolean {
+    const { head, replies } = this.#options.bus.topics;
+    if (topic === head) this.announced(message);
+    else if (topic === replies) this.replied(message);
+    else return false;
+    return true;
+  }
+
+  linkChanged(up: boolean): void {
+    if (!up) this.reset();
   }
 
   /** A raw header came on the head topic; it replaces one that was not looked at yet. */
@@ -105,7 +123,7 @@ export class RelayClient {
     const reply = decodeReply(message);
     const wrong = reply instanceof Rejection ? reply : mismatch(request, reply);
     if (wrong === undefined) this.#answer = reply as HeaderReply;
-    else this.#options.onRefused(wrong);
+    else this.#options.refusals.write("reply", wrong);
   }
 
   /** The connection was lost: nothing asked on it will be answered. */
@@ -120,7 +138,7 @@ export class RelayClient {
   /** Does what is due. Answers the milliseconds until it wants to be called again. */
   step(up: boolean): number {
     this.look();
-    const nowMs = this.#options.clock.ticksMs();
+    const nowMs = this.#options.device.clock.ticksMs();
     const request = this.#request;
     if (request !== undefined) {
       const leftMs = request.sentMs + REPLY_TIMEOUT_MS - nowMs;
@@ -152,19 +170,19 @@ export class RelayClient {
   }
 
   private heard(announced: Uint8Array): void {
-    const { follower, clock } = this.#options;
+    const { follower, device } = this.#options;
     const outcome = follower.offer(announced, this.#options.nowS());
     this.progress([outcome]);
     if (!(outcome instanceof Rejection) && outcome.kind === "known") return;
     // Somebody has something to say, or hides what others have: time to look more often again.
     this.#pollWaitMs = POLL_MS;
-    this.#pollMs = Math.min(this.#pollMs, clock.ticksMs() + POLL_MS);
+    this.#pollMs = Math.min(this.#pollMs, device.clock.ticksMs() + POLL_MS);
   }
 
   private answered(request: Request, { from, headers }: HeaderReply): void {
-    const { follower, clock } = this.#options;
+    const { follower, device } = this.#options;
     const nowS = this.#options.nowS();
-    const nowMs = clock.ticksMs();
+    const nowMs = device.clock.ticksMs();
     // An announcement may have brought what was asked for in the meantime: then the answer is one more poll's.
     const asked = !request.poll && follower.wanted()?.from === from;
     const outcomes = asked ? follower.answer(from, headers, nowS) : follower.polled(from, headers, nowS);
@@ -189,7 +207,7 @@ export class RelayClient {
     }
     if (moved) {
       this.#pollWaitMs = POLL_MS;
-      this.#pollMs = this.#options.clock.ticksMs() + POLL_MS;
+      this.#pollMs = this.#options.device.clock.ticksMs() + POLL_MS;
       this.#waitMs = WAIT_FIRST_MS;
       this.#nextRequestMs = 0;
     }
@@ -210,8 +228,9 @@ export class RelayClient {
     // What is of no use but whole is asked for in less room first, too: it mostly fits, and the wider answer is a third of a small heap.
     const narrow = count > 1 && (!whole || this.#fit > 1);
     const bytesMax = narrow ? RUN_BYTES_MAX : MESSAGE_BYTES_MAX;
-    const id = options.requestId();
-    if (!options.send(encodeRequest({ id, to: options.own, from, count, bytesMax }), this.#order.next)) {
+    const id = this.requestId();
+    const topic = requestTopic(options.bus.topics, this.#order.next);
+    if (!options.bus.publish(topic, encodeRequest({ id, to: options.own, from, count, bytesMax }), {})) {
       this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
       this.#pollMs = Math.max(this.#pollMs, this.#nextRequestMs);
       return WAIT_FIRST_MS;
@@ -222,9 +241,22 @@ export class RelayClient {
     return REPLY_TIMEOUT_MS;
   }
 
+  /** 1 to 2³²−1. Hard to guess; without noise it can be guessed: a forged answer costs a request, while headers must go on coming. */
+  private requestId(): number {
+    const { device, refusals } = this.#options;
+    const bytes = new Uint8Array(4);
+    try {
+      device.entropy.read(bytes);
+    } catch (error) {
+      refusals.write("noise", new Rejection("entropy-failed", String(error)));
+      writeUint(bytes, device.clock.ticksMs() % 0x1_0000_0000, 0, 4);
+    }
+    return readUint(bytes) || 1;
+  }
+
   /** No answer, or an empty one. */
   private silent(request: Request, absent: boolean): void {
-    const nowMs = this.#options.clock.ticksMs();
+    const nowMs = this.#options.device.clock.ticksMs();
     this.#request = undefined;
     // One that says nothing to a poll has nothing new, as a rule; nobody can tell it from one that keeps it to itself.
     this.#order.silent();

@@ -9,8 +9,9 @@
 // Never: a fault that it was not asked for; a byte of a finished write that its backing has not got.
 
 import type { ByteBuffer, FlashPartition } from "../../firmware/ports.js";
+import { Prng } from "../world/prng.js";
 import { BLOCK_BYTES, decryptBlock, encryptBlock } from "./flash-cipher.js";
-import { randomFrom, readHalfErased, tearUnit } from "./flash-faults.js";
+import { readHalfErased, tearUnit } from "./flash-faults.js";
 import type { FlashCounters, FlashImage, FlashOperation } from "./flash-state.js";
 
 export type { FlashOperation } from "./flash-state.js";
@@ -69,7 +70,7 @@ export class NorFlash implements FlashPartition {
   readonly #failing = new Map<number, "erase" | "program">();
   readonly #backing: FlashBacking | undefined;
   readonly #key: number;
-  #random: () => number;
+  #chance: Prng;
   /** Bytes that may still be programmed or erased before power goes. */
   #bytesLeft = Number.POSITIVE_INFINITY;
 
@@ -77,7 +78,7 @@ export class NorFlash implements FlashPartition {
     this.sectors = sectors;
     this.mode = mode;
     this.#key = Math.imul(seed, 0x9e3779b1) >>> 0;
-    this.#random = randomFrom(seed);
+    this.#chance = new Prng(seed);
     this.eraseCounts = new Uint32Array(sectors);
     this.#written = new Uint8Array((sectors * SECTOR_BYTES) / UNIT_BYTES);
     this.#unstable = new Float64Array(sectors);
@@ -214,7 +215,7 @@ export class NorFlash implements FlashPartition {
       this.#unstable[sector] = other.#unstable[sector] as number;
       this.#versions[sector] = other.#versions[sector] as number;
     }
-    this.#random = randomFrom(seed);
+    this.#chance = new Prng(seed);
     this.powerOn();
   }
 
@@ -259,7 +260,7 @@ export class NorFlash implements FlashPartition {
     const cells = this.#encrypted(bytes, byteOffset);
     const to = Math.min(bytes.length, from + UNIT_BYTES - ((byteOffset + from) % UNIT_BYTES));
     const torn = this.#cells.subarray(byteOffset + from, byteOffset + to);
-    const changed = tearUnit(torn, cells.subarray(from, to), atByte - from, this.#random);
+    const changed = tearUnit(torn, cells.subarray(from, to), atByte - from, this.#chance);
     if (changed) this.#written[Math.floor((byteOffset + from) / UNIT_BYTES)] = 1;
     this.#settle(byteOffset + from, to - from);
   }
@@ -290,7 +291,7 @@ export class NorFlash implements FlashPartition {
         bytes.subarray(at - byteOffset, end - byteOffset),
         this.#unstable[sector] as number,
         this.mode,
-        this.#random,
+        this.#chance,
       );
       at = end;
     }

@@ -64,7 +64,7 @@ export function resolverFor(board: () => Board) {
       const host = request.host === "localhost" ? "127.0.0.1" : request.host;
       const parts = host.split(".");
       const literal = parts.length === 4 && parts.every((part) => String(Number.parseInt(part, 10)) === part);
-      this.#asked.push({ ...request, host, literal, turn: 0, id: (Math.random() * 65_535) | 1 });
+      this.#asked.push({ ...request, host, literal, turn: 0, id: board().network.queryId() });
       this.#timer ??= Timers.set(() => this.#turn(), 0, TURN_MS);
     }
 

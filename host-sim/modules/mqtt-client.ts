@@ -24,7 +24,8 @@ import type { Board } from "../hardware/board.js";
 import { bytesOf } from "./buffer.js";
 import { currentBoard } from "./current.js";
 import type { ResolveRequest, ResolverOptions } from "./dns.js";
-import { encodeConnect, encodeOperation, type Found, type MqttWrite, Operation, PacketReader } from "./mqtt-packets.js";
+import { Operation } from "./mqtt-operation.js";
+import { encodeConnect, encodeOperation, type Found, type MqttWrite, PacketReader } from "./mqtt-packets.js";
 import type { TCPOptions } from "./tcp.js";
 import { timeFor } from "./time.js";
 import { type Timer, timerFor } from "./timer.js";
@@ -76,22 +77,7 @@ export function mqttClientFor(board: () => Board, edges: "sharp" | "covered" = "
   const Timers = timerFor(board);
   const Time = timeFor(board);
 
-  return class MQTTClient {
-    static readonly CONNECT = Operation.CONNECT;
-    static readonly CONNACK = Operation.CONNACK;
-    static readonly PUBLISH = Operation.PUBLISH;
-    static readonly PUBACK = Operation.PUBACK;
-    static readonly PUBREC = Operation.PUBREC;
-    static readonly PUBREL = Operation.PUBREL;
-    static readonly PUBCOMP = Operation.PUBCOMP;
-    static readonly SUBSCRIBE = Operation.SUBSCRIBE;
-    static readonly SUBACK = Operation.SUBACK;
-    static readonly UNSUBSCRIBE = Operation.UNSUBSCRIBE;
-    static readonly UNSUBACK = Operation.UNSUBACK;
-    static readonly PINGREQ = Operation.PINGREQ;
-    static readonly PINGRESP = Operation.PINGRESP;
-    static readonly DISCONNECT = Operation.DISCONNECT;
-
+  return class MQTTClient extends Operation {
     readonly target: unknown;
     readonly #reader = new PacketReader();
     readonly #pending: Pending[] = [];
@@ -114,6 +100,7 @@ export function mqttClientFor(board: () => Board, edges: "sharp" | "covered" = "
     #readTimer: Timer | undefined;
 
     constructor(options: MQTTClientOptions) {
+      super();
       if (!options.host) throw new Error("host required");
       this.target = options.target;
       this.#options = options;

@@ -6,6 +6,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { generate, type Packet, parser } from "mqtt-packet";
+import { Operation } from "./mqtt-operation.js";
 
 const CONTROL_BYTES_MAX = 256;
 
@@ -18,24 +19,6 @@ export interface MqttWrite {
   duplicate?: boolean;
   items?: readonly { topic: string; QoS?: number }[];
 }
-
-/** Control packet types (MQTT 3.1.1 §2.2.1). */
-export const Operation = {
-  CONNECT: 1,
-  CONNACK: 2,
-  PUBLISH: 3,
-  PUBACK: 4,
-  PUBREC: 5,
-  PUBREL: 6,
-  PUBCOMP: 7,
-  SUBSCRIBE: 8,
-  SUBACK: 9,
-  UNSUBSCRIBE: 10,
-  UNSUBACK: 11,
-  PINGREQ: 12,
-  PINGRESP: 13,
-  DISCONNECT: 14,
-} as const;
 
 export interface ConnectFields {
   id: string;

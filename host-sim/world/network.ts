@@ -43,6 +43,7 @@ export class Network {
   readonly #addresses = new Map<string, string>();
   readonly #listeners = new Set<(state: LinkState) => void>();
   readonly #options: NetworkOptions;
+  #queries: Prng | undefined;
   #link: LinkState = "up";
   readonly #sockets = { tcp: 0, udp: 0 };
   /** A captive portal on this machine: every name and every connection leads to it, and datagrams get no answer. */
@@ -141,6 +142,12 @@ export class Network {
   /** Bytes of the next piece of a stream. */
   segmentBytes(): number {
     return this.#options.segments === "ragged" ? 1 + this.#options.prng.below(SEGMENT_BYTES_MAX) : SEGMENT_BYTES;
+  }
+
+  /** The id of a name's query, as the SDK's resolver draws it: below 65,536, and odd. */
+  queryId(): number {
+    this.#queries ??= this.#options.prng.fork("queries");
+    return this.#queries.below(65_535) | 1;
   }
 
   losesDatagram(): boolean {

@@ -1,9 +1,9 @@
 // Bitcoin headers as a mote catches up with them: a relay's answer at a time, as the follower takes it.
 
+import { HEADERS_PER_REQUEST_MAX } from "../../firmware/bus/wire.js";
 import { fromHex } from "../../firmware/bytes.js";
 import { type BitcoinCheckpoint, openBitcoin } from "../../firmware/chain/bitcoin/checkpoint.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
-import { HEADERS_PER_REQUEST_MAX } from "../../firmware/link/wire.js";
 import { Rejection } from "../../firmware/rejection.js";
 
 export interface BitcoinInputs {

@@ -1,9 +1,9 @@
 // What the Bitcoin benchmark works on: headers that node:crypto mined on regtest, the same each time.
 
+import { HEADERS_PER_REQUEST_MAX } from "../../firmware/bus/wire.js";
 import { bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin/checkpoint.js";
 import { bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
-import { HEADERS_PER_REQUEST_MAX } from "../../firmware/link/wire.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { BitcoinChain } from "../chains/bitcoin-generator.js";
 import type { BitcoinInputs } from "./bitcoin-case.js";

@@ -4,13 +4,14 @@
 // Promises: nothing is counted that was not verified: a run in which a record or a header is missing, or anything is refused, throws.
 
 import { randomUUID } from "node:crypto";
+import { topicsOf } from "../../firmware/bus/topics.js";
+import { decodeRequest, encodeReply } from "../../firmware/bus/wire.js";
 import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { type MoteConfig, parseConfig } from "../../firmware/config.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { addressOf } from "../../firmware/crypto/identity.js";
 import { nobleArithmetic, type SecretArithmetic, SoftwareKeys } from "../../firmware/crypto/software-keys.js";
-import { decodeRequest, encodeReply, topicsOf } from "../../firmware/link/wire.js";
 import { Mote } from "../../firmware/mote.js";
 import type { Device, NtpClient, NtpClientOptions } from "../../firmware/ports.js";
 import { digestOf, encodeSign1 } from "../../firmware/record/cose.js";

@@ -7,10 +7,10 @@
 // jump that was not due, one that was and did not come, or one that was not linked by hash.
 
 import { instantiateSecp256k1 } from "@bitauth/libauth/build/lib/crypto/secp256k1.js";
+import { decodeRequest, encodeReply, REPLY_OVERHEAD_BYTES, REPLY_OVERHEAD_PER_HEADER_BYTES } from "../../firmware/bus/wire.js";
 import { concat, toHex } from "../../firmware/bytes.js";
 import { SKIP_BLOCKS_MIN } from "../../firmware/chain/follow/skipping.js";
 import { addressOf } from "../../firmware/crypto/identity.js";
-import { decodeRequest, encodeReply, REPLY_OVERHEAD_BYTES, REPLY_OVERHEAD_PER_HEADER_BYTES } from "../../firmware/link/wire.js";
 import { decodeSign1, digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { Rejection } from "../../firmware/rejection.js";

@@ -3,9 +3,9 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { decodeHealth, decodeRequest, encodeReply } from "../../firmware/bus/wire.js";
 import { ALARM_FORK, ALARM_NONE } from "../../firmware/chain/follow/vigil.js";
 import { parseConfig } from "../../firmware/config.js";
-import { decodeHealth, decodeRequest, encodeReply } from "../../firmware/link/wire.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { fastEngine } from "../../tools/crypto/engine-fast.js";
 import { bftCheckpointAt } from "../chains/bft-fixture.js";

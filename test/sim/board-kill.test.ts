@@ -8,10 +8,13 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { spawnBoard } from "../../host-sim/engine/node.js";
 import { FileNvs } from "../../host-sim/hardware/key-value.js";
+import { Prng } from "../../host-sim/world/prng.js";
 import { until } from "../patience.js";
+import { seedOr } from "../seed.js";
 
 const COUNTER = fileURLToPath(new URL("fixtures/counter.ts", import.meta.url));
 const KILLS = 8;
+const prng = new Prng(seedOr());
 
 test(`${KILLS} kills while it writes`, async () => {
   const directory = mkdtempSync(join(tmpdir(), "chainmote-kill-"));
@@ -22,7 +25,7 @@ test(`${KILLS} kills while it writes`, async () => {
       const numbers: number[] = [];
       const board = spawnBoard({ directory, firmware: COUNTER, onEvent: ({ number }) => numbers.push(number as number) });
       await until("a few writes", () => numbers.length > 5);
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
+      await new Promise((resolve) => setTimeout(resolve, prng.below(60)));
       await board.kill();
       assert.ok(
         (numbers[0] as number) >= last && (numbers[0] as number) <= last + 1,

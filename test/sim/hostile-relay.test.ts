@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import type { MqttClient } from "mqtt";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { encodeReply } from "../../firmware/link/wire.js";
+import { encodeReply } from "../../firmware/bus/wire.js";
 import { account, type Block, type ChildOptions } from "../chains/clique-generator.js";
 import { pause, until } from "../patience.js";
 import { type Actor, HEAD_TOPIC, Scene } from "./scene.js";

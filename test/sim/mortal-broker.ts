@@ -6,6 +6,7 @@
 // which type they are.
 
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { Operation } from "../../host-sim/modules/mqtt-operation.js";
 import { listen } from "../unit/ports/broker.js";
 
 /** States of a client in which its broker dies. */
@@ -23,24 +24,17 @@ export const DEATHS = [
 ] as const;
 export type Death = (typeof DEATHS)[number];
 
-const CONNECT = 1;
-const CONNACK = 2;
-const PUBLISH = 3;
-const PUBACK = 4;
-const SUBSCRIBE = 8;
-const SUBACK = 9;
-
 /** By packets of whom, of which type, and what of that packet still passes. */
 const TRIGGERS: Readonly<Partial<Record<Death, readonly ["client" | "broker", number, "none" | "half" | "all"]>>> = {
-  "logging in": ["client", CONNECT, "none"],
-  "logged in": ["broker", CONNACK, "all"],
-  subscribing: ["client", SUBSCRIBE, "all"],
-  subscribed: ["broker", SUBACK, "all"],
-  publishing: ["client", PUBLISH, "all"],
-  published: ["broker", PUBACK, "none"],
-  "half a record sent": ["client", PUBLISH, "half"],
-  "half a message received": ["broker", PUBLISH, "half"],
-  idle: ["broker", PUBACK, "all"],
+  "logging in": ["client", Operation.CONNECT, "none"],
+  "logged in": ["broker", Operation.CONNACK, "all"],
+  subscribing: ["client", Operation.SUBSCRIBE, "all"],
+  subscribed: ["broker", Operation.SUBACK, "all"],
+  publishing: ["client", Operation.PUBLISH, "all"],
+  published: ["broker", Operation.PUBACK, "none"],
+  "half a record sent": ["client", Operation.PUBLISH, "half"],
+  "half a message received": ["broker", Operation.PUBLISH, "half"],
+  idle: ["broker", Operation.PUBACK, "all"],
 };
 
 export class MortalBroker {

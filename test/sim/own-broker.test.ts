@@ -2,6 +2,7 @@
 // (`chainmote board`) against that system's relay and collector, on Node and on XS, and with an application of somebody's own.
 
 import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -76,7 +77,7 @@ async function board(name: string, words: readonly string[], environment = {}): 
 function configOf(bend: (config: Record<string, unknown>) => void = () => undefined): string {
   const { config } = JSON.parse(readFileSync(data("system/boards/1/board.json"), "utf8")) as { config: Record<string, unknown> };
   bend(config);
-  const file = join(folder, `config-${Math.random()}.json`);
+  const file = join(folder, `config-${randomUUID()}.json`);
   writeFileSync(file, JSON.stringify({ config }), { mode: 0o600 });
   return file;
 }

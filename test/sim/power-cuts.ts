@@ -6,7 +6,8 @@
 
 import type { Journal, JournalOptions } from "../../firmware/record/journal.js";
 import { type FlashMode, type FlashOperation, NorFlash } from "../../host-sim/hardware/flash.js";
-import { Acknowledged, mountAndCheck, must, randomFrom, recoverAndGoOn } from "./power-loss.js";
+import { Prng } from "../../host-sim/world/prng.js";
+import { Acknowledged, mountAndCheck, must, recoverAndGoOn } from "./power-loss.js";
 
 export interface PowerLossOptions {
   readonly sectors: number;
@@ -54,7 +55,7 @@ export function cutEverywhere(options: PowerLossOptions): PowerLossResult {
 
 class PowerLossRun {
   readonly #options: PowerLossOptions;
-  readonly #random: () => number;
+  readonly #prng: Prng;
   readonly #flash: NorFlash;
   /** Where the workload is cut, and where the recovery is. */
   readonly #first: NorFlash;
@@ -76,7 +77,7 @@ class PowerLossRun {
   constructor(options: PowerLossOptions) {
     const { sectors, mode, seed, journal } = options;
     this.#options = options;
-    this.#random = randomFrom(seed);
+    this.#prng = new Prng(seed);
     this.#flash = new NorFlash({ sectors, mode, seed });
     this.#first = new NorFlash({ sectors, mode, seed });
     this.#second = new NorFlash({ sectors, mode, seed });
@@ -109,16 +110,16 @@ class PowerLossRun {
     let journal = mounted;
     const seq = known.last + 1;
     known.append(journal, seq, 0);
-    if (this.#random() < 0.1) known.append(journal, seq + 1, 0);
-    if (this.#random() < 0.03) journal = this.#check(this.#flash, known);
+    if (this.#prng.real() < 0.1) known.append(journal, seq + 1, 0);
+    if (this.#prng.real() < 0.03) journal = this.#check(this.#flash, known);
     for (const waiting of journal.unsealed()) known.seal(journal, waiting);
-    const through = known.last - Math.floor(this.#random() * this.#options.lagRecords);
+    const through = known.last - Math.floor(this.#prng.real() * this.#options.lagRecords);
     if (through > known.stored) known.markStored(journal, through);
     for (const old of known.appended.keys()) {
       if (old >= known.stored - REMEMBERED) break;
       known.appended.delete(old);
     }
-    const draw = this.#random();
+    const draw = this.#prng.real();
     if (draw < 0.04) journal.close();
     return draw < 0.06 ? this.#check(this.#flash, known) : journal;
   }
@@ -129,7 +130,7 @@ class PowerLossRun {
         for (const one of [this.#flash, this.#first, this.#second]) one.wearOut(sector, how);
   }
 
-  #check(on: NorFlash, state: Acknowledged, whole = this.#random() * WHOLE_ONE_IN < 1): Journal {
+  #check(on: NorFlash, state: Acknowledged, whole = this.#prng.real() * WHOLE_ONE_IN < 1): Journal {
     const { journal, lookBackRecords, failing = [] } = this.#options;
     return mountAndCheck(on, state, journal, whole ? Number.POSITIVE_INFINITY : lookBackRecords, failing.length > 0);
   }
@@ -144,7 +145,7 @@ class PowerLossRun {
     try {
       while (at < byteLength) {
         this.#cut(operation, at);
-        at += strideBytes === 1 ? 1 : 1 + Math.floor(this.#random() * strideBytes * 2);
+        at += strideBytes === 1 ? 1 : 1 + Math.floor(this.#prng.real() * strideBytes * 2);
       }
       at = byteLength;
       this.#cut(operation, at);
@@ -163,8 +164,8 @@ class PowerLossRun {
     this.#result.cutPoints += 1;
     const state = this.#known.fork(this.#known.stored - 1);
     const journal = this.#check(first, state);
-    const again = secondOneIn > 0 && this.#random() * secondOneIn < 1;
-    if (!again && operation.kind === "erase" && this.#random() * goOnOneIn >= 1) return;
+    const again = secondOneIn > 0 && this.#prng.real() * secondOneIn < 1;
+    if (!again && operation.kind === "erase" && this.#prng.real() * goOnOneIn >= 1) return;
     this.#differs = true;
     let failure: unknown;
     if (again) {
@@ -188,7 +189,7 @@ class PowerLossRun {
   #cutRecovery(state: Acknowledged, operation: FlashOperation): void {
     const second = this.#second;
     const { byteLength } = operation;
-    for (const at of [0, 1 + Math.floor(this.#random() * (byteLength - 1)), byteLength]) {
+    for (const at of [0, 1 + Math.floor(this.#prng.real() * (byteLength - 1)), byteLength]) {
       second.copyFrom(this.#first, this.#options.seed + this.#result.cutPoints + this.#result.secondCutPoints);
       second.interrupt(operation, at);
       this.#result.secondCutPoints += 1;

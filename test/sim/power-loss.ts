@@ -7,30 +7,20 @@ import { equal, toHex } from "../../firmware/bytes.js";
 import { Journal, type JournalOptions } from "../../firmware/record/journal.js";
 import { Rejection } from "../../firmware/rejection.js";
 import type { NorFlash } from "../../host-sim/hardware/flash.js";
+import { Prng } from "../../host-sim/world/prng.js";
 
 const LINK_BYTES = 8;
-
-/** Numbers in [0, 1) from a seed (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /**
  * The payload of a seq, after a payload with this digest: most have `bytesMin` bytes and up to 300 more. `attempt` tells apart what was offered for one seq before a cut
  * and after it.
  */
 function payloadOf(seq: number, attempt: number, bytesMin: number, prev: Uint8Array): Uint8Array {
-  const random = randomFrom(seq * 2 + attempt + 1);
-  const draw = random();
-  const length = draw < 0.02 ? 1024 : draw < 0.05 ? 1 + Math.floor(random() * 8) : bytesMin + Math.floor(random() * 300);
+  const prng = new Prng(seq * 2 + attempt + 1);
+  const draw = prng.real();
+  const length = draw < 0.02 ? 1024 : draw < 0.05 ? 1 + Math.floor(prng.real() * 8) : bytesMin + Math.floor(prng.real() * 300);
   const payload = new Uint8Array(length);
-  for (let i = 0; i < length; i += 1) payload[i] = random() * 256;
+  for (let i = 0; i < length; i += 1) payload[i] = prng.real() * 256;
   payload.set(prev.subarray(0, Math.min(length, LINK_BYTES)));
   return payload;
 }

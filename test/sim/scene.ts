@@ -5,12 +5,12 @@
 
 import mqtt, { type MqttClient } from "mqtt";
 import { type NetworkModules, networkOver } from "../../firmware/board/network.js";
+import { decodeRequest, encodeReply, type HeaderRequest } from "../../firmware/bus/wire.js";
 import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { type MoteConfig, parseConfig } from "../../firmware/config.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { SoftwareKeys } from "../../firmware/crypto/software-keys.js";
-import { decodeRequest, encodeReply, type HeaderRequest } from "../../firmware/link/wire.js";
 import { Mote } from "../../firmware/mote.js";
 import type { Keys } from "../../firmware/ports.js";
 import { Rejection } from "../../firmware/rejection.js";

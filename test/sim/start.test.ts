@@ -12,12 +12,14 @@ import { Point, recoverPublicKey } from "@noble/secp256k1";
 import { decode, encode, rfc8949EncodeOptions, Tagged } from "cborg";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Prng } from "../../host-sim/world/prng.js";
 import { engine } from "../../tools/crypto/engine.js";
 import { KeyFile } from "../../tools/crypto/key-file.js";
 import { HeaderSource } from "../../tools/ethereum/raw-header.js";
 import { EthereumRpc } from "../../tools/ethereum/rpc.js";
 import { Judge } from "../../tools/verify/judge.js";
 import { pieces } from "../../tools/verify/sequence.js";
+import { seedOr } from "../seed.js";
 import { independently } from "../unit/record/signing.js";
 import { endAll, Program } from "./system-run.js";
 
@@ -147,7 +149,8 @@ test("any flipped bit of the file is told, with the record that has it and the r
     assert.is(faults.length, 1, `bit ${bit}`);
     assert.is(faults[0]?.index, ends.findIndex((end) => bit >> 3 < end) + 1, `bit ${bit}`);
   }
-  const bit = Math.floor(Math.random() * file.length * 8);
+  const seed = seedOr();
+  const bit = new Prng(seed).below(file.length * 8);
   file[bit >> 3] = (file[bit >> 3] as number) ^ (1 << (bit & 7));
   const broken = join(folder, "broken.cborseq");
   writeFileSync(broken, file);

@@ -2,7 +2,7 @@
 // enter, and which globals the firmware may name. A rule that could not fail would be no rule: each is tried on a
 // sentence that breaks it.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
@@ -15,14 +15,15 @@ const FLOORS: readonly (readonly string[])[] = [
   ["events"],
   ["ports"],
   ["rejection"],
-  ["bytes", "persistence"],
-  ["codec", "fields"],
-  ["crypto"],
+  ["bytes", "persistence", "refusal-log"],
+  ["codec"],
+  ["crypto", "fields"],
   ["record", "chain", "proof"],
   ["sensor"],
   ["config"],
+  ["bus"],
   ["link"],
-  ["timekeeper", "sampler", "readiness", "refusal-log", "pacer", "teller"],
+  ["timekeeper", "sampler", "readiness", "pacer", "teller"],
   ["delivery", "device-key"],
   ["mote"],
   ["index"],
@@ -196,18 +197,99 @@ test("each source file opens with what it is", () => {
   assert.equal(faults, []);
 });
 
-/** Rooms whose tests mirror them: each file has one of its own name. */
-const MIRRORED = ["record"];
+/** Folders below test/unit that belong to no room of the firmware: the rest of the repository, and what every implementation of a port does. */
+const OTHER_FOLDERS = ["bench", "conformance", "host-sim", "ports", "sdk", "tools"];
 
-/** Files of a room that have no test of their name. */
-function untested(files: readonly string[], tests: readonly string[]): string[] {
-  return files.filter((name) => name.endsWith(".ts") && !tests.includes(name.replace(/\.ts$/, ".test.ts")));
+/** Tests of no one file: what they are of. */
+const CROSS_CUTTING: Readonly<Record<string, string>> = {
+  application: "the face of the runtime, as an application uses it",
+  architecture: "rules of all sources",
+  "dead-code": "rules of all sources",
+  documents: "the pages of docs/",
+  leftovers: "what test runs leave behind",
+  seed: "what tests draw by",
+  "board/manifest": "the manifests",
+  "board/sdkconfig": "the SDK's configuration of each chip",
+  "bus/portal": "uplink and client against a captive portal",
+  "crypto/engines-agree": "the engines, each against the others",
+  "crypto/secret-timing": "the engines' timing",
+  "crypto/upstream.soak": "the engines against published vectors",
+  "sensor/pins": "analogue, contact, pulses",
+};
+
+/** Files that have no test of their own name, and none that takes them by name: the test that holds them all the same. */
+const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
+  "board/crypto-native": "test/xs/keys.test.ts",
+  "board/crypto-noble": "test/sim/engines.test.ts",
+  "board/local": "test/sdk/check.ts",
+  "board/native/entropy": "test/xs/keys.test.ts",
+  "board/native/tls": "test/xs/tls.test.ts",
+  "board/provider": "test/sim/engines.test.ts",
+  "board/sockets": "test/unit/board/mqtt-client.test.ts",
+  "bytes/primitives": "test/unit/bytes.test.ts",
+  "bytes/primitives-native": "test/xs/octets.test.ts",
+  "codec/cbor-decode": "test/unit/codec/cbor.test.ts",
+  "codec/cbor-encode": "test/unit/codec/cbor.test.ts",
+  "codec/cbor-writer": "test/unit/codec/cbor.test.ts",
+  "crypto/engine-native": "test/xs/keys.test.ts",
+  "crypto/native-keys": "test/xs/keys.test.ts",
+  "device-key": "test/unit/mote-noise.test.ts",
+  face: "test/sim/examples.test.ts",
+  main: "test/sim/start.test.ts",
+  teller: "test/unit/application.test.ts",
+};
+
+/** Of a test's path below test/unit without its ending, the file of the firmware that it is of: `delivery` of `delivery-receipts`. */
+function subjectOf(test: string, files: ReadonlySet<string>): string | undefined {
+  const words = test.split("-");
+  for (let count = words.length; count > 0; count -= 1) {
+    const stem = words.slice(0, count).join("-");
+    // A sensor has a folder of its own.
+    for (const file of [stem, `${stem}/${stem.split("/").at(-1)}`]) if (files.has(file)) return file;
+  }
+  return undefined;
 }
 
-test("what a file does is tried where its name says", () => {
-  for (const name of MIRRORED)
-    assert.equal(untested(readdirSync(join(root, "firmware", name)), readdirSync(join(root, "test/unit", name))), []);
-  assert.equal(untested(["a.ts", "b.ts", "manifest.json"], ["a.test.ts", "b-power.test.ts"]), ["b.ts"]);
+/** How unit/ departs from the firmware that it mirrors. */
+function mirrorFaults(firmware: readonly string[], tests: readonly Source[]): string[] {
+  const faults: string[] = [];
+  const files = new Set(firmware);
+  const rooms = new Set(firmware.filter((file) => file.includes("/")).map((file) => file.split("/")[0] as string));
+  const held = new Set(Object.keys(HELD_ELSEWHERE));
+  for (const { path, text } of tests) {
+    const test = path.replace(/\.ts$/, "").replace(/\.test$/, "");
+    const folder = test.includes("/") ? (test.split("/")[0] as string) : "";
+    if (folder !== "" && !rooms.has(folder) && !OTHER_FOLDERS.includes(folder))
+      faults.push(`test/unit/${folder}: no room of the firmware, nor of the rest`);
+    for (const [, file] of text.matchAll(/firmware\/([\w/-]+)\.js"/g)) held.add(file as string);
+    if (!path.endsWith(".test.ts") || OTHER_FOLDERS.includes(folder)) continue;
+    const subject = subjectOf(test, files);
+    if (subject === undefined && CROSS_CUTTING[test] === undefined) faults.push(`test/unit/${path}: names no file of that room`);
+    if (subject !== undefined) held.add(subject);
+  }
+  for (const file of firmware) if (!held.has(file)) faults.push(`firmware/${file}.ts: no test is named like it or takes it`);
+  return faults;
+}
+
+/** Modules by their paths below firmware/ without the ending, and everything below test/unit. */
+function mirrored(): [string[], Source[]] {
+  const firmware = sources("firmware").filter(({ path }) => path.endsWith(".ts"));
+  const tests = sources("test/unit").filter(({ path }) => path.endsWith(".ts"));
+  return [
+    firmware.map(({ path }) => relative("firmware", path).replace(/\.ts$/, "")),
+    tests.map(({ path, text }) => ({ path: relative("test/unit", path), text })),
+  ];
+}
+
+test("unit/ mirrors the firmware: a folder for each room, and each test named like the file that it is of", () => {
+  const [firmware, tests] = mirrored();
+  assert.equal(mirrorFaults(firmware, tests), []);
+  const paths = new Set(tests.map(({ path }) => path.replace(/\.test\.ts$/, "")));
+  for (const test of Object.keys(CROSS_CUTTING)) assert.ok(paths.has(test), `${test} is no test any more`);
+  for (const [file, test] of Object.entries(HELD_ELSEWHERE)) {
+    assert.ok(firmware.includes(file), `${file} is no file any more`);
+    assert.ok(existsSync(join(root, test)), `${test} is no test any more`);
+  }
 });
 
 test("each rule notices what it forbids", () => {
@@ -221,6 +303,8 @@ test("each rule notices what it forbids", () => {
     ["firmware/chain/x.ts", 'import { a } from "./consensus.js";'],
     ["firmware/codec/x.ts", 'import { a } from "../crypto/engine.js";'],
     ["firmware/link/x.ts", 'import mqtt from "mqtt";'],
+    ["firmware/bus/x.ts", 'import { a } from "../delivery.js";'],
+    ["firmware/bus/x.ts", 'import { a } from "../link/relay.js";'],
     ["firmware/crypto/x.ts", 'import { sign } from "node:crypto";'],
     ["firmware/mote.ts", 'import Timer from "timer";'],
     ["firmware/mote.ts", 'import { a } from "../host-sim/device.js";'],
@@ -240,6 +324,11 @@ test("each rule notices what it forbids", () => {
     constantFaults([{ path: "x.ts", text: "const TWO = 2n;\nif (a < TWO || a > TWO || a === b) return a + TWO;" }]).length,
     0,
   );
+  const [firmware, tests] = mirrored();
+  for (const path of ["net/uplink.test.ts", "bus/courier.test.ts", "courier.test.ts"])
+    assert.is(mirrorFaults(firmware, [...tests, { path, text: "" }]).length, path.startsWith("net/") ? 2 : 1, path);
+  assert.is(mirrorFaults([...firmware, "bus/courier"], tests).length, 1);
+  assert.is(mirrorFaults([...firmware, "bus/courier"], [...tests, { path: "bus/courier-late.test.ts", text: "" }]).length, 0);
   assert.is.not(simulatorFaults({ path: "host-sim/x.ts", text: 'import { a } from "../firmware/codec/rlp.js";' }).length, 0);
   for (const [path, text] of [
     ["host-sim/modules/x.ts", 'import { a } from "../../firmware/crypto/engine.js";'],

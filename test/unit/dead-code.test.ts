@@ -34,7 +34,7 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
       "tools/merkle/tree.ts",
     ],
   "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
-    "firmware/link/wire.ts: decodeHealth",
+    "firmware/bus/wire.ts: decodeHealth",
   ],
   "what a test has to see, and what shows nowhere else": [
     "firmware/record/journal.ts: .retiredSectors",

@@ -20,8 +20,8 @@ import { fastEngine } from "../../tools/crypto/engine-fast.js";
 import { bftCheckpointAt } from "../chains/bft-fixture.js";
 import { BftChain } from "../chains/bft-generator.js";
 import { accounts } from "../chains/clique-generator.js";
+import { Scripted } from "./bus/scripted-client.js";
 import { LogBook, type LogLine } from "./hand-clock.js";
-import { Scripted } from "./link/scripted-client.js";
 import { type TestKey, testKey } from "./record/signing.js";
 
 export const T = 1_800_000_000;

@@ -1,11 +1,20 @@
-// The runtime when its parts fail: what can be done without is done without, said once and made up for; what cannot stops
-// alone. Whole motes on virtual time (mote-bench.ts).
+// The runtime: each promise of its head (a step waits for nothing and says when it wants to be called; what comes from outside costs a
+// bounded place and a bounded step; nothing is signed before it was looked for), and what becomes of it when its parts fail: what can be
+// done without is done without, said once and made up for; what cannot stops alone. Whole motes on virtual time (mote-bench.ts).
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { decodeHealth, type Health } from "../../firmware/bus/wire.js";
+import { ALARM_NONE, ALARM_STALE } from "../../firmware/chain/follow/vigil.js";
+import { Mote } from "../../firmware/mote.js";
 import type { Device, KeyHandle } from "../../firmware/ports.js";
+import { HEAD_WAIT_MS, LATEST_WAIT_MS, LINK_WAIT_MS } from "../../firmware/readiness.js";
+import { decodeSign1 } from "../../firmware/record/cose.js";
+import { decodeRecord } from "../../firmware/record/record.js";
+import { Rejection } from "../../firmware/rejection.js";
+import type { NorFlash } from "../../host-sim/hardware/flash.js";
 import type { BftBlock } from "../chains/bft-generator.js";
-import { MoteBench, type PoweredMote, T } from "./mote-bench.js";
+import { MoteBench, PoweredMote, T } from "./mote-bench.js";
 
 /** Lets blocks come one a second, `count` of them; answers the newest. */
 async function follow(bench: MoteBench, powered: PoweredMote, from: BftBlock, count: number): Promise<BftBlock> {
@@ -18,6 +27,257 @@ async function follow(bench: MoteBench, powered: PoweredMote, from: BftBlock, co
   }
   return tip;
 }
+
+const STEP_INTERVAL_MAX_MS = 60_000;
+const TICK_MS = 20;
+
+/** A mote whose steps the test takes itself: nothing is done but what a step does. */
+class Still {
+  readonly powered: PoweredMote;
+  /** Something has woken it since its last step. */
+  #woken = false;
+
+  constructor(bench: MoteBench, bend: (device: Device) => Device = (device) => device) {
+    const timer = {
+      set: () => {
+        this.#woken = true;
+        return {};
+      },
+      clear: () => undefined,
+    };
+    this.powered = new PoweredMote(bench, (device) => ({ ...bend(device), timer }));
+  }
+
+  /** Takes its steps as soon as each is due or something wakes it, for `durationMs`; answers what they said, in milliseconds. */
+  async run(durationMs: number): Promise<number[]> {
+    const { mote } = this.powered;
+    const said: number[] = [];
+    let dueMs = 0;
+    for (let passedMs = 0; passedMs < durationMs; passedMs += TICK_MS, dueMs -= TICK_MS) {
+      if (dueMs <= 0 || this.#woken) {
+        this.#woken = false;
+        const answer = mote.step();
+        if (typeof answer !== "number") throw new Error("a step that waits for something");
+        said.push(answer);
+        dueMs = answer;
+      }
+      await this.powered.pass(TICK_MS);
+    }
+    return said;
+  }
+
+  /** Until the link is up. */
+  async connect(): Promise<void> {
+    const { powered } = this;
+    for (let passedMs = 0; powered.client === undefined; passedMs += 100) {
+      if (passedMs > 10_000) throw new Error("no connection was tried");
+      await this.run(100);
+    }
+    powered.client.room = 1e9;
+    powered.client.accept([1, 1, 1, 1]);
+  }
+}
+
+test("a step waits for nothing and says when it wants to be called; stepped then, and only then, the mote does all it should", async () => {
+  const bench = new MoteBench();
+  bench.times = { "time.lab": 0 };
+  const still = new Still(bench);
+  const { powered } = still;
+  await still.connect();
+  const said = await still.run(60_000);
+  assert.ok(
+    said.every((dueMs) => dueMs >= 0 && dueMs <= STEP_INTERVAL_MAX_MS),
+    JSON.stringify(said),
+  );
+  const records = powered.of("record").length;
+  assert.ok(records >= 55, `${records} records, one a second`);
+  assert.ok(said.length < 20 * records, `${said.length} steps for them`);
+  assert.equal(powered.of("error"), []);
+  powered.cut();
+});
+
+test("a mote that has nothing to do for an hour wants to be called within a minute all the same", async () => {
+  const still = new Still(new MoteBench({ unprovisioned: true, sampleMs: 3_600_000 }));
+  const said = await still.run(200_000);
+  assert.ok(said.length >= 4 && said.length < 20, JSON.stringify(said));
+  assert.ok(Math.max(...said) <= STEP_INTERVAL_MAX_MS);
+  still.powered.cut();
+});
+
+test("a step before it is due does nothing: no record, no message, no line", async () => {
+  const bench = new MoteBench({ sampleMs: 3_600_000 });
+  bench.times = { "time.lab": 0 };
+  const still = new Still(bench);
+  const { powered } = still;
+  await still.connect();
+  await still.run(20_000);
+  let dueMs = 0;
+  while (dueMs < 1000) {
+    dueMs = powered.mote.step() as number;
+    if (dueMs < 1000) await powered.pass(Math.max(dueMs, 1));
+  }
+  const before = [powered.client.writes.length, powered.log.lines.length];
+  for (let i = 0; i < 100; i += 1) assert.is(powered.mote.step(), dueMs);
+  assert.equal([powered.client.writes.length, powered.log.lines.length], before);
+  powered.cut();
+});
+
+test("a key that takes its time to sign: that step alone is waited for, and its record comes when it has signed", async () => {
+  const bench = new MoteBench();
+  const signers: (() => void)[] = [];
+  const { powered } = new Still(bench, (device) => ({
+    ...device,
+    keys: {
+      open: (slot) => device.keys.open(slot),
+      create: (slot) => device.keys.create(slot),
+      publicKey: (key) => device.keys.publicKey(key),
+      close: (key) => device.keys.close(key),
+      sign: (key, digest) => new Promise((resolve) => signers.push(() => resolve(device.keys.sign(key, digest)))),
+    },
+  }));
+  let stepped: number | Promise<number> = 0;
+  for (let passedMs = 0; passedMs < 30_000 && typeof stepped === "number"; passedMs += 100) {
+    stepped = powered.mote.step();
+    await powered.pass(100);
+  }
+  assert.instance(stepped, Promise);
+  assert.equal(powered.of("record"), []);
+  for (const sign of signers) sign();
+  assert.is(await stepped, 0, "the rest of the step follows at once");
+  assert.is(powered.of("record").length, 1);
+  powered.cut();
+});
+
+test("announcements and newest records that come between two steps: a bounded number is looked at", async () => {
+  const bench = new MoteBench();
+  const still = new Still(bench);
+  const { powered } = still;
+  await still.connect();
+  await still.run(10_000);
+  const { recovered, verified } = bench.engine;
+  const refused = () => powered.of("refused").filter(({ what }) => what !== "reply").length;
+  const before = refused();
+  const forged = bench.chain.child(bench.chain.child(bench.chain.genesis)).raw;
+  for (let i = 0; i < 1000; i += 1) {
+    const header = forged.slice();
+    header[header.length - 40] = i & 255;
+    powered.announce(header);
+    powered.give("latest", Uint8Array.of(0xd2, 0x84, i & 255, i >> 8));
+  }
+  assert.equal([bench.engine.recovered, bench.engine.verified, refused()], [recovered, verified, before], "none before a step");
+  for (let i = 0; i < 1000; i += 1) powered.give("replies", Uint8Array.of(i & 255));
+  assert.equal([bench.engine.recovered, bench.engine.verified], [recovered, verified], "nor does a reply cost more than a look");
+  powered.mote.step();
+  assert.ok(refused() - before <= 2, `${refused() - before} refusals of 2,000 messages`);
+  const checks = bench.engine.recovered + bench.engine.verified - recovered - verified;
+  assert.ok(checks <= 8, `${checks} signatures`);
+  powered.mote.step();
+  powered.mote.step();
+  assert.ok(refused() - before <= 2, "and nothing is left of them");
+  powered.cut();
+});
+
+test("nothing is signed before the mote has looked for its own newest record: until the link is there, and until the collector has had time", async () => {
+  const alone = new MoteBench();
+  const unheard = new Still(alone);
+  const { powered: deaf } = unheard;
+  await unheard.run(LINK_WAIT_MS - 100);
+  assert.equal(deaf.of("record"), []);
+  await unheard.run(2000);
+  assert.ok(deaf.of("record").length > 0, "without a link it goes on by itself");
+  deaf.cut();
+
+  const bench = new MoteBench();
+  const still = new Still(bench);
+  const { powered } = still;
+  await still.connect();
+  powered.announce(bench.chain.child(bench.chain.genesis).raw);
+  await still.run(LATEST_WAIT_MS - 100);
+  assert.equal(powered.of("record"), []);
+  await still.run(HEAD_WAIT_MS);
+  assert.ok(powered.of("record").length > 0);
+  powered.cut();
+});
+
+test("a mote that has lost journal and counters goes on above the newest record that the collector has, whose forgery ends no waiting", async () => {
+  const bench = new MoteBench();
+  const first = await bench.boot();
+  await first.pass(20_000);
+  const newest = first.published("records").at(-1) as Uint8Array;
+  const address = first.addressBytes;
+  first.cut();
+  const flash = bench.storage.partitions.journal as NorFlash;
+  flash.powerOn();
+  flash.eraseBlock(0, flash.sectors);
+  const still = new Still(bench, (device) => {
+    device.store.open({ path: "mote", format: "buffer" }).delete("sequence");
+    return device;
+  });
+  const { powered: wiped } = still;
+  await still.connect();
+  wiped.announce(bench.chain.child(bench.chain.genesis).raw);
+  const forged = newest.slice();
+  forged[forged.length - 1] = (forged[forged.length - 1] as number) ^ 1;
+  wiped.client.message(`motes/0x${Buffer.from(address).toString("hex")}/latest`, forged);
+  await still.run(LATEST_WAIT_MS / 2);
+  assert.equal(wiped.of("record"), []);
+  assert.ok(wiped.of("refused").some(({ what }) => what === "latest"));
+  wiped.client.message(`motes/0x${Buffer.from(address).toString("hex")}/latest`, newest);
+  await still.run(HEAD_WAIT_MS);
+  const parts = decodeSign1(newest);
+  const record = parts instanceof Rejection ? parts : decodeRecord(parts.payload);
+  if (record instanceof Rejection) throw new Error(String(record));
+  assert.ok(Number(wiped.of("record")[0]?.seq) > record.seq, JSON.stringify([wiped.of("record")[0], record.seq]));
+  wiped.cut();
+});
+
+test("its health is told when the link comes up, at its interval, when an alarm comes, and at an orderly end", async () => {
+  const bench = new MoteBench({ config: { health: { intervalMs: 3_600_000 } }, sampleMs: 600_000 });
+  bench.times = { "time.lab": 0 };
+  const powered = await bench.boot();
+  const said = (): Health[] => powered.published("health").map((bytes) => decodeHealth(bytes) as Health);
+  assert.is(said().length, 1);
+  const { online, boot, headNumber, alarm } = said()[0] as Health;
+  assert.equal([online, boot, headNumber, alarm], [true, 1, 0, ALARM_NONE]);
+  const sent = powered.client.writes.find(({ options }) => options.topic?.endsWith("/health"));
+  assert.equal([sent?.options.QoS, sent?.options.retain], [0, true]);
+  await powered.pass(1_200_000);
+  assert.is(said().length, 2);
+  assert.is(said()[1]?.alarm, ALARM_STALE);
+  await powered.pass(3_600_000);
+  assert.is(said().length, 3);
+  assert.ok(Number(said()[2]?.pending) >= 7);
+  powered.client.options.onError?.call(powered.client);
+  await powered.pass(5000);
+  await powered.connect();
+  assert.is(said().length, 1, "on a new connection at once");
+  powered.mote.close();
+  assert.is(said().at(-1)?.online, false);
+  powered.cut();
+});
+
+test("what is not fit to begin with is refused by name, and the board goes on", () => {
+  const bench = new MoteBench();
+  const { powered } = new Still(bench);
+  const { device } = powered.board;
+  const engine = bench.engine;
+  const codeOf = (opened: Mote | Rejection) => (opened instanceof Rejection ? opened.code : "opened");
+  const keys = {} as Device["keys"];
+  const config = bench.config();
+  const unknown = new MoteBench({ config: { sensors: [{ type: "barometer" }] } }).config();
+  assert.is(codeOf(Mote.open({ device: { ...device, keys }, engine, config: unknown, sensors: [] })), "config-invalid");
+  const broken = { ...config, checkpoint: {} };
+  assert.is(
+    codeOf(Mote.open({ device: { ...device, keys }, engine, config: { ...broken, sensors: [] }, sensors: [] })),
+    "consensus-unsupported",
+  );
+  const flash = { open: () => ({ status: () => ({ size: 0, blockLength: 4096, blocks: 0 }) }) } as unknown as Device["flash"];
+  assert.match(
+    codeOf(Mote.open({ device: { ...device, keys, flash }, engine, config: { ...config, sensors: [] } })),
+    /^journal-/,
+  );
+  powered.cut();
+});
 
 /** A store that refuses to write the keys for which `refuses` says so. */
 function refusing(refuses: (key: string) => boolean, refused: string[] = []): (device: Device) => Device {

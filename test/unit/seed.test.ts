@@ -1,6 +1,8 @@
 // One variable repeats what chance drew: SEED, for property tests and for generators of our own.
 
 import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -34,6 +36,23 @@ test("without it a test has its own, or a new one", () => {
 
 test("what is no number is said to be none", () => {
   assert.throws(() => draw("five"));
+});
+
+/** Where numbers may come from besides: a generator in a guest's own memory, which every byte counts in, and ciphers and hashes. */
+const GENERATORS = ["host-sim/world/prng.ts", "host-sim/xs/guest/board.ts"];
+
+test("one generator draws for simulator and tests, from a seed", () => {
+  const faults = ["host-sim", "test"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .map((name) => join(folder, name))
+      .filter((path) => /\.(ts|mjs)$/.test(path) && !GENERATORS.includes(path) && path !== "test/unit/seed.test.ts")
+      .filter((path) => {
+        const text = readFileSync(join(root, path), "utf8");
+        // Steps of a xorshift, of a linear congruence, of mulberry32.
+        return /\bMath\.random\b|\^= \w+ << 13|1_?664_?525|0x6d2b_?79f5/i.test(text);
+      }),
+  );
+  assert.equal(faults, []);
 });
 
 test.run();

@@ -11,6 +11,7 @@ import { VirtualClock } from "../../host-sim/world/clock.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import { pause } from "../patience.js";
 import { HandClock, LogBook } from "./hand-clock.js";
+import { handDevice } from "./hand-device.js";
 
 type Answer = (error: Error | null, timeMs?: number) => void;
 
@@ -61,13 +62,13 @@ function make(servers: readonly string[] = ["a"], store = new Store()) {
   Scripted.made = [];
   Scripted.failing = undefined;
   const clock = new HandClock(5000);
-  const log = new LogBook();
+  const ntp = { client: { io: Scripted, servers: [], marker: "builtin" } };
+  const device = handDevice({ clock, network: { ntp } });
+  const { log } = device;
   let wakes = 0;
   const options: TimekeeperOptions = {
-    clock,
-    log,
-    ntp: { io: Scripted, servers: [], marker: "builtin" },
-    servers,
+    device,
+    config: { ntpServers: servers },
     store,
     onWake: () => {
       wakes += 1;
@@ -531,12 +532,9 @@ test("with the simulator's client and a real server on loopback", async () => {
   board.radio.connect("lab", undefined);
   await world.advance(100);
   const log = new LogBook();
-  const { clock, network } = device;
   const timekeeper = new Timekeeper({
-    clock,
-    log,
-    ntp: network.ntp.client,
-    servers: ["time"],
+    device: { ...device, log },
+    config: { ntpServers: ["time"] },
     store: new Store(),
     onWake: () => undefined,
   });

@@ -11,11 +11,15 @@ import { type GuestEngine, guestEngine, type Memory } from "../../host-sim/engin
 import { type BoardEvent, type BoardFile, type Reset, spawnBoard } from "../../host-sim/engine/node.js";
 import type { Crypto } from "../../host-sim/engine/xs-image.js";
 import { FileNvs } from "../../host-sim/hardware/key-value.js";
+import { Prng } from "../../host-sim/world/prng.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import { BOARD_NAMES, CREATIONS, memoryBytes } from "../../host-sim/xs/presets.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
 import { until } from "../patience.js";
+import { seedOr } from "../seed.js";
 import { startBroker, type TestBroker } from "../unit/ports/broker.js";
+
+const prng = new Prng(seedOr());
 
 const KILLS = 4;
 
@@ -189,7 +193,7 @@ function run(target: Target, missing: string | undefined): void {
         () => `a few writes; ${JSON.stringify(events)}`,
         () => numbers().length > 5,
       );
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
+      await new Promise((resolve) => setTimeout(resolve, prng.below(60)));
       const guests = descendants(board.pid);
       assert.ok(guests.length > 0);
       await board.kill();

@@ -4,11 +4,11 @@
 // twice, late or out of order; each mote's newest record is retained on `latest`, which only moves forward; what does not
 // hold is refused with its reason. Never: holds more than `QUEUE_MAX` records outside the store, lets a mote wait for its
 // receipt while another one's chain is linked, or asks the node before it stores.
-// Wire: firmware/link/wire.ts; receipts: firmware/record/receipt.ts.
+// Wire: firmware/bus/wire.ts; receipts: firmware/record/receipt.ts.
 
+import { topicsOf } from "../../firmware/bus/topics.js";
 import { toHex } from "../../firmware/bytes.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
-import { topicsOf } from "../../firmware/link/wire.js";
 import { digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { Rejection } from "../../firmware/rejection.js";

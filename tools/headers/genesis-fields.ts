@@ -3,6 +3,7 @@
 // Promises: what a section says is either read or refused as genesis-unsupported with the key's name; nothing that somebody wrote
 // is passed over because nobody here knows it. Never chooses between two spellings of one name that differ.
 
+import { bytesIn, isObject, isUint } from "../../firmware/fields.js";
 import { Rejection } from "../../firmware/rejection.js";
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -16,7 +17,7 @@ export class Section {
   constructor(value: unknown, path: string) {
     this.path = path;
     if (value === undefined || value === null) return;
-    if (typeof value !== "object" || Array.isArray(value)) throw unsupported(path, "is no object");
+    if (!isObject(value)) throw unsupported(path, "is no object");
     for (const [name, field] of Object.entries(value)) {
       const key = name.toLowerCase();
       const other = this.#fields.get(key);
@@ -63,8 +64,7 @@ export class Section {
     const value = this.get(key);
     if (value === undefined) return undefined;
     const number = typeof value === "string" && /^(0x[0-9a-f]+|[0-9]+)$/i.test(value) ? Number(value) : value;
-    if (typeof number !== "number" || !Number.isSafeInteger(number) || number < 0)
-      throw this.refused(key, `is no whole number: ${JSON.stringify(value)}`);
+    if (!isUint(number, 0, Number.MAX_SAFE_INTEGER)) throw this.refused(key, `is no whole number: ${JSON.stringify(value)}`);
     return number;
   }
 
@@ -84,7 +84,7 @@ export class Section {
   addresses(key: string): string[] | undefined {
     const value = this.get(key);
     if (value === undefined) return undefined;
-    if (!Array.isArray(value) || !value.every((item) => typeof item === "string" && /^0x[0-9a-f]{40}$/i.test(item)))
+    if (!Array.isArray(value) || !value.every((item) => bytesIn(item, 20, 20) !== undefined && item.startsWith("0x")))
       throw this.refused(key, "is no list of addresses");
     return value.length === 0 ? undefined : value.map((item: string) => item.toLowerCase());
   }

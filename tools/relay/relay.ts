@@ -4,9 +4,9 @@
 // somebody else replaced it; the node is asked by need, no oftener than told, and left alone as long as it asks for; a request is answered with consecutive raw headers, at
 // most what it asks for, what fits its `bytesMax`, and what its mote has left (token bucket); node and broker may go
 // and come back. Never: keeps more than `QUEUE_MAX` requests, answers twice, or judges a header.
-// Wire: firmware/link/wire.ts.
+// Wire: firmware/bus/wire.ts.
 
-import { toHex } from "../../firmware/bytes.js";
+import { requestTopic, topicsOf } from "../../firmware/bus/topics.js";
 import {
   decodeRequest,
   encodeReply,
@@ -15,9 +15,8 @@ import {
   MESSAGE_BYTES_MAX,
   REPLY_OVERHEAD_BYTES,
   REPLY_OVERHEAD_PER_HEADER_BYTES,
-  requestTopic,
-  topicsOf,
-} from "../../firmware/link/wire.js";
+} from "../../firmware/bus/wire.js";
+import { toHex } from "../../firmware/bytes.js";
 import { Rejection } from "../../firmware/rejection.js";
 import type { RawHeader } from "../ethereum/raw-header.js";
 import { BrokerLink } from "../mqtt/link.js";

@@ -4,9 +4,10 @@
 // with; whatever is absent, out of bounds or contradicts itself is refused with the field's name (checkpoint-invalid).
 // Never fills in a default for what decides whom to believe. Hashes are written as Bitcoin shows them: reversed.
 
-import { fromHex, toHex } from "../../bytes.js";
+import { toHex } from "../../bytes.js";
 import { scalarOf } from "../../codec/rlp.js";
 import type { CryptoEngine } from "../../crypto/engine.js";
+import { bytesIn, isObject, isUint } from "../../fields.js";
 import { Rejection } from "../../rejection.js";
 import { HASH_BYTES } from "../consensus.js";
 import { Bitcoin } from "./consensus.js";
@@ -120,13 +121,13 @@ function reversed(hash: Uint8Array): Uint8Array {
 }
 
 function object(value: unknown, name: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid(name, "an object");
-  return value as Readonly<Record<string, unknown>>;
+  if (!isObject(value)) throw invalid(name, "an object");
+  return value;
 }
 
 function bytes(value: unknown, name: string, length: number): Uint8Array {
-  const read = typeof value === "string" && value.length <= 2 + 2 * length ? fromHex(value) : undefined;
-  if (!(read instanceof Uint8Array) || read.length !== length) throw invalid(name, `${length} bytes in hexadecimal`);
+  const read = bytesIn(value, length, length);
+  if (read === undefined) throw invalid(name, `${length} bytes in hexadecimal`);
   return read;
 }
 
@@ -140,17 +141,15 @@ function bitsField(rules: BitcoinRules, value: unknown, name: string): number {
 
 function workField(value: unknown): bigint {
   const digits = typeof value === "string" ? value.slice(value.startsWith("0x") ? 2 : 0) : "";
-  const read =
-    digits === "" || digits.length > WORK_DIGITS_MAX ? undefined : fromHex(digits.length % 2 === 0 ? digits : `0${digits}`);
-  if (!(read instanceof Uint8Array)) throw invalid("work", `1 to ${WORK_DIGITS_MAX} hexadecimal digits`);
+  const read = bytesIn(`0x${digits.length % 2 === 0 ? "" : "0"}${digits}`, 1, WORK_DIGITS_MAX / 2);
+  if (read === undefined) throw invalid("work", `1 to ${WORK_DIGITS_MAX} hexadecimal digits`);
   const work = scalarOf(read);
   if (work === 0n) throw invalid("work", "more than none");
   return work;
 }
 
 function uint(value: unknown, name: string, max: number): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max)
-    throw invalid(name, `a whole number from 0 to ${max}`);
+  if (!isUint(value, 0, max)) throw invalid(name, `a whole number from 0 to ${max}`);
   return value;
 }
 

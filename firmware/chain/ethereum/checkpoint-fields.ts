@@ -6,10 +6,9 @@
 
 import { ADDRESS_BYTES, findAddress, isAscending } from "../../bytes/primitives.js";
 import { equal, fromHex, toHex } from "../../bytes.js";
-import { scalarOf } from "../../codec/rlp.js";
+import { bytesIn, isObject, isUint, quantityIn } from "../../fields.js";
 import { Rejection } from "../../rejection.js";
 import { HASH_BYTES } from "../consensus.js";
-
 import type { Gas } from "./gas.js";
 import type { EthereumHeader } from "./header.js";
 import { VOTE_BYTES } from "./vote-table.js";
@@ -28,8 +27,8 @@ export type Fields = Readonly<Record<string, unknown>>;
 export type Quantity = number | string;
 
 export function fieldsOf(json: unknown): Fields {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid("the checkpoint", "an object");
-  return json as Fields;
+  if (!isObject(json)) throw invalid("the checkpoint", "an object");
+  return json;
 }
 
 /** Which block a checkpoint is of, and what it left behind. */
@@ -124,8 +123,8 @@ export function votesOf(
   const seen: string[] = [];
   list.forEach((item: unknown, i) => {
     const path = `votes[${i}]`;
-    if (typeof item !== "object" || item === null) throw invalid(path, "an object");
-    const vote = item as Fields;
+    const vote = item;
+    if (!isObject(vote)) throw invalid(path, "an object");
     const index = findAddress(set, bytes(vote[voter], `${path}.${voter}`, ADDRESS_BYTES));
     const account = bytes(vote.account, `${path}.account`, ADDRESS_BYTES);
     if (index < 0) throw invalid(`${path}.${voter}`, `one of the ${voter}s`);
@@ -159,27 +158,20 @@ function gasOf(fields: Fields): Gas | undefined {
 }
 
 export function bytes(value: unknown, name: string, length: number): Uint8Array {
-  const read = typeof value === "string" && value.length <= 2 + 2 * length ? fromHex(value) : undefined;
-  if (!(read instanceof Uint8Array) || read.length !== length) throw invalid(name, `${length} bytes in hexadecimal`);
+  const read = bytesIn(value, length, length);
+  if (read === undefined) throw invalid(name, `${length} bytes in hexadecimal`);
   return read;
 }
 
 export function uint(fields: Fields, name: string, min: number, max: number): number {
   const value = fields[name];
-  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max)
-    throw invalid(name, `a whole number from ${min} to ${max}`);
+  if (!isUint(value, min, max)) throw invalid(name, `a whole number from ${min} to ${max}`);
   return value;
 }
 
 export function quantity(fields: Fields, name: string, max: bigint): bigint {
-  const value = fields[name];
-  let read: bigint | undefined;
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) read = BigInt(value);
-  if (typeof value === "string" && value.startsWith("0x") && value.length > 2 && value.length <= 66) {
-    const content = fromHex(value.length % 2 === 0 ? value : `0x0${value.slice(2)}`);
-    if (content instanceof Uint8Array) read = scalarOf(content);
-  }
-  if (read === undefined || read > max) throw invalid(name, `a whole number up to ${max}, in hexadecimal from 2^53 on`);
+  const read = quantityIn(fields[name], max);
+  if (read === undefined) throw invalid(name, `a whole number up to ${max}, in hexadecimal from 2^53 on`);
   return read;
 }
 

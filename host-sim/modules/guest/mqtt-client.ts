@@ -6,6 +6,7 @@
 // read. `onWritable` tells what fits when it comes, not what fitted when it was sent.
 
 import type { ByteBuffer, MqttControl, MqttReadable, MqttWrite } from "../../../firmware/ports.js";
+import { Operation } from "../mqtt-operation.js";
 import { type Answer, bind, call, type Parameter, type Target, unbind } from "./bridge.js";
 import type { Transport } from "./sockets.js";
 
@@ -28,27 +29,13 @@ interface ClientOptions {
   socket: { io: { transport?: Transport }; secure?: { certificate?: ByteBuffer; serverName?: string } };
 }
 
-export default class MQTTClient implements Target {
-  static readonly CONNECT = 1;
-  static readonly CONNACK = 2;
-  static readonly PUBLISH = 3;
-  static readonly PUBACK = 4;
-  static readonly PUBREC = 5;
-  static readonly PUBREL = 6;
-  static readonly PUBCOMP = 7;
-  static readonly SUBSCRIBE = 8;
-  static readonly SUBACK = 9;
-  static readonly UNSUBSCRIBE = 10;
-  static readonly UNSUBACK = 11;
-  static readonly PINGREQ = 12;
-  static readonly PINGRESP = 13;
-  static readonly DISCONNECT = 14;
-
+export default class MQTTClient extends Operation implements Target {
   readonly target: unknown;
   #options: ClientOptions | undefined;
   #number = 0;
 
   constructor(options: ClientOptions) {
+    super();
     if (!options.host) throw new Error("host required");
     const { io, secure } = options.socket;
     this.target = options.target;

@@ -24,6 +24,7 @@ import type {
   WiFi,
   WiFiOptions,
 } from "../../../firmware/ports.js";
+import { Operation } from "../../modules/mqtt-operation.js";
 import { request } from "./host.js";
 
 const OPERATION_PUBLISH = 0x50;
@@ -125,32 +126,28 @@ export interface GuestBroker {
   acknowledged: number;
 }
 
-export class GuestMqtt implements MqttClient {
-  static readonly CONNACK = 2;
-  static readonly PUBLISH = 3;
-  static readonly PUBACK = 4;
-  static readonly SUBSCRIBE = 8;
-  static readonly SUBACK = 9;
-  static readonly DISCONNECT = 14;
-
+export class GuestMqtt extends Operation implements MqttClient {
+  readonly target: unknown;
   readonly #options: MqttOptions;
   readonly #broker: GuestBroker;
   /** What the broker owes: a CONNACK or a SUBACK. */
-  #owed: MqttControl | undefined = { operation: GuestMqtt.CONNACK };
+  #owed: MqttControl | undefined = { operation: Operation.CONNACK };
   /** The part that arrived, from where it is read, and what the message still lacks after it, in bytes. */
   #arrived: ArrayBuffer | undefined;
   #from = 0;
   #lacking = 0;
 
   constructor(options: MqttOptions) {
+    super();
+    this.target = options.target;
     this.#options = options;
     this.#broker = options.broker as GuestBroker;
     this.#broker.client = this;
   }
 
   write(data: ByteBuffer | null, options: MqttWrite): number {
-    if (options.operation === GuestMqtt.SUBSCRIBE) this.#owed = { operation: GuestMqtt.SUBACK };
-    if (options.operation === GuestMqtt.PUBLISH) publish(data as Uint8Array, options);
+    if (options.operation === Operation.SUBSCRIBE) this.#owed = { operation: Operation.SUBACK };
+    if (options.operation === Operation.PUBLISH) publish(data as Uint8Array, options);
     return WRITABLE_BYTES;
   }
 
@@ -171,7 +168,7 @@ export class GuestMqtt implements MqttClient {
     if (owed !== undefined) {
       this.#owed = undefined;
       onControl?.call(this, owed);
-      if (owed.operation === GuestMqtt.SUBACK) onWritable?.call(this, WRITABLE_BYTES);
+      if (owed.operation === Operation.SUBACK) onWritable?.call(this, WRITABLE_BYTES);
       return true;
     }
     const arrived = request(Uint8Array.of(OPERATION_NEXT));
@@ -179,7 +176,7 @@ export class GuestMqtt implements MqttClient {
     const bytes = new Uint8Array(arrived);
     if (bytes[0] === ANSWER_ACKNOWLEDGED) {
       this.#broker.acknowledged += 1;
-      onControl?.call(this, { operation: GuestMqtt.PUBACK, id: (bytes[1] as number) * 256 + (bytes[2] as number) });
+      onControl?.call(this, { operation: Operation.PUBACK, id: (bytes[1] as number) * 256 + (bytes[2] as number) });
     } else if (bytes[0] === ANSWER_MESSAGE) this.#begins(arrived, bytes, onReadable);
     else if (bytes[0] === ANSWER_PART) this.#part(arrived, 1, {}, onReadable);
     else return "over";

@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { decodeReply, encodeReply, MESSAGE_BYTES_MAX } from "../../../firmware/bus/wire.js";
 import { openBft } from "../../../firmware/chain/bft/checkpoint.js";
 import { VALIDATORS_MAX } from "../../../firmware/chain/bft/extra.js";
 import { openClique } from "../../../firmware/chain/clique/checkpoint.js";
@@ -14,7 +15,6 @@ import { ANCHOR_BYTES_MAX } from "../../../firmware/chain/follow/anchors.js";
 import { DeltaList } from "../../../firmware/chain/follow/delta-list.js";
 import { BASE_BYTES_MAX, encodeState } from "../../../firmware/chain/follow/state.js";
 import { REORG_DEPTH, WINDOW_BLOCKS_MAX } from "../../../firmware/chain/follow/window.js";
-import { decodeReply, encodeReply, MESSAGE_BYTES_MAX } from "../../../firmware/link/wire.js";
 import { KeyValuePartition, MemoryNvs } from "../../../host-sim/hardware/key-value.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { bftCheckpointAt, judgeBft, openBftChain, walkBft } from "../../chains/bft-fixture.js";

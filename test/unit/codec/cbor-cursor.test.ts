@@ -3,8 +3,8 @@
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { decodeReply, encodeReply } from "../../../firmware/bus/wire.js";
 import { ARRAY, CborCursor, decode, decodeFirst, encode, encodeFields, MAP, UINT } from "../../../firmware/codec/cbor.js";
-import { decodeReply, encodeReply } from "../../../firmware/link/wire.js";
 import { decodeReceipt, encodeReceipt } from "../../../firmware/record/receipt.js";
 import { Rejection } from "../../../firmware/rejection.js";
 

@@ -8,7 +8,8 @@ import type { ByteBuffer, MqttControl } from "../../../firmware/ports.js";
 import { Board } from "../../../host-sim/hardware/board.js";
 import { memoryStorage } from "../../../host-sim/hardware/storage.js";
 import { type MQTTClientOptions, mqttClientFor } from "../../../host-sim/modules/mqtt-client.js";
-import { encodeOperation, Operation } from "../../../host-sim/modules/mqtt-packets.js";
+import { Operation } from "../../../host-sim/modules/mqtt-operation.js";
+import { encodeOperation } from "../../../host-sim/modules/mqtt-packets.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
 
 /** A socket of which the test is the other end. */

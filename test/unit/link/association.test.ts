@@ -8,6 +8,7 @@ import { createBoard } from "../../../host-sim/device.js";
 import type { RadioOptions } from "../../../host-sim/hardware/radio.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
 import { HandClock, LogBook } from "../hand-clock.js";
+import { handDevice } from "../hand-device.js";
 
 /** An interface that has an address when the test says so. */
 class Scripted implements WiFi {
@@ -43,17 +44,15 @@ function make(password: string | null = "secret") {
   Scripted.made = [];
   Scripted.refuses = undefined;
   const clock = new HandClock(70_000);
-  const log = new LogBook();
+  const device = handDevice({ clock, network: { wifi: { io: Scripted } } });
+  const { log } = device;
   let wakes = 0;
   const onWake = () => {
     wakes += 1;
   };
   const association = new Association({
-    clock,
-    log,
-    wifi: { io: Scripted },
-    ssid: "lab",
-    password: password ?? undefined,
+    device,
+    config: { wifi: password === null ? { ssid: "lab" } : { ssid: "lab", password } },
     onWake,
   });
   const wifi = () => Scripted.made[0] as Scripted;
@@ -77,8 +76,9 @@ test("where no network is named the station is started, for its noise, and joins
   Scripted.refuses = undefined;
   const { clock, association, wifi, states } = make(null);
   const unnamed = new Association({
-    ...{ clock, log: new LogBook(), wifi: { io: Scripted }, password: undefined, onWake: () => undefined },
-    ssid: undefined,
+    device: handDevice({ clock, network: { wifi: { io: Scripted } } }),
+    config: {},
+    onWake: () => undefined,
   });
   assert.not(unnamed.started);
   Scripted.refuses = "construct";
@@ -255,12 +255,11 @@ function overRadio(radio: RadioOptions = {}, password = "secret") {
   const world = new VirtualClock();
   const { device, board } = createBoard({ clock: world, radio: { accessPoints: { lab: { password: "secret" } }, ...radio } });
   const log = new LogBook();
-  const { clock, network } = device;
   let dueMs = 0;
   const onWake = () => {
     dueMs = 0;
   };
-  const association = new Association({ clock, log, wifi: network.wifi, ssid: "lab", password, onWake });
+  const association = new Association({ device: { ...device, log }, config: { wifi: { ssid: "lab", password } }, onWake });
   const run = async (durationMs: number) => {
     for (const endMs = world.nowMs() + durationMs; world.nowMs() < endMs; dueMs -= 10) {
       if (dueMs <= 0) dueMs = Math.min(60_000, association.step()); // as the mote does

@@ -1,16 +1,19 @@
 // A relay client on a clock turned by hand, with a wire that the test holds both ends of.
 
-import type { Outcome } from "../../../firmware/chain/follow/outcome.js";
-import { RelayClient, type RelayOptions } from "../../../firmware/link/relay.js";
+import { topicsOf } from "../../../firmware/bus/topics.js";
 import {
   decodeRequest,
   encodeReply,
   type HeaderRequest,
   REPLY_OVERHEAD_BYTES,
   REPLY_OVERHEAD_PER_HEADER_BYTES,
-} from "../../../firmware/link/wire.js";
+} from "../../../firmware/bus/wire.js";
+import { writeUint } from "../../../firmware/bytes.js";
+import type { Outcome } from "../../../firmware/chain/follow/outcome.js";
+import { RelayClient, type RelayOptions } from "../../../firmware/link/relay.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { HandClock } from "../hand-clock.js";
+import { handDevice } from "../hand-device.js";
 
 export const MOTE = new Uint8Array(20).fill(0xab);
 export type Followed = RelayOptions["follower"];
@@ -28,31 +31,53 @@ export function honestAnswer(request: HeaderRequest, blocks: readonly { readonly
   return headers;
 }
 
+/**
+ * The bus of a relay client: `ask` has its requests, each with the name of the relay that it is for, and says whether they leave. Its
+ * requests are numbered from 101 on.
+ */
+export function wireTo(
+  clock: HandClock,
+  ask: (request: HeaderRequest, relay: string) => boolean,
+  refused: (rejection: Rejection) => void,
+): Pick<RelayOptions, "device" | "bus" | "refusals" | "own"> {
+  const topics = topicsOf("", MOTE, "eip155:1");
+  let id = 100;
+  return {
+    device: handDevice({
+      clock,
+      entropy: {
+        read(buffer: Uint8Array) {
+          id += 1;
+          writeUint(buffer, id, 0, 4);
+        },
+      },
+    }),
+    own: MOTE,
+    bus: {
+      topics,
+      publish(topic, bytes) {
+        const request = decodeRequest(bytes);
+        if (request instanceof Rejection) throw new Error(String(request));
+        return ask(request, topic.slice(topics.requests.length + 1));
+      },
+    },
+    refusals: { write: (_what, rejection) => refused(rejection) },
+  };
+}
+
 /** A client over `follower`, and the requests that left it. */
 export function relayOver(follower: Followed, nowS?: number | (() => number), clock = new HandClock(1000)) {
   const sent: HeaderRequest[] = [];
   const outcomes: (Outcome | Rejection)[] = [];
   const refused: string[] = [];
   const state = { full: false };
-  let id = 100;
+  const ask = (request: HeaderRequest) => !state.full && sent.push(request) > 0;
   const relay = new RelayClient({
-    clock,
-    own: MOTE,
+    ...wireTo(clock, ask, ({ code }) => refused.push(code)),
+    config: {},
     follower,
     nowS: () => (typeof nowS === "function" ? nowS() : nowS),
-    send(bytes) {
-      if (state.full) return false;
-      const request = decodeRequest(bytes);
-      if (request instanceof Rejection) throw new Error(String(request));
-      sent.push(request);
-      return true;
-    },
-    requestId: () => {
-      id += 1;
-      return id;
-    },
     onOutcome: (outcome) => outcomes.push(outcome),
-    onRefused: ({ code }) => refused.push(code),
   });
   const last = () => sent[sent.length - 1] as HeaderRequest;
   const reply = (headers: readonly Uint8Array[], change: { id?: number; from?: number } = {}) =>

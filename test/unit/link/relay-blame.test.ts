@@ -3,15 +3,15 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeReply, type HeaderRequest } from "../../../firmware/bus/wire.js";
 import { Follower } from "../../../firmware/chain/follow/follower.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { RelayClient } from "../../../firmware/link/relay.js";
-import { decodeRequest, encodeReply, type HeaderRequest } from "../../../firmware/link/wire.js";
 import { openGenerated } from "../../chains/clique-fixture.js";
 import { accounts, type Block, CliqueChain, notary } from "../../chains/clique-generator.js";
 import { MemoryStore } from "../../chains/follower-fixture.js";
 import { HandClock } from "../hand-clock.js";
-import { honestAnswer } from "./relay-bench.js";
+import { honestAnswer, wireTo } from "./relay-bench.js";
 
 const LENGTH = 60;
 const PERIOD_S = 15;
@@ -80,34 +80,26 @@ function run(relays: Readonly<Record<string, Answer>>, announces: boolean, named
   const order: string[] = [];
   const asked = new Map<string, number>();
   let due: { atMs: number; reply: Uint8Array } | undefined;
-  let id = 0;
   const tipAt = (): number => Math.min(LENGTH, LENGTH - 20 + Math.floor(clock.ticksMs() / 1000 / PERIOD_S));
   const nowS = (): number => (blocks[LENGTH - 20] as Block).timeS + Math.floor(clock.ticksMs() / 1000);
+  const ask = (request: HeaderRequest, relay: string): boolean => {
+    const name = named ? relay : (names[0] as string);
+    const nth = asked.get(name) ?? 0;
+    asked.set(name, nth + 1);
+    order.push(name);
+    const headers = (relays[name] as Answer)(request, nth, tipAt());
+    due =
+      headers === undefined
+        ? undefined
+        : { atMs: clock.ticksMs() + ANSWER_MS, reply: encodeReply({ id: request.id, from: request.from, headers }) };
+    return true;
+  };
   const client = new RelayClient({
-    clock,
-    own: new Uint8Array(20),
+    ...wireTo(clock, ask, () => {}),
+    config: named ? { relays: names } : {},
     follower,
-    ...(named ? { relays: names } : {}),
     nowS,
-    send(bytes, relay) {
-      const name = named ? relay : (names[0] as string);
-      const request = decodeRequest(bytes) as HeaderRequest;
-      const nth = asked.get(name) ?? 0;
-      asked.set(name, nth + 1);
-      order.push(name);
-      const headers = (relays[name] as Answer)(request, nth, tipAt());
-      due =
-        headers === undefined
-          ? undefined
-          : { atMs: clock.ticksMs() + ANSWER_MS, reply: encodeReply({ id: request.id, from: request.from, headers }) };
-      return true;
-    },
-    requestId: () => {
-      id += 1;
-      return id;
-    },
     onOutcome: () => {},
-    onRefused: () => {},
   });
   let announced = 0;
   while (clock.ticksMs() < MINUTES_MAX * 60_000 && follower.head.number < tipAt()) {

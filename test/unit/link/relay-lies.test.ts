@@ -2,9 +2,9 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { HEADERS_PER_REQUEST_MAX, type HeaderRequest } from "../../../firmware/bus/wire.js";
 import { Follower } from "../../../firmware/chain/follow/follower.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
-import { HEADERS_PER_REQUEST_MAX, type HeaderRequest } from "../../../firmware/link/wire.js";
 import { createBoard } from "../../../host-sim/device.js";
 import { openGenerated } from "../../chains/clique-fixture.js";
 import { accounts, type Block, CliqueChain } from "../../chains/clique-generator.js";

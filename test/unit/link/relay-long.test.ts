@@ -2,10 +2,10 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { MESSAGE_BYTES_MAX, REPLY_OVERHEAD_BYTES, RUN_BYTES_MAX } from "../../../firmware/bus/wire.js";
 import type { Consensus } from "../../../firmware/chain/consensus.js";
 import { Follower } from "../../../firmware/chain/follow/follower.js";
 import { SKIP_BLOCKS_MIN } from "../../../firmware/chain/follow/skipping.js";
-import { MESSAGE_BYTES_MAX, REPLY_OVERHEAD_BYTES, RUN_BYTES_MAX } from "../../../firmware/link/wire.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { openBftChain } from "../../chains/bft-fixture.js";
 import { type BftBlock, BftChain, fastSealer } from "../../chains/bft-generator.js";

@@ -2,15 +2,15 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeReply, type HeaderRequest } from "../../../firmware/bus/wire.js";
 import type { Outcome } from "../../../firmware/chain/follow/outcome.js";
-
 import { RelayClient } from "../../../firmware/link/relay.js";
 import { RelayOrder } from "../../../firmware/link/relay-order.js";
-import { decodeRequest, encodeReply, type HeaderRequest } from "../../../firmware/link/wire.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import type { Block } from "../../chains/clique-generator.js";
 import { Relay as ChainRelay, world } from "../../chains/follower-fixture.js";
 import { HandClock } from "../hand-clock.js";
+import { wireTo } from "./relay-bench.js";
 
 const good: Outcome[] = [{ kind: "advanced" }];
 const bad: (Outcome | Rejection)[] = [{ kind: "advanced" }, new Rejection("seal-stranger", "")];
@@ -127,24 +127,17 @@ test("of three relays, one silent and one that lies, the mote catches up by the 
   const clock = new HandClock(1000);
   const asked = new Map<string, number>();
   let pending: { request: HeaderRequest; relay: string } | undefined;
-  let id = 0;
+  const ask = (request: HeaderRequest, relay: string): boolean => {
+    pending = { request, relay };
+    asked.set(relay, (asked.get(relay) ?? 0) + 1);
+    return true;
+  };
   const client = new RelayClient({
-    clock,
-    own: new Uint8Array(20),
+    ...wireTo(clock, ask, (rejection) => assert.unreachable(String(rejection))),
+    config: { relays: ["silent", "liar", "honest"] },
     follower,
-    relays: ["silent", "liar", "honest"],
     nowS: () => undefined,
-    send(bytes, relay) {
-      pending = { request: decodeRequest(bytes) as HeaderRequest, relay };
-      asked.set(relay, (asked.get(relay) ?? 0) + 1);
-      return true;
-    },
-    requestId: () => {
-      id += 1;
-      return id;
-    },
     onOutcome: () => {},
-    onRefused: (rejection) => assert.unreachable(String(rejection)),
   });
   client.announced((blocks[59] as Block).raw);
   for (let i = 0; i < 200 && follower.head.number < 60; i += 1) {

@@ -2,16 +2,15 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Ask } from "../../../firmware/chain/follow/asking.js";
-import type { Outcome } from "../../../firmware/chain/follow/outcome.js";
-
 import {
   encodeReply,
   HEADERS_PER_REQUEST_MAX,
   type HeaderRequest,
   MESSAGE_BYTES_MAX,
   RUN_BYTES_MAX,
-} from "../../../firmware/link/wire.js";
+} from "../../../firmware/bus/wire.js";
+import type { Ask } from "../../../firmware/chain/follow/asking.js";
+import type { Outcome } from "../../../firmware/chain/follow/outcome.js";
 import { type Followed, MOTE, relayOver } from "./relay-bench.js";
 
 /** A follower that wants what the test says, takes what comes for progress or not, and notes all of it. */
@@ -366,6 +365,28 @@ test("of announcements between two steps only the newest is looked at, once", ()
   relay.step(true);
   assert.equal(heard.offered, [Uint8Array.of(9999 & 0xff, 9999 >> 8)]);
   assert.equal(heard.nowS, [77]);
+});
+
+test("on the bus it has the head's topic and its own replies', and forgets what it asked when the link is lost", () => {
+  const { follower, heard } = scripted({ from: 7, count: 1 });
+  const { relay, sent, last } = relayOver(follower);
+  const [head, replies] = relay.subscriptions as [string, string];
+  assert.equal([head, replies], ["chains/eip155:1/head", `motes/0x${"ab".repeat(20)}/replies`]);
+  assert.not.ok(relay.received("somebody/else", HEADER));
+  assert.ok(relay.received(head, HEADER));
+  relay.step(true);
+  assert.equal(heard.offered, [HEADER]);
+  assert.ok(relay.received(replies, encodeReply({ id: last().id, from: 7, headers: [HEADER] })));
+  relay.step(true);
+  assert.equal(heard.answered, [7]);
+  relay.step(true);
+  const asked = sent.length;
+  relay.linkChanged(true);
+  assert.ok(relay.step(true) > 0);
+  assert.is(sent.length, asked, "a link that comes up changes nothing");
+  relay.linkChanged(false);
+  relay.step(true);
+  assert.is(sent.length, asked + 1, "nothing asked on the old one will be answered");
 });
 
 test.run();

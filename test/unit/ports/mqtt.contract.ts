@@ -220,5 +220,19 @@ export function mqttContract(title: string, make: (broker: TestBroker) => Promis
     assert.is(heard.errors, 0);
   });
 
+  test("a target is the client's own, for callbacks that are nobody's closures", async ({ world }) => {
+    const target = { heard: [] as unknown[] };
+    const { client } = open(world, {
+      target,
+      onControl() {
+        target.heard.push(this.target);
+      },
+    });
+    assert.is(client.target, target);
+    await until("a callback", () => target.heard.length > 0);
+    assert.is(target.heard[0], target);
+    client.close();
+  });
+
   test.run();
 }

@@ -6,6 +6,7 @@ import * as assert from "uvu/assert";
 import { Journal } from "../../../firmware/record/journal.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { NorFlash, SECTOR_BYTES, UNIT_BYTES } from "../../../host-sim/hardware/flash.js";
+import { Prng } from "../../../host-sim/world/prng.js";
 import { engine, expectRecord, modes, mount, payloadOf, record, rejected, seqs, signatureOf } from "./journal-bench.js";
 
 for (const mode of modes) {
@@ -81,12 +82,8 @@ test("noise of any kind mounts as an empty journal", () => {
   fc.assert(
     fc.property(fc.integer(), fc.constantFrom(...modes), (seed, mode) => {
       const flash = new NorFlash({ sectors: 4, mode, seed });
-      let state = seed | 1;
       const noise = new Uint8Array(4 * SECTOR_BYTES);
-      for (let i = 0; i < noise.length; i += 1) {
-        state = Math.imul(state, 1_664_525) + 1_013_904_223;
-        noise[i] = state >>> 24;
-      }
+      new Prng(seed).fill(noise);
       flash.write(noise, 0);
       const journal = mount(flash);
       assert.is(journal.lastSeq, undefined);

@@ -11,6 +11,7 @@ import { Journal } from "../../../firmware/record/journal.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { type FlashMode, NorFlash } from "../../../host-sim/hardware/flash.js";
 import { FlashFile } from "../../../host-sim/hardware/flash-file.js";
+import { Prng } from "../../../host-sim/world/prng.js";
 import { main } from "../../../tools/cli.js";
 import { engine } from "../../../tools/crypto/engine.js";
 import type { Output } from "../../../tools/terminal.js";
@@ -153,14 +154,10 @@ for (const [words, message] of MISTAKES)
   });
 
 test("noise, and images with any byte changed, end in an answer or one line", async () => {
-  let state = 1;
-  const below = (n: number): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 4294967296) * n);
-  };
+  const prng = new Prng(1);
   for (let i = 0; i < 60; i += 1) {
     const bent = image.slice();
-    for (let k = 0; k <= i; k += 1) bent[below(i % 3 === 0 ? 96 : bent.length)] = below(256);
+    for (let k = 0; k <= i; k += 1) bent[prng.below(i % 3 === 0 ? 96 : bent.length)] = prng.below(256);
     const { code, err } = await run(fileOf("bent", bent));
     assert.ok(code === 0 || code === 1, `${code}`);
     assert.ok(err.length <= 1, err.join("\n"));

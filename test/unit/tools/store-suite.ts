@@ -1,6 +1,7 @@
 // What the collector's tables must do on every database: duplicates, every order of delivery, equivocation, forks, gaps, heads,
 // two collectors at once, chains of many records, and stores of an older version.
 
+import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -71,7 +72,7 @@ async function repairAll(gapAfterMs: number) {
 
 /** Records as the store gets them; what is signed is not looked at there. */
 function chainOf(count: number): CheckedRecord[] {
-  const address = Uint8Array.from({ length: 20 }, () => Math.floor(Math.random() * 256));
+  const address = new Uint8Array(randomBytes(20));
   const template = new TestMote().make();
   let prev: Uint8Array = new Uint8Array(32);
   return Array.from({ length: count }, (_, seq) => {

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { networkOver } from "../../../firmware/board/network.js";
-import { Uplink } from "../../../firmware/link/uplink.js";
+import { Uplink } from "../../../firmware/bus/uplink.js";
 import { createBoard } from "../../../host-sim/device.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
 import { pause, until } from "../../patience.js";

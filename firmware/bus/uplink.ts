@@ -24,6 +24,15 @@ const SUBSCRIBE_PACKET_ID = 1;
 const TOPIC_SHOWN_MAX = 80;
 const SUBACK_FAILURE = 0x80;
 
+/** How a message leaves; QoS 0, not retained, where nothing is said. */
+export interface Publishing {
+  readonly QoS?: number;
+  /** 1 to 65,535; of a message with QoS 1. */
+  readonly packetId?: number;
+  readonly retain?: boolean;
+  readonly duplicate?: boolean;
+}
+
 /** Whoever is told what happens on the connection. */
 export interface UplinkListener {
   /** `message` is the receiver's to keep. */
@@ -52,6 +61,28 @@ export interface UplinkOptions extends UplinkListener {
 }
 
 export class Uplink {
+  /**
+   * What a client calls, its `target` being the uplink that made it: four closures would live as long as each connection does. A callback
+   * of a client that was given up must not touch its successor: each one compares first.
+   */
+  private static readonly callbacks = Object.freeze({
+    onControl(this: MqttClient, message: MqttControl): void {
+      const uplink = this.target as Uplink;
+      if (this === uplink.#client) uplink.call(uplink.control, message);
+    },
+    onReadable(this: MqttClient, count: number, options: MqttReadable): void {
+      const uplink = this.target as Uplink;
+      if (this === uplink.#client) uplink.call(uplink.readable, count, options);
+    },
+    onWritable(this: MqttClient, count: number): void {
+      const uplink = this.target as Uplink;
+      if (this === uplink.#client) uplink.call(uplink.writable, count);
+    },
+    onError(this: MqttClient): void {
+      const uplink = this.target as Uplink;
+      if (this === uplink.#client) uplink.call(uplink.failed);
+    },
+  });
   readonly #options: UplinkOptions;
   #client: MqttClient | undefined;
   #up = false;
@@ -94,11 +125,7 @@ export class Uplink {
   }
 
   /** Publishes whole, or answers false where it cannot now. */
-  publish(
-    topic: string,
-    message: Uint8Array,
-    options: { QoS?: number; packetId?: number; retain?: boolean; duplicate?: boolean },
-  ): boolean {
+  publish(topic: string, message: Uint8Array, options: Publishing): boolean {
     const client = this.#client;
     if (client === undefined || !this.hasRoomFor(topic, message.length)) return false;
     try {
@@ -133,7 +160,6 @@ export class Uplink {
 
   private connect(now: number): void {
     const { mqtt, config, id, will, log } = this.#options;
-    const uplink = this;
     this.#startedMs = now;
     this.#message = undefined;
     // The certificate is checked for the name in the configuration, whatever a resolver makes of that (an address, of "localhost").
@@ -142,8 +168,7 @@ export class Uplink {
         ? undefined
         : { ...(mqtt.socket as object), secure: { certificate: config.ca, serverName: config.host } };
     try {
-      // A callback of a client that was given up must not touch its successor: each one compares first.
-      const client: MqttClient = new mqtt.io({
+      this.#client = new mqtt.io({
         ...mqtt,
         ...(socket === undefined ? {} : { socket }),
         host: config.host,
@@ -154,20 +179,9 @@ export class Uplink {
         ...(config.user === undefined ? {} : { user: config.user }),
         ...(config.password === undefined ? {} : { password: config.password }),
         will: { topic: will.topic, message: toArrayBuffer(will.message), QoS: 1, retain: true },
-        onControl(message) {
-          if (this === uplink.#client) uplink.call(uplink.control, message);
-        },
-        onReadable(count, options) {
-          if (this === uplink.#client) uplink.call(uplink.readable, count, options);
-        },
-        onWritable(count) {
-          if (this === uplink.#client) uplink.call(uplink.writable, count);
-        },
-        onError() {
-          if (this === uplink.#client) uplink.call(uplink.failed);
-        },
+        target: this,
+        ...Uplink.callbacks,
       });
-      this.#client = client;
     } catch (error) {
       log.write("link", { state: "error", reason: reason(error) });
       this.backOff();

@@ -3,9 +3,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { closable, type ResolverClass } from "../../../firmware/board/mqtt-client.js";
+import { Uplink } from "../../../firmware/bus/uplink.js";
+import { MESSAGE_BYTES_MAX } from "../../../firmware/bus/wire.js";
 import type { MqttConfig } from "../../../firmware/config.js";
-import { Uplink } from "../../../firmware/link/uplink.js";
-import { MESSAGE_BYTES_MAX } from "../../../firmware/link/wire.js";
 import { createBoard } from "../../../host-sim/device.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
 import { pause, WAIT_MS_MAX } from "../../patience.js";

@@ -1,10 +1,9 @@
-// Topics, header requests, replies and health: their bytes against cborg, their bounds one by one, and noise.
+// Header requests, replies and health: their bytes against cborg, their bounds one by one, and noise.
 
 import { encode as cborgEncode, rfc8949EncodeOptions } from "cborg";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { equal } from "../../../firmware/bytes.js";
 import {
   decodeHealth,
   decodeReply,
@@ -20,8 +19,8 @@ import {
   MESSAGE_BYTES_MAX,
   REPLY_OVERHEAD_BYTES,
   REPLY_OVERHEAD_PER_HEADER_BYTES,
-  topicsOf,
-} from "../../../firmware/link/wire.js";
+} from "../../../firmware/bus/wire.js";
+import { equal } from "../../../firmware/bytes.js";
 import { Rejection } from "../../../firmware/rejection.js";
 
 const MOTE = new Uint8Array(20).fill(0xab);
@@ -68,19 +67,6 @@ const health: fc.Arbitrary<Health> = fc.record(
   },
   { noNullPrototype: true },
 );
-
-test("topics carry the prefix, the address in lower case with 0x, and the chain", () => {
-  assert.equal(topicsOf("site/a/", MOTE, "eip155:1337"), {
-    records: `site/a/motes/0x${"ab".repeat(20)}/records`,
-    latest: `site/a/motes/0x${"ab".repeat(20)}/latest`,
-    receipts: `site/a/motes/0x${"ab".repeat(20)}/receipts`,
-    replies: `site/a/motes/0x${"ab".repeat(20)}/replies`,
-    health: `site/a/motes/0x${"ab".repeat(20)}/health`,
-    head: "site/a/chains/eip155:1337/head",
-    requests: "site/a/chains/eip155:1337/requests",
-  });
-  assert.is(topicsOf("", new Uint8Array(20), "eip155:1").records, `motes/0x${"00".repeat(20)}/records`);
-});
 
 test("a request comes back as it was, and its bytes are those of another encoder", () => {
   fc.assert(

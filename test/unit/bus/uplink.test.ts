@@ -5,9 +5,9 @@ import fc from "fast-check";
 import { generate } from "mqtt-packet";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { SESSION_LASTED_MS, Uplink } from "../../../firmware/bus/uplink.js";
+import { MESSAGE_BYTES_MAX } from "../../../firmware/bus/wire.js";
 import type { MqttConfig } from "../../../firmware/config.js";
-import { SESSION_LASTED_MS, Uplink } from "../../../firmware/link/uplink.js";
-import { MESSAGE_BYTES_MAX } from "../../../firmware/link/wire.js";
 import { HandClock, LogBook } from "../hand-clock.js";
 import { Scripted } from "./scripted-client.js";
 
@@ -47,7 +47,7 @@ function make(config: Partial<MqttConfig> = {}, id = "mote-1") {
 test("connects with what is configured, a Last Will, and no credentials where there are none", () => {
   const { uplink, client } = make();
   uplink.step();
-  const { onControl, onReadable, onWritable, onError, will, ...plain } = client().options;
+  const { onControl, onReadable, onWritable, onError, target, will, ...plain } = client().options;
   assert.equal(plain, {
     ...{ io: Scripted, marker: "builtin", socket: { io: "TCP" } },
     ...{ host: "broker", port: 1883, id: "mote-1", clean: true, keepAlive: 30_000 },
@@ -327,8 +327,8 @@ test("nothing that a given-up client still says touches its successor", () => {
   clock.pass(2000);
   const next = up();
   const before = { up: [...heard.up], lines: log.lines.length, writes: next.writes.length };
-  old.options.onWritable?.call(old, 1);
   old.accept();
+  old.options.onWritable?.call(old, 1);
   old.control({ operation: Scripted.PUBACK, id: 5 });
   old.options.onReadable?.call(old, 10, { more: false });
   old.options.onReadable?.call(old, 10, { more: false, topic: "a", byteLength: 10 });

@@ -1,17 +1,13 @@
 // An MQTT client that does as a test tells it, in the shape of the SDK's.
 
 import type { ByteBuffer, MqttClient, MqttControl, MqttOptions, MqttReadable, MqttWrite } from "../../../firmware/ports.js";
+import { Operation } from "../../../host-sim/modules/mqtt-operation.js";
 
-export class Scripted implements MqttClient {
-  static readonly CONNACK = 2;
-  static readonly PUBLISH = 3;
-  static readonly PUBACK = 4;
-  static readonly SUBSCRIBE = 8;
-  static readonly SUBACK = 9;
-  static readonly DISCONNECT = 14;
+export class Scripted extends Operation implements MqttClient {
   static made: Scripted[] = [];
   static unmakable = false;
   readonly options: MqttOptions;
+  readonly target: unknown;
   readonly writes: { data: ByteBuffer | null; options: MqttWrite }[] = [];
   room = 5000;
   broken = false;
@@ -19,8 +15,10 @@ export class Scripted implements MqttClient {
   #incoming = new Uint8Array(0);
 
   constructor(options: MqttOptions) {
+    super();
     if (Scripted.unmakable) throw new Error("no sockets left");
     this.options = options;
+    this.target = options.target;
     Scripted.made.push(this);
   }
   read(count: number): ArrayBuffer {

@@ -1,10 +1,9 @@
-// What travels between a mote, its relays and its collector besides records: topics, header requests, replies, health.
-// MQTT 3.1.1 topics, CBOR payloads (docs/wire.md).
+// What travels between a mote, its relays and its collector besides records: header requests, replies, health. CBOR payloads
+// (docs/wire.md).
 //
 // Promises: every decoder bounds what it reads and answers a `Rejection`; nothing decoded here is believed. Never
 // opens a connection.
 
-import { toHex } from "../bytes.js";
 import { ARRAY, CborCursor, type CborValue, decode, encode, encodeFields, MAP, UINT } from "../codec/cbor.js";
 import { Rejection } from "../rejection.js";
 
@@ -14,40 +13,6 @@ export const MESSAGE_BYTES_MAX = 4096;
 export const RUN_BYTES_MAX = 2048;
 /** The most headers that one request may ask for. */
 export const HEADERS_PER_REQUEST_MAX = 16;
-
-/** Topics of one mote and of one chain, under the configured prefix. */
-export interface Topics {
-  readonly records: string;
-  readonly latest: string;
-  readonly receipts: string;
-  readonly replies: string;
-  readonly health: string;
-  readonly head: string;
-  readonly requests: string;
-}
-
-/**
- * @param prefix empty or ending in "/"
- * @param address the mote's address, 20 bytes
- * @param chain CAIP-2
- */
-export function topicsOf(prefix: string, address: Uint8Array, chain: string): Topics {
-  const mote = `${prefix}motes/0x${toHex(address)}`;
-  return {
-    records: `${mote}/records`,
-    latest: `${mote}/latest`,
-    receipts: `${mote}/receipts`,
-    replies: `${mote}/replies`,
-    health: `${mote}/health`,
-    head: `${prefix}chains/${chain}/head`,
-    requests: `${prefix}chains/${chain}/requests`,
-  };
-}
-
-/** Where to ask one relay alone; the empty name stands for whoever listens on the common topic. */
-export function requestTopic(topics: Pick<Topics, "requests">, relay: string): string {
-  return relay === "" ? topics.requests : `${topics.requests}/${relay}`;
-}
 
 /** Asks a relay for `count` raw headers from number `from`, the whole answer within `bytesMax` bytes. */
 export interface HeaderRequest {
