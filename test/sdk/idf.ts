@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { BoardName } from "../../host-sim/xs/presets.js";
+import { boardOf } from "../../host-sim/boards.js";
 import { type Configured, REPOSITORY, run, type Sdk } from "./sdk.js";
 
 export const COMPILER = "riscv64-unknown-elf-gcc";
@@ -43,7 +43,7 @@ export async function findIdf(sdk: Sdk): Promise<Idf | { readonly missing: strin
 export async function kconfgen(
   { folder, python }: Idf,
   sdk: Sdk,
-  board: BoardName,
+  board: string,
   defaults: string,
   into: string,
 ): Promise<{ readonly config: string; readonly header: string }> {
@@ -62,7 +62,13 @@ export async function kconfgen(
     COMPONENT_KCONFIGS_SOURCE_FILE: await sources("kconfigs.in", "Kconfig"),
     COMPONENT_KCONFIGS_PROJBUILD_SOURCE_FILE: await sources("kconfigs_projbuild.in", "Kconfig.projbuild"),
     ...{ COMPONENT_KCONFIGS_EXCLUDED_SOURCE_FILE: none, COMPONENT_KCONFIGS_PROJBUILD_EXCLUDED_SOURCE_FILE: none },
-    ...{ COMPONENT_SDKCONFIG_RENAMES: "", IDF_TARGET: board, IDF_TOOLCHAIN: "gcc", IDF_PATH: folder, IDF_ENV_FPGA: "" },
+    ...{
+      COMPONENT_SDKCONFIG_RENAMES: "",
+      IDF_TARGET: boardOf(board).chip.name,
+      IDF_TOOLCHAIN: "gcc",
+      IDF_PATH: folder,
+      IDF_ENV_FPGA: "",
+    },
     ...{ IDF_VERSION: "6.0.0", IDF_INIT_VERSION: "6.0.0", IDF_MINIMAL_BUILD: "n" },
   };
   const words = ["-m", "kconfgen", "--kconfig", join(folder, "Kconfig"), "--defaults", given];

@@ -7,12 +7,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { BOARD_NAMES, boardOf } from "../../host-sim/boards.js";
 import { type GuestEngine, guestEngine, type Memory } from "../../host-sim/engine/engines.js";
 import { type BoardEvent, type BoardFile, type Reset, spawnBoard } from "../../host-sim/engine/node.js";
 import type { Crypto } from "../../host-sim/engine/xs-image.js";
 import { FileNvs } from "../../host-sim/hardware/key-value.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
-import { BOARD_NAMES, CREATIONS, memoryBytes } from "../../host-sim/xs/presets.js";
+import { memoryBytes } from "../../host-sim/xs/presets.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
 import { until } from "../patience.js";
 import { startBroker, type TestBroker } from "../unit/ports/broker.js";
@@ -217,7 +218,7 @@ function run(target: Target, missing: string | undefined): void {
         const { board, first } = boot(directory, await engineFor(target, "probe", memory, "noble"));
         assert.is(await board.exited, 3, memory);
         assert.is(first("engine")?.reason, "memory full");
-        assert.is(first("engine")?.memoryBytes, memoryBytes(CREATIONS[memory]));
+        assert.is(first("engine")?.memoryBytes, memoryBytes(boardOf(memory).creation));
       }
     });
 
