@@ -205,6 +205,17 @@ function run(target: Target, missing: string | undefined): void {
   });
 
   if (target === "m32")
+    test("each board has its bus on its own pins, whatever board.json says of another", async ({ directory }) => {
+      for (const memory of BOARD_NAMES) {
+        const { board, seen, first } = boot(directory, await engineFor(target, "probe", memory));
+        await seen("boot");
+        const { data, clock } = boardOf(memory).pins.i2c;
+        assert.equal(first("boot")?.bus, [data, clock], memory);
+        await board.stop();
+      }
+    });
+
+  if (target === "m32")
     test("noble makes the same key as C does, in a roomy memory, and fits no board's", async ({ directory }) => {
       const keys: unknown[] = [];
       for (const engine of [await engineFor(target, "probe", "roomy", "noble"), await engineFor(target, "probe")]) {

@@ -71,14 +71,29 @@ test("every test that docs/extending.md names passes with it, no other file bein
 test("the simulator has its pins and its partitions, and the command line its name", () => {
   const program = `
     import { createBoard } from "./host-sim/device.js";
-    import { boardOf, dataPartitions } from "./host-sim/boards.js";
-    const { board, close } = createBoard({ board: "${NAME}" });
-    console.log(JSON.stringify([board.i2c.pins, dataPartitions(boardOf("${NAME}"))]));
-    close();`;
+    import { statSync, mkdirSync, writeFileSync } from "node:fs";
+    import { spawnBoard } from "./host-sim/engine/node.js";
+    const { board, storage, close } = createBoard({ board: "${NAME}" });
+    const journal = storage.flash.open({ path: "journal" }).status().size;
+    close();
+    mkdirSync("a-board");
+    writeFileSync("a-board/board.json", '{ "board": "${NAME}" }');
+    let bus;
+    const process = spawnBoard({
+      directory: "a-board",
+      firmware: "test/sim/fixtures/probe.ts",
+      onEvent(event) {
+        if (event.event !== "boot") return;
+        bus = event.bus;
+        process.stop();
+      },
+    });
+    await process.exited;
+    console.log(JSON.stringify([board.i2c.pins, journal, bus, statSync("a-board/flash/journal.bin").size]));`;
   writeFileSync(join(copy, "look.ts"), program);
   const { code, said } = run("--import", "tsx", "look.ts");
   assert.is(code, 0, said);
-  assert.equal(JSON.parse(said), [PINS.i2c, { journal: 0x80000 }]);
+  assert.equal(JSON.parse(said), [PINS.i2c, 0x80000, [8, 9], 0x80000]);
   assert.match(run("tools/chainmote.mjs", "start", "--help").said, NAME);
 });
 
