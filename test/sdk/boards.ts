@@ -4,7 +4,7 @@
 // Not done here, for it needs Espressif's compiler and libraries: the final link, and anything on a board.
 
 import { readdirSync, readFileSync } from "node:fs";
-import { copyFile, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { BOARD_FOLDER, boardOf } from "../../host-sim/boards.js";
 import type { Creation } from "../../host-sim/xs/presets.js";
@@ -175,7 +175,7 @@ async function writeHeader(sdk: Sdk, board: string, options: string, folder: str
   // The SDK's configuration asks for newlib, which Debian's compiler has not got.
   const picolibc = `${options}\nCONFIG_LIBC_PICOLIBC=y\n`;
   const { header } = await kconfgen(idf, sdk, board, picolibc, join(OUTPUT, "kconfgen", board, "compiled"));
-  await copyFile(header, file);
+  await writeFile(file, header);
 }
 
 /** What a makefile silently leaves out, or sets otherwise than the manifest was meant. */
