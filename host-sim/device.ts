@@ -7,6 +7,7 @@
 
 import { tlsSocketOver } from "../firmware/board/tls-socket.js";
 import type { Device, Log } from "../firmware/ports.js";
+import { boardOf, DEFAULT_BOARD, dataPartitions } from "./boards.js";
 import { Board, type BoardOptions } from "./hardware/board.js";
 import { type BoardStorage, memoryStorage } from "./hardware/storage.js";
 import { builtinFor } from "./modules/builtin.js";
@@ -42,7 +43,8 @@ export interface SimulatedDevice {
 }
 
 export function createBoard(options: DeviceOptions = {}): SimulatedDevice {
-  const storage = options.storage ?? memoryStorage();
+  const kind = boardOf(options.board ?? DEFAULT_BOARD);
+  const storage = options.storage ?? memoryStorage({ partitions: dataPartitions(kind) });
   const hardware = new Board({ ...options, storage });
   const board = () => hardware;
   const Timer = timerFor(board);

@@ -9,6 +9,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { boardOf, DEFAULT_BOARD, dataPartitions } from "../boards.js";
 import { Board, type BoardOptions } from "../hardware/board.js";
 import type { Wired } from "../hardware/pins.js";
 import { BoardAborted } from "../hardware/power.js";
@@ -51,8 +52,9 @@ export type Reset = "power-on" | "software";
 /**
  * The board of `folder`, with power on, tied to this process's signals and to the parent.
  * @param powerOff what SIGTERM does; it ends the process, with code 0
+ * @param kind which of firmware/boards it is, where the engine decides; else board.json does
  */
-export async function powerOn(folder: string, reset: Reset, powerOff: (board: Board) => void): Promise<Board> {
+export async function powerOn(folder: string, reset: Reset, powerOff: (board: Board) => void, kind?: string): Promise<Board> {
   const {
     flash,
     speed,
@@ -62,7 +64,9 @@ export async function powerOn(folder: string, reset: Reset, powerOff: (board: Bo
   } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
   const clock = new RealClock(speed);
   const rtc = new FileRtc(folder, reset);
-  const board = new Board({ ...options, clock, storage: fileStorage(folder, flash), rtc, onAbort: endWith });
+  const which = kind ?? options.board ?? DEFAULT_BOARD;
+  const storage = fileStorage(folder, { partitions: dataPartitions(boardOf(which)), ...flash });
+  const board = new Board({ ...options, board: which, clock, storage, rtc, onAbort: endWith });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGTERM", () => powerOff(board));
   process.on("SIGINT", () => undefined); // the parent of a terminal's group decides

@@ -6,15 +6,16 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { boardOf } from "../boards.js";
 import { type Built, buildHost } from "../xs/build.js";
 import { REPOSITORY } from "../xs/image.js";
-import { type BoardName, CREATIONS, type Creation, memoryBytes, ROOMY } from "../xs/presets.js";
+import { type Creation, memoryBytes, ROOMY } from "../xs/presets.js";
 import type { Missing, Target } from "../xs/toolchain.js";
 import type { Application } from "./application.js";
 import { type Crypto, type Firmware, gatherFirmware } from "./xs-image.js";
 
-/** `roomy` is no board: enough for noble's tables. */
-export type Memory = BoardName | "roomy";
+/** A board's name, or `roomy`, which is no board: enough for noble's tables. */
+export type Memory = string;
 
 /** The XS engine with a firmware: JSON, for it is handed to a board's process. */
 export interface GuestEngine {
@@ -57,7 +58,7 @@ export function firmwareOf(engine: GuestEngine): Firmware {
 }
 
 export function memoryOf(engine: GuestEngine): Creation {
-  return engine.memory === "roomy" ? ROOMY : CREATIONS[engine.memory];
+  return engine.memory === "roomy" ? ROOMY : boardOf(engine.memory).creation;
 }
 
 /** All that the engine has for JavaScript; on x64 its slots, and its memory, are twice a board's. */

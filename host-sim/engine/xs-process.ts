@@ -8,6 +8,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Board } from "../hardware/board.js";
 import { type Report, runImage } from "../xs/run.js";
 import { powerOn, type Reset } from "./board-process.js";
 import { answerCall, Notices } from "./bridge/bridge.js";
@@ -22,12 +23,13 @@ const STOP_MS_MAX = 3000;
 export async function runGuest(folder: string, engine: GuestEngine, reset: Reset): Promise<void> {
   const notices = new Notices();
   let off = false;
-  const board = await powerOn(folder, reset, (stopping) => {
+  const powerOff = (stopping: Board): void => {
     off = true;
     stopping.stop();
     notices.stop();
     setTimeout(() => process.exit(0), STOP_MS_MAX);
-  });
+  };
+  const board = await powerOn(folder, reset, powerOff, engine.memory === "roomy" ? undefined : engine.memory);
   const operations = boardOperations(board, notices);
   const image = firmwareImage(firmwareOf(engine), board.config, memoryOf(engine), engine.built.target);
   const scratch = join(folder, "engine");

@@ -3,6 +3,7 @@
 // Promises: everything that is chance comes from the board's seed; what lasts through a power cut is only `storage`.
 // Never knows which firmware runs on it.
 
+import { boardOf, DEFAULT_BOARD } from "../boards.js";
 import type { WorldClock } from "../world/clock.js";
 import { RealClock } from "../world/clock.js";
 import { Network, type Service } from "../world/network.js";
@@ -10,7 +11,7 @@ import { Prng } from "../world/prng.js";
 import { Bme280, type Bme280Faults } from "./bme280.js";
 import { BoardClock, type BoardClockOptions } from "./board-clock.js";
 import { type EntropyOptions, EntropySource, type RtcMemory } from "./entropy.js";
-import { I2CBus, type I2CPins } from "./i2c.js";
+import { I2CBus } from "./i2c.js";
 import { KeyValuePartition } from "./key-value.js";
 import { Pins, type Wired } from "./pins.js";
 import { type BoardAborted, PoweredClock } from "./power.js";
@@ -19,6 +20,8 @@ import { type Climate, generatedTrace, recordedTrace, Sht3x, type Sht3xFaults } 
 import type { BoardStorage } from "./storage.js";
 
 export interface BoardOptions {
+  /** Which of firmware/boards it is, and so where its bus is; the default one where absent. */
+  readonly board?: string;
   /** What a power cut leaves. */
   readonly storage: BoardStorage;
   /** What a software reset leaves: given, this start is one; absent, the power has just come on. */
@@ -63,9 +66,6 @@ export interface AirOptions {
 
 const PRESSURE_PA = 101_325;
 
-/** Pins of the default I²C bus; any other pair has nothing on it. */
-const I2C_PINS: I2CPins = { data: 21, clock: 22 };
-
 export class Board {
   readonly config: unknown;
   readonly world: PoweredClock;
@@ -99,7 +99,7 @@ export class Board {
     this.radio = new Radio(this.world, this.network, options.radio);
     this.rtc = options.rtc ?? { noiseFailed: false };
     this.entropy = new EntropySource(() => this.radio.on, this.rtc, options.entropy);
-    this.i2c = new I2CBus(this.world, I2C_PINS);
+    this.i2c = new I2CBus(this.world, boardOf(options.board ?? DEFAULT_BOARD).pins.i2c);
     const room = climate(options.sensor?.trace, this.world, prng.fork("climate"));
     this.sensor = new Sht3x(this.world, prng.fork("sensor"), room, options.sensor?.address, { ...options.sensor?.faults });
     this.i2c.attach(this.sensor);

@@ -6,6 +6,7 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { FlashStorage } from "../../firmware/ports.js";
+import { boardOf, DEFAULT_BOARD, dataPartitions } from "../boards.js";
 import type { RtcMemory } from "./entropy.js";
 import { type FlashMode, NorFlash, SECTOR_BYTES, SimulatedFlash } from "./flash.js";
 import { FlashFile } from "./flash-file.js";
@@ -19,16 +20,13 @@ export interface BoardStorage {
 }
 
 export interface FlashChip {
-  /** Data partitions by name, each with its bytes: a multiple of 4,096. */
+  /** Data partitions by name, each with its bytes: a multiple of 4,096. Those of the default board where absent. */
   readonly partitions?: Readonly<Record<string, number>>;
   /** With flash encryption or without. */
   readonly mode?: FlashMode;
   /** Seeds the chip's key and faults. */
   readonly seed?: number;
 }
-
-/** As in firmware/board/partitions.csv. */
-export const PARTITIONS: Readonly<Record<string, number>> = Object.freeze({ journal: 0x40000 });
 
 /** In a folder: `nvs/` and `flash/`. */
 export function fileStorage(folder: string, chip: FlashChip = {}): BoardStorage {
@@ -52,7 +50,7 @@ function assemble(
   backingOf: (name: string, byteLength: number) => FlashFile | undefined,
 ): BoardStorage {
   const partitions: Record<string, NorFlash> = {};
-  for (const [name, byteLength] of Object.entries(chip.partitions ?? PARTITIONS)) {
+  for (const [name, byteLength] of Object.entries(chip.partitions ?? dataPartitions(boardOf(DEFAULT_BOARD)))) {
     if (!/^[a-z0-9_]{1,15}$/.test(name)) throw new RangeError(`no name of a partition: ${name}`);
     if (!(byteLength > 0) || byteLength % SECTOR_BYTES !== 0) throw new RangeError(`partition ${name}: ${byteLength} bytes`);
     const backing = backingOf(name, byteLength);

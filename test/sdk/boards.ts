@@ -4,9 +4,12 @@
 // Not done here, for it needs Espressif's compiler and libraries: the final link, and anything on a board.
 
 import { readdirSync, readFileSync } from "node:fs";
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { type BoardName, CREATIONS, type Creation, platformOf } from "../../host-sim/xs/presets.js";
+import { BOARD_FOLDER, boardOf } from "../../host-sim/boards.js";
+import type { Creation } from "../../host-sim/xs/presets.js";
+import { PARTITIONS_FOLDER } from "../../tools/boards/written.js";
+import { chipFaults } from "./chip.js";
 import {
   COMPILER,
   compileStrictly,
@@ -29,6 +32,10 @@ export interface Image {
   readonly manifest: string;
   readonly main: string;
   readonly native: readonly string[];
+  /** Modules that bear no name of ours, and have to be preloaded, too. */
+  readonly modules?: readonly string[];
+  /** Writes the manifest's folder, where it is not in this tree. */
+  readonly write?: () => Promise<void>;
 }
 
 const NATIVE = ["firmware/crypto/native", "firmware/bytes/native", "firmware/board/native"];
@@ -53,15 +60,31 @@ export const IMAGES: readonly Image[] = [
   example("light-client", NATIVE),
   example("data-logger", NATIVE.slice(0, 2)),
   { name: "drivers", manifest: "test/sdk/drivers/manifest.json", main: "main", native: NATIVE },
+  {
+    name: "new-application",
+    manifest: "build/sdk/application/manifest.json",
+    main: "main",
+    native: NATIVE,
+    modules: ["chainmote", "application", "bh1750"],
+    write: writeNewApplication,
+  },
 ];
 
-/** Every board that the makefile's flags name with -march=rv32imc. */
-const RISC_V: readonly BoardName[] = ["esp32c3", "esp32c6"];
+/** What `chainmote new` writes, with this tree in the place where npm would put the package. */
+async function writeNewApplication(): Promise<void> {
+  const folder = join(OUTPUT, "application");
+  await rm(folder, { recursive: true, force: true });
+  const words = [join(REPOSITORY, "tools/chainmote.mjs"), "new", folder];
+  const { code, all } = await run(process.execPath, words, { cwd: REPOSITORY, env: process.env });
+  if (code !== 0) throw new Error(`chainmote new ended with ${code}:\n${all}`);
+  await mkdir(join(folder, "node_modules"));
+  await symlink(REPOSITORY, join(folder, "node_modules/chainmote"));
+}
+
 /** That of the SDK's 8.2: the makefile asks ESP-IDF itself for it, which is not there. */
 const IDF = "IDF_VERSION=v6.0";
 /** A folder that is not there: the makefile wants one named. */
 const NO_IDF = join(REPOSITORY, "build/sdk/no-esp-idf");
-const PARTITIONS = "firmware/board/partitions.csv";
 /** Macros of a manifest that choose other code, for each file that knows one; the last is what is built without them. */
 const VARIANTS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "board-esp32.c": [["-DMODDEF_CHAINMOTE_ETHERNET=1"], []],
@@ -91,18 +114,21 @@ export interface BoardReport {
   readonly lines: readonly string[];
 }
 
-export async function linkBoard(sdk: Sdk, board: BoardName, image: Image, tools: Tools): Promise<BoardReport> {
+export async function linkBoard(sdk: Sdk, board: string, image: Image, tools: Tools): Promise<BoardReport> {
+  await image.write?.();
+  const { chip } = boardOf(board);
   const manifest = join(REPOSITORY, image.manifest);
-  const built = await configure(sdk, platformOf(board), manifest);
-  const project = join(built.folder, `xsProj-${board}`);
+  const built = await configure(sdk, boardOf(board).platform, manifest);
+  const project = join(built.folder, `xsProj-${chip.name}`);
   const options = await readFile(join(project, "sdkconfig.mc"), "utf8");
   const settings = await checkOptions(sdk, board, manifest, options, tools);
   await writeHeader(sdk, board, options, join(project, "build/config"), tools);
   const linked = await make(sdk, built, [IDF, join(built.folder, "mc.xs.c")], { IDF_PATH: NO_IDF });
   const faults = [...settings.faults, ...complaints(built.said), ...complaints(linked), ...makefileFaults(board, image, built)];
   const partitions = await readFile(join(project, "partitions.csv"), "utf8");
-  if (partitions !== (await readFile(join(REPOSITORY, PARTITIONS), "utf8")))
-    faults.push(`the partitions are not those of ${PARTITIONS}`);
+  const table = `${PARTITIONS_FOLDER}/${board}.csv`;
+  if (partitions !== (await readFile(join(REPOSITORY, table), "utf8"))) faults.push(`the partitions are not those of ${table}`);
+  faults.push(...chipFaults(boardOf(board), sdk.folder, tools.idf?.folder));
   const config = await readFile(join(built.folder, "mc.config.js"), "utf8");
   const besides = startedBesides(built.makefile, config, sdk.folder, (path) => readFileSync(path, "utf8"));
   faults.push(...besides.faults);
@@ -121,9 +147,9 @@ export async function linkBoard(sdk: Sdk, board: BoardName, image: Image, tools:
 }
 
 /** The options of both profiles, as mcconfig merged them and, where there is an ESP-IDF, as that reads them. */
-async function checkOptions(sdk: Sdk, board: BoardName, manifest: string, release: string, { idf }: Tools): Promise<BoardReport> {
-  const debugged = await configure(sdk, platformOf(board), manifest, true);
-  const debug = await readFile(join(debugged.folder, `xsProj-${board}/sdkconfig.mc`), "utf8");
+async function checkOptions(sdk: Sdk, board: string, manifest: string, release: string, { idf }: Tools): Promise<BoardReport> {
+  const debugged = await configure(sdk, boardOf(board).platform, manifest, true);
+  const debug = await readFile(join(debugged.folder, `xsProj-${boardOf(board).chip.name}/sdkconfig.mc`), "utf8");
   const faults: string[] = [];
   const profiles: readonly (readonly [Profile, string])[] = [
     ["release", release],
@@ -142,23 +168,24 @@ async function checkOptions(sdk: Sdk, board: BoardName, manifest: string, releas
 }
 
 /** What the makefile's rules and ESP-IDF's headers want of a configuration: kconfgen's where there is one, else its name alone. */
-async function writeHeader(sdk: Sdk, board: BoardName, options: string, folder: string, { idf }: Tools): Promise<void> {
+async function writeHeader(sdk: Sdk, board: string, options: string, folder: string, { idf }: Tools): Promise<void> {
   await mkdir(folder, { recursive: true });
   const file = join(folder, "sdkconfig.h");
   if (idf === undefined) return writeFile(file, "");
   // The SDK's configuration asks for newlib, which Debian's compiler has not got.
   const picolibc = `${options}\nCONFIG_LIBC_PICOLIBC=y\n`;
   const { header } = await kconfgen(idf, sdk, board, picolibc, join(OUTPUT, "kconfgen", board, "compiled"));
-  await copyFile(header, file);
+  await writeFile(file, header);
 }
 
 /** What a makefile silently leaves out, or sets otherwise than the manifest was meant. */
-function makefileFaults(board: BoardName, image: Image, { makefile }: Configured): string[] {
+function makefileFaults(board: string, image: Image, { makefile }: Configured): string[] {
   const faults: string[] = [];
   const creation = /^CREATION = -c (.*)$/m.exec(makefile)?.[1];
-  const wanted = creationWord(CREATIONS[board], image.main);
-  if (creation !== wanted) faults.push(`creation ${creation}, where host-sim/xs/presets.ts has ${wanted}`);
-  const ours = (name: string): boolean => /^\$\(MODULES_DIR\)\/(bench|chainmote|test)\//.test(name);
+  const wanted = creationWord(boardOf(board).creation, image.main);
+  if (creation !== wanted) faults.push(`creation ${creation}, where ${BOARD_FOLDER}/${board}.json has ${wanted}`);
+  const own = (image.modules ?? []).map((name) => `$(MODULES_DIR)/${name}.xsb`);
+  const ours = (name: string): boolean => /^\$\(MODULES_DIR\)\/(bench|chainmote|test)\//.test(name) || own.includes(name);
   const modules = listOf(makefile, "MODULES").filter(ours);
   const preloads = listOf(makefile, "PRELOADS");
   const mains = IMAGES.map((image) => `${image.main}.xsb`);
@@ -208,8 +235,8 @@ async function sizeOfImage(sdk: Sdk, { folder }: Configured): Promise<string> {
 }
 
 /** All C of ours that the manifest brings, by the makefile's own rule, include path and flags, and with all warnings as errors. */
-async function compileNative(sdk: Sdk, board: BoardName, built: Configured, { idf }: Tools): Promise<BoardReport> {
-  const xtensa = !RISC_V.includes(board);
+async function compileNative(sdk: Sdk, board: string, built: Configured, { idf }: Tools): Promise<BoardReport> {
+  const xtensa = boardOf(board).chip.isa === "xtensa";
   const faults: string[] = [];
   const objects: string[] = [];
   const compiled: string[] = [];

@@ -1,11 +1,11 @@
 // npm run check:sdk: the firmware under a real Moddable SDK, as far as that goes without hardware and without ESP-IDF.
 //
 // Promises: the native engine and keys, and every consensus, on the SDK's own XS as a Linux program, answer byte for byte
-// what the reference engine answers on Node; the manifests of the firmware and of the bench firmware compile and link for
-// every board without a warning, preload all that they mean to, and give a board the memory that host-sim/xs/presets.ts
-// says. Without an SDK, or without the native engine's sources, it says so, and that is no failure. Never: writes outside build/.
+// what the reference engine answers on Node; the manifests of the firmware, of the bench firmware, of the drivers, of each example and of what
+// `chainmote new` writes compile and link for every board without a warning, preload all that they mean to, and give a board what its
+// file in firmware/boards says. Without an SDK, or without the native engine's sources, it says so, and that is no failure. Never: writes outside build/.
 //
-// Parameters: parts of the names of the steps to do (x-cli-lin, firmware/esp32c3, bench, …); all where none is given.
+// Parameters: which images, which boards, or both (own-sensor esp32c3; firmware/esp32; x-cli-lin); all where none is given (matrix.ts).
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,15 +13,16 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { toHex } from "../../firmware/bytes.js";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { KEYS_DOMAIN, SoftwareKeys } from "../../firmware/crypto/software-keys.js";
+import { BOARD_NAMES } from "../../host-sim/boards.js";
 import { createBoard } from "../../host-sim/device.js";
 import { libraryFault } from "../../host-sim/xs/libsecp256k1.js";
-import { BOARD_NAMES } from "../../host-sim/xs/presets.js";
 import { findToolchain } from "../../host-sim/xs/toolchain.js";
 import { writeBenchInputs } from "../bench/write-inputs.js";
 import { writeAsApplication } from "./application.js";
 import { IMAGES, linkBoard } from "./boards.js";
 import { findIdf } from "./idf.js";
 import { proofInput } from "./input.js";
+import { chosenSteps } from "./matrix.js";
 import { type ProofInput, prove, SLOT } from "./program/proof.js";
 import { complaints, configure, findSdk, make, OUTPUT, REPOSITORY, run, type Sdk } from "./sdk.js";
 
@@ -68,8 +69,6 @@ async function checkProof(sdk: Sdk): Promise<{ faults: readonly string[]; lines:
   return { faults, lines: [`${answered.length} lines, byte for byte those of Node:`, ...shown] };
 }
 
-type Step = readonly [string, () => ReturnType<typeof checkProof>];
-
 async function check(sdk: Sdk): Promise<number> {
   console.log(`Moddable SDK ${sdk.version}`);
   await writeBenchInputs();
@@ -79,22 +78,20 @@ async function check(sdk: Sdk): Promise<number> {
   const found = await findIdf(sdk);
   const idf = "missing" in found ? undefined : found;
   if ("missing" in found) console.log(`skipped: ESP-IDF's view of the options, and C that needs its headers (${found.missing})`);
-  const steps: readonly Step[] = [
-    [NATIVE_PLATFORM, () => checkProof(sdk)],
-    ...IMAGES.flatMap((image) =>
-      BOARD_NAMES.map((board): Step => [`${image.name}/${board}`, () => linkBoard(sdk, board, image, { compiler, idf })]),
-    ),
-  ];
-  const chosen = process.argv.slice(2);
-  const unknown = chosen.filter((word) => !steps.some(([name]) => name.includes(word)));
-  if (unknown.length > 0) throw new Error(`no step ${unknown.join(", ")}; there are ${steps.map(([name]) => name).join(", ")}`);
+  const tools = { compiler, idf };
+  const images = IMAGES.map(({ name }) => name);
+  const chosen = chosenSteps({ images, boards: BOARD_NAMES, others: [NATIVE_PLATFORM] }, process.argv.slice(2));
+  const stepOf = (name: string): ReturnType<typeof checkProof> => {
+    const [of, board] = name.split("/");
+    const image = IMAGES.find((image) => image.name === of);
+    return image === undefined || board === undefined ? checkProof(sdk) : linkBoard(sdk, board, image, tools);
+  };
   let done = 0;
   let failed = 0;
-  for (const [name, step] of steps) {
-    if (chosen.length > 0 && !chosen.some((word) => name.includes(word))) continue;
+  for (const name of chosen) {
     done += 1;
     const from = Date.now();
-    const { faults, lines } = await step().catch((error: Error) => ({ faults: [error.message], lines: [] }));
+    const { faults, lines } = await stepOf(name).catch((error: Error) => ({ faults: [error.message], lines: [] }));
     if (faults.length > 0) failed += 1;
     console.log(`${faults.length === 0 ? "ok  " : "FAIL"} ${name}  ${((Date.now() - from) / 1000).toFixed(0)} s`);
     for (const line of [...lines, ...faults]) console.log(line.replace(/^/gm, "     "));

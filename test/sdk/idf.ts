@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { BoardName } from "../../host-sim/xs/presets.js";
+import { boardOf } from "../../host-sim/boards.js";
 import { type Configured, REPOSITORY, run, type Sdk } from "./sdk.js";
 
 export const COMPILER = "riscv64-unknown-elf-gcc";
@@ -39,14 +39,24 @@ export async function findIdf(sdk: Sdk): Promise<Idf | { readonly missing: strin
   return { folder, python };
 }
 
-/** kconfgen's `sdkconfig`, and `sdkconfig.h` where `header` says, out of a file of defaults. */
-export async function kconfgen(
-  { folder, python }: Idf,
-  sdk: Sdk,
-  board: BoardName,
-  defaults: string,
-  into: string,
-): Promise<{ readonly config: string; readonly header: string }> {
+/** An image's options as kconfgen decides them: the text of `sdkconfig` and of `sdkconfig.h`. */
+interface Decided {
+  readonly config: string;
+  readonly header: string;
+}
+
+const decided = new Map<string, Promise<Decided>>();
+
+/** What kconfgen makes of a file of defaults; asked once for the same ones, which all images of a board have. */
+export function kconfgen(idf: Idf, sdk: Sdk, board: string, defaults: string, into: string): Promise<Decided> {
+  const key = `${boardOf(board).chip.name}\n${defaults}`;
+  const before = decided.get(key);
+  const asked = before ?? decide(idf, sdk, board, defaults, into);
+  decided.set(key, asked);
+  return asked;
+}
+
+async function decide({ folder, python }: Idf, sdk: Sdk, board: string, defaults: string, into: string): Promise<Decided> {
   await mkdir(into, { recursive: true });
   const sources = async (file: string, name: string): Promise<string> => {
     const components = readdirSync(join(folder, "components")).map((component) => join(folder, "components", component, name));
@@ -62,7 +72,13 @@ export async function kconfgen(
     COMPONENT_KCONFIGS_SOURCE_FILE: await sources("kconfigs.in", "Kconfig"),
     COMPONENT_KCONFIGS_PROJBUILD_SOURCE_FILE: await sources("kconfigs_projbuild.in", "Kconfig.projbuild"),
     ...{ COMPONENT_KCONFIGS_EXCLUDED_SOURCE_FILE: none, COMPONENT_KCONFIGS_PROJBUILD_EXCLUDED_SOURCE_FILE: none },
-    ...{ COMPONENT_SDKCONFIG_RENAMES: "", IDF_TARGET: board, IDF_TOOLCHAIN: "gcc", IDF_PATH: folder, IDF_ENV_FPGA: "" },
+    ...{
+      COMPONENT_SDKCONFIG_RENAMES: "",
+      IDF_TARGET: boardOf(board).chip.name,
+      IDF_TOOLCHAIN: "gcc",
+      IDF_PATH: folder,
+      IDF_ENV_FPGA: "",
+    },
     ...{ IDF_VERSION: "6.0.0", IDF_INIT_VERSION: "6.0.0", IDF_MINIMAL_BUILD: "n" },
   };
   const words = ["-m", "kconfgen", "--kconfig", join(folder, "Kconfig"), "--defaults", given];
@@ -73,7 +89,7 @@ export async function kconfgen(
   words.push("--output", "header", header, "--output", "config", config);
   const { code, all } = await run(python, words, { cwd: into, env: sdk.env });
   if (code !== 0) throw new Error(`kconfgen failed:\n${all}`);
-  return { config: await readFile(config, "utf8"), header };
+  return { config: await readFile(config, "utf8"), header: await readFile(header, "utf8") };
 }
 
 /** Options of a list that no Kconfig file of ESP-IDF names. */

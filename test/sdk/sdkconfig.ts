@@ -1,7 +1,7 @@
 // The ESP-IDF options that every board and profile must come out with (firmware/board/sdkconfig), and how to read what came
 // out: of mcconfig, which writes our files over the SDK's, and of ESP-IDF's own kconfgen, which decides.
 
-import type { BoardName } from "../../host-sim/xs/presets.js";
+import { boardOf } from "../../host-sim/boards.js";
 
 export type Profile = "debug" | "release";
 
@@ -56,9 +56,9 @@ const RELEASE_USB: readonly Requirement[] = [
 ];
 
 /** What firmware/board/sdkconfig/BOARD sets for a profile, beyond what every build has where that is `release`. */
-export function optionsOf(board: BoardName, profile: Profile): readonly Requirement[] {
+export function optionsOf(board: string, profile: Profile): readonly Requirement[] {
   if (profile === "debug") return ALWAYS;
-  return board === "esp32" ? RELEASE : [...RELEASE, ...RELEASE_USB];
+  return boardOf(board).chip.usbConsole ? [...RELEASE, ...RELEASE_USB] : RELEASE;
 }
 
 /** The assignments of a file, in order, without CONFIG_; what is commented out is none, as ESP-IDF and the SDK read it. */
@@ -75,7 +75,7 @@ export function assignments(text: string): readonly (readonly [string, string])[
  * What is amiss in a whole file of options. Of a choice the last member that is set wins, as in ESP-IDF's kconfgen.
  * @param text what mcconfig merged, or the `sdkconfig` of kconfgen
  */
-export function optionFaults(board: BoardName, profile: Profile, text: string): readonly string[] {
+export function optionFaults(board: string, profile: Profile, text: string): readonly string[] {
   const list = assignments(text);
   const required = profile === "debug" ? ALWAYS : [...ALWAYS, ...optionsOf(board, "release")];
   const faults: string[] = [];

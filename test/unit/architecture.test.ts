@@ -149,13 +149,13 @@ function constantFaults(all: readonly Source[]): string[] {
 
 /**
  * host-sim may know the ports and bytes of the firmware, nothing else: a simulated chain must not inherit our codec's bugs. Its boards
- * have the firmware's own TLS socket, for which nothing else stands in; the room of its engines knows the interface that they implement
+ * have the firmware's own TLS socket, for which nothing else stands in; what a board is, is read by the one reader of JSON; the room of its engines knows the interface that they implement
  * and the keys that a firmware without native ones has.
  */
 function simulatorFaults(source: Source): string[] {
   const known = source.path.startsWith("host-sim/crypto/")
     ? /^firmware\/(ports|bytes|rejection|crypto\/(engine|software-keys))\.js$/
-    : /^firmware\/(ports|bytes|rejection|board\/tls-socket)\.js$/;
+    : /^firmware\/(ports|bytes|fields|rejection|board\/tls-socket)\.js$/;
   return importsOf(source)
     .filter((specifier) => specifier.startsWith("."))
     .map((specifier) => relative(root, resolve(root, dirname(source.path), specifier)))

@@ -1,5 +1,5 @@
 // What the documents and the comments say of this repository, held against it: each path, command, option, script, part of a test's
-// name, link and heading that they name is there, and the tables of docs/boards.md say what presets, manifest and partitions say.
+// name, link and heading that they name is there, and the budget of docs/boards.md counts with the boards' memories; its other tables are made (test/unit/board/boards.test.ts).
 //
 // Never: judges a sentence. What belongs to others (the SDK, a node's sources, what a run makes) is listed with whose it is.
 
@@ -7,7 +7,8 @@ import { readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { BOARD_NAMES, CREATIONS, memoryBytes, platformOf } from "../../host-sim/xs/presets.js";
+import { boardOf } from "../../host-sim/boards.js";
+import { memoryBytes } from "../../host-sim/xs/presets.js";
 import { ROOT, trackedFiles } from "./sources.js";
 
 const TRACKED = trackedFiles();
@@ -196,39 +197,16 @@ function table(markdown: string, first: string): string[][] {
 
 const grouped = (value: number): string => value.toLocaleString("en-US");
 
-test("boards.md has the boards, their memory and their pins as presets and manifest have them", () => {
-  const { platforms } = JSON.parse(read("manifest.json")) as {
-    platforms: Record<string, { config?: { i2c: { data: number; clock: number } } }>;
-  };
-  const rows = table(read("docs/boards.md"), "ESP32-S3");
-  const row = (name: string): string[] => rows.find(([first]) => first?.startsWith(name))?.slice(1) ?? [];
-  const names = rows[0]?.slice(1).map((name) => name.toLowerCase().replace("-", ""));
-  assert.equal(names, [...BOARD_NAMES]);
-  const [memory, stacks, tasks] = [row("memory for JavaScript"), row("XS stack"), row("C stack")];
-  for (const [i, board] of BOARD_NAMES.entries()) {
-    const platform = platformOf(board);
-    assert.is(row("mcconfig -p")[i], platform, board);
-    const { data, clock } = platforms[platform]?.config?.i2c ?? {};
-    assert.is(row("I²C data, clock")[i], `${data}, ${clock}`, `${board}: pins`);
-    const { staticBytes, chunkInitialBytes, heapInitialSlots, stackSlots, nativeStackBytes } = CREATIONS[board];
-    const said = memory[i]?.startsWith("as ")
-      ? memory[names?.indexOf(memory[i]?.slice(3).toLowerCase().replace("-", "") ?? "") ?? -1]
-      : memory[i];
-    for (const value of [chunkInitialBytes, heapInitialSlots, ...(staticBytes > 0 ? [staticBytes] : [])])
-      assert.ok(said?.includes(grouped(value)), `${board}: ${grouped(value)} in "${said}"`);
-    assert.is(said?.includes("one block"), staticBytes > 0, board);
-    assert.is(Number.parseInt(stacks[i] ?? "", 10), stackSlots, `${board}: stack`);
-    assert.is(Number.parseInt((tasks[i] ?? "").replace(/,/g, ""), 10), nativeStackBytes, `${board}: C stack`);
-  }
+test("boards.md counts the boards' memory in its budget as their files have it", () => {
   const [, one, others] =
     table(read("docs/boards.md"), "| ESP32-C3 | others |").find(([first]) => first?.startsWith("memory for JavaScript")) ?? [];
   const { chunkInitialBytes, heapInitialSlots, stackSlots, staticBytes } = {
-    ...CREATIONS.esp32,
-    staticBytes: CREATIONS.esp32c3.staticBytes,
+    ...boardOf("esp32").creation,
+    staticBytes: boardOf("esp32c3").creation.staticBytes,
   };
   assert.is(one, `${grouped(staticBytes)}, one block`);
   const parts = [chunkInitialBytes, 16 * heapInitialSlots, 16 * stackSlots].map(grouped).join(" + ");
-  assert.is(others, `${parts} = ${grouped(memoryBytes(CREATIONS.esp32))}`);
+  assert.is(others, `${parts} = ${grouped(memoryBytes(boardOf("esp32").creation))}`);
 });
 
 test("api.md has a row for each type of sensor, and for no other", () => {
@@ -239,18 +217,6 @@ test("api.md has a row for each type of sensor, and for no other", () => {
     (path) => /\btype: "(\w+)",\s+configure/.exec(read(path))?.[1] ?? [],
   );
   assert.equal(said.sort(), types.sort());
-});
-
-test("boards.md has the partitions as partitions.csv has them", () => {
-  const said = table(read("docs/boards.md"), "| partition |")
-    .slice(2)
-    .map((cells) => [cells[0], Number(cells[1]), Number(cells[2]?.replace(/,/g, ""))]);
-  const rows = read("firmware/board/partitions.csv")
-    .split("\n")
-    .filter((line) => line !== "" && !line.startsWith("#"))
-    .map((line) => line.split(",").map((field) => field.trim()))
-    .map((fields) => [fields[0], Number(fields[3]), Number(fields[4])]);
-  assert.equal(said, rows);
 });
 
 test("each rule notices what is not there", () => {

@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { boardOf } from "../../host-sim/boards.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage } from "../../host-sim/xs/image.js";
-import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import { BoardReport, readBoard } from "../../tools/bench/port.js";
 import { type BenchReport, readReport } from "../../tools/bench/report.js";
@@ -51,7 +51,7 @@ async function play(): Promise<readonly string[] | string> {
     sources: { ...SOURCES, "bench/inputs": `export default ${JSON.stringify(benchInputs())};` },
     preload: ["bench/*", "firmware/*", "host-sim/*", "test/bench/cases"],
   };
-  const creation = CREATIONS.esp32c3;
+  const creation = boardOf("esp32c3").creation;
   const image = packImage(await gatherModules(program), program, { creation, keysInGuest: true, seed: 3 });
   const lines: string[] = [];
   const { code, reason } = await runImage(built, image, { line: (text) => lines.push(text) });

@@ -2,9 +2,9 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { boardOf } from "../../host-sim/boards.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage } from "../../host-sim/xs/image.js";
-import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import { RUN_MS_MAX } from "../patience.js";
 
@@ -30,7 +30,11 @@ if ("missing" in built) {
 } else
   test("10,000 headers leave the heap flat, and its peak where it was", async () => {
     const program = { entry: "test/xs/guest/bitcoin.ts", preload: ["firmware/*"] };
-    const image = packImage(await gatherModules(program), program, { creation: CREATIONS.esp32c3, keysInGuest: true, seed: 1 });
+    const image = packImage(await gatherModules(program), program, {
+      creation: boardOf("esp32c3").creation,
+      keysInGuest: true,
+      seed: 1,
+    });
     const report = await runImage(built, image, { timeoutMs: RUN_MS_MAX });
     assert.equal([report.code, report.reason], [0, "ended"]);
     assert.is(report.lines[0], '{"wrong":[]}');

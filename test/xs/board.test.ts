@@ -7,13 +7,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { BOARD_NAMES, boardOf } from "../../host-sim/boards.js";
 import { type GuestEngine, guestEngine, type Memory } from "../../host-sim/engine/engines.js";
 import { type BoardEvent, type BoardFile, type Reset, spawnBoard } from "../../host-sim/engine/node.js";
 import type { Crypto } from "../../host-sim/engine/xs-image.js";
 import { FileNvs } from "../../host-sim/hardware/key-value.js";
 import { Prng } from "../../host-sim/world/prng.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
-import { BOARD_NAMES, CREATIONS, memoryBytes } from "../../host-sim/xs/presets.js";
+import { memoryBytes } from "../../host-sim/xs/presets.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
 import { until } from "../patience.js";
 import { seedOr } from "../seed.js";
@@ -208,6 +209,17 @@ function run(target: Target, missing: string | undefined): void {
   });
 
   if (target === "m32")
+    test("each board has its bus on its own pins, whatever board.json says of another", async ({ directory }) => {
+      for (const memory of BOARD_NAMES) {
+        const { board, seen, first } = boot(directory, await engineFor(target, "probe", memory));
+        await seen("boot");
+        const { data, clock } = boardOf(memory).pins.i2c;
+        assert.equal(first("boot")?.bus, [data, clock], memory);
+        await board.stop();
+      }
+    });
+
+  if (target === "m32")
     test("noble makes the same key as C does, in a roomy memory, and fits no board's", async ({ directory }) => {
       const keys: unknown[] = [];
       for (const engine of [await engineFor(target, "probe", "roomy", "noble"), await engineFor(target, "probe")]) {
@@ -221,7 +233,7 @@ function run(target: Target, missing: string | undefined): void {
         const { board, first } = boot(directory, await engineFor(target, "probe", memory, "noble"));
         assert.is(await board.exited, 3, memory);
         assert.is(first("engine")?.reason, "memory full");
-        assert.is(first("engine")?.memoryBytes, memoryBytes(CREATIONS[memory]));
+        assert.is(first("engine")?.memoryBytes, memoryBytes(boardOf(memory).creation));
       }
     });
 

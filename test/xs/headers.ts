@@ -3,9 +3,9 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { boardOf } from "../../host-sim/boards.js";
 import { type Built, buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage } from "../../host-sim/xs/image.js";
-import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import { bftCheckpointAt } from "../chains/bft-fixture.js";
 import { BftChain, fastSealer } from "../chains/bft-generator.js";
@@ -71,7 +71,11 @@ export async function testHeaders(name: keyof typeof CHAINS): Promise<void> {
     return;
   }
   const program = { entry: "test/xs/guest/headers.ts", preload: ["firmware/*", "host-sim/*"] };
-  const image = packImage(await gatherModules(program), program, { creation: CREATIONS.esp32c3, keysInGuest: true, seed: 1 });
+  const image = packImage(await gatherModules(program), program, {
+    creation: boardOf("esp32c3").creation,
+    keysInGuest: true,
+    seed: 1,
+  });
   test(`${name}: ${HEADERS} headers leave the heap flat`, () => feed(built, image, name));
   test.run();
 }

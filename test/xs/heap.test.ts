@@ -3,8 +3,8 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { boardOf } from "../../host-sim/boards.js";
 import { buildHost } from "../../host-sim/xs/build.js";
-import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { growth } from "../../tools/bench/guest.js";
 import { HEAP_BYTES_MAX } from "../bench/heap/figure.js";
 import { runHeap } from "../bench/heap/run.js";
@@ -36,11 +36,11 @@ if ("missing" in m32) {
       assert.is(growth(run.samples), undefined);
       const { blockPeakBytes, stackPeakBytes } = run.report;
       assert.ok(blockPeakBytes > 40_000 && blockPeakBytes <= HEAP_BYTES_MAX, `${blockPeakBytes} bytes`);
-      assert.ok(stackPeakBytes < 16 * CREATIONS.esp32c3.stackSlots, `${stackPeakBytes} bytes of the XS stack`);
+      assert.ok(stackPeakBytes < 16 * boardOf("esp32c3").creation.stackSlots, `${stackPeakBytes} bytes of the XS stack`);
     });
 
     test(`${name}: a block that is too small is a fault of the run`, async () => {
-      const creation = { ...CREATIONS.esp32c3, staticBytes: 38_000, heapInitialSlots: 1_100 };
+      const creation = { ...boardOf("esp32c3").creation, staticBytes: 38_000, heapInitialSlots: 1_100 };
       const { faults } = await runHeap(m32, { sdk, records: RECORDS, chain: "clique", creation });
       assert.match(faults[0] ?? "", /^it ended with "memory full"/);
     });

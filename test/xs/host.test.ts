@@ -2,9 +2,9 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { BOARD_NAMES, boardOf } from "../../host-sim/boards.js";
 import { type Built, buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, type Module, type Program, packImage } from "../../host-sim/xs/image.js";
-import { BOARD_NAMES, type BoardName, CREATIONS } from "../../host-sim/xs/presets.js";
 import { type Report, type RunOptions, runImage } from "../../host-sim/xs/run.js";
 import { TARGETS, type Target } from "../../host-sim/xs/toolchain.js";
 
@@ -29,13 +29,13 @@ function run(target: Target, built: Built): void {
       preload = [],
       board = "esp32c3",
       ...options
-    }: RunOptions & { others?: Record<string, string>; preload?: string[]; board?: BoardName } = {},
+    }: RunOptions & { others?: Record<string, string>; preload?: string[]; board?: string } = {},
   ): Promise<Report> => {
     const program: Program = { entry: "main", preload };
     const image = packImage(
       await modulesOf(main, others),
       program,
-      { creation: CREATIONS[board], keysInGuest: true, seed: 7 },
+      { creation: boardOf(board).creation, keysInGuest: true, seed: 7 },
       target === "x64" ? 2 : 1,
     );
     return runImage(built, image, options);
@@ -211,7 +211,7 @@ for (const target of TARGETS) hosts.push([target, await buildHost(target)]);
 const reports: Report[] = [];
 for (const [target, built] of hosts) {
   if ("missing" in built || target === "x64") continue;
-  const image = packImage(await modulesOf(WORK), { entry: "main" }, { creation: CREATIONS.esp32c3 });
+  const image = packImage(await modulesOf(WORK), { entry: "main" }, { creation: boardOf("esp32c3").creation });
   reports.push(await runImage(built, image));
 }
 for (const [target, built] of hosts) {

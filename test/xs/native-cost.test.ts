@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { boardOf } from "../../host-sim/boards.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage, REPOSITORY } from "../../host-sim/xs/image.js";
-import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import { findToolchain } from "../../host-sim/xs/toolchain.js";
 
@@ -29,7 +29,11 @@ if ("missing" in rv32 || "missing" in tools) {
 } else {
   test("the canary on rv32 sees what verify and recover take of the C stack: 8 KiB at most, and the board has enough", async () => {
     const program = { entry: "test/xs/guest/stack.ts", preload: ["firmware/*", "host-sim/*"] };
-    const image = packImage(await gatherModules(program), program, { creation: CREATIONS.esp32c3, keysInGuest: true, seed: 5 });
+    const image = packImage(await gatherModules(program), program, {
+      creation: boardOf("esp32c3").creation,
+      keysInGuest: true,
+      seed: 5,
+    });
     const report = await runImage(rv32, image);
     assert.is(report.code, 0, report.reason);
     const peaks = Object.fromEntries(report.lines.map((line) => JSON.parse(line) as [string, number]));
@@ -38,13 +42,17 @@ if ("missing" in rv32 || "missing" in tools) {
     assert.ok(start > 0 && start < 5_000, `${start} before anything`);
     assert.ok(recover - start > 4_000, `verify and recover take kilobytes, and the canary sees ${recover - start}`);
     assert.ok(verify <= STACK_BYTES_MAX && recover <= STACK_BYTES_MAX, `${verify}, ${recover}`);
-    assert.ok(recover + NATIVE_STACK_MARGIN_BYTES <= CREATIONS.esp32c3.nativeStackBytes);
+    assert.ok(recover + NATIVE_STACK_MARGIN_BYTES <= boardOf("esp32c3").creation.nativeStackBytes);
     assert.is(report.nativeStackPeakBytes, recover);
   });
 
   test("the first key of a start, and no other, pays for blinding the context that signs", async () => {
     const program = { entry: "test/xs/guest/blinding.ts", preload: ["firmware/*", "host-sim/*"] };
-    const image = packImage(await gatherModules(program), program, { creation: CREATIONS.esp32c3, keysInGuest: true, seed: 5 });
+    const image = packImage(await gatherModules(program), program, {
+      creation: boardOf("esp32c3").creation,
+      keysInGuest: true,
+      seed: 5,
+    });
     const report = await runImage(rv32, image);
     assert.is(report.code, 0, report.reason);
     const [first = 0, second = 0] = JSON.parse(report.lines[0] ?? "[]") as number[];

@@ -4,9 +4,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../firmware/bytes.js";
+import { boardOf } from "../../host-sim/boards.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage } from "../../host-sim/xs/image.js";
-import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import { BITCOIN_WORK, resultOf, WORKS } from "../fuzz/cases.js";
 import { corpus } from "../fuzz/compare.js";
@@ -25,7 +25,11 @@ function applies(input: Uint8Array): boolean {
 
 // All are built before the first suite is run: uvu begins at the first pause after that.
 const hosts = [await buildHost("m32"), await buildHost("rv32")] as const;
-const image = packImage(await gatherModules(PROGRAM), PROGRAM, { creation: CREATIONS.esp32c3, keysInGuest: true, seed: 1 });
+const image = packImage(await gatherModules(PROGRAM), PROGRAM, {
+  creation: boardOf("esp32c3").creation,
+  keysInGuest: true,
+  seed: 1,
+});
 
 for (const [target, built] of [
   ["m32", hosts[0]],

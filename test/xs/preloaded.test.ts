@@ -4,10 +4,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
+import { boardOf } from "../../host-sim/boards.js";
 import { libraryPreloads } from "../../host-sim/engine/xs-image.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage } from "../../host-sim/xs/image.js";
-import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import { TARGETS, type Target } from "../../host-sim/xs/toolchain.js";
 import { HEADERS, proofInput } from "../sdk/input.js";
@@ -35,7 +35,7 @@ async function followedOn(target: Target): Promise<readonly string[] | undefined
       "firmware/codec/rlp",
     ].every((name) => names.includes(name) && preload.includes(name)),
   );
-  const board = { creation: CREATIONS.esp32c3, keysInGuest: true, seed: 1 };
+  const board = { creation: boardOf("esp32c3").creation, keysInGuest: true, seed: 1 };
   const report = await runImage(built, packImage(modules, program, board, target === "x64" ? 2 : 1));
   assert.is(report.reason, "ended", report.lines.join("\n"));
   return report.lines;

@@ -3,9 +3,10 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { boardOf } from "../../host-sim/boards.js";
 import { type Built, buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage } from "../../host-sim/xs/image.js";
-import { CREATIONS, type Creation, ROOMY } from "../../host-sim/xs/presets.js";
+import { type Creation, ROOMY } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import { RUN_MS_MAX } from "../patience.js";
 import type { PowerLossResult } from "../sim/power-cuts.js";
@@ -55,7 +56,7 @@ if ("missing" in built) {
       readonly after: number;
       readonly peak: number;
     }
-    const stops = await play<Stop>(built, "record-heap", CREATIONS.esp32c3);
+    const stops = await play<Stop>(built, "record-heap", boardOf("esp32c3").creation);
     assert.equal(
       stops.map(({ records }) => records),
       [200, 1_000, 2_000, 10_000],
@@ -63,7 +64,7 @@ if ("missing" in built) {
     const [, thousand, , last] = stops as [Stop, Stop, Stop, Stop];
     assert.equal([last.live, last.after, last.peak], [thousand.live, thousand.after, thousand.peak]);
     assert.ok(last.live <= RECORD_HEAP_BYTES_MAX, `${last.live} bytes`);
-    const { chunkInitialBytes, heapInitialSlots } = CREATIONS.esp32c3;
+    const { chunkInitialBytes, heapInitialSlots } = boardOf("esp32c3").creation;
     assert.ok(last.peak <= chunkInitialBytes + heapInitialSlots * 16, `the heap never grew: ${last.peak} bytes at most`);
     console.log(`${last.live} bytes of heap in use at most, ${last.after} between records, after ${last.records} records`);
   });

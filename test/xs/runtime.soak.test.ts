@@ -4,8 +4,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { REORG_DEPTH } from "../../firmware/chain/follow/window.js";
+import { boardOf } from "../../host-sim/boards.js";
 import { buildHost } from "../../host-sim/xs/build.js";
-import { CREATIONS, NATIVE_STACK_MARGIN_BYTES } from "../../host-sim/xs/presets.js";
+import { NATIVE_STACK_MARGIN_BYTES } from "../../host-sim/xs/presets.js";
 import { growth, type RuntimeRun, runRuntime } from "../../tools/bench/guest.js";
 import { LIMITS } from "../../tools/bench/ratchet.js";
 import { RUNTIME_CHAINS, runtimeName } from "../../tools/bench/report.js";
@@ -15,7 +16,7 @@ import type { RuntimeSample } from "../bench/runtime-world.js";
 const RECORDS = 450;
 const JUMPING = ["ibft", "ibft2", "qbft"];
 const RECORDS_RV32 = 200;
-const { esp32c3 } = CREATIONS;
+const esp32c3 = boardOf("esp32c3").creation;
 
 const test = suite("runtime in a board's memory");
 const m32 = await buildHost("m32");

@@ -3,13 +3,13 @@
 
 import { createReadStream, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { boardOf } from "../../host-sim/boards.js";
 import { answerKeys } from "../../host-sim/engine/bridge/storage.js";
 import { Board } from "../../host-sim/hardware/board.js";
 import { MemoryNvs } from "../../host-sim/hardware/key-value.js";
 import { memoryStorage } from "../../host-sim/hardware/storage.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { gatherModules, packImage } from "../../host-sim/xs/image.js";
-import { CREATIONS } from "../../host-sim/xs/presets.js";
 import { runImage } from "../../host-sim/xs/run.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
 import { RUN_MS_MAX } from "../patience.js";
@@ -75,7 +75,12 @@ if ("missing" in built) {
   process.exit(0);
 }
 const program = { entry: "test/xs/guest/oracle.ts" };
-const image = packImage(await gatherModules(program), program, { creation: CREATIONS.esp32c3 }, target === "x64" ? 2 : 1);
+const image = packImage(
+  await gatherModules(program),
+  program,
+  { creation: boardOf("esp32c3").creation },
+  target === "x64" ? 2 : 1,
+);
 const orders = createInterface({ input: createReadStream("", { fd: ORDERS }) });
 orders.on("line", (line) => obey(JSON.parse(line) as ToProcess));
 orders.on("close", () => {

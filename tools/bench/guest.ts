@@ -2,9 +2,10 @@
 // emulated RISC-V core that counts instructions (rv32). Slots, chunks and collections of the two are the same
 // (test/xs/host.test.ts), so the long runs, which are about memory, always run on m32.
 
+import { boardOf, DEFAULT_BOARD } from "../../host-sim/boards.js";
 import { type Built, buildHost } from "../../host-sim/xs/build.js";
 import { type Board, gatherModules, packImage } from "../../host-sim/xs/image.js";
-import { CREATIONS, type Creation } from "../../host-sim/xs/presets.js";
+import type { Creation } from "../../host-sim/xs/presets.js";
 import { type Report, runImage } from "../../host-sim/xs/run.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
 import { benchInputs } from "../../test/bench/inputs.js";
@@ -12,7 +13,6 @@ import { type HeapPart, type Profiled, type RuntimeSample, RuntimeWorld } from "
 import { CommandError, plainText } from "../terminal.js";
 import { type BenchReport, type BenchResult, RUNTIME_CHAINS, type RuntimeChainName, readResult, runtimeName } from "./report.js";
 
-const BOARD = "esp32c3";
 const SEED = 7;
 const CASES_MS_MAX = 300_000;
 /** Against a guest that hangs, not against a machine that is busy: a hundred times what 10,000 records take on two idle cores. */
@@ -74,13 +74,13 @@ export async function benchGuest(
   // Side by side: each has an engine of its own, and nothing of it is timed.
   const runs = chains.map(async (chain) => resultOf(chain, await runRuntime(judge, records, { chain, progress })));
   results.push(...(await Promise.all(runs)));
-  const { staticBytes, chunkInitialBytes, heapInitialSlots, stackSlots } = CREATIONS[BOARD];
+  const { staticBytes, chunkInitialBytes, heapInitialSlots, stackSlots } = boardOf(DEFAULT_BOARD).creation;
   return {
     target,
     engine: target === "rv32" ? `${ENGINE}; ${WORDWISE}` : ENGINE,
     compiler: built.compiler,
     flags: built.flags.join(" "),
-    memory: `${BOARD}: a block of ${staticBytes} bytes; ${chunkInitialBytes} of chunks, ${heapInitialSlots} slots and a stack of ${stackSlots} at the start`,
+    memory: `${DEFAULT_BOARD}: a block of ${staticBytes} bytes; ${chunkInitialBytes} of chunks, ${heapInitialSlots} slots and a stack of ${stackSlots} at the start`,
     results,
   };
 }
@@ -132,7 +132,14 @@ export interface RuntimeOptions {
 
 /** The whole runtime over `records` records and as many headers; rejects where the engine gave no report at all. */
 export async function runRuntime(built: Built, records: number, options: RuntimeOptions = {}): Promise<RuntimeRun> {
-  const { chain = "clique", creation = CREATIONS[BOARD], leftBlocks = 0, steady = false, profiled, progress } = options;
+  const {
+    chain = "clique",
+    creation = boardOf(DEFAULT_BOARD).creation,
+    leftBlocks = 0,
+    steady = false,
+    profiled,
+    progress,
+  } = options;
   const { sampleRecords = Math.max(1, Math.floor(records / RUNTIME_SAMPLES)) } = options;
   const world = new RuntimeWorld(records, chain, { leftBlocks, steady });
   const program = {
@@ -222,5 +229,5 @@ export function growth(all: readonly RuntimeSample[]): string | undefined {
 }
 
 function board(): Board {
-  return { creation: CREATIONS[BOARD], keysInGuest: true, seed: SEED };
+  return { creation: boardOf(DEFAULT_BOARD).creation, keysInGuest: true, seed: SEED };
 }

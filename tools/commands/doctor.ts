@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { boardOf, DEFAULT_BOARD } from "../../host-sim/boards.js";
 import { installLine, packageFolder } from "../../host-sim/packages.js";
 import { BUILT } from "../../host-sim/place.js";
 import { KECCAK, LIBRARY_FOLDER, LIBRARY_VERSION, libraryFault, NATIVE_COMMAND } from "../../host-sim/xs/libsecp256k1.js";
@@ -55,7 +56,7 @@ async function probeAll(): Promise<readonly Finding[]> {
   const run = BUILT ? "run commands" : "run the system and its tests (npm start, npm test)";
   const parts = "parts of a system on this machine (chainmote start, node, collect)";
   const engine32 = "the real engine with a board's memory (--engine xs)";
-  const chip = "the engine as an ESP32-C3 runs it (--engine rv32)";
+  const chip = `the engine as an ${boardOf(DEFAULT_BOARD).label} runs it (--engine rv32)`;
   const tls = "simulated boards over TLS (mqtt.ca), with the firmware's own C";
   const interop = "tests against another broker";
   const timing = "whether the native keys' time depends on a secret (npm test -- secret-timing), besides 32-bit C";

@@ -4,6 +4,7 @@ import { toHex } from "../../firmware/bytes.js";
 import { encodeSign1, verifySign1 } from "../../firmware/record/cose.js";
 import { decodeRecord } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
+import { boardOf, DEFAULT_BOARD } from "../../host-sim/boards.js";
 import { engine } from "../crypto/engine.js";
 import { writeWhole } from "../files.js";
 import { type DumpedRecord, dumpJournal, type JournalDump } from "../journal/dump.js";
@@ -16,7 +17,7 @@ import { dateText } from "./inspect.js";
 export const usage = `chainmote journal dump IMAGE [--sectors] [--json] [--records FILE --mote ADDRESS]
 
 Shows what the journal in a raw flash image holds ("-" reads stdin): of its partition alone, or of a whole chip, where it is
-looked for. A board's is read by "esptool.py read_flash 0x3b0000 0x40000 IMAGE", a simulated board's is
+looked for. A board's is read by "esptool.py read_flash ${journalPlace()} IMAGE", a simulated board's is
 DATA/boards/1/flash/journal.bin. The image of an encrypted partition is ciphertext and must be decrypted first.
 That a record is stored elsewhere is marked every 8 records and at a clean end: marks lag behind receipts.
 
@@ -26,6 +27,12 @@ That a record is stored elsewhere is marked every 8 records and at a clean end: 
   --mote ADDRESS  whose they are: the journal does not say, and a signature does not hold without it
 
 Exit code: 0 where all holds, 1 where anything is damaged, 2 for a mistake in the command line.`;
+
+/** Where the journal of a board's flash is, and how long, as esptool.py takes it. */
+function journalPlace(): string {
+  const journal = boardOf(DEFAULT_BOARD).flash.partitions.find(({ name }) => name === "journal");
+  return journal === undefined ? "AT BYTES" : `0x${journal.at.toString(16)} 0x${journal.bytes.toString(16)}`;
+}
 
 const IMAGE: InputKind = { name: "a flash image", is: "the bytes of a partition or a chip" };
 const ADDRESS_BYTES = 20;

@@ -2,7 +2,7 @@
 
 import { chmodSync, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { BOARD_NAMES } from "../../host-sim/xs/presets.js";
+import { BOARD_NAMES, DEFAULT_BOARD } from "../../host-sim/boards.js";
 import { version } from "../cli.js";
 import { keepToOwner, makeFolder, modeFor } from "../files.js";
 import { needPackages, POSTGRES, STORE } from "../optional.js";
@@ -40,7 +40,7 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
   --export FILE  write the records there when ending (default records.cborseq in the data folder)
   --engine NAME  where the firmware runs: node (default), xs (the real engine, 32-bit, in a board's memory) or
                  rv32 (the same on an emulated RISC-V microcontroller)
-  --board NAME   whose memory xs and rv32 have: ${BOARD_NAMES.join(", ")} (default esp32c3)
+  --board NAME   whose memory xs and rv32 have: ${BOARD_NAMES.join(", ")} (default ${DEFAULT_BOARD})
   --crypto NAME  of the boards: native (libsecp256k1 in C; default on xs and rv32), fast (libsecp256k1 on Node; default
                  there) or noble (JavaScript, the reference; on all)
   --sample MS    milliseconds between samples, 50 to 86400000 (default 2000, or what the application's config.json says)

@@ -3,10 +3,11 @@
 // Promises: what cannot be is refused before anything starts, in one line that says what would; an engine is built where it
 // is not there yet, and that is shown. Never: a smaller check than was asked for without a word on it.
 
+import { BOARD_NAMES, boardOf, DEFAULT_BOARD } from "../../host-sim/boards.js";
 import type { Application } from "../../host-sim/engine/application.js";
 import { type GuestEngine, type GuestOptions, guestEngine, type Memory } from "../../host-sim/engine/engines.js";
 import type { Crypto } from "../../host-sim/engine/xs-image.js";
-import { BOARD_NAMES, CREATIONS, memoryBytes } from "../../host-sim/xs/presets.js";
+import { memoryBytes } from "../../host-sim/xs/presets.js";
 import type { Words } from "../options.js";
 import { CommandError, count, UsageError } from "../terminal.js";
 
@@ -21,7 +22,6 @@ export interface EngineWish {
 
 const ENGINES: readonly EngineName[] = ["node", "xs", "rv32"];
 const CRYPTOS: readonly (Crypto | "fast")[] = ["native", "noble", "fast"];
-const MEMORY: Memory = "esp32c3";
 /** A build is told of no more often. */
 const PROGRESS_MS = 2000;
 
@@ -36,10 +36,10 @@ export function engineWish(options: Words): EngineWish {
     return { engine, memory: "roomy", crypto };
   }
   if (crypto === "fast") throw new UsageError("--crypto fast needs --engine node: XS has libsecp256k1 as native");
-  if (crypto === "native") return { engine, memory: board ?? MEMORY, crypto };
+  if (crypto === "native") return { engine, memory: board ?? DEFAULT_BOARD, crypto };
   if (board !== undefined) {
     // Tried on all of them by test/xs/board.test.ts.
-    const has = count(memoryBytes(CREATIONS[board]));
+    const has = count(memoryBytes(boardOf(board).creation));
     throw new UsageError(
       `--crypto noble does not fit the ${has} bytes of an ${board}: its table of multiples is larger; without --board it gets a roomy memory`,
     );

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { Aedes } from "aedes";
 import { toHex } from "../../../firmware/bytes.js";
+import { boardOf } from "../../../host-sim/boards.js";
 import { answerCall, Notices, type Operations } from "../../../host-sim/engine/bridge/bridge.js";
 import { boardOperations } from "../../../host-sim/engine/bridge/operations.js";
 import { FIRMWARE } from "../../../host-sim/engine/engines.js";
@@ -22,7 +23,7 @@ import { VirtualClock } from "../../../host-sim/world/clock.js";
 import { SntpServer } from "../../../host-sim/world/sntp-server.js";
 import type { Built } from "../../../host-sim/xs/build.js";
 import { REPOSITORY } from "../../../host-sim/xs/image.js";
-import { CREATIONS, type Creation } from "../../../host-sim/xs/presets.js";
+import type { Creation } from "../../../host-sim/xs/presets.js";
 import { type Report, runImage } from "../../../host-sim/xs/run.js";
 import { encodeValues } from "../../../host-sim/xs/wire.js";
 import type { RuntimeChainName } from "../../../tools/bench/report.js";
@@ -172,7 +173,7 @@ class Peers {
 
 /** Runs the mote until `records` records have their receipts and as many headers are verified. */
 export async function runHeap(built: Built, options: HeapOptions): Promise<HeapRun> {
-  const { sdk, records, chain, creation = CREATIONS.esp32c3, progress } = options;
+  const { sdk, records, chain, creation = boardOf("esp32c3").creation, progress } = options;
   const peers = await Peers.start(records, chain);
   const { world } = peers;
   const clock = new VirtualClock(world.startMs);

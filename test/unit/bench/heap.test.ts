@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { boardOf } from "../../../host-sim/boards.js";
 import { REPOSITORY } from "../../../host-sim/xs/image.js";
-import { CREATIONS } from "../../../host-sim/xs/presets.js";
 import { grouped, RUNTIME_CHAINS } from "../../../tools/bench/report.js";
 import { HEAP_BYTES_MAX, hashOfOurs, hashOfSdk, RECORDS_MIN, readFigure } from "../../bench/heap/figure.js";
 
@@ -33,7 +33,10 @@ test("the SDK, where there is one, is the one whose modules were measured", () =
 });
 
 test("the figure is within its limit and the block, of 10,000 records and headers, of every chain, with the broker lost", () => {
-  assert.ok(figure.heapPeakBytes <= HEAP_BYTES_MAX && HEAP_BYTES_MAX < CREATIONS.esp32c3.staticBytes, `${figure.heapPeakBytes}`);
+  assert.ok(
+    figure.heapPeakBytes <= HEAP_BYTES_MAX && HEAP_BYTES_MAX < boardOf("esp32c3").creation.staticBytes,
+    `${figure.heapPeakBytes}`,
+  );
   assert.equal(
     figure.chains.map(({ chain }) => chain),
     RUNTIME_CHAINS,
@@ -42,7 +45,7 @@ test("the figure is within its limit and the block, of 10,000 records and header
   assert.ok(figure.chains.some(({ records, headers }) => records >= RECORDS_MIN && headers >= RECORDS_MIN));
   for (const { chain, losses, stackPeakBytes } of figure.chains) {
     assert.ok(losses >= 3, `${chain}: the broker was lost ${losses} times`);
-    assert.ok(stackPeakBytes < 16 * CREATIONS.esp32c3.stackSlots, `${chain}: ${stackPeakBytes} bytes of the XS stack`);
+    assert.ok(stackPeakBytes < 16 * boardOf("esp32c3").creation.stackSlots, `${chain}: ${stackPeakBytes} bytes of the XS stack`);
   }
 });
 
@@ -69,7 +72,7 @@ test("any change of the firmware, of what it preloads or of a board's memory cha
     const changes: readonly [string, (text: string) => string][] = [
       ["firmware/main.ts", (text) => `${text}\n`],
       ["firmware/board/native/entropy.c", (text) => `${text}\n`],
-      ["host-sim/xs/presets.ts", (text) => text.replace("14_848", "14_336")],
+      ["firmware/boards/esp32c3.json", (text) => text.replace("14848", "14336")],
       ["host-sim/modules/guest/timer.ts", (text) => `${text}\n`],
       ["firmware/manifest-mote.json", (text) => text.replace('"chainmote/sampler",', "")],
       [
@@ -93,7 +96,7 @@ test("README and docs/boards.md say that figure, and no other of the runtime's h
     const said = [...text.matchAll(/takes\s+([\d,]+)\s+of\s+(?:the|an)\s+ESP32-C3's\s+([\d,]+)\s+bytes/g)];
     assert.equal(
       said.map(([, taken, all]) => [taken, all]),
-      [[grouped(figure.heapPeakBytes), grouped(CREATIONS.esp32c3.staticBytes)]],
+      [[grouped(figure.heapPeakBytes), grouped(boardOf("esp32c3").creation.staticBytes)]],
       file,
     );
     assert.not.match(text, /36 KiB|36 KB/, file);

@@ -6,9 +6,9 @@ import { basename, dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { PARTITIONS } from "../../../host-sim/hardware/storage.js";
+import { BOARD_NAMES, BOARDS, boardOf } from "../../../host-sim/boards.js";
 import { KECCAK_FOLDER, LIBRARY_FOLDER } from "../../../host-sim/xs/libsecp256k1.js";
-import { BOARD_NAMES, type BoardName, CREATIONS, type Creation, platformOf } from "../../../host-sim/xs/presets.js";
+import type { Creation } from "../../../host-sim/xs/presets.js";
 import { asApplication } from "../../sdk/application.js";
 import { trackedFiles } from "../sources.js";
 
@@ -31,7 +31,12 @@ interface Manifest {
   readonly creation: ManifestCreation & { readonly main: string };
   readonly modules: Modules;
   readonly preload: readonly string[];
-  readonly platforms: Readonly<Record<string, { readonly creation?: ManifestCreation; readonly config?: object }>>;
+  readonly platforms: Readonly<
+    Record<
+      string,
+      { readonly creation?: ManifestCreation; readonly config?: object; readonly build?: Readonly<Record<string, string>> }
+    >
+  >;
   readonly build: Readonly<Record<string, string>>;
 }
 
@@ -307,8 +312,8 @@ test("the native engine's C is there whole: its folder, and the libraries' folde
 });
 
 /** What the manifest gives to a board, in the words of presets.ts. */
-function creationOf(board: BoardName): Creation {
-  const platform = manifest.platforms[platformOf(board)]?.creation ?? {};
+function creationOf(board: string): Creation {
+  const platform = manifest.platforms[boardOf(board).platform]?.creation ?? {};
   const { static: staticBytes, chunk, heap, stack, keys, nativeStack } = { ...manifest.creation, ...platform };
   return {
     staticBytes,
@@ -326,21 +331,15 @@ function creationOf(board: BoardName): Creation {
 }
 
 test("each board has the memory that the simulated one is measured with", () => {
-  for (const board of BOARD_NAMES) assert.equal(creationOf(board), CREATIONS[board], board);
+  for (const board of BOARD_NAMES) assert.equal(creationOf(board), boardOf(board).creation, board);
 });
 
-test("each example has the boards of the standard mote, with their memory and pins, and is whole", () => {
+test("each example is whole", () => {
   const examples = readdirSync(join(root, "examples")).map((name) => `examples/${name}/manifest.json`);
   // Those without a manifest run on no board.
   const paths = [...examples.filter((path) => existsSync(join(root, path))), "test/sdk/drivers/manifest.json"];
   assert.ok(paths.length >= 4);
   for (const path of paths) {
-    const { creation, platforms } = read(path);
-    assert.equal(creation, { ...manifest.creation, main: "main" }, path);
-    for (const [board, { creation, config }] of Object.entries(platforms)) {
-      assert.equal(creation, manifest.platforms[board]?.creation, `${path}: ${board}`);
-      assert.equal(config, manifest.platforms[board]?.config, `${path}: ${board}`);
-    }
     const { files, preloads } = whole(path);
     assert.equal([...preloads, "main"].sort(), [...files.keys()].sort(), path);
     const outside = /^(embedded:|mc\/|timer$|time$|net$)/;
@@ -352,10 +351,10 @@ test("each example has the boards of the standard mote, with their memory and pi
   }
 });
 
-test("every manifest that is flashed names each board", () => {
+test("every manifest that is flashed names each board, and all but the bench firmware's, which includes the first, say its memory, pins, flash and options", () => {
   const flashed = trackedFiles().filter((path) => /(^|\/)manifest\.json$/.test(path) && read(path).platforms !== undefined);
   assert.ok(flashed.length >= 7, `${flashed}`);
-  const boards = BOARD_NAMES.map(platformOf).sort();
+  const boards = BOARDS.map(({ platform }) => platform).sort();
   for (const path of flashed)
     assert.equal(
       Object.keys(read(path).platforms)
@@ -364,35 +363,17 @@ test("every manifest that is flashed names each board", () => {
       boards,
       path,
     );
-});
-
-test("the boards of the design are all there, with the pins of their bus", () => {
-  for (const board of BOARD_NAMES) {
-    const platform = manifest.platforms[platformOf(board)] as
-      | { config?: { i2c?: { data?: number; clock?: number } } }
-      | undefined;
-    assert.type(platform?.config?.i2c?.data, "number", board);
-    assert.type(platform?.config?.i2c?.clock, "number", board);
-  }
-});
-
-test("the partition table is whole, and the simulated board's is the same", () => {
-  const text = readFileSync(join(root, manifest.build.PARTITIONS_FILE as string), "utf8");
-  const rows = text
-    .split("\n")
-    .filter((line) => line !== "" && !line.startsWith("#"))
-    .map((line) => line.split(",").map((field) => field.trim()));
-  let end = 0x9000;
-  for (const [name, type, , offset, size] of rows) {
-    assert.ok(Number(offset) >= end, `${name} begins before ${end.toString(16)}`);
-    assert.is(Number(offset) % (type === "app" ? 0x10000 : 0x1000), 0, `${name} is not aligned`);
-    end = Number(offset) + Number(size);
-  }
-  assert.ok(end <= 0x400000, "4 MB of flash");
-  for (const [name, byteLength] of Object.entries(PARTITIONS)) {
-    const row = rows.find(([label]) => label === name);
-    assert.is(Number(row?.[4]), byteLength, name);
-  }
+  for (const path of flashed.filter((path) => path !== join(BENCH, "manifest.json")))
+    for (const { name, platform, pins } of BOARDS) {
+      const { creation, config, build = {} } = read(path).platforms[platform] ?? {};
+      assert.equal(creation, manifest.platforms[platform]?.creation, `${path}: ${platform}`);
+      assert.equal(config, { i2c: pins.i2c }, `${path}: ${platform}`);
+      const library = path.startsWith("tools/new/") ? "." : dirname(path);
+      for (const file of [build.PARTITIONS_FILE, build["SDKCONFIGPATH ?="]]) {
+        const there = join(library, (file ?? "none").replace("./node_modules/chainmote/", "./"));
+        assert.ok(existsSync(join(root, there)) && basename(there, ".csv") === name, `${path}: ${file}`);
+      }
+    }
 });
 
 test.run();

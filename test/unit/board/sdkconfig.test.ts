@@ -6,22 +6,20 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { BOARD_NAMES } from "../../../host-sim/xs/presets.js";
+import { BOARD_NAMES, BOARDS, boardOf } from "../../../host-sim/boards.js";
 import { assignments, optionFaults, optionsOf } from "../../sdk/sdkconfig.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
 interface Platform {
   readonly build?: Readonly<Record<string, string>>;
-  readonly config?: { readonly i2c?: { readonly data: number; readonly clock: number } };
 }
 const manifest = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) as {
-  readonly build: Readonly<Record<string, string>>;
   readonly config: { readonly led?: { readonly rainbow?: boolean } };
   readonly modules: { readonly "~": readonly string[] };
   readonly platforms: Readonly<Record<string, Platform>>;
 };
-const platformOf = (board: string): Platform => manifest.platforms[board === "esp32" ? board : `esp32/${board}`] as Platform;
+const platformOf = (board: string): Platform => manifest.platforms[boardOf(board).platform] as Platform;
 const filesOf = (board: string): readonly [string, string] => {
   const folder = join(root, platformOf(board).build?.["SDKCONFIGPATH ?="] ?? "none");
   const text = (name: string): string => (existsSync(join(folder, name)) ? readFileSync(join(folder, name), "utf8") : "");
@@ -66,15 +64,11 @@ test("every line is one that the SDK's merge understands: a comment, or one assi
 
 test("no folder of options without a board, and no partition for core dumps", () => {
   assert.equal(readdirSync(join(root, "firmware/board/sdkconfig")).sort(), [...BOARD_NAMES].sort());
-  assert.not.match(readFileSync(join(root, manifest.build.PARTITIONS_FILE as string), "utf8"), /coredump/);
-});
-
-test("the console's pins are not the sensor's", () => {
-  const console = { esp32: [1, 3], esp32c3: [20, 21], esp32c6: [16, 17], esp32s3: [43, 44] };
-  for (const board of BOARD_NAMES) {
-    const { data, clock } = platformOf(board).config?.i2c ?? { data: -1, clock: -1 };
-    for (const pin of [data, clock]) assert.not(console[board].includes(pin), `${board}: GPIO ${pin}`);
-  }
+  for (const { name, flash } of BOARDS)
+    assert.not(
+      flash.partitions.some(({ subtype }) => subtype === "coredump"),
+      name,
+    );
 });
 
 test("nothing of the SDK is set up before the firmware, and no LED changes colours", () => {
@@ -82,7 +76,8 @@ test("nothing of the SDK is set up before the firmware, and no LED changes colou
   const left = manifest.modules["~"].join("\n");
   const board = JSON.parse(readFileSync(join(root, "firmware/board/manifest-offline.json"), "utf8")) as typeof manifest;
   assert.match(board.modules["~"].join("\n"), "devices/esp32/setup/network");
-  for (const board of BOARD_NAMES.filter((name) => name !== "esp32")) assert.match(left, `targets/${board}/setup-target`);
+  for (const { platform } of BOARDS.filter(({ platform }) => platform.includes("/")))
+    assert.match(left, `targets/${platform.split("/")[1]}/setup-target`);
 });
 
 test.run();

@@ -61,7 +61,7 @@ const MISTAKES: readonly (readonly [words: string, message: RegExp])[] = [
   ["start --boards 65", /--boards takes a whole number from 1 to 64/],
   ["start --engine z80", /--engine takes one of node, xs, rv32/],
   ["start --board esp32c3", /--board needs --engine xs or rv32/],
-  ["start --engine xs --board esp8266", /--board takes one of esp32, esp32s3, esp32c3, esp32c6/],
+  ["start --engine xs --board esp8266", /--board takes one of esp32, esp32c3, esp32c6, esp32s3/],
   ["start --crypto native", /--crypto native needs --engine xs or rv32/],
   ["start --engine xs --crypto fast", /--crypto fast needs --engine node/],
   ["bench --verify --target xs", /--target is not for --verify/],
