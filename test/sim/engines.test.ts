@@ -41,7 +41,7 @@ function hostsInTheGroupOf({ child }: Program): string[] {
     for (const [pid = "", parent = ""] of rows) if (below.has(parent)) below.add(pid);
   }
   const group = rows.find(([pid]) => pid === String(child.pid))?.[2];
-  const hosts = rows.filter(([pid = "", , , args = ""]) => below.has(pid) && !/^\S*node /.test(args));
+  const hosts = rows.filter(([pid = "", , , args = ""]) => below.has(pid) && / \S*\/image$/.test(args));
   assert.ok(hosts.length > 0, "no engine was found");
   return hosts.filter((row) => row[2] === group).map(([, , , args = ""]) => args);
 }
