@@ -1,4 +1,4 @@
-// The page's own code: verifies the file that is dropped, and shows what holds and what does not.
+// The page's own code: verifies the file that is dropped or chosen, and shows what holds and what does not.
 
 import { evidenceFile, verifySequence } from "chainmote/verify";
 
@@ -30,13 +30,20 @@ function offer(bytes) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([bytes]));
   link.download = "evidence.cborseq";
-  link.textContent = " (evidence)";
-  document.getElementById("sum").append(link);
+  link.textContent = "evidence";
+  document.getElementById("sum").append(": ", link);
 }
 
-document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("drop", async (event) => {
-  event.preventDefault();
-  const [file] = event.dataTransfer.files;
+async function take(file) {
   if (file !== undefined) show(new Uint8Array(await file.arrayBuffer()));
+}
+
+const input = document.getElementById("file");
+input.addEventListener("change", () => take(input.files[0]));
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  take(event.dataTransfer.files[0]);
 });
+for (const name of ["dragover", "dragleave", "drop"])
+  document.addEventListener(name, () => input.parentElement.classList.toggle("over", name === "dragover"));

@@ -56,7 +56,7 @@ const FIRMWARE = fileURLToPath(runningModule("firmware/main"));
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 
 export function spawnBoard(options: SpawnOptions): BoardProcess {
-  const { PATH, HOME, TMPDIR } = process.env; // nothing else of the parent's environment concerns a board
+  const { PATH, HOME, TMPDIR, MODDABLE } = process.env; // the last: where an application's drivers may be (sdk-drivers.mjs); nothing else of the parent's environment concerns a board
   const firmware = options.firmware ?? FIRMWARE;
   const words = [resolve(options.directory), isAbsolute(firmware) ? firmware : resolve(firmware)];
   words.push(options.reset ?? "power-on");
@@ -65,7 +65,7 @@ export function spawnBoard(options: SpawnOptions): BoardProcess {
   const debugging = inspected ? [`--inspect-brk=127.0.0.1:${process.env.CHAINMOTE_INSPECT}`] : [];
   const child = spawn(process.execPath, [...debugging, "--import", TSX, BOARD, ...words], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
-    env: { PATH, HOME, TMPDIR },
+    env: { PATH, HOME, TMPDIR, ...(MODDABLE === undefined ? {} : { MODDABLE }) },
     detached: false,
   });
   if (child.stdout === null || child.stderr === null) throw new Error("a child process without its pipes");

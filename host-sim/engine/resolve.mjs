@@ -5,6 +5,8 @@
 // parties too, for whom "net" is Node's.
 
 import { existsSync, readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { isDriver, missingDriver, sdkDrivers } from "./sdk-drivers.mjs";
 
 const ours = new URL("../../", import.meta.url).href;
 const modules = new URL("../modules/", import.meta.url);
@@ -16,9 +18,13 @@ const isClone = existsSync(new URL("current.ts", modules));
 let column = "node";
 
 /** @param {{ readonly crypto?: "noble" }} board what its board.json says */
-export function initialize({ crypto }) {
+export function initialize({ crypto } = {}) {
   column = crypto ?? "node";
 }
+
+/** The SDK's own, looked for when the first is asked for. */
+let drivers;
+const sdkRoot = process.env.MODDABLE === undefined ? undefined : pathToFileURL(process.env.MODDABLE).href;
 
 /** @type {import("node:module").ResolveHook} */
 export async function resolve(specifier, context, next) {
@@ -26,6 +32,14 @@ export async function resolve(specifier, context, next) {
   const row = table.get(specifier);
   const source = row?.[column] ?? row?.node;
   if (source !== undefined) return next(new URL(isClone ? source : source.replace(/\.ts$/, ".js"), modules).href, context);
+  const ofSdk = sdkRoot !== undefined && context.parentURL?.startsWith(`${sdkRoot}/`) === true;
+  if (isDriver(specifier) || (specifier === "crc" && ofSdk)) {
+    drivers ??= sdkDrivers();
+    const driver = drivers[specifier];
+    // Without a stack: nothing is wrong here.
+    if (driver === undefined) throw Object.assign(new Error(missingDriver(specifier)), { stack: "" });
+    return { url: pathToFileURL(driver).href, format: "module", shortCircuit: true };
+  }
   // The library by its modules' names, as an application imports it on a board.
   const name =
     specifier === "chainmote" ? "index" : specifier.startsWith("chainmote/") ? specifier.slice("chainmote/".length) : "";

@@ -26,6 +26,14 @@ const CONFIG = "mc/config";
 const GUEST = "host-sim/modules/guest";
 const CRYPTO = "chainmote/crypto";
 const SCALE_64 = 2;
+/** JavaScript, since Node's loader reads it as well. */
+const DRIVERS = new URL("./sdk-drivers.mjs", import.meta.url).href;
+
+interface SdkDrivers {
+  sdkDrivers(): Readonly<Record<string, string>>;
+  isDriver(specifier: string): boolean;
+  missingDriver(specifier: string): string;
+}
 
 /** What is beneath a firmware, where that is not the proxies of `modules/guest` alone. */
 export interface Beneath {
@@ -37,8 +45,13 @@ export interface Beneath {
 
 /** @param main the firmware's main module, absolute, or an application */
 export async function gatherFirmware(main: string | Application, crypto: Crypto, beneath?: Beneath): Promise<Firmware> {
-  const program = typeof main === "string" ? programOf(main, crypto, beneath) : applicationProgram(main, crypto);
-  return { modules: await gatherModules(program), preload: program.preload ?? [] };
+  const program = typeof main === "string" ? programOf(main, crypto, beneath) : await applicationProgram(main, crypto);
+  const modules = await gatherModules(program).catch(async (error: unknown) => {
+    const { isDriver, missingDriver } = (await import(DRIVERS)) as SdkDrivers;
+    const wanted = /Could not resolve "([^"]+)"/.exec(String(error))?.[1];
+    throw wanted !== undefined && isDriver(wanted) ? new Error(missingDriver(wanted)) : error;
+  });
+  return { modules, preload: program.preload ?? [] };
 }
 
 /**
@@ -99,13 +112,14 @@ listen(deliver);
 }
 
 /** A program whose main module is somebody's own: its modules are named by their paths in its folder. */
-function applicationProgram({ folder, main, preload }: Application, crypto: Crypto): Program {
+async function applicationProgram({ folder, main, preload }: Application, crypto: Crypto): Promise<Program> {
+  const { sdkDrivers } = (await import(DRIVERS)) as SdkDrivers;
   const program = programOf(main, crypto);
   const own = `${APPLICATION}/main`;
   const { [relative(REPOSITORY, main).replace(/\.ts$/, "")]: file, ...aliases } = program.aliases as Record<string, string>;
   return {
     ...program,
-    aliases: { ...aliases, [own]: file as string },
+    aliases: { ...sdkDrivers(), ...aliases, [own]: file as string },
     named: { folder, as: APPLICATION },
     sources: { ...program.sources, [START]: startOf(own) },
     preload: [...(program.preload ?? []), ...preload.map((name) => `${APPLICATION}/${name}`)],

@@ -68,7 +68,8 @@ export async function runImage(built: Built, image: Buffer, options: RunOptions 
   try {
     await writeFile(file, image);
     const [program, ...words] = commandOf(built, file, options.realTime === true);
-    child = spawn(program as string, words, { stdio: ["pipe", "pipe", "pipe"] });
+    // Out of the terminal's group: Ctrl-C is its owner's to act on, who ends it in good order.
+    child = spawn(program as string, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
     return await converse(child, options);
   } finally {
     if (child !== undefined && child.exitCode === null) child.kill("SIGKILL");

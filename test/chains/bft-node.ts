@@ -66,6 +66,8 @@ export interface RunningOptions {
   readonly client?: string;
   /** `config` of admin_nodeInfo; a method that it has not got where absent. */
   readonly config?: object;
+  /** Name of the protocol that it stands under there. */
+  readonly protocol?: string;
   readonly chainId?: number;
   /** What eth_syncing answers. */
   readonly syncing?: object;
@@ -138,11 +140,11 @@ export class RunningBftNode {
   }
 
   #special(method: string): unknown {
-    const { client, config, chainId = 1337, syncing } = this.#options;
+    const { client, config, protocol = "eth", chainId = 1337, syncing } = this.#options;
     if (method === "eth_chainId") return `0x${chainId.toString(16)}`;
     if (method === "eth_syncing") return syncing ?? false;
     if (method === "web3_clientVersion") return client;
-    if (method === "admin_nodeInfo" && config !== undefined) return { protocols: { eth: { config, network: chainId } } };
+    if (method === "admin_nodeInfo" && config !== undefined) return { protocols: { [protocol]: { config, network: chainId } } };
     return undefined;
   }
 }

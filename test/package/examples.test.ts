@@ -1,11 +1,12 @@
 // The examples that use the package on Node and in a browser, run as whoever copies them would: beside the installed package.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { createContext, runInContext } from "node:vm";
+import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { chromium as launcher, type Page } from "playwright-core";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { concat, toHex } from "../../firmware/bytes.js";
@@ -73,26 +74,72 @@ test("backend: values of records that hold, as they come; nothing of what does n
   }
 });
 
-test("page: a dropped file's records, those that hold and those that do not", async () => {
-  cpSync(join(root, "examples/page"), join(app, "page"), { recursive: true });
-  const bundle = await build({
-    ...{ absWorkingDir: join(app, "page"), entryPoints: ["page.js"], bundle: true, write: false, platform: "browser" },
-    logLevel: "silent",
-  });
-  const page = new Page();
-  runInContext(bundle.outputFiles[0]?.text ?? "", createContext({ document: page }));
-  const mote = new TestMote();
-  const [a, b] = [mote.next(), mote.next()];
-  await page.drop(concat(a.sign1, b.sign1));
-  assert.equal([page.at("sum").textContent, page.at("sum").className], ["2 of 2 records hold, of 1 mote", ""]);
-  const spoilt = b.sign1.slice();
-  spoilt[spoilt.length - 1] = (spoilt[spoilt.length - 1] as number) ^ 1;
-  await page.drop(concat(a.sign1, spoilt));
-  assert.equal([page.at("sum").textContent, page.at("sum").className], ["1 of 2 records hold, of 1 mote", "fail"]);
-  const rows = page.at("records").children.map(({ children }) => children.map(({ textContent }) => textContent));
-  assert.equal(rows[0], ["1", `0x${toHex(mote.address)}`, "seq 0", "holds"]);
-  assert.match(rows[1]?.[3] ?? "", /^not signature: /);
-});
+/** Debian's, or where CHROMIUM says. */
+const chromium = [process.env.CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
+  (path) => path !== "" && existsSync(path),
+);
+if (chromium === undefined)
+  console.log("skipped: the page in a browser (no chromium: apt install chromium, or CHROMIUM=/path/to/it)");
+(chromium === undefined ? test.skip : test)(
+  "page: a file's records, those that hold and those that do not, in a browser",
+  async () => {
+    cpSync(join(root, "examples/page"), join(app, "page"), { recursive: true });
+    const folder = join(app, "page");
+    await build({ absWorkingDir: folder, entryPoints: ["page.js"], bundle: true, outfile: "bundle.js", logLevel: "silent" });
+    const browser = await launcher.launch({ executablePath: chromium as string, args: ["--no-sandbox"] });
+    try {
+      const page = await browser.newPage();
+      const faults: string[] = [];
+      page.on("pageerror", (error) => faults.push(String(error)));
+      page.on("request", (request) => {
+        if (!/^(file|data):/.test(request.url())) faults.push(request.url());
+      });
+      await page.goto(pathToFileURL(join(folder, "index.html")).href);
+      const mote = new TestMote();
+      const [a, b] = [mote.next(), mote.next()];
+      await drop(page, concat(a.sign1, b.sign1));
+      const sum = page.locator("#sum");
+      await sum.filter({ hasText: "2 of 2 records hold, of 1 mote" }).waitFor();
+      assert.is(await sum.getAttribute("class"), "");
+      const spoilt = b.sign1.slice();
+      spoilt[spoilt.length - 1] = (spoilt[spoilt.length - 1] as number) ^ 1;
+      await drop(page, concat(a.sign1, spoilt));
+      await sum.filter({ hasText: "1 of 2 records hold, of 1 mote" }).waitFor();
+      assert.is(await sum.getAttribute("class"), "fail");
+      const rows = await Promise.all((await page.locator("#records tr").all()).map((row) => row.locator("td").allTextContents()));
+      assert.equal(rows[0], ["1", `0x${toHex(mote.address)}`, "seq 0", "holds"]);
+      assert.match(rows[1]?.[3] ?? "", /^not signature: /);
+      assert.equal(await page.locator("#records tr").evaluateAll((all) => all.map(({ className }) => className)), ["", "fail"]);
+      // A telephone has nothing to drop: there a file is chosen, and all of it is seen.
+      await page.setViewportSize({ width: 360, height: 640 });
+      const rival = mote.make({ seq: b.fields.seq, prev: a.digest, boot: 2 });
+      const buffer = Buffer.from(concat(a.sign1, b.sign1, rival.sign1));
+      await page.locator("#file").setInputFiles({ name: "records.cborseq", mimeType: "application/cbor-seq", buffer });
+      await page.locator("#sum a", { hasText: "evidence" }).waitFor();
+      assert.ok(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "wider than the screen");
+      if (process.env.SCREENSHOTS !== undefined)
+        for (const colorScheme of ["light", "dark"] as const)
+          for (const width of [360, 1000]) {
+            await page.emulateMedia({ colorScheme });
+            await page.setViewportSize({ width, height: 640 });
+            await page.screenshot({ path: join(process.env.SCREENSHOTS, `${colorScheme}-${width}.png`) });
+          }
+      assert.equal(faults, [], "errors, and whatever else than its own files it asked for");
+    } finally {
+      await browser.close();
+    }
+  },
+);
+
+/** A person drops a file of these bytes. */
+async function drop(page: Page, bytes: Uint8Array): Promise<void> {
+  const transfer = await page.evaluateHandle(`(() => {
+    const made = new DataTransfer();
+    made.items.add(new File([Uint8Array.from(${JSON.stringify([...bytes])})], "records.cborseq"));
+    return made;
+  })()`);
+  await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
+}
 
 interface Said {
   readonly stdout: string[];
@@ -125,50 +172,6 @@ function linesOf(child: ChildProcess): Said {
         ]);
     },
   };
-}
-
-/** What the page's code asks of a browser's document, and no more. */
-class Page {
-  readonly #elements = new Map<string, PageElement>();
-  readonly #listeners = new Map<string, (event: object) => Promise<void>>();
-
-  at(id: string): PageElement {
-    const element = this.#elements.get(id) ?? new PageElement();
-    this.#elements.set(id, element);
-    return element;
-  }
-
-  getElementById(id: string): PageElement {
-    return this.at(id);
-  }
-
-  createElement(): PageElement {
-    return new PageElement();
-  }
-
-  addEventListener(name: string, listener: (event: object) => Promise<void>): void {
-    this.#listeners.set(name, listener);
-  }
-
-  /** A person drops a file of these bytes. */
-  async drop(bytes: Uint8Array): Promise<void> {
-    const file = { arrayBuffer: async () => bytes.slice().buffer };
-    await this.#listeners.get("drop")?.({ preventDefault: () => undefined, dataTransfer: { files: [file] } });
-  }
-}
-
-class PageElement {
-  textContent = "";
-  className = "";
-  children: PageElement[] = [];
-
-  append(...children: PageElement[]): void {
-    this.children.push(...children);
-  }
-
-  replaceChildren(...children: PageElement[]): void {
-    this.children = children;
-  }
 }
 
 test.run();

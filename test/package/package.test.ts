@@ -82,7 +82,7 @@ test("chainmote new writes an application whose test passes, that a board runs, 
   project(folder, tarball, Object.keys(devDependencies));
   for (const words of [
     [join(root, "node_modules/typescript/bin/tsc")],
-    ["--import", "tsx", "--test", "test/application.test.ts"],
+    ["--import", "tsx", "--import", "chainmote/sim/modules", "--test", "test/application.test.ts"],
   ]) {
     const tested = await run(folder, process.execPath, words);
     assert.is(tested.code, 0, tested.stdout + tested.stderr);

@@ -1,6 +1,7 @@
 // The main job as a user starts it, on each engine in turn over one data folder: on XS in a board's memory, where the board's
 // process is killed in the middle, on Node, and on the emulated RISC-V chip. One identity, one chain of records, nothing lost.
 
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,6 +31,21 @@ function start(...words: string[]): Program {
   return program;
 }
 
+/** Engines below `program` that a signal to its process group reaches. */
+function hostsInTheGroupOf({ child }: Program): string[] {
+  const text = execFileSync("ps", ["-A", "-o", "pid=,ppid=,pgid=,args="], { encoding: "utf8", maxBuffer: 1 << 24 });
+  const rows = text.split("\n").map((row) => /^ *(\d+) +(\d+) +(\d+) (.*)$/.exec(row)?.slice(1) ?? []);
+  const below = new Set([String(child.pid)]);
+  for (let size = 0; size < below.size; ) {
+    size = below.size;
+    for (const [pid = "", parent = ""] of rows) if (below.has(parent)) below.add(pid);
+  }
+  const group = rows.find(([pid]) => pid === String(child.pid))?.[2];
+  const hosts = rows.filter(([pid = "", , , args = ""]) => below.has(pid) && / \S*\/image$/.test(args));
+  assert.ok(hosts.length > 0, "no engine was found");
+  return hosts.filter((row) => row[2] === group).map(([, , , args = ""]) => args);
+}
+
 async function ended(program: Program): Promise<void> {
   await program.until("the end", () => program.of("summary").length > 0);
   assert.is(await program.ended, 0, program.errors.join("\n"));
@@ -53,6 +69,11 @@ async function on(target: "m32" | "rv32", title: string, body: () => Promise<voi
 await on("m32", "XS in an ESP32-C3's memory: three records, though the board's process is killed after the first", async () => {
   const program = start("--engine", "xs", "--board", "esp32c3", "--records", "3");
   await program.until("a record", () => program.of("record", MOTE).length > 0);
+  assert.equal(
+    hostsInTheGroupOf(program),
+    [],
+    "Ctrl-C in a terminal reaches the whole group, and would end the engine beneath its board",
+  );
   assert.ok(program.killPart("board"));
   await ended(program);
   assert.is(program.of("ended", MOTE).length, 1);

@@ -36,6 +36,10 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
   "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
     "firmware/bus/wire.ts: decodeHealth",
   ],
+  "what the drivers of the Moddable SDK import of its module crc": [
+    "host-sim/engine/sdk-crc.mjs: CRC8",
+    "host-sim/engine/sdk-crc.mjs: CRC16",
+  ],
   "what a test has to see, and what shows nowhere else": [
     "firmware/record/journal.ts: .retiredSectors",
     "tools/processes/lock.ts: lockHolder",

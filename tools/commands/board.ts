@@ -51,6 +51,8 @@ const LOCK_WAIT_MS = 3000;
 const RECORDS_MAX = 1_000_000;
 const NTP_PORT = 123;
 const SOURCE = "mote 1";
+const NO_RECEIPT =
+  "no receipt has come yet: a collector with the key that the configuration names (npx chainmote collect) answers records; the mote keeps them and sends them again";
 const DEFAULT_DATA = join(".chainmote", "board");
 
 type Json = Readonly<Record<string, unknown>>;
@@ -111,6 +113,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
       if (built !== undefined) screen.engine(built);
       screen.say();
       const stored = new Set<unknown>();
+      const delivered = new Set<unknown>();
+      let isHinted = false;
       const done = new Signal();
       const board = runningBoard({
         ...{ directory, source: SOURCE },
@@ -119,6 +123,12 @@ export async function run(words: readonly string[], output: Output): Promise<num
         onEvent(source, event) {
           screen.show(source, event);
           if (event.event === "stored") stored.add(event.seq);
+          // It sends again what nobody has answered.
+          if (event.event === "delivered" && stored.size === 0 && !isHinted && delivered.has(event.seq)) {
+            isHinted = true;
+            screen.hint(NO_RECEIPT);
+          }
+          if (event.event === "delivered" && stored.size === 0) delivered.add(event.seq);
           if (records !== undefined && stored.size >= records) done.give();
         },
         onEnd: (source, { code, signal, restartMs }) =>
@@ -128,6 +138,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
       await board.stop();
       screen.say();
       screen.say(`${plural(stored.size, "record")} stored in ${screen.elapsedS.toFixed(1)} s`);
+      const image = shownPath(join(directory, "flash", "journal.bin"));
+      screen.say(`  ${output.style("dim", "journal    ")} ${image}  npx chainmote journal dump ${quoted(image)} --records FILE`);
       const ok = records === undefined || stored.size >= records;
       screen.summary({ event: "summary", ok, stored: stored.size, seconds: Number(screen.elapsedS.toFixed(1)) });
       return ok ? 0 : 1;
@@ -146,11 +158,17 @@ interface Configured {
   readonly config: MoteConfig & { readonly given: Json };
 }
 
+/** As a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : JSON.stringify(path);
+}
+
 /** The configuration, checked as the mote checks it; throws with the path of the first field that is wrong. */
 function configured(options: Words, application: NamedApplication | undefined): Configured {
   const own = application === undefined ? undefined : join(application.folder, "config.json");
   const file = options.text("config") ?? (own !== undefined && existsSync(own) ? own : undefined);
-  if (file === undefined) throw new UsageError("--config FILE is missing: the mote's configuration");
+  if (file === undefined)
+    throw new UsageError("--config FILE is missing, the mote's configuration; or --app DIR, an application with a config.json");
   const whole = readJson(file) as Json;
   const given = withBroker(configIn(file) as Json, options);
   const wrong = (fault: Rejection): CommandError => new CommandError(`${plainText(file, 200)}: ${fault.detail} (${fault.code})`);

@@ -13,7 +13,7 @@ export const usage = `chainmote new DIR [--from SPEC]
 Writes an application into the folder DIR: main.ts, a sensor of its own, config.json, a manifest that includes the library, a test that
 runs it in the simulator, a workflow for GitHub, settings for an editor. Then: cd DIR && npm install && npm test
 
-  --from SPEC  what npm installs chainmote from (default: this version; a tarball or a folder will do)`;
+  --from SPEC  what npm installs chainmote from (default: what it was installed from here; a tarball or a folder will do)`;
 
 const APPLICATION = join(REPOSITORY, "tools/new/application");
 /** npm publishes no file of this name. */
@@ -39,7 +39,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const versions = { ...dependencies, ...devDependencies };
   const from = options.text("from");
   // A path is the caller's, from where he is; npm would take it from the new folder.
-  const spec = from === undefined ? version : existsSync(from) ? `file:${resolve(from)}` : from;
+  const spec = from === undefined ? (installedFrom() ?? version) : existsSync(from) ? `file:${resolve(from)}` : from;
   for (const name of readdirSync(APPLICATION, { recursive: true, encoding: "utf8" })) {
     if (!statSync(join(APPLICATION, name)).isFile()) continue;
     const text = readFileSync(join(APPLICATION, name), "utf8")
@@ -54,6 +54,22 @@ export async function run(words: readonly string[], output: Output): Promise<num
   output.line(`an application is in ${plainText(folder, 200)}; its README.md says what is what`);
   output.line(`cd ${/^[\w./-]+$/.test(given) ? given : JSON.stringify(given)} && npm install && npm test`);
   return 0;
+}
+
+const PROJECT = /^(.+)[\\/]node_modules[\\/]chainmote$/;
+/** A version, a range or a tag: of a registry. */
+const OF_REGISTRY = /^[\w.^~<>=|*+ -]*$/;
+
+/** What the project that has this package names it by, where that is a tarball, a folder or a repository: no registry may have this version. */
+function installedFrom(): string | undefined {
+  const project = PROJECT.exec(REPOSITORY)?.[1];
+  const file = project === undefined ? undefined : join(project, "package.json");
+  if (project === undefined || file === undefined || !existsSync(file)) return undefined;
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(file, "utf8")) as Partial<Manifest>;
+  const named = dependencies?.chainmote ?? devDependencies?.chainmote;
+  if (named === undefined || OF_REGISTRY.test(named)) return undefined;
+  const path = /^file:(.+)$/.exec(named)?.[1];
+  return path === undefined ? named : `file:${resolve(project, path)}`;
 }
 
 /** As npm takes it: from the folder's. */

@@ -7,6 +7,7 @@
 import type { Device } from "../../firmware/ports.js";
 import { createKeys } from "../../host-sim/crypto/board-crypto.js";
 import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../host-sim/device.js";
+import { setCurrentBoard } from "../../host-sim/modules/current.js";
 
 export { engine } from "../../host-sim/crypto/board-crypto.js";
 export type { DeviceOptions } from "../../host-sim/device.js";
@@ -37,5 +38,7 @@ export interface SimulatedBoard extends Omit<SimulatedDevice, "device"> {
 export function createDevice(options?: DeviceOptions): SimulatedBoard {
   const { device, board, storage, close } = createBoard(options);
   const { entropy, store } = device;
+  // For drivers that take their timer from the SDK's module: the newest board's.
+  setCurrentBoard(board);
   return { device: { ...device, keys: createKeys({ entropy, store }) }, board, storage, close };
 }

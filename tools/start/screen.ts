@@ -67,6 +67,11 @@ export class Screen {
     if (!this.#json) this.#output.line(text);
   }
 
+  /** Advice to a person, once something has gone on for a while. */
+  hint(text: string): void {
+    if (!this.#json) this.#row("", { word: "hint", text, style: "dim" });
+  }
+
   /** A fact about the system that is about to run. */
   fact(name: string, value: string, event: SystemEvent): void {
     if (this.#json) this.show("start", event);
@@ -145,7 +150,9 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
       case "error":
         return { word: "error", text: `${text("what")}: ${text("detail")}`, style: "red" };
       case "sensor":
-        return amiss("sensor", `${text("detail")} (${text("code")})`);
+        return amiss("sensor", `${event.sensor === undefined ? "" : `${text("sensor")}: `}${text("detail")} (${text("code")})`);
+      case "app":
+        return { word: "app", text: ownText(event) };
       case "link":
         return event.state === "down" ? amiss("link", `down: ${text("reason")}`) : undefined;
       case "engine":
@@ -193,6 +200,14 @@ function measured(event: SystemEvent): string {
   const values = Array.isArray(event.values) ? event.values : [];
   const shown = values.slice(0, VALUES_SHOWN_MAX).map((value) => plainText(String(value), VALUE_CHARACTERS_MAX));
   return shown.length === 0 ? "" : `${shown.join("  ")}${values.length > VALUES_SHOWN_MAX ? "  …" : ""}  `;
+}
+
+/** What an application says itself: its fields as it named them. */
+function ownText({ event: _, ...fields }: SystemEvent): string {
+  const said = Object.entries(fields).map(
+    ([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
+  return plainText(said.join("  "), 160);
 }
 
 /** Why the engine gave up, and what it had needed by then. */

@@ -49,7 +49,7 @@ function file(content: unknown): string {
 
 async function bft(
   options: RunningOptions = {},
-  kind: "qbft" | "goquorum-qbft" = "qbft",
+  kind: "qbft" | "goquorum-qbft" | "ibft" = "qbft",
 ): Promise<{ chain: BftChain; node: RunningBftNode }> {
   // Further apart than this test lasts: no block comes while it looks.
   const chain = new BftChain({
@@ -226,6 +226,58 @@ test("rules that a node does not tell, or that are another client's, are asked f
   assert.is(await said(asked.node.url), "");
   assert.is(await said(asked.node.url, { trustingPeriodS: 7200 }), "", "a later block, where the epoch's is too old");
   assert.match(await said(asked.node.url, { trustingPeriodS: 60 }), /give a longer --trusting-period/);
+});
+
+/** As GoQuorum's admin_nodeInfo writes it (params/config.go): what a pointer or a list has not got is null, what an address has not got zeros. */
+const NO_ADDRESS = `0x${"00".repeat(20)}`;
+const QUORUM_FORKS = { chainId: 1337, homesteadBlock: 0, byzantiumBlock: 0, istanbulBlock: 0, berlinBlock: 0 };
+const QUORUM_REST = {
+  isQuorum: true,
+  txnSizeLimit: 64,
+  maxCodeSize: 0,
+  maxCodeSizeConfig: [{ block: 0, size: 64 }],
+  isMPS: false,
+};
+const QUORUM_SECTION = {
+  ...{ epochlength: 20, blockperiodseconds: 3600, requesttimeoutseconds: 4, policy: 0, ceil2Nby3Block: 0 },
+  validatorcontractaddress: NO_ADDRESS,
+};
+const QUORUM_STEP = { validatorcontractaddress: NO_ADDRESS, validators: null };
+
+/** The rules that `config` gives a node that answers like GoQuorum, by the file that the first start keeps. */
+async function quorumRules(
+  config: object,
+  kind: "goquorum-qbft" | "ibft",
+  protocol = "istanbul",
+): Promise<Readonly<Record<string, unknown>>> {
+  const { node } = await bft({ client: QUORUM, config: { ...QUORUM_FORKS, ...config, ...QUORUM_REST }, protocol }, kind);
+  const kept = fresh("kept");
+  assert.is(await said(node.url, {}, kept), "");
+  return JSON.parse(readFileSync(kept, "utf8"));
+}
+
+test("GoQuorum's admin_nodeInfo gives the rules: QBFT with transitions, IBFT of either section", async () => {
+  const qbft = { ...QUORUM_SECTION, validators: null, maxRequestTimeoutSeconds: null };
+  const transitions = [
+    { block: 24, blockperiodseconds: 1800, emptyblockperiodseconds: 60, ...QUORUM_STEP },
+    { block: 40, "2FPlus1Enabled": true, gasPriceEnabled: true, ...QUORUM_STEP },
+  ];
+  const first = await quorumRules({ qbft, transitions }, "goquorum-qbft");
+  assert.equal([first.consensus, first.client, first.periodS, first.epoch], ["qbft", "goquorum", 3600, 20]);
+  assert.equal(first.transitions, [
+    { block: 24, periodS: 1800, emptyPeriodS: 60 },
+    { block: 40, twoFPlusOne: true },
+  ]);
+  assert.is(first.validatorSelection, undefined, "an address of zeros names no contract");
+  const contract = { ...qbft, validatorselectionmode: "contract", validatorcontractaddress: `0x${"00".repeat(18)}7777` };
+  const { node } = await bft({ client: QUORUM, config: { ...QUORUM_FORKS, qbft: contract, ...QUORUM_REST } }, "goquorum-qbft");
+  assert.match(await said(node.url), /contract/, "whom a contract selects stands in no header");
+
+  const ibft = await quorumRules({ ibft: QUORUM_SECTION }, "ibft", "eth");
+  assert.equal([ibft.consensus, ibft.periodS, ibft.epoch], ["ibft", 3600, 20]);
+  const istanbul = await quorumRules({ istanbul: { epoch: 20, policy: 0, ceil2Nby3Block: 0 } }, "ibft");
+  // The period is a parameter of the nodes there: one second binds least.
+  assert.equal([istanbul.consensus, istanbul.periodS, istanbul.epoch], ["ibft", 1, 20]);
 });
 
 test("a checkpoint of another chain is refused by what differs; what the folder keeps is compared as well", async () => {
