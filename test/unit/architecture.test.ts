@@ -209,6 +209,8 @@ const CROSS_CUTTING: Readonly<Record<string, string>> = {
   leftovers: "what test runs leave behind",
   seed: "what tests draw by",
   "board/manifest": "the manifests",
+  "board/boards": "the files of boards, and what is written from them",
+  "board/new-board": "a board of one's own, by one file",
   "board/sdkconfig": "the SDK's configuration of each chip",
   "bus/portal": "uplink and client against a captive portal",
   "chain/header-limits": "the longest of everything, together",
