@@ -13,7 +13,18 @@ import type { CryptoEngine } from "../../crypto/engine.js";
 import { Rejection } from "../../rejection.js";
 import { type Consensus, HASH_BYTES, type Landing } from "../consensus.js";
 import { overlapOf } from "../ethereum/address-set.js";
-import { accountOf, deltaOf, FLAG_AUTHORIZE, FLAGS_AT, gasOfDelta, SEALER_AT, TIME_AT, TIME_BYTES } from "../ethereum/delta.js";
+import {
+  ACCOUNT_AT,
+  ACCOUNT_END,
+  deltaOf,
+  FLAG_ACCOUNT,
+  FLAG_AUTHORIZE,
+  FLAGS_AT,
+  gasOfDelta,
+  SEALER_AT,
+  TIME_AT,
+  TIME_BYTES,
+} from "../ethereum/delta.js";
 import { checkGas, checkGasAlone, type Gas } from "../ethereum/gas.js";
 import { decodeHeader, PARENT_HASH } from "../ethereum/header.js";
 import { type BftVote, isOrdered } from "./extra.js";
@@ -128,9 +139,11 @@ export class Bft implements Consensus<BftHeader, BftTrusted> {
 
   /** The state after `delta`, whose gas is `gas`. */
   private after(trusted: BftTrusted, delta: Uint8Array, gas: Gas): BftTrusted | Rejection {
-    const account = accountOf(delta);
-    const authorize = ((delta[FLAGS_AT] as number) & FLAG_AUTHORIZE) !== 0;
-    const vote = account === undefined ? undefined : { account, authorize };
+    const flags = delta[FLAGS_AT] as number;
+    const vote =
+      flags & FLAG_ACCOUNT
+        ? { account: delta.subarray(ACCOUNT_AT, ACCOUNT_END), authorize: (flags & FLAG_AUTHORIZE) !== 0 }
+        : undefined;
     const voter = delta[SEALER_AT] as number;
     const number = trusted.number + 1;
     const set = setAfter(this.#rules, this.#dialect, trusted, number, voter, vote);

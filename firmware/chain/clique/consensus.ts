@@ -14,8 +14,10 @@ import { type Consensus, HASH_BYTES, type Landing } from "../consensus.js";
 
 import type { ChainRules } from "../ethereum/checkpoint-fields.js";
 import {
-  accountOf,
+  ACCOUNT_AT,
+  ACCOUNT_END,
   deltaOf,
+  FLAG_ACCOUNT,
   FLAG_AUTHORIZE,
   FLAG_IN_TURN,
   FLAGS_AT,
@@ -27,11 +29,12 @@ import {
 import { checkGas, checkGasAlone, type Gas, type GasRules } from "../ethereum/gas.js";
 import {
   COINBASE,
-  checkNoOmmers,
   decodeHeader,
   type EthereumHeader,
   MIX_HASH,
+  NO_OMMERS,
   NONCE,
+  OMMERS_HASH,
   PARENT_HASH,
   SEAL_BYTES,
   VANITY_BYTES,
@@ -139,7 +142,7 @@ export class Clique implements Consensus<EthereumHeader, CliqueTrusted> {
     const flags = delta[FLAGS_AT] as number;
     const signer = delta[SEALER_AT] as number;
     const number = trusted.number + 1;
-    const account = accountOf(delta) ?? new Uint8Array(ADDRESS_BYTES);
+    const account = flags & FLAG_ACCOUNT ? delta.subarray(ACCOUNT_AT, ACCOUNT_END) : new Uint8Array(ADDRESS_BYTES);
     const before = number % this.#rules.epoch === 0 ? clearVotes(trusted) : trusted;
     const set = castVote(before, signer, account, (flags & FLAG_AUTHORIZE) !== 0);
     if (set instanceof Rejection) return set;
@@ -219,8 +222,7 @@ function checkAlone(header: EthereumHeader, isEpoch: boolean): Rejection | undef
   if (isEpoch && (!drops || !header.isFilled(COINBASE, 0)))
     return new Rejection("epoch-vote", `epoch block ${header.number} carries a vote`);
   if (!header.isFilled(MIX_HASH, 0)) return new Rejection("mix-hash-wrong", "not zero");
-  const ommers = checkNoOmmers(header);
-  if (ommers !== undefined) return ommers;
+  if (!header.hasHex(OMMERS_HASH, NO_OMMERS)) return new Rejection("ommers-wrong", "not the hash of an empty list");
   const { weight } = header;
   if (header.number > 0 && weight !== DIFFICULTY_IN_TURN && weight !== DIFFICULTY_OUT_OF_TURN)
     return new Rejection("difficulty-range", `${header.difficulty}, neither 1 nor 2`);

@@ -2,7 +2,7 @@
 //
 // Format: hash (32), flags (1), time (6), gas limit (8), gas used (8), index of whoever sealed it (1), then as the flags say the
 // account voted on (20) and the base fee (the rest).
-// Promises: at most 108 bytes. Written as it is kept in flash; read in place, by offset, since every block of a walk is.
+// Promises: at most 108 bytes. Written as it is kept in flash; read in place, by offset and not by calls, since every block of a walk is.
 
 import { ADDRESS_BYTES } from "../../bytes/primitives.js";
 import { copyInto, writeUint } from "../../bytes.js";
@@ -19,13 +19,14 @@ export const TIME_BYTES = 6;
 const GAS_LIMIT_AT = TIME_AT + TIME_BYTES;
 const GAS_USED_AT = GAS_LIMIT_AT + 8;
 export const SEALER_AT = GAS_USED_AT + 8;
-const ACCOUNT_AT = SEALER_AT + 1;
+export const ACCOUNT_AT = SEALER_AT + 1;
+export const ACCOUNT_END = ACCOUNT_AT + ADDRESS_BYTES;
 const BASE_FEE_BYTES_MAX = 32;
 
 /** The vote is for the account. */
 export const FLAG_AUTHORIZE = 1;
-/** There is an account. */
-const FLAG_ACCOUNT = 2;
+/** There is an account, from `ACCOUNT_AT` to `ACCOUNT_END`. */
+export const FLAG_ACCOUNT = 2;
 const FLAG_BASE_FEE = 4;
 /** Clique's: whoever sealed it was in turn. */
 export const FLAG_IN_TURN = 8;
@@ -53,11 +54,6 @@ export function deltaOf(
   if (account !== undefined) copyInto(delta, ACCOUNT_AT, account);
   copyInto(delta, delta.length - fee.length, fee);
   return delta;
-}
-
-/** The account that the block of `delta` votes on, a view; undefined where it does on none. */
-export function accountOf(delta: Uint8Array): Uint8Array | undefined {
-  return (delta[FLAGS_AT] as number) & FLAG_ACCOUNT ? delta.subarray(ACCOUNT_AT, ACCOUNT_AT + ADDRESS_BYTES) : undefined;
 }
 
 /**

@@ -30,7 +30,7 @@ import type { Gas } from "./gas.js";
 const TAIL_ITEMS_MAX = 16;
 
 export const PARENT_HASH = 0;
-const OMMERS_HASH = 1;
+export const OMMERS_HASH = 1;
 export const COINBASE = 2;
 const STATE_ROOT = 3;
 const TRANSACTIONS_ROOT = 4;
