@@ -12,7 +12,7 @@ import { RUN_MS_MAX } from "../patience.js";
 import type { PowerLossResult } from "../sim/power-cuts.js";
 
 /** Of codec, journal, numbers, author and outbox together, on a 32-bit engine: docs/journal-format.md, "Limits". */
-const RECORD_HEAP_BYTES_MAX = 13_312;
+const RECORD_HEAP_BYTES_MAX = 10_752;
 /** As in manifest.json. */
 const PRELOAD = ["firmware/bytes", "firmware/codec/*", "firmware/crypto/identity", "firmware/record/*", "firmware/rejection"];
 
