@@ -328,6 +328,16 @@ test("unit/ mirrors the firmware: a folder for each room, and each test named li
   }
 });
 
+test("a test that makes up a board has it from hand-device.ts", () => {
+  const made = sources("test")
+    .filter(
+      ({ path, text }) => path !== "test/unit/architecture.test.ts" && /\{[^{}]*\}[^{}]{0,3}as unknown as Device\b/.test(text),
+    )
+    .map(({ path }) => path);
+  // It has simulated hardware, and one part bent.
+  assert.equal(made, ["test/unit/sensor/pins.test.ts"]);
+});
+
 test("each rule notices what it forbids", () => {
   const faulty = (path: string, text: string): string[] => firmwareFaults({ path, text }).concat(globalFaults({ path, text }));
   for (const [path, text] of [

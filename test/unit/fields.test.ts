@@ -96,6 +96,16 @@ test("a refusal names the field by its whole path, says what was expected, and n
   );
 });
 
+test("what is absent is undefined, or what it is otherwise", () => {
+  const fields = fieldsOf({ there: 0 });
+  assert.equal([fields.has("there"), fields.has("absent")], [true, false]);
+  assert.is(fields.sections("absent", 1), undefined);
+  assert.is(fields.uint("absent", 1, 9, 5), 5);
+  assert.is(fields.text("absent", 9, ""), "");
+  assert.is(fields.choice("absent", ["first", "second"]), "first");
+  assert.is(fields.section("absent", {}).path, "absent");
+});
+
 test("whatever JSON there is, a reader answers its kind or refuses", () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.nat(3), (value, size) => {

@@ -4,7 +4,6 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { fieldsOf } from "../../firmware/fields.js";
-import type { Device } from "../../firmware/ports.js";
 import { numericText } from "../../firmware/record/decimal.js";
 import type { Entry } from "../../firmware/record/senml.js";
 import { Rejection } from "../../firmware/rejection.js";
@@ -14,6 +13,7 @@ import { sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
 import { createBoard } from "../../host-sim/device.js";
 import { VirtualClock } from "../../host-sim/world/clock.js";
 import { HandClock, LogBook } from "./hand-clock.js";
+import { handDevice } from "./hand-device.js";
 
 const INTERVAL_MS = 1000;
 const SETTLE_MS = 2;
@@ -57,7 +57,7 @@ function make(intervalMs = INTERVAL_MS) {
       };
     },
   };
-  const sampler = new Sampler({ clock, log } as unknown as Device, { name: "", intervalMs, part });
+  const sampler = new Sampler(handDevice({ clock, log }), { name: "", intervalMs, part });
   let samples = 0;
   let lost = 0;
   /** Steps whenever a step is due, for `durationMs`. */

@@ -12,6 +12,7 @@ import { Bme280, bme280 } from "../../../firmware/sensor/bme280/bme280.js";
 import { createBoard } from "../../../host-sim/device.js";
 import type { AirOptions } from "../../../host-sim/hardware/board.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
+import { handDevice } from "../hand-device.js";
 import { rejectionOf, type Step, scripted } from "./i2c-script.js";
 
 const words = (...values: readonly number[]): number[] => values.flatMap((value) => [value & 255, (value >> 8) & 255]);
@@ -19,7 +20,7 @@ const words = (...values: readonly number[]): number[] => values.flatMap((value)
 const EXAMPLE = words(27_504, 26_435, -1000, 36_477, -10_685, 3024, 2855, 140, -7, 15_500, -14_600, 6000);
 const RAW = [415_148, 519_888].flatMap((raw) => [raw >> 12, (raw >> 4) & 255, (raw & 15) << 4]);
 const OPENED: readonly Step[] = [{ write: [0xd0] }, { read: 1, bytes: [0x58] }, { write: [0xe0, 0xb6] }];
-const device = (bus: ReturnType<typeof scripted>): Device => ({ io: { i2c: bus.sensor } }) as unknown as Device;
+const device = (bus: ReturnType<typeof scripted>) => handDevice({ io: { i2c: bus.sensor } });
 const text = (entries: readonly Entry[] | undefined): string[] =>
   (entries ?? []).map(({ n, u, v }) => `${n} ${numericText(v)} ${u}`);
 

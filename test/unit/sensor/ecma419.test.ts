@@ -4,16 +4,16 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { fieldsOf } from "../../../firmware/fields.js";
-import type { Device } from "../../../firmware/ports.js";
 import { numericText } from "../../../firmware/record/decimal.js";
 import { entriesFault } from "../../../firmware/record/sample.js";
 import type { Entry } from "../../../firmware/record/senml.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { type Ecma419Options, type Ecma419Sensor, ecma419 } from "../../../firmware/sensor/ecma419/ecma419.js";
 import { QUANTITIES } from "../../../firmware/sensor/ecma419/quantities.js";
+import { handDevice } from "../hand-device.js";
 import { rejectionOf } from "./i2c-script.js";
 
-const device = { io: { i2c: { io: "the I2C class", data: 1, clock: 2 } } } as unknown as Device;
+const device = handDevice({ io: { i2c: { io: "the I2C class", data: 1, clock: 2 } } });
 
 function opened(sample: Ecma419Sensor["sample"], options: Partial<Ecma419Options> = {}, json: object = {}) {
   const made: unknown[] = [];
