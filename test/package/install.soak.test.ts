@@ -32,7 +32,7 @@ for (const scripts of [false, true])
         `${name}: ${found[name]}, README.md says ${stated[name]}`,
       );
     await commandsWork(app);
-    const made = await run(app, "npx", ["--no-install", "chainmote", "new", "my mote", "--from", tarball]);
+    const made = await run(app, "npx", ["--no-install", "chainmote", "new", "my mote"]);
     assert.is(made.code, 0, made.stderr);
     for (const words of [
       ["install", "--no-audit", "--no-fund", scripts ? "--ignore-scripts=false" : "--ignore-scripts"],

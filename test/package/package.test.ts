@@ -94,7 +94,7 @@ test("chainmote new writes an application whose test passes, that a board runs, 
   let record = "";
   for await (const line of createInterface({ input: board.stdout })) {
     if (!line.includes('"event":"record"')) continue;
-    record = line;
+    record += line;
     board.kill("SIGINT");
   }
   await ended;
