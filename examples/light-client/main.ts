@@ -17,16 +17,21 @@ import { Rejection } from "chainmote/rejection";
 
 const PIN = 4;
 const LOOK_MS = 1000;
-type Given = { wifi: { ssid: string; password?: string }; mqtt: { host: string; port?: number }; checkpoint: object };
-const { wifi, mqtt, checkpoint } = configuration as Given;
-const config = { wifi, mqtt: { port: 1883, prefix: "", keepAliveMs: 60_000, ...mqtt } };
+type Given = {
+  wifi: { ssid: string; password?: string };
+  mqtt: { host: string; port?: number };
+  checkpoint: object;
+  relays?: string[];
+};
+const { mqtt, checkpoint, ...others } = configuration as Given;
+const config = { ...others, mqtt: { port: 1883, prefix: "", keepAliveMs: 60_000, ...mqtt } };
 const device = createDevice();
 const { clock, entropy, log, store, timer } = device;
 const consensus = openChain(engine, checkpoint);
 if (consensus instanceof Rejection) throw consensus;
 const follower = new Follower({ consensus, engine, clock, store: store.open({ path: "follow", format: "buffer" }) });
 const lamp = new Digital({ pin: PIN, mode: Digital.Output });
-const step = () => Math.min(association.step(), association.online ? bus.step() : LOOK_MS, relay.step(), LOOK_MS);
+const step = () => Math.min(association.step(), association.online ? bus.step() : LOOK_MS, relay.step(bus.up), LOOK_MS);
 const pacer: Pacer = new Pacer(timer, log, { step });
 const common = { device, config, refusals: new RefusalLog(clock, log), onWake: () => pacer.wake() };
 const association = new Association(common);
