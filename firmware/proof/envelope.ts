@@ -14,8 +14,8 @@ import { assert, Rejection } from "../rejection.js";
 export const INDEX_MAX = 0xff_ffff;
 /** Types 0 (no envelope), 1 (EIP-2930), 2 (EIP-1559), 3 (EIP-4844) and 4 (EIP-7702). */
 export const ENVELOPE_TYPE_MAX = 4;
-export const LOGS_MAX = 4_096;
-export const LOG_TOPICS_MAX = 4;
+const LOGS_MAX = 4_096;
+const LOG_TOPICS_MAX = 4;
 const TOPIC_BYTES = 32;
 const BLOOM_BYTES = 256;
 const STATE_ROOT_BYTES = 32;

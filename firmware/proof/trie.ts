@@ -18,7 +18,7 @@ import type { CryptoEngine } from "../crypto/engine.js";
 import { assert, Rejection } from "../rejection.js";
 
 /** A key, in bytes: a hash in the tries of accounts and storage, less in those of one block's receipts and transactions. */
-export const TRIE_KEY_BYTES_MAX = 32;
+const TRIE_KEY_BYTES_MAX = 32;
 /**
  * The longest node of accounts and storage: a branch of 16 hashes. Leaves are shorter: an account takes 112 bytes and a slot 33 at most,
  * and their part of the path 34.

@@ -22,6 +22,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sensor"],
   ["config"],
   ["link"],
+  ["ledger"],
   ["timekeeper", "sampler", "readiness", "refusal-log", "pacer", "teller"],
   ["delivery", "device-key"],
   ["mote"],

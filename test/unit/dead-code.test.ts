@@ -34,11 +34,10 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
       "tools/merkle/tree.ts",
     ],
   "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
-    "firmware/proof/account.ts",
-    "firmware/proof/envelope.ts",
-    "firmware/proof/trie.ts",
-    "tools/ethereum/receipts.ts: encodeReceipt",
-    "tools/ethereum/trie.ts",
+    "firmware/ledger/prover.ts",
+    "firmware/proof/envelope.ts: readReceipt",
+    "firmware/proof/envelope.ts: logOf",
+    "firmware/proof/trie.ts: proveKey",
   ],
   "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
     "firmware/link/wire.ts: decodeHealth",

@@ -2,7 +2,6 @@
 // throws.
 
 import { RLP } from "@ethereumjs/rlp";
-import { bigIntToUnpaddedBytes, Account as ReferenceAccount } from "@ethereumjs/util";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -16,7 +16,7 @@ const PROVEN = 3;
 const NODE_BYTES_MAX = 1_024;
 
 /** The same numbers for the same seed (mulberry32). */
-export function numbers(seed: number): (below: number) => number {
+function numbers(seed: number): (below: number) => number {
   let state = seed >>> 0;
   return (below) => {
     state = (state + 0x6d2b79f5) >>> 0;
