@@ -43,6 +43,7 @@ export class ProofDesk {
   readonly #buckets = new Buckets(MOTE_PROOFS, MOTES_MAX);
   readonly #all = new TokenBucket(ALL_PROOFS, performance.now());
   #answering: Promise<void> | undefined;
+  #busy = false;
   #closed = false;
 
   constructor(options: ProofDeskOptions) {
@@ -67,14 +68,13 @@ export class ProofDesk {
       return;
     }
     this.#requests.push(request);
-    this.#answering ??= this.#answerAll().finally(() => {
-      this.#answering = undefined;
-    });
+    if (!this.#busy) this.#answering = this.#answerAll();
   }
 
   async #answerAll(): Promise<void> {
+    this.#busy = true;
     for (let request = this.#requests.shift(); request !== undefined; request = this.#requests.shift()) {
-      if (this.#closed) return;
+      if (this.#closed) break;
       try {
         await this.#answer(request);
       } catch (error) {
@@ -83,6 +83,7 @@ export class ProofDesk {
         this.#options.onRefused(isTheirs ? "node-failed" : "relay-fault", detail);
       }
     }
+    this.#busy = false;
   }
 
   async #answer(request: ProofRequest): Promise<void> {

@@ -24,6 +24,8 @@ export const MOTE = new Uint8Array(20).fill(0xab);
 export const CONTRACT = new Uint8Array(20).fill(0xcc);
 export const START_S = 1_800_000_000;
 const PERIOD_S = 5;
+/** In each block. */
+export const RECEIPTS = 20;
 const EMPTY_CODE = keccak256();
 
 const hex = (bytes: Uint8Array): string => `0x${Buffer.from(bytes).toString("hex")}`;
@@ -35,6 +37,8 @@ export interface Block {
   readonly raw: Uint8Array;
   readonly hash: Uint8Array;
   readonly number: number;
+  /** As JSON-RPC has them. */
+  readonly fields: Readonly<Record<string, string>>;
   readonly state: Trie;
   readonly storage: Trie;
   readonly receipts: Trie;
@@ -76,9 +80,12 @@ export class MadeChain {
       ...Array.from({ length: this.#accounts }, (_, i) => [keccak256(address(i)), account(1000 * number + i, none)] as const),
     ]);
     const receipts = new Trie(
-      Array.from({ length: 20 }, (_, i) => [indexKey(i), RLP.encode([1, 21_000 * (i + 1), new Uint8Array(256), []])] as const),
+      Array.from(
+        { length: RECEIPTS },
+        (_, i) => [indexKey(i), RLP.encode([1, 21_000 * (i + 1), new Uint8Array(256), []])] as const,
+      ),
     );
-    const raw = rebuildHeader({
+    const fields = {
       parentHash: this.blocks[number - 1] === undefined ? `0x${"00".repeat(32)}` : hex((this.blocks[number - 1] as Block).hash),
       sha3Uncles: `0x${"11".repeat(32)}`,
       miner: `0x${"00".repeat(20)}`,
@@ -94,8 +101,10 @@ export class MadeChain {
       extraData: `0x${salt.toString(16).padStart(2, "0")}`,
       mixHash: `0x${"00".repeat(32)}`,
       nonce: "0x0000000000000000",
-    }) as Uint8Array;
-    const block = { raw, hash: keccak256(raw), number, state, storage, receipts };
+    };
+    const raw = rebuildHeader(fields) as Uint8Array;
+    const hash = keccak256(raw);
+    const block = { raw, hash, number, fields: { ...fields, hash: hex(hash) }, state, storage, receipts };
     this.blocks.push(block);
     return block;
   }
