@@ -33,6 +33,8 @@ const HASH_BYTES = 32;
 const BRANCH_ITEMS = 17;
 const BRANCH_VALUE = 16;
 const EMPTY_NODE = 0x80;
+/** Before a string of 32 bytes. */
+const HASH_PREFIX = 0xa0;
 
 export class TrieWalk {
   readonly #engine: CryptoEngine;
@@ -191,19 +193,28 @@ function open(node: Uint8Array, start: number, end: number, digit: number): { is
   const list = new RlpCursor(node, start, end);
   list.next();
   if (!list.isList || !list.atEnd) throw refused("no list, or bytes after it");
-  const each = new RlpCursor(node, list.start, list.end);
   let items = 0;
   let place = list.start;
-  for (; !each.atEnd; items += 1) {
+  let at = list.start;
+  for (; at < list.end; items += 1) {
     if (items === BRANCH_ITEMS) throw refused(`more than ${BRANCH_ITEMS} items`);
-    each.next();
-    if (items === digit) place = each.itemStart;
+    if (items === digit) place = at;
+    // Of a branch most items are a hash, or nothing: what else there is has to be looked at.
+    const first = node[at];
+    at = first === HASH_PREFIX ? at + 1 + HASH_BYTES : first === EMPTY_NODE ? at + 1 : endOfItem(node, at, list.end);
   }
+  if (at > list.end) throw refused("a hash that is cut off");
   const isBranch = items === BRANCH_ITEMS;
   if (!isBranch && items !== 2) throw refused(`${items} items, neither 2 nor ${BRANCH_ITEMS}`);
   const item = new RlpCursor(node, isBranch ? place : list.start, list.end);
   item.next();
   return { isBranch, item };
+}
+
+function endOfItem(node: Uint8Array, at: number, limit: number): number {
+  const item = new RlpCursor(node, at, limit);
+  item.next();
+  return item.end;
 }
 
 function readPath(item: RlpCursor): Path {
