@@ -1,5 +1,6 @@
 // What a mote reads of a chain's state: whole proofs in pieces, from one relay or several; lies, silence and floods; how old a proof is.
 
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -434,6 +435,18 @@ test("a revocation in the middle of a proof begins it anew", () => {
   prover.revoked();
   run();
   assert.is(resultOf(slot).number, 2);
+});
+
+test("the example of the documents is what the firmware writes", () => {
+  const text = readFileSync(new URL("../../../docs/ledger.md", import.meta.url), "utf8");
+  const lines = /```\n(a8[\s\S]*?)```/.exec(text)?.[1]?.split("\n") ?? [];
+  // The bytes of a line end at the first two blanks.
+  const written = lines.map((line) => line.trim().split("  ")[0]?.replace(/ /g, "")).join("");
+  const example: ProofRequest = {
+    ...{ id: 42, to: MOTE, block: new Uint8Array(32).fill(0x22), from: 0, bytesMax: 2048 },
+    ...{ kind: PROVE_SLOT, subject: CONTRACT, slot: new Uint8Array(32) },
+  };
+  assert.is(written, hex(encodeProofRequest(example)));
 });
 
 test("requests come back as they were written; whatever else comes is refused, and nothing throws", () => {
