@@ -44,7 +44,7 @@ const WAIT_MAX_MS = 8_000;
 /** How long until it is looked again for a settled block where there is none. */
 const WAIT_BLOCK_MS = 1_000;
 /** The longest receipt or transaction, with the node that holds it: what one message holds. */
-export const ITEM_BYTES_MAX = MESSAGE_BYTES_MAX - REPLY_OVERHEAD_BYTES - REPLY_OVERHEAD_PER_HEADER_BYTES;
+const ITEM_BYTES_MAX = MESSAGE_BYTES_MAX - REPLY_OVERHEAD_BYTES - REPLY_OVERHEAD_PER_HEADER_BYTES;
 
 /** What is to be proven, and who is told. One object may be asked again and again. */
 export interface Question {

@@ -34,7 +34,8 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
       "tools/merkle/tree.ts",
     ],
   "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
-    "firmware/ledger/prover.ts",
+    "firmware/ledger/prover.ts: Prover",
+    "firmware/ledger/prover.ts: .ageS",
     "firmware/proof/envelope.ts: readReceipt",
     "firmware/proof/envelope.ts: logOf",
     "firmware/proof/trie.ts: proveKey",
