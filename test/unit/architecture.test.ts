@@ -23,6 +23,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["config"],
   ["bus"],
   ["link"],
+  ["ledger"],
   ["timekeeper", "sampler", "readiness", "pacer", "teller"],
   ["delivery", "device-key"],
   ["mote"],
@@ -277,7 +278,7 @@ const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
 
 /** Of a test's path below test/unit without its ending, the file of the firmware that it is of: `delivery` of `delivery-receipts`. */
 function subjectOf(test: string, files: ReadonlySet<string>): string | undefined {
-  const words = test.split("-");
+  const words = test.replace(/\.soak$/, "").split("-");
   for (let count = words.length; count > 0; count -= 1) {
     const stem = words.slice(0, count).join("-");
     // A sensor has a folder of its own.

@@ -33,6 +33,13 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
       "firmware/proof/merkle-block.ts",
       "tools/merkle/tree.ts",
     ],
+  "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
+    "firmware/ledger/prover.ts: Prover",
+    "firmware/ledger/prover.ts: .ageS",
+    "firmware/proof/envelope.ts: readReceipt",
+    "firmware/proof/envelope.ts: logOf",
+    "firmware/proof/trie.ts: proveKey",
+  ],
   "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
     "firmware/bus/wire.ts: decodeHealth",
   ],

@@ -1,4 +1,5 @@
-// The relay: carries raw headers from an Ethereum or a Bitcoin node (JSON-RPC) to motes (MQTT). Motes trust it in nothing.
+// The relay: carries raw headers from an Ethereum or a Bitcoin node (JSON-RPC) to motes (MQTT), and proofs of an Ethereum chain's state
+// (proof-desk.ts). Motes trust it in nothing.
 //
 // Promises: the newest header is retained on `chains/<id>/head`, never goes back but where the chain did, and is put back where
 // somebody else replaced it; the node is asked by need, no oftener than told, and left alone as long as it asks for; a request is answered with consecutive raw headers, at
@@ -17,6 +18,7 @@ import {
   REPLY_OVERHEAD_PER_HEADER_BYTES,
 } from "../../firmware/bus/wire.js";
 import { toHex } from "../../firmware/bytes.js";
+import { proofTopicsOf } from "../../firmware/ledger/proof-wire.js";
 import { Rejection } from "../../firmware/rejection.js";
 import type { RawHeader } from "../ethereum/raw-header.js";
 import { BrokerLink } from "../mqtt/link.js";
@@ -28,6 +30,7 @@ import { NewHeads } from "../rpc/new-heads.js";
 import { PollPace } from "../rpc/pace.js";
 import { HeadKeeper } from "./head-keeper.js";
 import { HeadTopic } from "./head-topic.js";
+import { ProofDesk } from "./proof-desk.js";
 import { type BucketLimits, Buckets, TokenBucket } from "./token-bucket.js";
 
 /** While the node itself tells of new heads: in case that it stopped. */
@@ -56,6 +59,8 @@ export type RelayEvent =
   | { readonly event: "put-back"; readonly number: number; readonly detail: string }
   | { readonly event: "hash-differs"; readonly number: number; readonly detail: string }
   | { readonly event: "answered"; readonly to: string; readonly from: number; readonly asked: number; readonly given: number }
+  /** Items of a proof, from the one that was asked for; none where the node has none. */
+  | { readonly event: "proved"; readonly to: string; readonly from: number; readonly given: number }
   | { readonly event: "refused"; readonly code: string; readonly detail: string };
 
 export interface RelayOptions {
@@ -93,6 +98,7 @@ export class Relay {
   readonly #running: Promise<void>;
   #link: BrokerLink | undefined;
   #topic: HeadTopic | undefined;
+  #desk: ProofDesk | undefined;
   #source: RawHeaders | undefined;
   #chain = "";
   #differed = false;
@@ -120,6 +126,7 @@ export class Relay {
     this.#bell.ring();
     await this.#running;
     await this.#answering;
+    await this.#desk?.close();
     await this.#link?.close();
   }
 
@@ -162,13 +169,30 @@ export class Relay {
       publish: async (raw) => (await this.#link?.publish(topics.head, raw, { qos: 1, retain: true })) === true,
       onPutBack: (number, detail) => this.#emit({ event: "put-back", number, detail }),
     });
-    const { name, mqtt, ca } = this.#options;
+    const { name, mqtt, ca, prefix = "" } = this.#options;
+    const proofs = isBitcoin(chain) ? undefined : proofTopicsOf(prefix, new Uint8Array(20), chain).requests;
+    if (proofs !== undefined)
+      this.#desk = new ProofDesk({
+        ...{ rpc: this.#rpc, prefix, chain },
+        publish: async (topic, message) => this.#link?.publish(topic, message, { qos: 0 }),
+        onAnswered: (to, from, given) => this.#emit({ event: "proved", to, from, given }),
+        onRefused: (code, detail) => this.#emit({ event: "refused", code, detail }),
+      });
+    const asked = [topics.requests, ...(proofs === undefined ? [] : [proofs])];
     this.#link = new BrokerLink({
       url: mqtt,
       ...(ca === undefined ? {} : { ca }),
       role: "relay",
-      subscriptions: [topics.head, topics.requests, ...(name === undefined ? [] : [requestTopic(topics, name)])],
-      onMessage: (topic, payload) => (topic === topics.head ? this.#topic?.see(payload) : this.#take(payload)),
+      subscriptions: [
+        topics.head,
+        ...asked,
+        ...(name === undefined ? [] : asked.map((requests) => requestTopic({ requests }, name))),
+      ],
+      onMessage: (topic, payload) => {
+        if (topic === topics.head) this.#topic?.see(payload);
+        else if (proofs !== undefined && topic.startsWith(proofs)) this.#desk?.take(payload);
+        else this.#take(payload);
+      },
       onFault: (_topic, { message }) => this.#emit({ event: "refused", code: "relay-fault", detail: message }),
       onConnected: () => {
         this.#topic?.connected();

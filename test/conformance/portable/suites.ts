@@ -12,6 +12,9 @@ import { decode as decodeRlp, encode as encodeRlp } from "../../../firmware/code
 import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
 import { addressOf } from "../../../firmware/crypto/identity.js";
 import type { KeyHandle, Keys, KeyValueDomain } from "../../../firmware/ports.js";
+import { type Account, accountKey, readAccount, readSlot, slotKey } from "../../../firmware/proof/account.js";
+import { indexKey, logOf, type Receipt, readReceipt } from "../../../firmware/proof/envelope.js";
+import { proveKey, TrieWalk } from "../../../firmware/proof/trie.js";
 import { digestOf, encodeSign1, verifySign1 } from "../../../firmware/record/cose.js";
 import { decimal } from "../../../firmware/record/decimal.js";
 import { decodeRecord, encodeRecord, type RecordFields } from "../../../firmware/record/record.js";
@@ -22,6 +25,25 @@ export interface PortableInputs {
     readonly checkpoint: CliqueCheckpoint;
     readonly headers: readonly string[];
     readonly hashes: readonly string[];
+  };
+  /** Proofs out of one state, as @ethereumjs/rlp and a trie made of all its entries have them, hexadecimal. */
+  readonly proofs: {
+    readonly stateRoot: string;
+    readonly address: string;
+    /** From the state's root on. */
+    readonly account: readonly string[];
+    readonly balance: string;
+    readonly slot: string;
+    /** From the account's storageRoot on. */
+    readonly storage: readonly string[];
+    readonly word: string;
+    readonly absent: { readonly address: string; readonly nodes: readonly string[] };
+    readonly receipts: {
+      readonly root: string;
+      readonly index: number;
+      readonly nodes: readonly string[];
+      readonly topic: string;
+    };
   };
   /** A record as cborg and noble made it, hexadecimal. */
   readonly record: { readonly sign1: string; readonly digest: string; readonly signer: string; readonly seq: number };
@@ -320,10 +342,54 @@ function headerSuite({ name, engine }: UnderTest, inputs: PortableInputs["clique
   test.run();
 }
 
+function proofSuite({ name, engine }: UnderTest, inputs: PortableInputs["proofs"]): void {
+  const test = suite(`proof, ${name}`);
+  const { stateRoot, address, account, balance, slot, storage, word, absent, receipts } = inputs;
+  /** What the nodes prove, or the code of the refusal. */
+  const walk = (root: Uint8Array, key: Uint8Array, nodes: readonly Uint8Array[], bytesMax?: number): Uint8Array | string => {
+    const shown = proveKey(new TrieWalk(engine, root, key, bytesMax), nodes);
+    return shown instanceof Rejection ? shown.code : (shown.value ?? "absent");
+  };
+  const state = (of: string, nodes: readonly Uint8Array[]): Uint8Array | string =>
+    walk(bytes(stateRoot), accountKey(engine, bytes(of)), nodes);
+
+  test("an account, a slot of it, and the absence of another account", () => {
+    const read = readAccount(state(address, account.map(bytes)) as Uint8Array) as Account;
+    assert.is(read.balance.toString(), balance);
+    const leaf = walk(read.storageRoot, slotKey(engine, bytes(slot)), storage.map(bytes));
+    assert.is(toHex(readSlot(leaf as Uint8Array) as Uint8Array), word);
+    assert.is(state(absent.address, absent.nodes.map(bytes)), "absent");
+  });
+
+  test("a receipt and the log in it", () => {
+    const value = walk(bytes(receipts.root), indexKey(receipts.index), receipts.nodes.map(bytes), 4_096) as Uint8Array;
+    const receipt = readReceipt(value) as Receipt;
+    assert.ok(receipt.succeeded);
+    assert.is(toHex(logOf(value, receipt, 0)?.topics[0] as Uint8Array), receipts.topic);
+  });
+
+  test("a node left out, doubled, turned by a bit, or of another key is refused", () => {
+    const nodes = account.map(bytes);
+    for (const [i, node] of nodes.entries()) {
+      assert.type(state(address, [...nodes.slice(0, i), ...nodes.slice(i + 1)]), "string", `without ${i}`);
+      assert.type(state(address, [...nodes.slice(0, i + 1), ...nodes.slice(i)]), "string", `${i} doubled`);
+      for (let at = 0; at < node.length; at += 71) {
+        node[at] = (node[at] as number) ^ 0x20;
+        assert.is(state(address, nodes), i > 0 && node.length < 32 ? "trie-node-size" : "trie-hash-wrong", `byte ${at} of ${i}`);
+        node[at] = (node[at] as number) ^ 0x20;
+      }
+    }
+    assert.is(state(absent.address, nodes), "trie-hash-wrong");
+  });
+
+  test.run();
+}
+
 /** Declares all suites; whoever calls sees to it that uvu runs them. */
 export function portableSuites(under: UnderTest, inputs: PortableInputs): void {
   codecSuite(under.name);
   cryptoSuite(under);
   recordSuite(under, inputs.record);
   headerSuite(under, inputs.clique);
+  proofSuite(under, inputs.proofs);
 }

@@ -165,6 +165,13 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "chain/checkpoint-clique",
     ],
     "not called yet": ["proof/merkle-block", "record/merkle"],
+    "for an application that reads a chain's state, with a manifest of their own": [
+      "ledger/proof-wire",
+      "ledger/prover",
+      "proof/account",
+      "proof/envelope",
+      "proof/trie",
+    ],
     "sensors that the standard mote has not got": [
       "sensor/analogue/analogue",
       "sensor/bme280/bme280",
@@ -265,10 +272,14 @@ test("all but the main module is preloaded, and by its own name: mcconfig takes 
 
 test("the bench firmware brings all that its main module imports, and preloads all of its own but that", () => {
   assert.is(bench.modules["bench/inputs"], relative(BENCH, `${BENCH_BUILT}inputs`));
-  const needed = closure(bench.creation.main);
+  const ledger = whole("firmware/ledger/manifest.json");
+  assert.equal([...ledger.preloads].sort(), [...ledger.files.keys()].sort());
+  const among = new Map([...files, ...ledger.files]);
+  const needed = closure(bench.creation.main, among);
   assert.ok(needed.has("test/bench/cases"), "the cases are found");
+  for (const name of ledger.files.keys()) for (const module of closure(name, among)) needed.add(module);
   assert.equal(
-    [...needed].filter((name) => ![...files.keys(), ...benchFiles.keys(), ...SDK, "bench/inputs"].includes(name)),
+    [...needed].filter((name) => ![...among.keys(), ...benchFiles.keys(), ...SDK, "bench/inputs"].includes(name)),
     [],
   );
   const expected = ["bench/inputs", ...benchFiles.keys()].filter((name) => name !== bench.creation.main);
