@@ -130,7 +130,7 @@ library SignedMessage {
     function readMap(Parts memory parts) internal pure returns (uint256 pairs) {
         uint256 major;
         (major, pairs) = readHead(parts);
-        if (major != MAP) revert PayloadMalformed(0);
+        if (major != MAP || pairs == 0) revert PayloadMalformed(0);
     }
 
     /// An unsigned integer of at most 2^53 - 1.

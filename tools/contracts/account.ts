@@ -3,7 +3,7 @@
 // Promises: a call that would revert is not sent, and says by which error; a transaction's outcome is its receipt's. One account sends
 // one transaction after the other. Never: gives its key to a node.
 
-import { concat, toHex } from "../../firmware/bytes.js";
+import { concat, equal, fromHex, toHex } from "../../firmware/bytes.js";
 import { encode, scalarBytes } from "../../firmware/codec/rlp.js";
 import { addressOf } from "../../firmware/crypto/identity.js";
 import { engine } from "../crypto/engine.js";
@@ -113,7 +113,7 @@ export class Account {
     const { status, blockNumber, gasUsed, contractAddress } = await this.#receipt(what, hash);
     if (Number(status) !== 1) throw new Reverted(what, undefined);
     const outcome = { hash, blockNumber: Number(blockNumber), gasUsed: Number(gasUsed) };
-    return to === undefined ? { ...outcome, address: Buffer.from(String(contractAddress).slice(2), "hex") } : outcome;
+    return to === undefined ? { ...outcome, address: fromHex(String(contractAddress).slice(2)) as Uint8Array } : outcome;
   }
 
   /** EIP-155: nonce, gas price, gas, to, value and data, then v = 35 + 2 · chain id + recovery, r and s. */
@@ -124,7 +124,7 @@ export class Account {
     const signature = this.#signer.sign(digest);
     const recovery = [0, 1].find((id) => {
       const key = engine.secp256k1.recover(signature, id, digest);
-      return key !== undefined && Buffer.compare(addressOf(engine, key), this.address) === 0;
+      return key !== undefined && equal(addressOf(engine, key), this.address);
     });
     if (recovery === undefined) throw new Error("a signature of another key than the account's");
     const [r, s] = [signature.subarray(0, 32), signature.subarray(32)].map((part) => scalarBytes(BigInt(`0x${toHex(part)}`)));

@@ -15,7 +15,9 @@ const SETTINGS = {
   evmVersion: "london",
   optimizer: { enabled: true, runs: 200 },
   metadata: { appendCBOR: false, bytecodeHash: "none" },
-  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "storageLayout"] } },
+  outputSelection: {
+    "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "evm.legacyAssembly", "storageLayout"] },
+  },
 };
 
 /** One variable of a contract, as solc's `storageLayout` says it. */
@@ -32,6 +34,8 @@ export interface Compiled {
   readonly bytecode: string;
   /** What lies on the chain then. */
   readonly deployed: string;
+  /** Constants that lie behind the code and are not run, in hexadecimal. */
+  readonly constants: readonly string[];
   readonly storage: readonly StoredVariable[];
   readonly types: Readonly<Record<string, { readonly numberOfBytes: string; readonly members?: readonly StoredVariable[] }>>;
 }
@@ -43,7 +47,11 @@ interface SolcOutput {
 
 interface SolcContract {
   readonly abi: readonly AbiEntry[];
-  readonly evm: { readonly bytecode: { readonly object: string }; readonly deployedBytecode: { readonly object: string } };
+  readonly evm: {
+    readonly bytecode: { readonly object: string };
+    readonly deployedBytecode: { readonly object: string };
+    readonly legacyAssembly: { readonly ".data": { readonly "0": { readonly ".data"?: Readonly<Record<string, unknown>> } } };
+  };
   readonly storageLayout: { readonly storage: readonly StoredVariable[]; readonly types: Compiled["types"] | null };
 }
 
@@ -64,8 +72,12 @@ export function compileContracts(): Readonly<Record<string, Compiled>> {
     CONTRACTS.map((name) => {
       const { abi, evm, storageLayout } = (contracts[`${name}.sol`] as Record<string, SolcContract>)[name] as SolcContract;
       const { storage, types } = storageLayout;
-      const compiled = { abi, bytecode: evm.bytecode.object, deployed: evm.deployedBytecode.object, storage, types: types ?? {} };
-      return [name, compiled];
+      const constants = Object.values(evm.legacyAssembly[".data"]["0"][".data"] ?? {}).filter((data) => typeof data === "string");
+      const { bytecode, deployedBytecode } = evm;
+      return [
+        name,
+        { abi, bytecode: bytecode.object, deployed: deployedBytecode.object, constants, storage, types: types ?? {} },
+      ];
     }),
   );
 }
