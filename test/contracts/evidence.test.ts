@@ -16,6 +16,7 @@ import { artifactOf } from "../../tools/contracts/artifacts.js";
 import { deployRegistry, moteOf } from "../../tools/contracts/registry.js";
 import { seedOr } from "../seed.js";
 import { Anvil, CHAIN_ID, messageOf, signerOf } from "./anvil.js";
+import { recordOfLength } from "./scenario.js";
 
 /** How often each error is provoked, at least. */
 const CASES = 100;
@@ -319,25 +320,6 @@ onAnvil("any one bit of two contradicting records changed, and nobody is quarant
   }
 });
 
-/** A record whose payload has just this many bytes, by the number and the length of its names. */
-function ofLength(bytes: number, keys: Partial<RecordFields>): RecordFields {
-  for (let entries = 1; entries <= 32; entries += 1)
-    for (let step = 2; step <= 129; step += 1) {
-      // A name of 24 characters takes two bytes more than one of 23: the value makes up for it.
-      const measurements = Array.from({ length: entries }, (_, i) => ({
-        n: "n".repeat(i === 0 ? step >> 1 : 40),
-        v: step % 2 === 0 ? 1 : 99,
-      }));
-      const candidate = { ...plain(keys), measurements };
-      try {
-        if (encodeRecord(candidate).length === bytes) return candidate;
-      } catch (error) {
-        if (!(error instanceof Rejection)) throw error;
-      }
-    }
-  throw new Error(`no record of ${bytes} bytes`);
-}
-
 /** A smallest and an everyday record, with each choice of the optional keys. */
 function* optionalKeys(): Generator<Partial<RecordFields>> {
   for (const withHead of [false, true])
@@ -370,7 +352,7 @@ onAnvil(
     let tried = 0;
     for (const keys of optionalKeys())
       for (const bytes of [255, 256, RECORD_PAYLOAD_BYTES_MAX]) {
-        const a = ofLength(bytes, keys);
+        const a = recordOfLength(bytes, plain(keys));
         const pair: [RecordFields, RecordFields] = [a, { ...a, prev: bytesOf(32) }];
         assert.is(encodeRecord(pair[1]).length, bytes);
         assert.is(await outcomeOf(...messages(mote, payloads(pair))), undefined, `${bytes} bytes with ${Object.keys(keys)}`);

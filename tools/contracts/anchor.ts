@@ -5,7 +5,7 @@ import type { JsonRpc } from "../rpc/json-rpc.js";
 import { type Account, Contract, type Outcome } from "./account.js";
 import { artifactOf } from "./artifacts.js";
 
-export function deployAnchor(account: Account): Promise<Contract> {
+export function deployAnchor(account: Account): Promise<Contract & Outcome> {
   return Contract.deploy(account, artifactOf("RecordAnchor"));
 }
 

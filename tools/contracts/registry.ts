@@ -2,7 +2,7 @@
 // name with `Contract.send`.
 
 import type { JsonRpc } from "../rpc/json-rpc.js";
-import { type Account, Contract } from "./account.js";
+import { type Account, Contract, type Outcome } from "./account.js";
 import { artifactOf } from "./artifacts.js";
 import { MOTE_STATUS, type MoteStatus } from "./layout.js";
 
@@ -21,7 +21,7 @@ export interface MoteEntry {
  * @param admin 20 bytes; who governs the fleet
  * @param recovery 20 bytes; who may name another admin, after a delay. Zeros for nobody
  */
-export function deployRegistry(account: Account, admin: Uint8Array, recovery: Uint8Array): Promise<Contract> {
+export function deployRegistry(account: Account, admin: Uint8Array, recovery: Uint8Array): Promise<Contract & Outcome> {
   return Contract.deploy(account, artifactOf("MoteRegistry"), admin, recovery);
 }
 

@@ -27,7 +27,8 @@ const KIND: NodeKind = {
   graceMs: 700,
 };
 const CHAIN_ID = 31_337;
-const LOOPBACK_ONLY = new URL("./loopback.mjs", import.meta.url).href;
+/** Preloaded into the node. */
+const PRELOADED = ["./loopback.mjs", "./sealing.mjs"].map((name) => new URL(name, import.meta.url).href);
 
 /** `periodS` counts for a new chain only. */
 export interface EthereumNodeOptions extends NodeOptions {
@@ -97,8 +98,7 @@ export class EthereumNode {
 
   words([rpcPort, peerPort]: readonly number[]): readonly string[] {
     return [
-      "--import",
-      LOOPBACK_ONLY,
+      ...PRELOADED.flatMap((url) => ["--import", url]),
       clientProgram(),
       `--dataDir=${this.#path("chain")}`,
       `--gethGenesis=${this.#path("genesis.json")}`,
