@@ -1,4 +1,4 @@
-// The payloads by which a key enters a fleet's registry (docs/record-format.md, section 6): an enrolment, type 4, signed by the mote;
+// The payloads by which a key enters a fleet's registry (docs/record-format.md, section 9): an enrolment, type 4, signed by the mote;
 // a voucher, type 5, signed by an enroller, for a mote that enrols itself; a rotation, type 6, signed by the old key and by the new.
 //
 // Promises: `encode(decode(x))` is `x` for every payload that is accepted, and the registry's contract (docs/ledger.md) takes what

@@ -29,7 +29,7 @@ const RECORD_LIMITS: CborLimits = Object.freeze({
   itemsMax: RECORD_PAYLOAD_BYTES_MAX,
 });
 /** Depth: map, fleet. */
-const OTHER_LIMITS: CborLimits = Object.freeze({ depthMax: 2, bytesMax: RECORD_PAYLOAD_BYTES_MAX, itemsMax: 16 });
+const OTHER_LIMITS: CborLimits = Object.freeze({ depthMax: 2, bytesMax: RECORD_PAYLOAD_BYTES_MAX, itemsMax: 32 });
 
 /** The map that a payload is, its type not looked at; throws a `Rejection`. */
 function mapOf(payload: Uint8Array, limits: CborLimits): ReadonlyMap<CborValue, CborValue> {
