@@ -75,7 +75,7 @@ contract MoteRegistry {
     uint8 private constant BY_ROTATION = 1;
     uint8 private constant BY_REPLACEMENT = 2;
 
-    // The slots of these are what motes prove; test/unit/contracts holds docs/ledger.md to them.
+    // The slots of these are what motes prove; test/contracts/build.test.ts holds docs/ledger.md to them.
     address public admin;
     address public pendingAdmin;
     address public recovery;

@@ -23,7 +23,7 @@ contract RecordAnchor {
     /// A consistency proof has one hash more than a tree has levels.
     uint256 public constant PROOF_HASHES_MAX = 49;
 
-    // The slots of these are what motes prove; test/unit/contracts holds docs/ledger.md to them.
+    // The slots of these are what motes prove; test/contracts/build.test.ts holds docs/ledger.md to them.
     /// By keccak256(account, size in 8 bytes, root).
     mapping(bytes32 => Anchored) public anchors;
     mapping(address => Latest) public latest;

@@ -10,7 +10,7 @@ import type { AbiEntry } from "./artifacts.js";
 
 const SOURCES = fileURLToPath(new URL(".", import.meta.url));
 /** What is deployed; the rest is part of these. */
-export const CONTRACTS = Object.freeze(["MoteRegistry", "RecordAnchor"] as const);
+const CONTRACTS = Object.freeze(["MoteRegistry", "RecordAnchor"] as const);
 const SETTINGS = {
   evmVersion: "london",
   optimizer: { enabled: true, runs: 200 },

@@ -1,6 +1,6 @@
 // Where the contracts keep what motes prove: slots and packed words (docs/ledger.md; Solidity, "Layout of State Variables in Storage").
 //
-// Never: reads a chain. test/unit/contracts holds this to what solc says of the contracts.
+// Never: reads a chain. test/contracts/build.test.ts holds this to what solc says of the contracts.
 
 import { concat, fromHex } from "../../firmware/bytes.js";
 import { engine } from "../crypto/engine.js";
