@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../firmware/bytes.js";
 import { type Account, Reverted, type Signer } from "../../tools/contracts/account.js";
+import { artifactOf } from "../../tools/contracts/artifacts.js";
 import {
   fieldOf,
   MANDATE_FIELDS,
@@ -369,6 +370,38 @@ onAnvil("a number names one policy, and one firmware, for ever", async () => {
   }
   await reverts("ExpiryPast", registry.send(account, "setEnroller", admin.address, 0));
   await reverts("ZeroAddress", registry.send(account, "setCommander", new Uint8Array(20), FOR_EVER));
+});
+
+onAnvil("nothing but a report quarantines: whatever the admin calls for a mote, it ends in another status", async () => {
+  const fleet = await fleetOf();
+  const { registry, account } = fleet;
+  const calls: Readonly<Record<string, (mote: Signer) => readonly (Uint8Array | number)[]>> = {
+    assign: ({ address }) => [address, 1, 0, 0],
+    suspend: ({ address }) => [address],
+    revoke: ({ address }) => [address],
+    rotate: (mote) => fleet.rotation(mote, fresh("mote")),
+    // Not of a mote that is active.
+    replace: (mote) => [mote.address, fleet.enrolment(fresh("mote"))],
+    enrol: (mote) => [fleet.enrolment(mote, { counter: 9 }), 1, 0, 0],
+    enrolWithVoucher: (mote) => [fleet.enrolment(mote, { counter: 9 }), fleet.voucher(admin, mote.address, { counter: 9 })],
+  };
+  const of = /^(admin|set|remove|add|handOver|acceptAdmin|recoverAdmin|changeRecovery|reportEquivocation)/;
+  const functions = artifactOf("MoteRegistry").abi.filter(
+    ({ type, stateMutability }) => type === "function" && stateMutability === "nonpayable",
+  );
+  assert.equal(
+    functions
+      .map(({ name }) => name as string)
+      .filter((name) => !of.test(name))
+      .sort(),
+    Object.keys(calls).sort(),
+  );
+  for (const [name, values] of Object.entries(calls)) {
+    const mote = fresh("mote");
+    await fleet.enrol(mote);
+    await registry.send(account, name, ...values(mote)).catch((error) => assert.instance(error, Reverted));
+    assert.is.not(await statusOf(fleet, mote), "quarantined", name);
+  }
 });
 
 onAnvil("status names and numbers are the contract's", async () => {

@@ -5,6 +5,8 @@ import { readFileSync } from "node:fs";
 export interface AbiEntry {
   readonly type: string;
   readonly name?: string;
+  /** Of a function: `view` and `pure` change nothing. */
+  readonly stateMutability?: string;
   readonly inputs?: readonly { readonly name: string; readonly type: string }[];
 }
 
