@@ -21,6 +21,11 @@ import { Sequence } from "./sequence.js";
 /** Room for a payload at first: what one sample takes, twice. One that needs more gets all that is allowed, and keeps it. */
 const PAYLOAD_BYTES_USUAL = 384;
 
+/** Boots that are left out where nobody can say how many there were. */
+const BOOTS_UNKNOWN = 0x1_0000;
+/** Records that are looked at for the newest boot that is known. */
+const BOOT_READS_MAX = 64;
+
 export interface AuthorOptions {
   readonly engine: CryptoEngine;
   readonly keys: Keys;
@@ -48,11 +53,20 @@ export interface Written {
 export function openSequence(domain: Parameters<typeof Sequence.open>[0], journal: Journal): Sequence | Rejection {
   const seq = journal.lastSeq;
   if (seq === undefined) return Sequence.open(domain, undefined);
-  const kept = journal.read(seq);
-  const record = kept instanceof Rejection ? kept : decodeRecord(kept.payload);
-  // Where the newest record cannot be read its boot is unknown; the store's own count is above it all the same.
-  const boot = record instanceof Rejection ? 0 : record.boot;
-  return Sequence.open(domain, { seq, stream: journal.stream, boot });
+  return Sequence.open(domain, { seq, stream: journal.stream, boot: newestBoot(journal, seq) });
+}
+
+/**
+ * The boot of the newest record, `seq`. Where that cannot be read, its boot is unknown, and so many are added to the newest that can be read
+ * that it lies below: the store's own count is above it, unless that was put back, too.
+ */
+function newestBoot(journal: Journal, seq: number): number {
+  for (let tried = 0; tried < BOOT_READS_MAX && tried < seq; tried += 1) {
+    const kept = journal.read(seq - tried);
+    const record = kept instanceof Rejection ? kept : decodeRecord(kept.payload);
+    if (!(record instanceof Rejection)) return tried === 0 ? record.boot : record.boot + BOOTS_UNKNOWN;
+  }
+  return BOOTS_UNKNOWN;
 }
 
 export class Author {
@@ -93,7 +107,8 @@ export class Author {
 
   /**
    * Takes the mote's own newest record as someone else kept it: goes on above it where the journal is behind, and links to
-   * it where the journal has lost it. The signature is looked at last, and only where it would change anything.
+   * it where the journal has lost it. Of an older stream, boots alone go on above it. The signature is looked at last, and only
+   * where it would change anything.
    * @returns whether that changed anything; a `Rejection` where the record is not this mote's, or does not hold
    */
   adopt(message: Uint8Array): boolean | Rejection {
@@ -108,11 +123,14 @@ export class Author {
     // Only this key's owner can make such a record; a copy of the key, for one.
     if (record.seq >= SEQ_MAX || record.stream >= SEQ_MAX || record.boot >= SEQ_MAX)
       return new Rejection("latest-range", "numbers that no mote reaches");
-    if (record.stream < sequence.stream || (record.stream === sequence.stream && record.seq <= this.#prevSeq)) return false;
+    const behind = record.stream < sequence.stream;
+    // Of a stream that was left, its boots still bind: a lower stream with a higher boot is evidence against this key.
+    if (behind ? record.boot < sequence.boot : record.stream === sequence.stream && record.seq <= this.#prevSeq) return false;
     const signed = verifySign1(engine, message, keys.publicKey(key));
     if (signed instanceof Rejection) return signed;
-    sequence.resumeAbove(record.stream, record.seq);
     sequence.countBootAfter(record.boot);
+    if (behind) return true;
+    sequence.resumeAbove(record.stream, record.seq);
     this.#prev = signed.digest;
     this.#prevSeq = record.seq;
     return true;

@@ -44,12 +44,14 @@ export interface RecordFields {
   readonly measurements: Pack;
   /** How many samples were lost in front of this record, from 1; absent where none was. */
   readonly gap?: number;
-  readonly fleet: {
-    /** Address of the fleet's registry, 20 bytes. */
-    readonly registry: Uint8Array;
-    /** Its chain, CAIP-2. */
-    readonly chain: string;
-  };
+  readonly fleet: Fleet;
+}
+
+export interface Fleet {
+  /** Address of the fleet's registry, 20 bytes. */
+  readonly registry: Uint8Array;
+  /** Its chain, CAIP-2. */
+  readonly chain: string;
 }
 
 const KEY_SEQ = 1;

@@ -233,6 +233,7 @@ const CROSS_CUTTING: Readonly<Record<string, string>> = {
   "record/bit-rot": "the journal on a flash whose bits turn",
   "record/document": "the example of docs/record-format.md",
   "record/failing-sectors": "the journal on a flash that fails",
+  "record/honest-evidence": "no mote makes evidence against itself, by the rows of docs/threat-model.md",
   "record/misread": "the journal on a flash that reads wrong",
   "sensor/pins": "analogue, contact, pulses",
 };

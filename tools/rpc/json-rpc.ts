@@ -35,10 +35,13 @@ export class RpcError extends Error {
   readonly code: number | undefined;
   /** Absent where there was no answer at all. */
   readonly http: HttpWord | undefined;
-  constructor(message: string, code?: number, http?: HttpWord) {
+  /** What the node says besides: of a call that reverted, what the contract answered, in hexadecimal. */
+  readonly data: unknown;
+  constructor(message: string, code?: number, http?: HttpWord, data?: unknown) {
     super(message);
     this.code = code;
     this.http = http;
+    this.data = data;
   }
   /** Whether the same call may well be answered later: no answer of a node came at all, it starts, or it was asked too often. */
   get passing(): boolean {
@@ -140,7 +143,7 @@ function httpWordOf({ status, headers }: Response): HttpWord {
 }
 
 function resultOf(method: string, http: HttpWord, text: string, shown: (words: string) => string): unknown {
-  let answer: { result?: unknown; error?: { code?: unknown; message?: unknown } };
+  let answer: { result?: unknown; error?: { code?: unknown; message?: unknown; data?: unknown } };
   try {
     answer = JSON.parse(text) as typeof answer;
   } catch {
@@ -148,8 +151,8 @@ function resultOf(method: string, http: HttpWord, text: string, shown: (words: s
   }
   if (typeof answer !== "object" || answer === null) throw new RpcError(`${method}: no JSON-RPC in the answer`, undefined, http);
   if (answer.error !== undefined && answer.error !== null) {
-    const { code, message } = answer.error;
-    throw new RpcError(`${method}: ${shown(String(message)).slice(0, 200)}`, typeof code === "number" ? code : 0, http);
+    const { code, message, data } = answer.error;
+    throw new RpcError(`${method}: ${shown(String(message)).slice(0, 200)}`, typeof code === "number" ? code : 0, http, data);
   }
   // Whatever stands between us and the node may fail with a body of its own: that is no answer of the node.
   if (http.status < 200 || http.status > 299) throw new RpcError(`${method}: HTTP ${http.status}`, undefined, http);

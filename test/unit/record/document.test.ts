@@ -7,7 +7,16 @@ import { fromHex, toHex } from "../../../firmware/bytes.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { digestOf, RECORD_PAYLOAD_BYTES_MAX, SIGN1_BYTES_MAX, verifySign1 } from "../../../firmware/record/cose.js";
 import { DECIMAL_EXPONENT_MAX, decimal } from "../../../firmware/record/decimal.js";
+import { encodeEnrolment } from "../../../firmware/record/enrolment.js";
 import { TREE_PATH_MAX, TREE_SIZE_MAX } from "../../../firmware/record/merkle.js";
+import {
+  PAYLOAD_TYPE_ENROLMENT,
+  PAYLOAD_TYPE_RECEIPT,
+  PAYLOAD_TYPE_RECORD,
+  PAYLOAD_TYPE_REFUSAL,
+  PAYLOAD_TYPE_ROTATION,
+  PAYLOAD_TYPE_VOUCHER,
+} from "../../../firmware/record/payload.js";
 import { decodeReceipt, decodeRefusal, encodeReceipt, encodeRefusal, REFUSED } from "../../../firmware/record/receipt.js";
 import { decodeRecord, encodeRecord, TIME_BOUNDED_BY_HEADER } from "../../../firmware/record/record.js";
 import { SENML_ENTRIES_MAX, SENML_NAME_BYTES_MAX, SENML_UNIT_BYTES_MAX } from "../../../firmware/record/senml.js";
@@ -67,6 +76,25 @@ test("its digest, message and receipt are what the code makes, and hold", () => 
   assert.is(toHex(receipt), toHex(signed(COLLECTOR, encodeReceipt(fields))));
   const verified = verifySign1(nobleEngine, receipt);
   assert.equal(verified instanceof Rejection ? verified : decodeReceipt(verified.payload), fields);
+});
+
+test("its enrolment is what the code makes, and its types are the code's", () => {
+  const fields = { counter: 1, enroller: new Uint8Array(20).fill(0xe0), expiryBlock: 5_000, fleet: RECORD.fleet };
+  assert.is(toHex(block("enrolment")), toHex(signed(MOTE, encodeEnrolment(fields))));
+  const rows = [...DOCUMENT.matchAll(/^\| (\d) \| (\w+) \| (?:the|an?) [^|]*\| (?:yes|no) \|/gm)].map(([, type, name]) => [
+    Number(type),
+    name,
+  ]);
+  assert.equal(rows, [
+    [PAYLOAD_TYPE_RECORD, "record"],
+    [PAYLOAD_TYPE_RECEIPT, "receipt"],
+    [PAYLOAD_TYPE_REFUSAL, "refusal"],
+    [PAYLOAD_TYPE_ENROLMENT, "enrolment"],
+    [PAYLOAD_TYPE_VOUCHER, "voucher"],
+    [PAYLOAD_TYPE_ROTATION, "rotation"],
+    [8, "answer"],
+    [9, "status"],
+  ]);
 });
 
 test("its refusal is what the code makes, and its reasons are the code's", () => {
