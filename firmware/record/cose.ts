@@ -157,7 +157,7 @@ function signerOf(engine: CryptoEngine, { kid, signature }: Sign1, digest: Uint8
 }
 
 /** 0 < r < n and 0 < s ≤ n/2 (SEC 1 §4.1.4 step 1; the low half, so that no second signature can be made from one). */
-function checkScalars(signature: Uint8Array): Rejection | undefined {
+export function checkScalars(signature: Uint8Array): Rejection | undefined {
   if (isZero(signature, 0) || isZero(signature, 32) || order(signature, 0, ORDER) >= 0 || order(signature, 32, ORDER) >= 0)
     return new Rejection("signature-invalid", "r or s is not between 1 and n - 1");
   return order(signature, 32, HALF_ORDER) > 0 ? new Rejection("signature-high-s", "s is above n/2") : undefined;

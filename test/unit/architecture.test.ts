@@ -19,6 +19,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["codec", "fields"],
   ["crypto"],
   ["record", "chain", "proof"],
+  ["ledger"],
   ["sensor"],
   ["config"],
   ["link"],
