@@ -148,7 +148,11 @@ export function verifySign1(engine: CryptoEngine, bytes: Uint8Array, known?: Uin
 }
 
 /** Which of the two keys that a signature fits has signed is not told: the address says it. */
-function signerOf(engine: CryptoEngine, { kid, signature }: Sign1, digest: Uint8Array): Uint8Array | undefined {
+export function signerOf(
+  engine: CryptoEngine,
+  { kid, signature }: Pick<Sign1, "kid" | "signature">,
+  digest: Uint8Array,
+): Uint8Array | undefined {
   for (let recovery = 0; recovery <= 1; recovery += 1) {
     const publicKey = engine.secp256k1.recover(signature, recovery, digest);
     if (publicKey !== undefined && equal(addressOf(engine, publicKey), kid)) return publicKey;
