@@ -110,6 +110,8 @@ export function relayText(event: RelayEvent): string {
       return `head #${event.number}: ${event.detail}`;
     case "answered":
       return `answered ${event.to}: ${event.given} of ${event.asked} headers from #${event.from}`;
+    case "submitted":
+      return `transaction of ${event.from}: ${event.outcome}`;
     case "refused":
       return `refused a request: ${plainText(event.detail)} (${event.code})`;
   }

@@ -1,4 +1,5 @@
-// The relay: carries raw headers from an Ethereum or a Bitcoin node (JSON-RPC) to motes (MQTT). Motes trust it in nothing.
+// The relay: carries raw headers from an Ethereum or a Bitcoin node (JSON-RPC) to motes (MQTT), and what motes have signed to an Ethereum
+// node (submission-desk.ts). Motes trust it in nothing.
 //
 // Promises: the newest header is retained on `chains/<id>/head`, never goes back but where the chain did, and is put back where
 // somebody else replaced it; the node is asked by need, no oftener than told, and left alone as long as it asks for; a request is answered with consecutive raw headers, at
@@ -7,6 +8,7 @@
 // Wire: firmware/link/wire.ts.
 
 import { toHex } from "../../firmware/bytes.js";
+import { submissionTopicsOf } from "../../firmware/ledger/submission-wire.js";
 import {
   decodeRequest,
   encodeReply,
@@ -29,6 +31,7 @@ import { NewHeads } from "../rpc/new-heads.js";
 import { PollPace } from "../rpc/pace.js";
 import { HeadKeeper } from "./head-keeper.js";
 import { HeadTopic } from "./head-topic.js";
+import { SubmissionDesk } from "./submission-desk.js";
 import { type BucketLimits, Buckets, TokenBucket } from "./token-bucket.js";
 
 /** While the node itself tells of new heads: in case that it stopped. */
@@ -57,6 +60,8 @@ export type RelayEvent =
   | { readonly event: "put-back"; readonly number: number; readonly detail: string }
   | { readonly event: "hash-differs"; readonly number: number; readonly detail: string }
   | { readonly event: "answered"; readonly to: string; readonly from: number; readonly asked: number; readonly given: number }
+  /** A mote's transaction was handed to the node: its hash, or why the node did not take it. */
+  | { readonly event: "submitted"; readonly from: string; readonly outcome: string }
   | { readonly event: "refused"; readonly code: string; readonly detail: string };
 
 export interface RelayOptions {
@@ -94,6 +99,7 @@ export class Relay {
   readonly #running: Promise<void>;
   #link: BrokerLink | undefined;
   #topic: HeadTopic | undefined;
+  #submissions: SubmissionDesk | undefined;
   #source: RawHeaders | undefined;
   #chain = "";
   #differed = false;
@@ -121,6 +127,7 @@ export class Relay {
     this.#bell.ring();
     await this.#running;
     await this.#answering;
+    await this.#submissions?.close();
     await this.#link?.close();
   }
 
@@ -163,13 +170,30 @@ export class Relay {
       publish: async (raw) => (await this.#link?.publish(topics.head, raw, { qos: 1, retain: true })) === true,
       onPutBack: (number, detail) => this.#emit({ event: "put-back", number, detail }),
     });
-    const { name, mqtt, ca } = this.#options;
+    const { name, mqtt, ca, prefix = "" } = this.#options;
+    const { submissions } = submissionTopicsOf(prefix, new Uint8Array(20), chain);
+    if (!isBitcoin(chain))
+      this.#submissions = new SubmissionDesk({
+        ...{ rpc: this.#rpc, prefix, chain },
+        publish: async (topic, message) => this.#link?.publish(topic, message, { qos: 0 }),
+        onSubmitted: (from, outcome) => this.#emit({ event: "submitted", from, outcome }),
+        onRefused: (code, detail) => this.#emit({ event: "refused", code, detail }),
+      });
+    const asked = [topics.requests, ...(this.#submissions === undefined ? [] : [submissions])];
     this.#link = new BrokerLink({
       url: mqtt,
       ...(ca === undefined ? {} : { ca }),
       role: "relay",
-      subscriptions: [topics.head, topics.requests, ...(name === undefined ? [] : [requestTopic(topics, name)])],
-      onMessage: (topic, payload) => (topic === topics.head ? this.#topic?.see(payload) : this.#take(payload)),
+      subscriptions: [
+        topics.head,
+        ...asked,
+        ...(name === undefined ? [] : asked.map((requests) => requestTopic({ requests }, name))),
+      ],
+      onMessage: (topic, payload) => {
+        if (topic === topics.head) this.#topic?.see(payload);
+        else if (topic.startsWith(submissions)) this.#submissions?.take(payload);
+        else this.#take(payload);
+      },
       onFault: (_topic, { message }) => this.#emit({ event: "refused", code: "relay-fault", detail: message }),
       onConnected: () => {
         this.#topic?.connected();

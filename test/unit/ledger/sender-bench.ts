@@ -37,7 +37,7 @@ export function held<T>(value: T | Rejection): T {
 }
 
 /** Loses power before or after one of the steps that matter. */
-export class Power {
+class Power {
   on = true;
   steps = 0;
   /** The power goes at this step; −1 for never. */
@@ -51,7 +51,7 @@ export class Power {
 }
 
 /** An NVS of one value that fails as it is told. */
-export class Store implements KeyValueDomain {
+class Store implements KeyValueDomain {
   readonly values = new Map<string, Uint8Array>();
   failing: "" | "refuses" | "throws after" | "refuses reads" = "";
   readonly #power: Power;
@@ -78,7 +78,7 @@ export class Store implements KeyValueDomain {
 }
 
 /** Remembers what is signed, and that no nonce ever carries two calls. */
-export class Signer implements Keys {
+class Signer implements Keys {
   readonly signed = new Map<number, Transaction[]>();
   readonly #payloads = new Map<string, Uint8Array>();
   readonly #power: Power;
@@ -138,7 +138,7 @@ interface Pooled {
 }
 
 /** A chain that mines what reached it, and whose settled blocks the view proves. */
-export class Chain implements LedgerView {
+class Chain implements LedgerView {
   readonly blocks: (readonly Mined[])[] = [[]];
   pool: Pooled[] = [];
   balance = 10n ** 20n;
@@ -148,9 +148,8 @@ export class Chain implements LedgerView {
   proving = true;
   linked = true;
   succeeds = true;
-  /** Calls answered by no effect. */
+  /** Whether slots are proven. */
   slots = true;
-  lowestProven = 0;
 
   get settled(): number {
     return Math.max(0, this.blocks.length - 1 - SETTLE_BLOCKS);
@@ -204,7 +203,7 @@ export class Chain implements LedgerView {
   }
 }
 
-export interface Said {
+interface Said {
   readonly state: CallState;
   readonly nonce: number;
   readonly label: number;
