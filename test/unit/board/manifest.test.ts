@@ -159,7 +159,16 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "chain/checkpoint-bitcoin",
       "chain/checkpoint-clique",
     ],
-    "not called yet": ["proof/merkle-block", "record/merkle"],
+    "not called yet": ["proof/merkle-block"],
+    "for an application that sends transactions, or has its records anchored": [
+      "ledger/abi",
+      "ledger/call-store",
+      "ledger/sender",
+      "ledger/submission-wire",
+      "ledger/transaction",
+      "record/anchor-receipt",
+      "record/merkle",
+    ],
     "sensors that the standard mote has not got": [
       "sensor/analogue/analogue",
       "sensor/bme280/bme280",
@@ -180,6 +189,14 @@ test("every module of the firmware is in the image, or there is a reason", () =>
 const PARTS: Readonly<Record<string, { readonly mains: readonly string[]; readonly without: RegExp }>> = {
   "firmware/record/manifest.json": {
     mains: ["record/author", "record/journal", "record/receipt", "record/measurement"],
+    without: /^chainmote\/(chain|link|board|sensor|mote|proof)/,
+  },
+  "firmware/record/manifest-anchors.json": {
+    mains: ["record/anchor-receipt"],
+    without: /^chainmote\/(chain|link|board|sensor|mote|proof|ledger)/,
+  },
+  "firmware/ledger/manifest-transactions.json": {
+    mains: ["ledger/sender", "ledger/abi", "ledger/submission-wire"],
     without: /^chainmote\/(chain|link|board|sensor|mote|proof)/,
   },
   "firmware/chain/manifest.json": {
@@ -262,8 +279,10 @@ test("the bench firmware brings all that its main module imports, and preloads a
   assert.is(bench.modules["bench/inputs"], relative(BENCH, `${BENCH_BUILT}inputs`));
   const needed = closure(bench.creation.main);
   assert.ok(needed.has("test/bench/cases"), "the cases are found");
+  const besides = bench.include.map((path) => join(BENCH, path)).filter((path) => path !== "manifest.json");
+  const parts = besides.flatMap((path) => [...whole(path).files.keys()]);
   assert.equal(
-    [...needed].filter((name) => ![...files.keys(), ...benchFiles.keys(), ...SDK, "bench/inputs"].includes(name)),
+    [...needed].filter((name) => ![...files.keys(), ...parts, ...benchFiles.keys(), ...SDK, "bench/inputs"].includes(name)),
     [],
   );
   const expected = ["bench/inputs", ...benchFiles.keys()].filter((name) => name !== bench.creation.main);
