@@ -35,10 +35,10 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     ],
   "the next work drives a mote's calls and marks records by their anchor receipts; the parts are held by tests of their own": [
     "firmware/ledger/abi.ts: encodeCall",
-    "firmware/ledger/sender.ts",
     "firmware/ledger/submission-wire.ts: encodeSubmission",
     "firmware/ledger/submission-wire.ts: decodeSubmissionAnswer",
-    "firmware/record/anchor-receipt.ts",
+    "firmware/record/anchor-receipt.ts: encodeAnchorReceipt",
+    "firmware/record/anchor-receipt.ts: verifyAnchorReceipt",
   ],
   "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
     "firmware/link/wire.ts: decodeHealth",

@@ -234,6 +234,8 @@ test("what a receipt's form leaves open elsewhere is closed here: heads, more pr
     ["an index of the size", form(proofs(cborgEncode([5, 5, tree.inclusionProof(2)], rfc8949EncodeOptions)))],
     ["a tree of one", form(proofs(cborgEncode([1, 0, []], rfc8949EncodeOptions)))],
     ["four items", form(proofs(cborgEncode([5, 2, tree.inclusionProof(2), 0], rfc8949EncodeOptions)))],
+    ["no hash", form(proofs(cborgEncode([5, 2, []], rfc8949EncodeOptions)))],
+    ["bytes behind the proof", form(proofs(Uint8Array.of(...proof, 0)))],
     ["a hash of 31 bytes", form(proofs(cborgEncode([5, 2, [new Uint8Array(31)]], rfc8949EncodeOptions)))],
   ];
   for (const [what, changed] of refused) assert.match(code(decodeAnchorReceipt(changed)), /^anchor-(header|malformed)$/, what);
