@@ -34,7 +34,10 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
       "tools/merkle/tree.ts",
     ],
   "the next work drives a mote's calls and marks records by their anchor receipts; the parts are held by tests of their own": [
-    "firmware/ledger/abi.ts: encodeCall",
+    "firmware/ledger/calls.ts: valueCall",
+    "firmware/ledger/calls.ts: enrolmentCall",
+    "firmware/ledger/calls.ts: reportCall",
+    "firmware/ledger/calls.ts: anchorCall",
     "firmware/ledger/submission-wire.ts: encodeSubmission",
     "firmware/ledger/submission-wire.ts: decodeSubmissionAnswer",
     "firmware/record/anchor-receipt.ts: encodeAnchorReceipt",

@@ -163,6 +163,7 @@ test("every module of the firmware is in the image, or there is a reason", () =>
     "for an application that sends transactions, or has its records anchored": [
       "ledger/abi",
       "ledger/call-store",
+      "ledger/calls",
       "ledger/sender",
       "ledger/submission-wire",
       "ledger/transaction",
@@ -196,7 +197,7 @@ const PARTS: Readonly<Record<string, { readonly mains: readonly string[]; readon
     without: /^chainmote\/(chain|link|board|sensor|mote|proof|ledger)/,
   },
   "firmware/ledger/manifest-transactions.json": {
-    mains: ["ledger/sender", "ledger/abi", "ledger/submission-wire"],
+    mains: ["ledger/sender", "ledger/calls", "ledger/submission-wire"],
     without: /^chainmote\/(chain|link|board|sensor|mote|proof)/,
   },
   "firmware/chain/manifest.json": {
