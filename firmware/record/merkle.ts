@@ -91,19 +91,17 @@ export class MerkleFrontier {
 }
 
 /**
- * Checks that a leaf stands at `index` in the tree of `size` leaves with this root (RFC 9162 §2.1.3.2).
+ * The root to which a path leads from the leaf at `index` in a tree of `size` leaves (RFC 9162 §2.1.3.2).
  * @param leaf `leafHash` of the leaf's data
  * @param path hashes from the leaf upwards, as `MerkleTree.inclusionProof` makes them
- * @returns undefined where it holds
  */
-export function checkInclusion(
+export function inclusionRoot(
   engine: CryptoEngine,
   leaf: Uint8Array,
   index: number,
   size: number,
   path: readonly Uint8Array[],
-  root: Uint8Array,
-): Rejection | undefined {
+): Uint8Array | Rejection {
   if (!isSize(size) || !Number.isSafeInteger(index) || index < 0 || index >= size)
     return new Rejection("merkle-range", `no leaf ${index} in a tree of ${size}`);
   if (!isPath(path)) return new Rejection("merkle-proof", "a path of hashes that cannot be");
@@ -122,8 +120,24 @@ export function checkInclusion(
     fn = half(fn);
     sn = half(sn);
   }
-  if (sn !== 0) return new Rejection("merkle-proof", "fewer hashes than the path has");
-  return equal(hash, root) ? undefined : new Rejection("merkle-proof", "the path leads to another root");
+  return sn === 0 ? hash : new Rejection("merkle-proof", "fewer hashes than the path has");
+}
+
+/**
+ * Checks that a leaf stands at `index` in the tree of `size` leaves with this root; else as `inclusionRoot`.
+ * @returns undefined where it holds
+ */
+export function checkInclusion(
+  engine: CryptoEngine,
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  path: readonly Uint8Array[],
+  root: Uint8Array,
+): Rejection | undefined {
+  const found = inclusionRoot(engine, leaf, index, size, path);
+  if (found instanceof Rejection) return found;
+  return equal(found, root) ? undefined : new Rejection("merkle-proof", "the path leads to another root");
 }
 
 /**

@@ -18,6 +18,7 @@ import { Rejection } from "../../firmware/rejection.js";
 import { Sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
 import { type BftBenchInputs, bftBenchCases } from "./bft-cases.js";
 import { type BitcoinInputs, bitcoinCase } from "./bitcoin-case.js";
+import { ledgerCases } from "./ledger-cases.js";
 import { type ProofInputs, proofCase } from "./proof-case.js";
 
 export interface BenchBoard {
@@ -207,5 +208,6 @@ export function benchCases(board: BenchBoard, inputs: BenchInputs): readonly (()
     ...bftBenchCases(board.engine, inputs.bft).map((make) => () => [make()]),
     () => [bitcoinCase(board.engine, inputs.bitcoin)],
     () => [proofCase(board.engine, inputs.proof)],
+    () => ledgerCases(board.engine, board.keys, keyOf(board.keys, "bench")),
   ];
 }

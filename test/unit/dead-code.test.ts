@@ -54,6 +54,16 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "tools/contracts/layout.ts: mappingSlot",
     "tools/contracts/layout.ts: anchorKey",
   ],
+  "the next work drives a mote's calls and marks records by their anchor receipts; the parts are held by tests of their own": [
+    "tools/verify/anchored.ts",
+    "firmware/ledger/calls.ts: valueCall",
+    "firmware/ledger/calls.ts: enrolmentCall",
+    "firmware/ledger/calls.ts: reportCall",
+    "firmware/ledger/calls.ts: anchorCall",
+    "firmware/ledger/submission-wire.ts: encodeSubmission",
+    "firmware/ledger/submission-wire.ts: decodeSubmissionAnswer",
+    "firmware/record/anchor-receipt.ts: encodeAnchorReceipt",
+  ],
   "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
     "firmware/bus/wire.ts: decodeHealth",
   ],

@@ -112,6 +112,8 @@ export function relayText(event: RelayEvent): string {
       return `answered ${event.to}: ${event.given} of ${event.asked} headers from #${event.from}`;
     case "proved":
       return `answered ${event.to}: ${event.given} items of a proof from ${event.from}`;
+    case "submitted":
+      return `transaction of ${event.from}: ${event.outcome}`;
     case "refused":
       return `refused a request: ${plainText(event.detail)} (${event.code})`;
   }

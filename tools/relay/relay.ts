@@ -1,5 +1,5 @@
-// The relay: carries raw headers from an Ethereum or a Bitcoin node (JSON-RPC) to motes (MQTT), and proofs of an Ethereum chain's state
-// (proof-desk.ts). Motes trust it in nothing.
+// The relay: carries raw headers from an Ethereum or a Bitcoin node (JSON-RPC) to motes (MQTT), proofs of an Ethereum chain's state
+// (proof-desk.ts), and what motes have signed to its node (submission-desk.ts). Motes trust it in nothing.
 //
 // Promises: the newest header is retained on `chains/<id>/head`, never goes back but where the chain did, and is put back where
 // somebody else replaced it; the node is asked by need, no oftener than told, and left alone as long as it asks for; a request is answered with consecutive raw headers, at
@@ -19,6 +19,7 @@ import {
 } from "../../firmware/bus/wire.js";
 import { toHex } from "../../firmware/bytes.js";
 import { proofTopicsOf } from "../../firmware/ledger/proof-wire.js";
+import { submissionTopicsOf } from "../../firmware/ledger/submission-wire.js";
 import { Rejection } from "../../firmware/rejection.js";
 import type { RawHeader } from "../ethereum/raw-header.js";
 import { BrokerLink } from "../mqtt/link.js";
@@ -31,6 +32,7 @@ import { PollPace } from "../rpc/pace.js";
 import { HeadKeeper } from "./head-keeper.js";
 import { HeadTopic } from "./head-topic.js";
 import { ProofDesk } from "./proof-desk.js";
+import { SubmissionDesk } from "./submission-desk.js";
 import { type BucketLimits, Buckets, TokenBucket } from "./token-bucket.js";
 
 /** While the node itself tells of new heads: in case that it stopped. */
@@ -61,6 +63,8 @@ export type RelayEvent =
   | { readonly event: "answered"; readonly to: string; readonly from: number; readonly asked: number; readonly given: number }
   /** Items of a proof, from the one that was asked for; none where the node has none. */
   | { readonly event: "proved"; readonly to: string; readonly from: number; readonly given: number }
+  /** A mote's transaction was handed to the node: its hash, or why the node did not take it. */
+  | { readonly event: "submitted"; readonly from: string; readonly outcome: string }
   | { readonly event: "refused"; readonly code: string; readonly detail: string };
 
 export interface RelayOptions {
@@ -98,7 +102,8 @@ export class Relay {
   readonly #running: Promise<void>;
   #link: BrokerLink | undefined;
   #topic: HeadTopic | undefined;
-  #desk: ProofDesk | undefined;
+  #proofs: ProofDesk | undefined;
+  #submissions: SubmissionDesk | undefined;
   #source: RawHeaders | undefined;
   #chain = "";
   #differed = false;
@@ -126,7 +131,8 @@ export class Relay {
     this.#bell.ring();
     await this.#running;
     await this.#answering;
-    await this.#desk?.close();
+    await this.#proofs?.close();
+    await this.#submissions?.close();
     await this.#link?.close();
   }
 
@@ -170,15 +176,25 @@ export class Relay {
       onPutBack: (number, detail) => this.#emit({ event: "put-back", number, detail }),
     });
     const { name, mqtt, ca, prefix = "" } = this.#options;
-    const proofs = isBitcoin(chain) ? undefined : proofTopicsOf(prefix, new Uint8Array(20), chain).requests;
-    if (proofs !== undefined)
-      this.#desk = new ProofDesk({
-        ...{ rpc: this.#rpc, prefix, chain },
-        publish: async (topic, message) => this.#link?.publish(topic, message, { qos: 0 }),
+    const own = new Uint8Array(20);
+    const proofs = proofTopicsOf(prefix, own, chain).requests;
+    const { submissions } = submissionTopicsOf(prefix, own, chain);
+    const desk = {
+      ...{ rpc: this.#rpc, prefix, chain },
+      publish: async (topic: string, message: Uint8Array) => this.#link?.publish(topic, message, { qos: 0 }),
+      onRefused: (code: string, detail: string) => this.#emit({ event: "refused", code, detail }),
+    };
+    if (!isBitcoin(chain)) {
+      this.#proofs = new ProofDesk({
+        ...desk,
         onAnswered: (to, from, given) => this.#emit({ event: "proved", to, from, given }),
-        onRefused: (code, detail) => this.#emit({ event: "refused", code, detail }),
       });
-    const asked = [topics.requests, ...(proofs === undefined ? [] : [proofs])];
+      this.#submissions = new SubmissionDesk({
+        ...desk,
+        onSubmitted: (from, outcome) => this.#emit({ event: "submitted", from, outcome }),
+      });
+    }
+    const asked = [topics.requests, ...(isBitcoin(chain) ? [] : [proofs, submissions])];
     this.#link = new BrokerLink({
       url: mqtt,
       ...(ca === undefined ? {} : { ca }),
@@ -190,7 +206,8 @@ export class Relay {
       ],
       onMessage: (topic, payload) => {
         if (topic === topics.head) this.#topic?.see(payload);
-        else if (proofs !== undefined && topic.startsWith(proofs)) this.#desk?.take(payload);
+        else if (topic.startsWith(proofs)) this.#proofs?.take(payload);
+        else if (topic.startsWith(submissions)) this.#submissions?.take(payload);
         else this.#take(payload);
       },
       onFault: (_topic, { message }) => this.#emit({ event: "refused", code: "relay-fault", detail: message }),

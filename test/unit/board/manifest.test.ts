@@ -164,13 +164,22 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "chain/checkpoint-bitcoin",
       "chain/checkpoint-clique",
     ],
-    "not called yet": ["proof/merkle-block", "record/merkle"],
-    "for an application that reads a chain's state, with a manifest of their own": [
+    "not called yet": ["proof/merkle-block"],
+    "for an application that reads a chain's state, sends transactions, or has its records anchored": [
+      "ledger/abi",
+      "ledger/call-store",
+      "ledger/calls",
       "ledger/proof-wire",
       "ledger/prover",
+      "ledger/sender",
+      "ledger/submission-wire",
+      "ledger/transaction",
       "proof/account",
       "proof/envelope",
       "proof/trie",
+      "record/anchor-receipt",
+      "record/enrolment",
+      "record/merkle",
     ],
     "sensors that the standard mote has not got": [
       "sensor/analogue/analogue",
@@ -192,6 +201,14 @@ test("every module of the firmware is in the image, or there is a reason", () =>
 const PARTS: Readonly<Record<string, { readonly mains: readonly string[]; readonly without: RegExp }>> = {
   "firmware/record/manifest.json": {
     mains: ["record/author", "record/journal", "record/receipt", "record/sample"],
+    without: /^chainmote\/(chain|link|board|sensor|mote|proof)/,
+  },
+  "firmware/record/manifest-anchors.json": {
+    mains: ["record/anchor-receipt"],
+    without: /^chainmote\/(chain|link|board|sensor|mote|proof|ledger)/,
+  },
+  "firmware/ledger/manifest-transactions.json": {
+    mains: ["ledger/sender", "ledger/calls", "ledger/submission-wire"],
     without: /^chainmote\/(chain|link|board|sensor|mote|proof)/,
   },
   "firmware/chain/manifest.json": {
@@ -277,9 +294,10 @@ test("the bench firmware brings all that its main module imports, and preloads a
   const among = new Map([...files, ...ledger.files]);
   const needed = closure(bench.creation.main, among);
   assert.ok(needed.has("test/bench/cases"), "the cases are found");
-  for (const name of ledger.files.keys()) for (const module of closure(name, among)) needed.add(module);
+  const besides = bench.include.map((path) => join(BENCH, path)).filter((path) => path !== "manifest.json");
+  const parts = besides.flatMap((path) => [...whole(path).files.keys()]);
   assert.equal(
-    [...needed].filter((name) => ![...among.keys(), ...benchFiles.keys(), ...SDK, "bench/inputs"].includes(name)),
+    [...needed].filter((name) => ![...among.keys(), ...parts, ...benchFiles.keys(), ...SDK, "bench/inputs"].includes(name)),
     [],
   );
   const expected = ["bench/inputs", ...benchFiles.keys()].filter((name) => name !== bench.creation.main);
