@@ -18,6 +18,7 @@ import type { CryptoEngine } from "./crypto/engine.js";
 import { Delivery, type DeliveryOptions } from "./delivery.js";
 import { openDeviceKey } from "./device-key.js";
 import type { MoteEvent } from "./events.js";
+import type { Feature, FeatureOwner, FeatureType } from "./feature.js";
 import { Association, type AssociationOptions } from "./link/association.js";
 import { RelayClient, type RelayOptions } from "./link/relay.js";
 import { Pacer } from "./pacer.js";
@@ -57,6 +58,9 @@ interface Identity {
   readonly bus: Bus;
   readonly delivery: Delivery;
   readonly relay: RelayClient;
+  readonly key: KeyHandle;
+  /** Those of the application; undefined where it has none. */
+  features: readonly Feature[] | undefined;
 }
 
 export interface MoteOptions {
@@ -65,6 +69,8 @@ export interface MoteOptions {
   readonly config: MoteConfig;
   /** The types of sensor that the application includes; the configuration says which parts there are of them. */
   readonly sensors?: readonly SensorType[];
+  /** What the application adds (feature.ts): what the chain's state decides, commands, anchors. */
+  readonly features?: readonly FeatureType[];
   /** Called with each event once it is on the log. What it throws is said on the log, and stops nothing. */
   readonly onEvent?: (event: MoteEvent) => void;
 }
@@ -83,7 +89,9 @@ interface Own {
  * It is what its parts ask of their owner: an object of options for each, and a closure for each function in it, would take a tenth of what
  * lives on a board's heap.
  */
-export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, DeliveryOptions, RelayOptions, BusUser {
+export class Mote
+  implements AssociationOptions, TimekeeperOptions, BusOptions, DeliveryOptions, RelayOptions, BusUser, FeatureOwner
+{
   readonly #options: MoteOptions;
   readonly #follower: Follower;
   readonly #vigil: Vigil;
@@ -145,8 +153,17 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
   }
 
   private static openWith(options: MoteOptions, types: readonly SensorType[]): Mote | Rejection {
-    const { device, engine, config } = options;
+    const { device, engine, config, features } = options;
     const { log, clock } = device;
+    let anchors = false;
+    for (const type of features ?? []) {
+      const fault = type.fault(config);
+      if (fault !== undefined) return fault;
+      anchors ||= type.anchors === true;
+    }
+    const { partition, full, keep } = config.journal;
+    if (keep === "anchored" && !anchors)
+      return new Rejection("config-invalid", 'journal.keep: expected "stored", since this application anchors nothing');
     const planned = planSensors(config.sensors, types, config.sampling.intervalMs);
     if (planned instanceof Rejection) return planned;
     const consensus = openChain(engine, config.checkpoint);
@@ -154,8 +171,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     const store = device.store.open({ path: STORE_DOMAIN, format: "buffer" });
     const follower = new Follower({ consensus, engine, store, clock });
     if (follower.refusedState !== undefined) new RefusalLog(clock, log).write("trusted state", follower.refusedState);
-    const { partition, full } = config.journal;
-    const journal = Journal.mount(device.flash.open({ path: partition, mode: "r+" }), { engine, full });
+    const journal = Journal.mount(device.flash.open({ path: partition, mode: "r+" }), { engine, full, safe: keep });
     if (journal instanceof Rejection) return journal;
     const sequence = openSequence(store, journal);
     if (sequence instanceof Rejection) return sequence;
@@ -164,7 +180,14 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     const { chain } = consensus;
     const { pendingCount: pending, passedCount: passed } = journal;
     log.write("boot", { boot, origin, stream, nextSeq: next, pending, passed, chain, head: head.number });
-    return new Mote({ device, engine, config }, planned, store, follower, journal, sequence);
+    return new Mote(
+      features === undefined ? { device, engine, config } : { device, engine, config, features },
+      planned,
+      store,
+      follower,
+      journal,
+      sequence,
+    );
   }
 
   /** Steps for ever, each time when it is due or when something arrives. */
@@ -185,6 +208,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     }
     this.#pacer.stop();
     this.closing(() => this.publishHealth(false));
+    for (const feature of this.#identity?.features ?? []) this.closing(() => feature.close?.());
     this.closing(() => this.#identity?.bus.close());
     for (const part of [...this.#samplers, this.#timekeeper, this.#association]) this.closing(() => part.close());
     this.#persistence.flush(this.#options.device.clock.ticksMs());
@@ -205,13 +229,13 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     const associationMs = this.#association.step();
     const online = this.#association.online;
     let dueMs = Math.min(STEP_INTERVAL_MAX_MS, associationMs, this.#timekeeper.step(online));
-    this.#identity ??= this.begin(nowMs);
-    const identity = this.#identity;
+    const identity = this.#identity ?? this.begin(nowMs);
     if (identity === undefined) return Math.min(dueMs, KEY_RETRY_MS);
     const { author, bus, delivery, relay } = identity;
     dueMs = Math.min(dueMs, relay.step(bus.up), this.becomeReady(author, nowMs));
     this.afterHeaders();
     this.#persistence.step(nowMs);
+    for (const feature of identity.features ?? []) dueMs = Math.min(dueMs, feature.step());
     if (nowMs >= this.#keyDueMs && this.#journal.unsealedCount > 0) return this.recover(author, nowMs);
     if (this.#readiness.ready) {
       const waiting = this.#samples.length;
@@ -265,7 +289,12 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     const delivery = new Delivery(this);
     const relay = new RelayClient(this);
     for (const user of [delivery, relay, this]) bus.join(user);
-    return { address, ownership, author, bus, delivery, relay };
+    const identity: Identity = { address, ownership, author, bus, delivery, relay, key, features: undefined };
+    // A feature may ask its owner for all of that.
+    this.#identity = identity;
+    identity.features = this.#options.features?.map((type) => type.open(this));
+    for (const feature of identity.features ?? []) bus.join(feature);
+    return identity;
   }
 
   /**
@@ -344,6 +373,14 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     return (this.#identity as Identity).bus;
   }
 
+  get author(): Author {
+    return (this.#identity as Identity).author;
+  }
+
+  get key(): KeyHandle {
+    return (this.#identity as Identity).key;
+  }
+
   get ownership(): Ownership {
     return (this.#identity as Identity).ownership;
   }
@@ -389,6 +426,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     }
     if (outcome.kind === "jumped") log.write("jump", { number: outcome.number, blocks: outcome.blocks, linked: outcome.linked });
     if (movesHead(outcome)) this.#verifiedHeaders += 1;
+    for (const feature of this.#identity?.features ?? []) feature.onOutcome?.(outcome);
   }
 
   private afterHeaders(): void {

@@ -5,6 +5,7 @@ import { type MoteConfig, parseConfig } from "../../firmware/config.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { SoftwareKeys } from "../../firmware/crypto/software-keys.js";
 import type { MoteEvent } from "../../firmware/events.js";
+import type { FeatureType } from "../../firmware/feature.js";
 import { Mote } from "../../firmware/mote.js";
 import type { Device, Keys, NtpClient, NtpClientOptions } from "../../firmware/ports.js";
 import { decodeSign1, digestOf, encodeSign1 } from "../../firmware/record/cose.js";
@@ -58,6 +59,7 @@ export interface BenchOptions {
   readonly sensors?: readonly SensorType[];
   /** More of the configuration. */
   readonly config?: object;
+  readonly features?: readonly FeatureType[];
   readonly onEvent?: (event: MoteEvent) => void;
 }
 
@@ -126,9 +128,13 @@ export class PoweredMote {
       mqtt: { io: Scripted },
       ntp: { client: { io: timeServers(bench), servers: [] } },
     };
-    const { sensors = [sht3x], onEvent } = bench.options;
+    const { sensors = [sht3x], features, onEvent } = bench.options;
     const opened = { device: bend({ ...device, keys, network }), engine: bench.engine, config: bench.config(), sensors };
-    const mote = Mote.open(onEvent === undefined ? opened : { ...opened, onEvent });
+    const mote = Mote.open({
+      ...opened,
+      ...(features === undefined ? {} : { features }),
+      ...(onEvent === undefined ? {} : { onEvent }),
+    });
     if (mote instanceof Rejection) throw new Error(mote.toString());
     this.mote = mote;
     mote.run();
@@ -169,7 +175,7 @@ export class PoweredMote {
   }
 
   /** A message on one of the mote's own topics. */
-  give(topic: "receipts" | "latest" | "replies", bytes: Uint8Array): void {
+  give(topic: "receipts" | "latest" | "replies" | "notes", bytes: Uint8Array): void {
     this.client.message(`motes/${this.address}/${topic}`, bytes);
   }
 

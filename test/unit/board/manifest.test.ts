@@ -158,7 +158,7 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "board/crypto-noble",
     ],
     "the name under which an application's manifest has the face": ["face"],
-    "types alone": ["events", "sensor/sensor"],
+    "types alone": ["events", "feature", "sensor/sensor"],
     "in place of chain/checkpoint, where one consensus is followed": [
       "chain/checkpoint-bft",
       "chain/checkpoint-bitcoin",
@@ -172,6 +172,7 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "ledger/proof-wire",
       "ledger/prover",
       "ledger/sender",
+      "ledger/state-proofs",
       "ledger/submission-wire",
       "ledger/transaction",
       "proof/account",

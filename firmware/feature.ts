@@ -1,0 +1,54 @@
+// A feature that an application adds to its mote: what the chain's state decides, commands, anchors, transactions. Types only.
+//
+// Promises: the mote knows a feature by these types alone, so that an image without it has none of it, and a mote without features has
+// nothing more on its heap. A feature does its work in `step`, like everything else, and never waits.
+
+import type { Bus, BusUser } from "./bus/bus.js";
+import type { Follower } from "./chain/follow/follower.js";
+import type { Outcome } from "./chain/follow/outcome.js";
+import type { MoteConfig } from "./config.js";
+import type { CryptoEngine } from "./crypto/engine.js";
+import type { Device, KeyHandle, KeyValueDomain } from "./ports.js";
+import type { Author } from "./record/author.js";
+import type { Journal } from "./record/journal.js";
+import type { RefusalLog } from "./refusal-log.js";
+import type { Rejection } from "./rejection.js";
+
+/** What the mote has for its features, from the moment on when its key is there. */
+export interface FeatureOwner {
+  readonly device: Device;
+  readonly engine: CryptoEngine;
+  readonly config: MoteConfig;
+  /** Counters and trusted state; each feature takes keys of its own. */
+  readonly store: KeyValueDomain;
+  readonly follower: Follower;
+  readonly journal: Journal;
+  readonly author: Author;
+  readonly refusals: RefusalLog;
+  readonly key: KeyHandle;
+  /** The mote's address, 20 bytes. */
+  readonly own: Uint8Array;
+  readonly bus: Bus;
+  /** Seconds since the Unix epoch where a clock from outside the chain knows them. */
+  nowS(): number | undefined;
+  /** There is something to look at. */
+  onWake(): void;
+}
+
+export interface Feature extends BusUser {
+  /** Does what is due, after headers were looked at. Answers the milliseconds until it wants to be called again. */
+  step(): number;
+  /** What came of a header; one that was refused is not told. */
+  onOutcome?(outcome: Outcome): void;
+  /** Ends in good order; a power cut does as well. */
+  close?(): void;
+}
+
+export interface FeatureType {
+  /** Whether it marks records as anchored: without one nothing may wait for that (`journal.keep`). */
+  readonly anchors?: boolean;
+  /** Why the configuration does not do for it, or undefined. Asked before anything is opened. */
+  fault(config: MoteConfig): Rejection | undefined;
+  /** Called once, when the key is there. */
+  open(owner: FeatureOwner): Feature;
+}
