@@ -161,8 +161,13 @@ export class TrieWalk {
   private follows({ bytes, digits }: Path, at: number): boolean {
     if (at + digits > 2 * this.#key.length) return false;
     // The first of an odd number shares a byte with the flags; an even number begins in the byte after it.
-    const first = 2 - (digits & 1);
-    for (let i = 0; i < digits; i += 1) if (digitOf(bytes, first + i) !== digitOf(this.#key, at + i)) return false;
+    const odd = digits & 1;
+    if (odd === (at & 1)) {
+      // From the next digit on both stand at a byte, as in every leaf.
+      if (odd === 1 && digitOf(bytes, 1) !== digitOf(this.#key, at)) return false;
+      return equal(bytes.subarray(1), this.#key.subarray((at + odd) >> 1, (at + digits) >> 1));
+    }
+    for (let i = 0; i < digits; i += 1) if (digitOf(bytes, 2 - odd + i) !== digitOf(this.#key, at + i)) return false;
     return true;
   }
 }

@@ -28,7 +28,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<"instructions" | "co
   "header-ibft2": { instructions: 7_000_000 },
   "header-qbft": { instructions: 6_600_000 },
   "header-bitcoin": { instructions: 35_000 },
-  "proof-storage-8": { instructions: 1_600_000 },
+  "proof-storage-8": { instructions: 1_350_000 },
   transaction: { instructions: 7_500_000, collections: 2 },
   "anchor-receipt": { instructions: 3_300_000, collections: 1 },
   cycle: { instructions: 11_000_000, collections: 6 },

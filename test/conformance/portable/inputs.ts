@@ -8,6 +8,7 @@ import { encode, rfc8949EncodeOptions, Tagged } from "cborg";
 import { cliqueCheckpointFromGenesis } from "../../../firmware/chain/clique/checkpoint.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { rebuildHeader } from "../../../tools/ethereum/raw-header.js";
 import { Trie } from "../../../tools/ethereum/trie.js";
 import { account, accounts, CliqueChain } from "../../chains/clique-generator.js";
 import { testKey } from "../../unit/record/signing.js";
@@ -38,9 +39,29 @@ function proofs(): PortableInputs["proofs"] {
   };
   const index = (i: number): Uint8Array => RLP.encode(i);
   const receipts = new Trie(Array.from({ length: 20 }, (_, i) => [index(i), receipt(i)] as const));
+  const zeros = (length: number): string => `0x${"00".repeat(length)}`;
+  const header = rebuildHeader({
+    ...{
+      parentHash: zeros(32),
+      sha3Uncles: zeros(32),
+      miner: zeros(20),
+      stateRoot: `0x${hex(state.root)}`,
+      transactionsRoot: zeros(32),
+    },
+    ...{
+      receiptsRoot: `0x${hex(receipts.root)}`,
+      logsBloom: zeros(256),
+      difficulty: "0x2",
+      number: "0x7",
+      gasLimit: "0x1",
+      gasUsed: "0x0",
+    },
+    ...{ timestamp: "0x6b000000", extraData: "0x", mixHash: zeros(32), nonce: zeros(8) },
+  }) as Uint8Array;
   const hexes = (nodes: readonly Uint8Array[]): string[] => nodes.map(hex);
   return {
     stateRoot: hex(state.root),
+    header: hex(header),
     address: hex(number(77, 20)),
     account: hexes(state.proof(keccak_256(number(77, 20)))),
     balance: (77n * 10n ** 18n).toString(),

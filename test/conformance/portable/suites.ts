@@ -11,6 +11,9 @@ import { type CborValue, CborWriter, decode, encode, Tagged } from "../../../fir
 import { decode as decodeRlp, encode as encodeRlp } from "../../../firmware/codec/rlp.js";
 import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
 import { addressOf } from "../../../firmware/crypto/identity.js";
+import { decodeProofRequest, PROVE_SLOT, type ProofRequest } from "../../../firmware/ledger/proof-wire.js";
+import { type Proof, Prover } from "../../../firmware/ledger/prover.js";
+import { encodeReply } from "../../../firmware/link/wire.js";
 import type { KeyHandle, Keys, KeyValueDomain } from "../../../firmware/ports.js";
 import { type Account, accountKey, readAccount, readSlot, slotKey } from "../../../firmware/proof/account.js";
 import { indexKey, logOf, type Receipt, readReceipt } from "../../../firmware/proof/envelope.js";
@@ -29,6 +32,8 @@ export interface PortableInputs {
   /** Proofs out of one state, as @ethereumjs/rlp and a trie made of all its entries have them, hexadecimal. */
   readonly proofs: {
     readonly stateRoot: string;
+    /** Raw, of a block with these roots. */
+    readonly header: string;
     readonly address: string;
     /** From the state's root on. */
     readonly account: readonly string[];
@@ -344,7 +349,7 @@ function headerSuite({ name, engine }: UnderTest, inputs: PortableInputs["clique
 
 function proofSuite({ name, engine }: UnderTest, inputs: PortableInputs["proofs"]): void {
   const test = suite(`proof, ${name}`);
-  const { stateRoot, address, account, balance, slot, storage, word, absent, receipts } = inputs;
+  const { stateRoot, header, address, account, balance, slot, storage, word, absent, receipts } = inputs;
   /** What the nodes prove, or the code of the refusal. */
   const walk = (root: Uint8Array, key: Uint8Array, nodes: readonly Uint8Array[], bytesMax?: number): Uint8Array | string => {
     const shown = proveKey(new TrieWalk(engine, root, key, bytesMax), nodes);
@@ -359,6 +364,51 @@ function proofSuite({ name, engine }: UnderTest, inputs: PortableInputs["proofs"
     const leaf = walk(read.storageRoot, slotKey(engine, bytes(slot)), storage.map(bytes));
     assert.is(toHex(readSlot(leaf as Uint8Array) as Uint8Array), word);
     assert.is(state(absent.address, absent.nodes.map(bytes)), "absent");
+  });
+
+  test("a prover asks for a slot at a settled block, in pieces, and takes no lie for an answer", () => {
+    const raw = bytes(header);
+    const hash = engine.keccak256(raw);
+    const items = [raw, ...account.map(bytes), ...storage.map(bytes)];
+    const window = { base: { number: 7 }, hashAt: () => hash };
+    const follower = {
+      consensus: { decode: (of: Uint8Array) => decodeHeader(engine, of) },
+      head: { number: 7 },
+      settled: 7,
+      fork: undefined,
+      window,
+    };
+    const results: (Proof | Rejection)[] = [];
+    const refused: string[] = [];
+    const sent: ProofRequest[] = [];
+    let ticksMs = 0;
+    const prover = new Prover({
+      ...{
+        engine,
+        follower,
+        own: bytes(address),
+        clock: { ticksMs: () => ticksMs },
+        trustedNowS: () => undefined,
+        requestId: () => 9,
+      },
+      sendProof: (request) => sent.push(decodeProofRequest(request) as ProofRequest) > 0,
+      onProofRefused: ({ code }) => refused.push(code),
+    });
+    prover.ask({ kind: PROVE_SLOT, subject: bytes(address), slot: bytes(slot), answered: (proof) => void results.push(proof) });
+    for (let step = 0; step < 20 && results.length === 0; step += 1) {
+      prover.step(true);
+      const { id, from } = sent[sent.length - 1] as ProofRequest;
+      const wrong = step === 1;
+      prover.replied(encodeReply({ id, from, headers: wrong ? [items[0] as Uint8Array] : items.slice(from, from + 2) }));
+      prover.step(true);
+      ticksMs += 1_000;
+    }
+    assert.equal(refused, ["trie-hash-wrong"]);
+    const proof = results[0] as Proof;
+    assert.is(codeOf(proof), "accepted");
+    assert.is(toHex(proof.value as Uint8Array), word);
+    assert.is(proof.number, 7);
+    assert.is(prover.ageS(proof), undefined);
   });
 
   test("a receipt and the log in it", () => {

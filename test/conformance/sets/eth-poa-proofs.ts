@@ -29,6 +29,8 @@ export const set: ConformanceSet = {
 
 function check({ tx_path }: Row, root: string, value: string, nodes: string): Outcome {
   const index = Number(`0x0${hexOf(RLP.decode(bytesOf(tx_path)) as Uint8Array).slice(2)}`);
-  const proof = (RLP.decode(bytesOf(nodes)) as NestedUint8Array).map((node) => RLP.encode(node));
+  const proof = (RLP.decode(bytesOf(nodes)) as NestedUint8Array).map((node) =>
+    node instanceof Uint8Array ? node : RLP.encode(node),
+  );
   return checkProven(bytesOf(root), index, bytesOf(value), proof);
 }

@@ -33,7 +33,7 @@ export const SLOTS = 200;
 export const ACCOUNTS = 300;
 
 export function allocated(i: number): string {
-  return `0x${(i + 1).toString(16).padStart(40, "a")}`;
+  return `0xee${(i + 1).toString(16).padStart(38, "0")}`;
 }
 
 function allocations(): Record<string, object> {

@@ -113,6 +113,7 @@ test("a node that its hash vouches for and that is none is refused, whatever is 
     "a branch with a long reference": [branch(10, value)],
     "a branch with an embedded node that is none": [branch(10, [hex("20")])],
     "a branch with an embedded node of 32 bytes": [branch(10, [hex("20711355"), value.subarray(0, 28)])],
+    "a branch whose last item is cut off": [hex(`d6${"80".repeat(16)}a0aabbccddee`)],
     "a length that is not the shortest": [Buffer.concat([hex("f838"), RLP.encode([hex("20a711355f"), value]).subarray(1)])],
   };
   for (const [name, nodes] of Object.entries(wrong)) assert.is(codeOfNodes(nodes), "trie-node-malformed", name);
