@@ -14,7 +14,7 @@ import {
   REGISTRY_SLOTS,
   SUCCESSOR_FIELDS,
 } from "../../tools/contracts/layout.js";
-import { moteOf } from "../../tools/contracts/registry.js";
+import { deployRegistry, moteOf } from "../../tools/contracts/registry.js";
 import { Anvil, signerOf } from "./anvil.js";
 import { CHAIN, deployFleet, type Fleet, FOR_EVER } from "./scenario.js";
 
@@ -369,6 +369,7 @@ onAnvil("a number names one policy, and one firmware, for ever", async () => {
     await reverts("IdTaken", registry.send(account, name, 1, new Uint8Array(32).fill(2)));
   }
   await reverts("ExpiryPast", registry.send(account, "setEnroller", admin.address, 0));
+  await reverts("ZeroAddress", deployRegistry(account, new Uint8Array(20), account.address));
   await reverts("ZeroAddress", registry.send(account, "setCommander", new Uint8Array(20), FOR_EVER));
 });
 
