@@ -253,6 +253,11 @@ onAnvil("a key's successor by the admin's hand is not reached by evidence agains
     "WrongEnroller",
     registry.send(account, "replace", lost.address, fleet.enrolment(next, { enroller: next.address })),
   );
+  // Nor does a key that the fleet knows stand in for another, be it suspended.
+  const known = fresh("mote");
+  await fleet.enrol(known);
+  await registry.send(account, "suspend", known.address);
+  await reverts("KeyKnown", registry.send(account, "replace", lost.address, fleet.enrolment(known, { counter: 2 })));
   await registry.send(account, "replace", lost.address, fleet.enrolment(next));
   assert.is((await moteOf(registry, next.address)).role, 6);
   await reverts("AlreadySucceeded", registry.send(account, "replace", lost.address, fleet.enrolment(twice)));
