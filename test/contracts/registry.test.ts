@@ -14,7 +14,7 @@ import {
   REGISTRY_SLOTS,
   SUCCESSOR_FIELDS,
 } from "../../tools/contracts/layout.js";
-import { moteOf } from "../../tools/contracts/registry.js";
+import { deployRegistry, moteOf } from "../../tools/contracts/registry.js";
 import { Anvil, signerOf } from "./anvil.js";
 import { CHAIN, deployFleet, type Fleet, FOR_EVER } from "./scenario.js";
 
@@ -253,6 +253,11 @@ onAnvil("a key's successor by the admin's hand is not reached by evidence agains
     "WrongEnroller",
     registry.send(account, "replace", lost.address, fleet.enrolment(next, { enroller: next.address })),
   );
+  // Nor does a key that the fleet knows stand in for another, be it suspended.
+  const known = fresh("mote");
+  await fleet.enrol(known);
+  await registry.send(account, "suspend", known.address);
+  await reverts("KeyKnown", registry.send(account, "replace", lost.address, fleet.enrolment(known, { counter: 2 })));
   await registry.send(account, "replace", lost.address, fleet.enrolment(next));
   assert.is((await moteOf(registry, next.address)).role, 6);
   await reverts("AlreadySucceeded", registry.send(account, "replace", lost.address, fleet.enrolment(twice)));
@@ -369,6 +374,7 @@ onAnvil("a number names one policy, and one firmware, for ever", async () => {
     await reverts("IdTaken", registry.send(account, name, 1, new Uint8Array(32).fill(2)));
   }
   await reverts("ExpiryPast", registry.send(account, "setEnroller", admin.address, 0));
+  await reverts("ZeroAddress", deployRegistry(account, new Uint8Array(20), account.address));
   await reverts("ZeroAddress", registry.send(account, "setCommander", new Uint8Array(20), FOR_EVER));
 });
 

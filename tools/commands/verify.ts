@@ -18,11 +18,11 @@ Checks a file of records (a CBOR sequence, RFC 8742; "-" reads stdin) without an
   form       one COSE_Sign1 of our profile, deterministically encoded
   signature  ES256K, low s, by the key of the address in its header
   payload    every field is of its kind and range
-  seq        rises within its stream; no number is used for two payloads
+  seq        rises within its stream; no number is used for two payloads; boots rise with the streams
   chain      prev is the digest of the record before
 
 Two signed records that contradict each other (one place with two payloads: equivocation; one record with two successors: a
-fork of the chain) are shown as evidence: both signatures hold, so their mote, or who has its key, made both.
+fork of the chain; a lower stream with a higher boot: escape) are shown as evidence: both signatures hold, so their mote, or who has its key, made both.
 
   --json           one object per record, and one for the sum, with the evidence
   --senml          the measurements of the records that hold, and of no others, as SenML in JSON (RFC 8428); what does not hold

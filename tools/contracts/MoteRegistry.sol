@@ -34,6 +34,9 @@ contract MoteRegistry {
     /// Those of a record: with measurements always, head and gap where they are.
     uint256 private constant KEYS_RECORD = 0x6bf;
     uint256 private constant KEYS_RECORD_ALL = 0x7ff;
+    uint256 private constant KEY_HEAD = 0x40;
+    /// Of a CAIP-2 text.
+    uint256 private constant CHAIN_BYTES_MAX = 41;
 
     /// Keys that follow one another by rotation, at most: evidence against the first of them reaches all.
     uint8 public constant ROTATIONS_MAX = 32;
@@ -68,6 +71,15 @@ contract MoteRegistry {
         uint8 kind;
         /// Rotations before this one.
         uint8 rotations;
+    }
+
+    /// Of a record.
+    struct Numbers {
+        uint256 stream;
+        uint256 seq;
+        uint256 boot;
+        uint256 time;
+        uint256 quality;
     }
 
     uint8 private constant MANDATE_GIVEN = 1;
@@ -301,10 +313,10 @@ contract MoteRegistry {
         SignedMessage.Parts memory a = SignedMessage.open(recordA);
         SignedMessage.Parts memory b = SignedMessage.open(recordB);
         if (a.signer != b.signer) revert DifferentMotes();
-        (uint256 streamA, uint256 seqA, uint256 bootA) = readRecord(a);
-        (uint256 streamB, uint256 seqB, uint256 bootB) = readRecord(b);
-        bool twice = streamA == streamB && seqA == seqB && a.digest != b.digest;
-        bool escaped = (streamA < streamB && bootA > bootB) || (streamB < streamA && bootB > bootA);
+        Numbers memory inA = readRecord(a);
+        Numbers memory inB = readRecord(b);
+        bool twice = inA.stream == inB.stream && inA.seq == inB.seq && a.digest != b.digest;
+        bool escaped = (inA.stream < inB.stream && inA.boot > inB.boot) || (inB.stream < inA.stream && inB.boot > inA.boot);
         if (!twice && !escaped) revert NoContradiction();
         a.checkSignature();
         b.checkSignature();
@@ -321,12 +333,14 @@ contract MoteRegistry {
             if (motes[next.key].status != QUARANTINED) changeStatus(next.key, QUARANTINED);
     }
 
-    /// Reads what shares the records' number space, and of it the three numbers that are compared.
-    function readRecord(SignedMessage.Parts memory parts) private view returns (uint256 stream, uint256 seq, uint256 boot) {
+    /// Reads what shares the records' number space, and of it the three numbers that are compared. A record has to be one in every field; of
+    /// answers and states, what they have besides is passed over.
+    function readRecord(SignedMessage.Parts memory parts) private view returns (Numbers memory numbers) {
         uint256 pairs = parts.readMap();
         uint256 recordType = parts.readUint(0);
         if (recordType != TYPE_RECORD && recordType != TYPE_ANSWER && recordType != TYPE_STATUS)
             revert SignedMessage.PayloadType(recordType);
+        bool isRecord = recordType == TYPE_RECORD;
         uint256 seen = 1;
         for (uint256 i = 1; i < pairs; i += 1) {
             uint256 pos = parts.pos;
@@ -334,28 +348,45 @@ contract MoteRegistry {
             // In rising order, so each once.
             if (key > 23 || seen >> key != 0) revert SignedMessage.PayloadMalformed(pos - parts.start);
             seen |= 1 << key;
-            if (key == 1) {
-                seq = parts.readUint();
-            } else if (key == 2) {
-                parts.readExactly(SignedMessage.BYTES, 32);
-                parts.take(32);
-            } else if (key == 3) {
-                boot = parts.readUint();
-            } else if (key == 4 || key == 5) {
-                parts.readUint();
-            } else if (key == 9) {
-                parts.readFleet();
-            } else if (key == 10) {
-                stream = parts.readUint();
-            } else {
-                parts.skip();
-            }
+            readField(parts, key, isRecord, numbers);
         }
         parts.finish();
-        bool whole = recordType == TYPE_RECORD
+        bool whole = isRecord
             ? seen & KEYS_RECORD == KEYS_RECORD && seen | KEYS_RECORD_ALL == KEYS_RECORD_ALL
             : seen & KEYS_ALWAYS == KEYS_ALWAYS;
-        if (!whole) revert SignedMessage.PayloadMalformed(0);
+        // Without quality no time; a bound by a header needs the head.
+        bool timed = (numbers.time == 0) == (numbers.quality == 0) && (numbers.quality < 3 || !isRecord || seen & KEY_HEAD != 0);
+        if (!whole || !timed) revert SignedMessage.PayloadMalformed(0);
+    }
+
+    function readField(SignedMessage.Parts memory parts, uint256 key, bool isRecord, Numbers memory numbers) private view {
+        if (key == 1) {
+            numbers.seq = parts.readUint();
+        } else if (key == 2) {
+            parts.readHash();
+        } else if (key == 3) {
+            numbers.boot = parts.readUint();
+        } else if (key == 4) {
+            numbers.time = parts.readUint();
+        } else if (key == 5) {
+            numbers.quality = within(parts.readUint(), 3, parts);
+        } else if (key == 9) {
+            parts.readFleet();
+        } else if (key == 10) {
+            numbers.stream = parts.readUint();
+        } else if (isRecord && key == 6) {
+            parts.readExactly(SignedMessage.ARRAY, 3);
+            parts.readText(CHAIN_BYTES_MAX);
+            parts.readUint();
+            parts.readHash();
+        } else if (isRecord && key == 7) {
+            parts.readPack();
+        } else if (isRecord && key == 8) {
+            uint256 pos = parts.pos;
+            if (parts.readUint() == 0) revert SignedMessage.PayloadMalformed(pos - parts.start);
+        } else {
+            parts.skip();
+        }
     }
 
     // Messages

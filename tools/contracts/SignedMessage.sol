@@ -41,9 +41,26 @@ library SignedMessage {
     uint256 internal constant TEXT = 3;
     uint256 internal constant ARRAY = 4;
     uint256 internal constant MAP = 5;
+    uint256 private constant NEGATIVE = 1;
     uint256 private constant TAG = 6;
     uint256 private constant SIMPLE = 7;
     uint256 private constant TAG_DECIMAL_FRACTION = 4;
+
+    /// -2^63 is the least integer.
+    uint256 private constant NEGATIVE_MAX = 0x7fffffffffffffff;
+    uint256 private constant EXPONENT_MAX = 18;
+    uint256 private constant PACK_ENTRIES_MAX = 32;
+    uint256 private constant NAME_BYTES_MAX = 64;
+    uint256 private constant UNIT_BYTES_MAX = 16;
+    /// SenML labels as the byte that each is: 0, 1, 2, -2, -4, -5.
+    uint256 private constant LABEL_NAME = 0x00;
+    uint256 private constant LABEL_UNIT = 0x01;
+    uint256 private constant LABEL_VALUE = 0x02;
+    uint256 private constant LABEL_BASE_NAME = 0x21;
+    uint256 private constant LABEL_BASE_UNIT = 0x23;
+    uint256 private constant LABEL_LAST = 0x24;
+    /// Value, time, base time, base value: 2, 6, -3, -5.
+    uint256 private constant LABELS_NUMBER = (1 << 0x02) | (1 << 0x06) | (1 << 0x22) | (1 << 0x24);
 
     /// A message taken apart; its signature is not looked at yet.
     struct Parts {
@@ -187,6 +204,60 @@ library SignedMessage {
             word := calldataload(pos)
         }
         if ((word ^ chain) >> (256 - 8 * length) != 0) revert ForeignFleet();
+    }
+
+    /// A byte string of 32 bytes.
+    function readHash(Parts memory parts) internal pure {
+        readExactly(parts, BYTES, 32);
+        take(parts, 32);
+    }
+
+    /// A text of at most `max` bytes; which characters it has is not looked at.
+    function readText(Parts memory parts, uint256 max) internal pure {
+        uint256 pos = parts.pos;
+        (uint256 major, uint256 length) = readHead(parts);
+        if (major != TEXT || length > max || length > parts.end - parts.pos) revert PayloadMalformed(pos - parts.start);
+        parts.pos += length;
+    }
+
+    /// A SenML pack (docs/record-format.md, section 4): 1 to 32 entries, each a map whose labels rise and are known, a value in each.
+    function readPack(Parts memory parts) internal pure {
+        uint256 pos = parts.pos;
+        (uint256 major, uint256 entries) = readHead(parts);
+        if (major != ARRAY || entries == 0 || entries > PACK_ENTRIES_MAX) revert PayloadMalformed(pos - parts.start);
+        for (; entries > 0; entries -= 1) readEntry(parts);
+    }
+
+    function readEntry(Parts memory parts) private pure {
+        uint256 pos = parts.pos;
+        uint256 pairs = readMap(parts);
+        uint256 seen = 0;
+        for (; pairs > 0; pairs -= 1) {
+            uint256 label = uint8(take(parts, 1)[0]);
+            // A label is one byte; seen ones are below it.
+            if (label > LABEL_LAST || seen >> label != 0) revert PayloadMalformed(parts.pos - 1 - parts.start);
+            seen |= 1 << label;
+            if (LABELS_NUMBER & (1 << label) != 0) readNumber(parts);
+            else if (label == LABEL_NAME || label == LABEL_BASE_NAME) readText(parts, NAME_BYTES_MAX);
+            else if (label == LABEL_UNIT || label == LABEL_BASE_UNIT) readText(parts, UNIT_BYTES_MAX);
+            else revert PayloadMalformed(parts.pos - 1 - parts.start);
+        }
+        if (seen & (1 << LABEL_VALUE) == 0) revert PayloadMalformed(pos - parts.start);
+    }
+
+    /// An integer, or a decimal fraction: tag 4 over an exponent from -18 to 18 but not 0, and a mantissa.
+    function readNumber(Parts memory parts) private pure {
+        uint256 pos = parts.pos;
+        (uint256 major, uint256 value) = readHead(parts);
+        if (major == TAG && value == TAG_DECIMAL_FRACTION) {
+            readExactly(parts, ARRAY, 2);
+            (major, value) = readHead(parts);
+            // -1 - value stands for a negative one.
+            bool exponent = (major == UINT && value > 0 && value <= EXPONENT_MAX) || (major == NEGATIVE && value < EXPONENT_MAX);
+            if (!exponent) revert PayloadMalformed(pos - parts.start);
+            (major, value) = readHead(parts);
+        }
+        if (major != UINT && (major != NEGATIVE || value > NEGATIVE_MAX)) revert PayloadMalformed(pos - parts.start);
     }
 
     /// Passes over one item and all that is in it: integers, byte strings, texts, arrays, maps, decimal fractions, false, true and null.

@@ -109,7 +109,7 @@ export class Account {
   ): Promise<Outcome & { address?: Uint8Array }> {
     const from = hex(this.address);
     const call = { from, ...(to === undefined ? {} : { to: hex(to) }), data: hex(data), value: `0x${wei.toString(16)}` };
-    if (to !== undefined) await readCall(this.rpc, what, call, abi);
+    await readCall(this.rpc, what, call, abi);
     const [price, nonce] = await Promise.all([this.#price(), this.rpc.call("eth_getTransactionCount", from, "latest")]);
     const raw = await this.#sign([
       scalarBytes(Number(nonce)),

@@ -52,6 +52,35 @@ test("any single bit flipped: the record that has it is named, with a reason, an
   }
 });
 
+test("a lower stream with a higher boot is evidence, in whatever order the two come, and boots that rise with the streams are none", () => {
+  const [mote, other] = [new TestMote(), new TestMote()];
+  const none = new Uint8Array(32);
+  const first = mote.make({ stream: 0, seq: 5, boot: 7 });
+  const clone = mote.make({ stream: 2, seq: 40, boot: 6, prev: none });
+  const apart = other.make({ stream: 2, seq: 40, boot: 6, prev: none });
+  const later = mote.make({ stream: 3, seq: 50, boot: 9, prev: none });
+  for (const records of [
+    [first, apart, clone],
+    [clone, apart, first],
+  ]) {
+    const judge = new Judge(engine);
+    const verdicts = [...pieces(fileOf(...records))].map((piece) => judge.judge(piece));
+    assert.equal(codes(verdicts), ["holds", "holds", "escape"]);
+    assert.match(verdicts[2]?.fault?.detail ?? "", /record number 1 is of a (lower|higher) stream with a (higher|lower) boot/);
+    const [evidence] = judge.evidence as [Evidence];
+    assert.is(evidence.kind, "escape");
+    assert.equal(evidence.records.map(({ fields }) => fields.boot).sort(), [6, 7]);
+    assert.is(evidenceFile([evidence]).length, first.sign1.length + clone.sign1.length);
+  }
+  const more = mote.make({ stream: 2, seq: 41, boot: 6, prev: clone.digest });
+  assert.equal(codes(judgeAll(fileOf(first, clone, more))), ["holds", "escape", "holds"], "told once");
+  const same = mote.make({ stream: 2, seq: 40, boot: 7, prev: none });
+  assert.equal(codes(judgeAll(fileOf(first, same, later))), ["holds", "holds", "holds"]);
+  // Only neighbours are compared: of streams that lie apart it is seen as well.
+  const between = mote.make({ stream: 1, seq: 20, boot: 8, prev: none });
+  assert.equal(codes(judgeAll(fileOf(first, later, between, clone))), ["holds", "holds", "holds", "escape"]);
+});
+
 test("a removed record breaks the chain at the one after it", () => {
   const mote = new TestMote();
   const [a, , c] = [mote.next(), mote.next(), mote.next()] as [TestRecord, TestRecord, TestRecord];
