@@ -3,6 +3,7 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeReply } from "../../../firmware/bus/wire.js";
 import { concat, crc32, equal, fromHex, fromText, readUint, toHex, toText, writeUint } from "../../../firmware/bytes.js";
 import { type CliqueCheckpoint, openClique } from "../../../firmware/chain/clique/checkpoint.js";
 import { decodeHeader } from "../../../firmware/chain/ethereum/header.js";
@@ -13,7 +14,6 @@ import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
 import { addressOf } from "../../../firmware/crypto/identity.js";
 import { decodeProofRequest, PROVE_SLOT, type ProofRequest } from "../../../firmware/ledger/proof-wire.js";
 import { type Proof, Prover } from "../../../firmware/ledger/prover.js";
-import { encodeReply } from "../../../firmware/link/wire.js";
 import type { KeyHandle, Keys, KeyValueDomain } from "../../../firmware/ports.js";
 import { type Account, accountKey, readAccount, readSlot, slotKey } from "../../../firmware/proof/account.js";
 import { indexKey, logOf, type Receipt, readReceipt } from "../../../firmware/proof/envelope.js";
