@@ -73,6 +73,7 @@ export class Collector {
   /** Calls those who wait for room in the queue. */
   #room: (() => void)[] = [];
   #committing: Promise<void> | undefined;
+  #busy = false;
   #stored = 0;
 
   constructor(options: CollectorOptions) {
@@ -141,13 +142,12 @@ export class Collector {
       return;
     }
     this.#queue.push(record);
-    this.#committing ??= this.#commitAll().finally(() => {
-      this.#committing = undefined;
-    });
+    if (!this.#busy) this.#committing = this.#commitAll();
     if (this.#queue.length >= QUEUE_MAX) await new Promise<void>((resolve) => this.#room.push(resolve));
   }
 
   async #commitAll(): Promise<void> {
+    this.#busy = true;
     const backoff = new Backoff(STORE_RETRY);
     await pause(BATCH_MS, this.#stop.signal);
     while (this.#queue.length > 0) {
@@ -165,6 +165,8 @@ export class Collector {
       }
       if (this.#queue.length < QUEUE_MAX) for (const go of this.#room.splice(0)) go();
     }
+    // In the same turn as the last look at the queue: what is taken in after that begins anew.
+    this.#busy = false;
   }
 
   async #commit(batch: readonly CheckedRecord[]): Promise<void> {

@@ -115,6 +115,7 @@ export class Relay {
   #restUntilMs = 0;
   #nodeLost = false;
   #answering: Promise<void> | undefined;
+  #busy = false;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -266,14 +267,13 @@ export class Relay {
       return;
     }
     this.#requests.push(request);
-    this.#answering ??= this.#answerAll().finally(() => {
-      this.#answering = undefined;
-    });
+    if (!this.#busy) this.#answering = this.#answerAll();
   }
 
   async #answerAll(): Promise<void> {
+    this.#busy = true;
     for (let request = this.#requests.shift(); request !== undefined; request = this.#requests.shift()) {
-      if (this.#stop.signal.aborted) return;
+      if (this.#stop.signal.aborted) break;
       try {
         await this.#answer(request);
       } catch (error) {
@@ -283,6 +283,8 @@ export class Relay {
         this.#emit({ event: "refused", code: isTheirs ? "node-failed" : "relay-fault", detail });
       }
     }
+    // In the same turn as the last look at the queue: what is taken in after that begins anew.
+    this.#busy = false;
   }
 
   async #answer(request: HeaderRequest): Promise<void> {
