@@ -8,7 +8,7 @@ import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { STATE_NODE_BYTES_MAX, TRIE_NODES_MAX, TrieWalk } from "../../../firmware/proof/trie.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { Trie } from "../../../tools/ethereum/trie.js";
-import { checkTrie, prove } from "./tries.js";
+import { checkTries, prove } from "./tries.js";
 
 const TRIES = 100;
 const { keccak256 } = nobleEngine;
@@ -22,11 +22,8 @@ function codeOfNodes(nodes: readonly Uint8Array[], key = KEY): string {
   return codeOf(prove(keccak256(nodes[0] as Uint8Array), key, nodes));
 }
 
-test(`${TRIES} tries of 1 to 2,000 entries: presence and absence are proven, and no proof with one thing changed`, async () => {
-  let refused = 0;
-  for (let seed = 20_000; seed < 20_000 + TRIES; seed += 1) refused += await checkTrie(seed);
-  assert.ok(refused > TRIES);
-});
+test(`${TRIES} tries of 1 to 2,000 entries: presence and absence are proven, and no proof with one thing changed`, () =>
+  checkTries(20_000, TRIES));
 
 test("keys that begin with one another, embedded nodes, values in branches", () => {
   fc.assert(

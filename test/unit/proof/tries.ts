@@ -46,7 +46,7 @@ export function prove(root: Uint8Array, key: Uint8Array, proof: readonly Uint8Ar
 }
 
 /** Trie number `seed`: all its proofs that are looked at hold, and none that was tampered with. Answers how many were refused. */
-export async function checkTrie(seed: number): Promise<number> {
+async function checkTrie(seed: number): Promise<number> {
   const random = numbers(seed);
   // As many small ones as large ones.
   const count = Math.max(1, Math.floor(ENTRIES_MAX ** (random(1_001) / 1_000)));
@@ -78,6 +78,13 @@ export async function checkTrie(seed: number): Promise<number> {
     refused += await checkKey(`trie ${seed}`, { trie, ours, another, root, random }, absent, isThere?.[1]);
   }
   return refused;
+}
+
+/** As many tries from the first on. */
+export async function checkTries(first: number, count: number): Promise<void> {
+  let refused = 0;
+  for (let seed = first; seed < first + count; seed += 1) refused += await checkTrie(seed);
+  assert.ok(refused > count);
 }
 
 interface Made {
