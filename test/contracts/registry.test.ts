@@ -2,7 +2,16 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { toHex } from "../../firmware/bytes.js";
+import { concat, toHex } from "../../firmware/bytes.js";
+import {
+  decodeEnrolment,
+  decodeRotation,
+  decodeVoucher,
+  encodeEnrolment,
+  encodeRotation,
+  encodeVoucher,
+} from "../../firmware/record/enrolment.js";
+import { Rejection } from "../../firmware/rejection.js";
 import { type Account, Reverted, type Signer } from "../../tools/contracts/account.js";
 import { artifactOf } from "../../tools/contracts/artifacts.js";
 import {
@@ -15,7 +24,7 @@ import {
   SUCCESSOR_FIELDS,
 } from "../../tools/contracts/layout.js";
 import { deployRegistry, moteOf } from "../../tools/contracts/registry.js";
-import { Anvil, signerOf } from "./anvil.js";
+import { Anvil, messageOf, signerOf } from "./anvil.js";
 import { CHAIN, deployFleet, type Fleet, FOR_EVER } from "./scenario.js";
 
 const anvil = await Anvil.start();
@@ -377,6 +386,49 @@ onAnvil("a number names one policy, and one firmware, for ever", async () => {
   await reverts("ZeroAddress", deployRegistry(account, new Uint8Array(20), account.address));
   await reverts("ZeroAddress", registry.send(account, "setCommander", new Uint8Array(20), FOR_EVER));
 });
+
+onAnvil(
+  "what the firmware refuses as an enrolment, a voucher or a rotation the contract refuses, too, however it is signed",
+  async () => {
+    const fleet = await fleetOf();
+    const { registry, account } = fleet;
+    const [mote, next] = [fresh("mote"), fresh("mote")];
+    await fleet.enrol(mote);
+    const other = fresh("mote");
+    const common = { expiryBlock: FOR_EVER, fleet: fleet.fleet };
+    const enrolment = encodeEnrolment({ ...common, counter: 1, enroller: admin.address });
+    const voucher = encodeVoucher({ ...common, counter: 1, mote: other.address, role: 1, policyId: 0, firmwareId: 0 });
+    const rotation = encodeRotation({ ...common, counter: 2, mote: mote.address, successor: next.address });
+    const kinds: readonly [Uint8Array, (payload: Uint8Array) => object, (payload: Uint8Array) => Promise<unknown>][] = [
+      [enrolment, decodeEnrolment, (bad) => registry.send(account, "enrol", messageOf(other, bad), 1, 0, 0)],
+      [
+        voucher,
+        decodeVoucher,
+        (bad) => registry.send(account, "enrolWithVoucher", messageOf(other, enrolment), messageOf(admin, bad)),
+      ],
+      [rotation, decodeRotation, (bad) => registry.send(account, "rotate", messageOf(mote, bad), messageOf(next, bad))],
+    ];
+    for (const [payload, decode, send] of kinds) {
+      let refused = 0;
+      for (let at = 0; at < payload.length; at += 1)
+        for (const bad of [
+          payload.subarray(0, at),
+          concat(payload.subarray(0, at), Uint8Array.of(0), payload.subarray(at)),
+          payload.map((byte, i) => (i === at ? byte ^ 1 : byte)),
+          payload.map((byte, i) => (i === at ? byte + 0x18 : byte)),
+        ]) {
+          if (!(decode(bad) instanceof Rejection)) continue;
+          refused += 1;
+          const error = await send(bad).then(
+            () => "taken",
+            (thrown: Reverted) => thrown.error ?? String(thrown),
+          );
+          assert.match(error, /^(Payload|ForeignFleet|Other|WrongEnroller|CounterUsed|Expired)/, `${at}: ${toHex(bad)}`);
+        }
+      assert.ok(refused >= 100, `${refused} refused`);
+    }
+  },
+);
 
 onAnvil("nothing but a report quarantines: whatever the admin calls for a mote, it ends in another status", async () => {
   const fleet = await fleetOf();
