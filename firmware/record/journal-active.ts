@@ -161,18 +161,18 @@ export class ActiveSector {
     // Who leaves this sector writes a mark behind the clean end.
     if (this.#clean || this.room < CLEAN_UNITS + MARK_UNITS) return;
     media.frame.set(media.restDigest(active, endUnit + CLEAN_UNITS), FRAME_HEAD_BYTES);
-    this.writeMarks(FRAME.CLEAN, CLEAN_BODY_BYTES, tailEpoch);
+    this.write(FRAME.CLEAN, this.marksIn(CLEAN_BODY_BYTES, tailEpoch));
     this.writable = false;
   }
 
   /** Room for one is kept free. */
   private mark(tailEpoch: number): void {
     if (this.#ring.endUnit === SECTOR_UNITS) return;
-    if (this.writeMarks(FRAME.MARK, 0, tailEpoch)) this.#marks.marked();
+    if (this.write(FRAME.MARK, this.marksIn(0, tailEpoch))) this.#marks.marked();
   }
 
-  /** Writes a frame with the watermarks; passedThrough goes behind its body, where it says more than the stored one. */
-  private writeMarks(kind: number, bodyBytes: number, tailEpoch: number): boolean {
+  /** Puts the watermarks into the head; passedThrough goes behind the body, where it says more than the stored one. The body's length then. */
+  private marksIn(bodyBytes: number, tailEpoch: number): number {
     const { stored, anchored, passed } = this.#marks;
     if (passed !== stored) {
       writeUint(this.#ring.media.frame, passed, FRAME_HEAD_BYTES + bodyBytes, PASSED_BODY_BYTES);
@@ -182,7 +182,7 @@ export class ActiveSector {
     head.seq = stored;
     head.previous = anchored;
     head.stream = tailEpoch;
-    return this.write(kind, bodyBytes);
+    return bodyBytes;
   }
 
   /** Appends the frame whose body lies in the buffer, and whose numbers in the head. */

@@ -9,7 +9,7 @@ import type { Rejection } from "../../rejection.js";
 import type { Trusted } from "../consensus.js";
 
 import type { Gas } from "../ethereum/gas.js";
-import { BLOCK_BYTES, GAS_BYTES, malformed, readState, SCALAR_BYTES_MAX, StateWriter } from "../ethereum/state.js";
+import { BLOCK_BYTES, GAS_BYTES, malformed, refusalOf, SCALAR_BYTES_MAX, StateReader, StateWriter } from "../ethereum/state.js";
 import { VOTE_BYTES } from "../ethereum/vote-table.js";
 import { VALIDATORS_MAX } from "./extra.js";
 import { type ValidatorSet, VOTE_FOR } from "./votes.js";
@@ -93,17 +93,25 @@ export function serializeBft(trusted: BftTrusted): Uint8Array {
 
 /** Strict inverse of `serializeBft`, with no delta. */
 export function deserializeBft(bytes: Uint8Array): BftTrusted | Rejection {
-  return readState(bytes, (reader) => {
+  const reader = new StateReader(bytes);
+  try {
     reader.format(FORMAT);
     const flags = reader.count(FLAG_VOTES | FLAG_GAS | FLAG_BASE_FEE, "as flags");
     const hasFee = (flags & FLAG_BASE_FEE) !== 0;
     if (hasFee && (flags & FLAG_GAS) === 0) throw malformed("a base fee without gas");
     const { number, hash, timeS } = reader.block();
-    const baseFee = (): bigint | undefined =>
-      hasFee ? reader.scalar(reader.count(SCALAR_BYTES_MAX, "bytes of base fee")) : undefined;
-    const gas = (flags & FLAG_GAS) === 0 ? undefined : reader.gas(baseFee);
+    let gas: Gas | undefined;
+    if ((flags & FLAG_GAS) !== 0) {
+      const gasLimit = reader.uint64();
+      const gasUsed = reader.uint64();
+      gas = { gasLimit, gasUsed, baseFee: undefined };
+      if (hasFee) gas = { gasLimit, gasUsed, baseFee: reader.scalar(reader.count(SCALAR_BYTES_MAX, "bytes of base fee")) };
+    }
     const validators = reader.addresses(VALIDATORS_MAX, "validators");
     const votes = (flags & FLAG_VOTES) === 0 ? undefined : reader.votes(validators, VOTE_FOR);
+    reader.end();
     return new BftTrusted({ number, hash, timeS, gas, validators, votes, delta: new Uint8Array(0) });
-  });
+  } catch (error) {
+    return refusalOf(error);
+  }
 }

@@ -14,9 +14,9 @@ import {
   BLOCK_BYTES,
   GAS_BYTES,
   malformed,
-  readState,
+  refusalOf,
   SCALAR_BYTES_MAX,
-  type StateReader,
+  StateReader,
   StateWriter,
   UINT48_BYTES,
 } from "../ethereum/state.js";
@@ -129,14 +129,21 @@ export function serializeClique(trusted: CliqueTrusted): Uint8Array {
 
 /** Strict inverse of `serializeClique`, with no delta. */
 export function deserializeClique(bytes: Uint8Array): CliqueTrusted | Rejection {
-  return readState(bytes, (reader) => {
+  const reader = new StateReader(bytes);
+  try {
     reader.format(FORMAT);
     const { number, hash, timeS } = reader.block();
     const settled = reader.uint();
     const settledTimeS = reader.uint();
     if (settled > number) throw malformed("settled above its head");
     const totalDifficulty = reader.scalar(reader.count(SCALAR_BYTES_MAX, "bytes of difficulty"));
-    const gas = reader.count(1, "as a flag") === 0 ? undefined : reader.gas(() => baseFeeOf(reader));
+    let gas: Gas | undefined;
+    if (reader.count(1, "as a flag") === 1) {
+      const gasLimit = reader.uint64();
+      const gasUsed = reader.uint64();
+      const count = reader.count(1 + SCALAR_BYTES_MAX, "bytes of base fee");
+      gas = { gasLimit, gasUsed, baseFee: count === 0 ? undefined : reader.scalar(count - 1) };
+    }
     const signers = reader.addresses(SIGNERS_MAX, "signers");
     const signerCount = signers.length / ADDRESS_BYTES;
     const forgotten = reader.take(reader.count(signerCount, "flags"));
@@ -148,26 +155,12 @@ export function deserializeClique(bytes: Uint8Array): CliqueTrusted | Rejection 
     const recents = reader.take(RECENT_BYTES * reader.count(recentsKept(signerCount), "recent signers"));
     const votes = reader.votes(signers);
     const delta = new Uint8Array(0);
-    const fields = {
-      number,
-      hash,
-      timeS,
-      totalDifficulty,
-      settled,
-      settledTimeS,
-      gas,
-      signers,
-      recents,
-      votes,
-      forgotten,
-      delta,
-    };
-    return new CliqueTrusted(fields);
-  });
-}
-
-/** 0 where there is none, or 1 + its length, and it. */
-function baseFeeOf(reader: StateReader): bigint | undefined {
-  const count = reader.count(1 + SCALAR_BYTES_MAX, "bytes of base fee");
-  return count === 0 ? undefined : reader.scalar(count - 1);
+    reader.end();
+    return new CliqueTrusted({
+      ...{ number, hash, timeS, totalDifficulty, settled, settledTimeS },
+      ...{ gas, signers, recents, votes, forgotten, delta },
+    });
+  } catch (error) {
+    return refusalOf(error);
+  }
 }

@@ -71,7 +71,10 @@ export class StateWriter {
   }
 }
 
-/** Throws a `Rejection`; see `readState`. */
+/**
+ * Throws a `Rejection`; whoever reads catches it (`refusalOf`). Its methods call each other as little as may be: a mote that changes over to
+ * another branch reads a state where a board's stack is nearly full.
+ */
 export class StateReader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -88,7 +91,14 @@ export class StateReader {
   }
 
   uint(length = UINT48_BYTES): number {
-    return readUint(this.take(length));
+    const at = this.#at;
+    if (length > this.#bytes.length - at) throw malformed(`ends within ${length} bytes at ${at}`);
+    this.#at += length;
+    return readUint(this.#bytes, at, length);
+  }
+
+  uint64(): bigint {
+    return scalarOf(this.take(UINT64_BYTES));
   }
 
   /** @param what of which there are `max` at most */
@@ -104,15 +114,6 @@ export class StateReader {
 
   block(): Pick<Trusted, "number" | "hash" | "timeS"> {
     return { number: this.uint(), hash: this.take(HASH_BYTES), timeS: this.uint() };
-  }
-
-  /** @param baseFee reads what follows gas limit and gas used */
-  gas(baseFee: () => bigint | undefined): Gas {
-    return {
-      gasLimit: scalarOf(this.take(UINT64_BYTES)),
-      gasUsed: scalarOf(this.take(UINT64_BYTES)),
-      baseFee: baseFee(),
-    };
   }
 
   scalar(length: number): bigint {
@@ -144,17 +145,10 @@ export class StateReader {
   }
 }
 
-/** What `read` makes of `bytes`, all of which it has to take. */
-export function readState<T>(bytes: Uint8Array, read: (reader: StateReader) => T): T | Rejection {
-  try {
-    const reader = new StateReader(bytes);
-    const state = read(reader);
-    reader.end();
-    return state;
-  } catch (error) {
-    if (error instanceof Rejection) return error;
-    throw error;
-  }
+/** What a reader has thrown, where that is a refusal. */
+export function refusalOf(error: unknown): Rejection {
+  if (error instanceof Rejection) return error;
+  throw error;
 }
 
 export function malformed(reason: string): Rejection {
