@@ -42,7 +42,13 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "firmware/proof/trie.ts: proveKey",
   ],
   "the next work begins a fleet: it deploys the contracts, pays and enrols motes, and has them prove the registry's slots": [
-    "firmware/record/enrolment.ts",
+    "firmware/record/enrolment.ts: encodeVoucher",
+    "firmware/record/enrolment.ts: encodeRotation",
+    "firmware/record/enrolment.ts: decodeEnrolment",
+    "firmware/record/enrolment.ts: decodeRotation",
+    "firmware/ledger/enrolling.ts: enrolmentTopicsOf",
+    "firmware/ledger/registry.ts",
+    "firmware/ledger/transactions.ts: .sendValue",
     "tools/contracts/account.ts: .pay",
     "tools/contracts/registry.ts",
     "tools/contracts/layout.ts: REGISTRY_SLOTS",
@@ -53,6 +59,12 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "tools/contracts/layout.ts: moteOfWord",
     "tools/contracts/layout.ts: mappingSlot",
     "tools/contracts/layout.ts: anchorKey",
+  ],
+  "the next work obeys commanders by what the registry says of them": [
+    "firmware/ledger/registry-slots.ts: ACTIVE",
+    "firmware/ledger/registry-slots.ts: REVOKED",
+    "firmware/ledger/registry-slots.ts: GIVEN",
+    "firmware/record/payload.ts: PAYLOAD_TYPE_ANSWER",
   ],
   "the next work drives a mote's calls and marks records by their anchor receipts; the parts are held by tests of their own": [
     "tools/verify/anchored.ts",
