@@ -35,8 +35,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
       "tools/contracts/anchor.ts",
     ],
   "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
-    "firmware/ledger/prover.ts: Prover",
-    "firmware/ledger/prover.ts: .ageS",
     "firmware/proof/envelope.ts: readReceipt",
     "firmware/proof/envelope.ts: logOf",
     "firmware/proof/trie.ts: proveKey",
@@ -68,12 +66,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
   ],
   "the next work drives a mote's calls and marks records by their anchor receipts; the parts are held by tests of their own": [
     "tools/verify/anchored.ts",
-    "firmware/ledger/calls.ts: valueCall",
-    "firmware/ledger/calls.ts: enrolmentCall",
-    "firmware/ledger/calls.ts: reportCall",
-    "firmware/ledger/calls.ts: anchorCall",
-    "firmware/ledger/submission-wire.ts: encodeSubmission",
-    "firmware/ledger/submission-wire.ts: decodeSubmissionAnswer",
     "firmware/record/anchor-receipt.ts: encodeAnchorReceipt",
   ],
   "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
