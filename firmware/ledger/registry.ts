@@ -35,7 +35,7 @@ import { ledgerOf, type StateProofs } from "./state-proofs.js";
 import type { Transactions } from "./transactions.js";
 
 /** Slots that are known or asked for, besides the mote's own. */
-export const PLACES_MAX = 8;
+const PLACES_MAX = 8;
 const INTERVAL_MS = 300_000;
 const INTERVAL_MS_MIN = 1_000;
 const INTERVAL_MS_MAX = 86_400_000;
