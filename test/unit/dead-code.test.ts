@@ -44,7 +44,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "firmware/record/enrolment.ts: encodeRotation",
     "firmware/record/enrolment.ts: decodeEnrolment",
     "firmware/record/enrolment.ts: decodeRotation",
-    "firmware/ledger/enrolling.ts: enrolmentTopicsOf",
     "firmware/ledger/transactions.ts: .sendValue",
     "tools/contracts/account.ts: .pay",
     "tools/contracts/registry.ts: deployRegistry",
