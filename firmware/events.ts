@@ -40,6 +40,8 @@ export interface Events {
   alarm: { alarm: string; head: number };
   /** A record was made, signed and kept. `values`: each entry's name, value and unit. */
   record: {
+    /** Where it is no 1 (record/payload.ts). */
+    type?: number;
     seq: number;
     stream: number;
     digest: string;
