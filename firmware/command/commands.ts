@@ -16,6 +16,8 @@ import type { Consensus } from "../chain/consensus.js";
 import type { MoteConfig } from "../config.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import type { Feature, FeatureOwner, FeatureType, Settings, Statement } from "../feature.js";
+import type { Registry } from "../ledger/registry.js";
+import { ACTIVE, GIVEN } from "../ledger/registry-slots.js";
 import { ledgerOf } from "../ledger/state-proofs.js";
 import type { KeyValueDomain } from "../ports.js";
 import type { Written } from "../record/author.js";
@@ -39,7 +41,7 @@ import {
   decodePart,
   type Order,
 } from "./message.js";
-import { allows, decodePolicy, MAY_COMMAND, MAY_READ, type Policy } from "./policy.js";
+import { type Asker, allows, decodePolicy, MAY_COMMAND, MAY_READ, type Policy } from "./policy.js";
 import { changedBy, readSettings, writeChecked, writeSettings } from "./settings.js";
 
 /** Done. */
@@ -102,15 +104,8 @@ const MINUTE_MS = 60_000;
 const KEY_POLICY = "policy";
 const KEY_CHECKPOINT = "checkpoint";
 
-/** What is proven, freshly, of the registry; whatever is not is undefined, and asking for it is to wish it proven. */
-export interface Authority {
-  /** Whether the registry names this address a commander, its mandate good at the head. */
-  isCommander(address: Uint8Array): boolean | undefined;
-  /** Keccak-256 of the policy that the registry names for this mote, 32 bytes; zeros where it names none. */
-  policyHash(): Uint8Array | undefined;
-  /** Whether the mote's own place in the registry is proven freshly. */
-  readonly fresh: boolean;
-}
+/** What is proven of the registry; to ask for what is not is to wish it proven. */
+export type Authority = Pick<Registry, "own" | "mandateOf" | "moteOf" | "policyHash" | "isFresh" | "lookAgain">;
 
 /** A command whose signature holds. */
 interface Waiting {
@@ -367,11 +362,11 @@ export class Commands implements FeatureType, Feature {
       const { commander, command } = waiting;
       const { counter, expiryBlock } = command;
       const isLate = expiryBlock <= number;
-      const may = this.isRecoverys(waiting) ? true : this.#authority.isCommander(commander);
-      if (counter <= (marks.counterOf(commander) ?? 0) || may === false || (isLate && may === undefined)) {
+      const asker = this.isRecoverys(waiting) ? { address: commander, commander: true } : this.askerOf(commander);
+      if (counter <= (marks.counterOf(commander) ?? 0) || asker === false || (isLate && asker === undefined)) {
         all.splice(i, 1);
-        this.refuse(may === false ? "command-not-allowed" : "command-expired", `0x${toHex(commander)}, counter ${counter}`);
-      } else if (may === true && (isLate || this.isWhole(waiting))) {
+        this.refuse(asker === false ? "command-stranger" : "command-expired", `0x${toHex(commander)}, counter ${counter}`);
+      } else if (asker !== undefined && (isLate || this.isWhole(waiting))) {
         // Of one commander in the order of its counters.
         if (first === undefined || !equal(first.commander, commander) || counter < first.command.counter) first = waiting;
       }
@@ -379,10 +374,32 @@ export class Commands implements FeatureType, Feature {
     if (first !== undefined) this.begin(marks, first, first.command.expiryBlock <= number);
   }
 
+  /** Who that is, by what is proven freshly; false for nobody whom the registry names, undefined where that cannot be said. */
+  private askerOf(address: Uint8Array): Asker | false | undefined {
+    const mandate = this.#authority.mandateOf(address);
+    if (mandate === undefined) return undefined;
+    if (mandate.status === GIVEN && mandate.expiryBlock >= this.owner.follower.head.number) return { address, commander: true };
+    // Only a policy lets anybody else in.
+    if (this.#policy === undefined) return false;
+    const peer = this.#authority.moteOf(address);
+    return peer === undefined ? undefined : peer.status === ACTIVE && { address, commander: false, role: peer.role };
+  }
+
+  /** Keccak-256 of the policy that the registry names for this mote; zeros for none, undefined where that is not proven freshly. */
+  private policyHash(): Uint8Array | undefined {
+    const authority = this.#authority;
+    const { own } = authority;
+    if (own === undefined || !authority.isFresh(own)) {
+      authority.lookAgain();
+      return undefined;
+    }
+    return own.policyId === 0n ? new Uint8Array(BODY_HASH_BYTES) : authority.policyHash(own.policyId);
+  }
+
   /** Whether all is there that it needs: the body, and what the registry says of that. */
   private isWhole({ command: { order }, got }: Waiting): boolean {
     if (got < bodyOf(order).bytes) return false;
-    return order.action !== ACTION_POLICY || this.#authority.policyHash() !== undefined;
+    return order.action !== ACTION_POLICY || this.policyHash() !== undefined;
   }
 
   private begin(marks: Marks, waiting: Waiting, isLate: boolean): void {
@@ -417,14 +434,14 @@ export class Commands implements FeatureType, Feature {
     const { engine, follower, device } = this.owner;
     if (order.action === ACTION_CHECKPOINT) {
       if (!this.isRecovery(commander)) return REASON_NOT_ALLOWED;
-      if (this.#authority.fresh && follower.fork === undefined) return REASON_ALIVE;
+      if (this.isAlive() && follower.fork === undefined) return REASON_ALIVE;
       const sent = consensusOf(engine, body as Uint8Array);
       if (sent === undefined) return REASON_BODY;
       if (!isSameChain(sent, follower.consensus)) return REASON_OTHER_CHAIN;
       if (sent.checkpoint.number < follower.settled) return REASON_BELOW_SETTLED;
     } else if (order.action === ACTION_POLICY) {
       // Which policy counts is the registry's to say: no policy keeps its successor out.
-      if (!equal(this.#authority.policyHash() as Uint8Array, order.hash)) return REASON_OTHER_POLICY;
+      if (!equal(this.policyHash() as Uint8Array, order.hash)) return REASON_OTHER_POLICY;
       return decodePolicy(body as Uint8Array) instanceof Rejection ? REASON_BODY : REASON_NONE;
     } else if (!this.isAllowed(commander, order)) return REASON_NOT_ALLOWED;
     if (order.action === ACTION_READ && !this.#samples.has(order.sensor)) return REASON_NO_SAMPLE;
@@ -432,10 +449,16 @@ export class Commands implements FeatureType, Feature {
     return restarts && device.restart === undefined ? REASON_UNABLE : REASON_NONE;
   }
 
+  /** Whether something is proven freshly still. */
+  private isAlive(): boolean {
+    const { own } = this.#authority;
+    return own !== undefined && this.#authority.isFresh(own);
+  }
+
   private isAllowed(commander: Uint8Array, order: Order): boolean {
     const policy = this.#policy;
-    if (policy === undefined) return true;
-    const asker = { address: commander, commander: true };
+    const asker = this.askerOf(commander);
+    if (policy === undefined || asker === undefined || asker === false) return policy === undefined;
     if (order.action === ACTION_READ) return allows(policy, asker, MAY_READ, order.sensor);
     return allows(policy, asker, MAY_COMMAND, ACTIONS[order.action - 1] as string);
   }
