@@ -40,7 +40,7 @@ export const ACTIONS: readonly string[] = Object.freeze([
   "checkpoint",
 ]);
 
-/** The longest payload of a command: eight relays of 32 characters and the longest of all else take 449 bytes. */
+/** Of a payload. Eight relays of 32 characters and the longest of all else take 387. */
 export const COMMAND_PAYLOAD_BYTES_MAX = 512;
 /** A checkpoint as JSON. */
 export const CHECKPOINT_BYTES_MAX = 8192;

@@ -19,7 +19,7 @@ import { decodeRecord, type RecordFields } from "../../../firmware/record/record
 import { Rejection } from "../../../firmware/rejection.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import type { BftBlock } from "../../chains/bft-generator.js";
-import { type BenchOptions, MoteBench, type PoweredMote } from "../mote-bench.js";
+import { type BenchOptions, MoteBench, PoweredMote } from "../mote-bench.js";
 import { signed, type TestKey, testKey } from "../record/signing.js";
 
 export const COMMANDER = testKey("a commander");
@@ -123,17 +123,22 @@ export class CommandBench {
     this.tip = this.bench.chain.genesis;
   }
 
-  /** The power comes back. */
+  /** The power comes back; where it was not gone, it still goes when it is to. */
   async boot(): Promise<this> {
+    if (!this.power.on) this.power.cutAt = -1;
     this.power.on = true;
-    this.power.cutAt = -1;
-    this.powered = await this.bench.boot((device) => this.bend(device));
-    this.powered.announce(this.tip.raw);
-    await this.powered.pass(8_000);
+    try {
+      this.powered = new PoweredMote(this.bench, (device) => this.bend(device));
+      await this.powered.connect();
+      this.powered.announce(this.tip.raw);
+      await this.powered.pass(8_000);
+    } catch (error) {
+      if (this.power.on) throw error;
+    }
     return this;
   }
 
-  /** The power goes, and comes back. */
+  /** The firmware ends, and starts anew. */
   async reboot(): Promise<this> {
     this.powered.cut();
     return this.boot();
@@ -262,9 +267,13 @@ export class CommandBench {
   }
 
   private restart(): void {
-    this.power.step();
-    this.restarts += 1;
-    this.power.step();
+    try {
+      this.power.step();
+      this.restarts += 1;
+      this.power.step();
+    } catch {
+      // No firmware is there any more that it could be thrown at.
+    }
   }
 
   private domain(domain: KeyValueDomain): KeyValueDomain {
