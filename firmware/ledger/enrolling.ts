@@ -18,6 +18,8 @@ export const ENROLMENT_BLOCKS = 5_760;
 const RETRY_MS = 1_000;
 /** Between two looks at vouchers, so that a flood of them costs no more than a signature's check each time. */
 const VOUCHER_INTERVAL_MS = 2_000;
+/** After one that could not be used now. */
+const VOUCHER_RETRY_MS = 15_000;
 
 /** Where a mote's enrolment is retained, and where a voucher for it comes, under the configured prefix. */
 export interface EnrolmentTopics {
@@ -173,8 +175,12 @@ export class Enrolling {
     this.signed(counter, expiryBlock, (enrolment) => {
       if (enrolment === undefined) return;
       void transactions.enrol(config.fleet.registry, counter, { enrolment, voucher }).then((sent) => {
-        if (sent instanceof Rejection) refusals.write("voucher", sent);
-        else device.log.write("enrolment", { state: "sent", counter, expiryBlock });
+        if (sent instanceof Rejection) {
+          refusals.write("voucher", sent);
+          // It may be sent later: nothing is proven of the account yet, or there is no balance, or another call is under way.
+          this.#voucher ??= voucher;
+          this.#voucherDueMs = device.clock.ticksMs() + VOUCHER_RETRY_MS;
+        } else device.log.write("enrolment", { state: "sent", counter, expiryBlock });
       });
     });
   }

@@ -68,14 +68,15 @@ class Place implements Question {
   proof: Proof | undefined;
   /** When the last answer came, or the last question was begun. */
   lookedMs = Number.NEGATIVE_INFINITY;
-  /** Somebody has looked for it since it was proven last. */
-  used = true;
+  /** When somebody looked for it last. */
+  usedMs: number;
   /** Somebody wants it fresh, which it is not. */
   wanted = true;
 
-  constructor(registry: Registry, slot: Uint8Array) {
+  constructor(registry: Registry, slot: Uint8Array, usedMs: number) {
     this.#registry = registry;
     this.slot = slot;
+    this.usedMs = usedMs;
   }
 
   get kind(): typeof PROVE_SLOT {
@@ -137,7 +138,7 @@ export class Registry implements FeatureType, Feature {
   open(owner: FeatureOwner): Feature {
     this.#owner = owner;
     if (this.#enroller !== undefined) this.#enrolling = new Enrolling(owner, this.#enroller, this.#transactions);
-    this.#places = [new Place(this, mappingSlot(owner.engine, owner.own, MOTES_SLOT))];
+    this.#places = [new Place(this, mappingSlot(owner.engine, owner.own, MOTES_SLOT), Number.POSITIVE_INFINITY)];
     this.readMark();
     return this;
   }
@@ -189,7 +190,6 @@ export class Registry implements FeatureType, Feature {
     }
     const before = place.proof;
     place.proof = result;
-    place.used = false;
     place.wanted = !this.isFresh(this.knownOf(result));
     if (place === this.#places[0]) this.ownProven(result, before);
     this.owner.onWake();
@@ -237,19 +237,19 @@ export class Registry implements FeatureType, Feature {
     return dueMs;
   }
 
-  private waitMs({ proof, lookedMs, used, wanted }: Place, nowMs: number): number {
+  private waitMs({ proof, lookedMs, usedMs, wanted }: Place, nowMs: number): number {
     const passedMs = nowMs - lookedMs;
     if (proof === undefined) return RETRY_UNKNOWN_MS - passedMs;
     // A question to the same block would have the same answer.
     if (wanted && this.owner.follower.settled > proof.number) return RETRY_STALE_MS - passedMs;
-    return used ? this.#intervalMs - passedMs : Number.POSITIVE_INFINITY;
+    return usedMs > lookedMs ? this.#intervalMs - passedMs : Number.POSITIVE_INFINITY;
   }
 
   private fresh(key: Uint8Array | bigint, mapping: number): Proof | undefined {
     const slot = mappingSlot(this.owner.engine, key, mapping);
     const place = this.#places.find((one) => equal(one.slot, slot)) ?? this.admit(slot);
     if (place === undefined) return undefined;
-    place.used = true;
+    place.usedMs = this.owner.device.clock.ticksMs();
     const { proof } = place;
     if (proof !== undefined && this.isFresh(this.knownOf(proof))) return proof;
     place.wanted = true;
@@ -257,20 +257,21 @@ export class Registry implements FeatureType, Feature {
   }
 
   /**
-   * A place for one more slot. Where there is no room, what is proven empty gives way first, then what was proven at the oldest block; never
-   * what is still asked for, or a flood of keys that nobody knows would keep every answer away.
+   * A place for one more slot. Where there is no room, what is proven empty gives way, or what nobody has looked for through an interval; never
+   * what is still asked for or in use, or a flood of keys that nobody knows would keep every answer away.
    */
   private admit(slot: Uint8Array): Place | undefined {
     const places = this.#places;
+    const nowMs = this.owner.device.clock.ticksMs();
     if (places.length > PLACES_MAX) {
-      let out = 0;
-      for (let i = 1; i < places.length; i += 1)
-        if ((places[i] as Place).proof !== undefined && (out === 0 || rank(places[i] as Place) < rank(places[out] as Place)))
-          out = i;
-      if (out === 0) return undefined;
+      const out = places.findIndex(
+        ({ proof, usedMs }, i) =>
+          i > 0 && proof !== undefined && (isEmpty(proof.value as Uint8Array) || nowMs - usedMs >= this.#intervalMs),
+      );
+      if (out < 0) return undefined;
       places.splice(out, 1);
     }
-    const place = new Place(this, slot);
+    const place = new Place(this, slot, nowMs);
     places.push(place);
     this.owner.onWake();
     return place;
@@ -283,8 +284,6 @@ export class Registry implements FeatureType, Feature {
   private ownProven(proof: Proof, before: Proof | undefined): void {
     const word = proof.value as Uint8Array;
     const { status, role, sinceBlock, counter } = moteOfWord(word);
-    // Proven again and again.
-    (this.#places[0] as Place).used = true;
     if (before === undefined || !equal(before.value as Uint8Array, word)) {
       const { ageS } = this.knownOf(proof);
       const said = { status: statusName(status), role, sinceBlock, block: proof.number };
@@ -354,11 +353,6 @@ class Loss implements Statement {
   written(result: Written | Rejection): void {
     this.#registry.lossWritten(this.status.status, result);
   }
-}
-
-function rank({ proof }: Place): number {
-  if (proof === undefined) return Number.POSITIVE_INFINITY;
-  return isEmpty(proof.value as Uint8Array) ? -1 : proof.number;
 }
 
 function isEmpty(word: Uint8Array): boolean {

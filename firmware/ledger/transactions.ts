@@ -48,10 +48,10 @@ const GAS_MAX = 30_000_000;
 const FEE_MAX = 21;
 
 /** Labels of the calls that this feature makes itself; an application's begin with 16. */
-export const LABEL_VALUE = 1;
-export const LABEL_ENROLMENT = 2;
-export const LABEL_REPORT = 3;
-export const LABEL_ANCHOR = 4;
+const LABEL_VALUE = 1;
+const LABEL_ENROLMENT = 2;
+const LABEL_REPORT = 3;
+const LABEL_ANCHOR = 4;
 
 /** One thing that is proven again and again. */
 class Watched implements Question {
@@ -90,6 +90,7 @@ export class Transactions implements FeatureType, Feature, LedgerView, SenderOpt
   #account: Watched | undefined;
   /** The slot that shows the effect of the call under way. */
   #slot: Watched | undefined;
+  #looking: Promise<void> | undefined;
   /** Somebody waits for a newer proof of the account. */
   #wanted = true;
 
@@ -138,6 +139,8 @@ export class Transactions implements FeatureType, Feature, LedgerView, SenderOpt
     if (call instanceof Rejection) return call;
     const sender = this.#sender;
     if (!(sender instanceof Sender)) return sender ?? new Rejection("tx-unproven", "the key is not there yet; try again");
+    // The look at what is under way may not be at its end, though nothing is.
+    await this.#looking;
     const sent = await sender.send(call, this.owner.device.clock.ticksMs());
     if (sent instanceof Rejection) this.#wanted = true;
     this.owner.onWake();
@@ -204,7 +207,7 @@ export class Transactions implements FeatureType, Feature, LedgerView, SenderOpt
     const sender = this.#sender;
     if (!(sender instanceof Sender)) return Number.POSITIVE_INFINITY;
     const nowMs = this.owner.device.clock.ticksMs();
-    void sender.step(nowMs);
+    this.#looking = sender.step(nowMs);
     const account = this.#account as Watched;
     const before = account.proof;
     const dueMs = this.watch(
