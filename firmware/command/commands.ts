@@ -45,35 +45,35 @@ import { type Asker, allows, decodePolicy, MAY_COMMAND, MAY_READ, type Policy } 
 import { changedBy, readSettings, writeChecked, writeSettings } from "./settings.js";
 
 /** Done. */
-export const OUTCOME_DONE = 0;
+const OUTCOME_DONE = 0;
 /** Not done, for the reason beside it. */
-export const OUTCOME_REFUSED = 1;
+const OUTCOME_REFUSED = 1;
 /** The power went while it was under way: it may be done or not. */
-export const OUTCOME_INTERRUPTED = 2;
+const OUTCOME_INTERRUPTED = 2;
 /** Its last block came before what it needed was there. */
-export const OUTCOME_EXPIRED = 3;
+const OUTCOME_EXPIRED = 3;
 /** In words, by number. */
 export const OUTCOMES: readonly string[] = Object.freeze(["done", "refused", "interrupted", "expired"]);
 
 const REASON_NONE = 0;
 /** The policy in force does not allow it, or it is for the recovery key alone. */
-export const REASON_NOT_ALLOWED = 1;
+const REASON_NOT_ALLOWED = 1;
 /** The registry names another policy for this mote, or none. */
-export const REASON_OTHER_POLICY = 2;
+const REASON_OTHER_POLICY = 2;
 /** The body is no policy, or no checkpoint. */
-export const REASON_BODY = 3;
+const REASON_BODY = 3;
 /** There is no such sensor, or no sample of it yet; or the sample is too long for an answer. */
-export const REASON_NO_SAMPLE = 4;
+const REASON_NO_SAMPLE = 4;
 /** The checkpoint is of another chain. */
-export const REASON_OTHER_CHAIN = 5;
+const REASON_OTHER_CHAIN = 5;
 /** The checkpoint is below what this mote holds for settled. */
-export const REASON_BELOW_SETTLED = 6;
+const REASON_BELOW_SETTLED = 6;
 /** The chain is alive: its state is proven freshly. */
-export const REASON_ALIVE = 7;
+const REASON_ALIVE = 7;
 /** The key-value store does not keep it. */
-export const REASON_NOT_STORED = 8;
+const REASON_NOT_STORED = 8;
 /** This board cannot start anew by itself. */
-export const REASON_UNABLE = 9;
+const REASON_UNABLE = 9;
 /** In words, by number. */
 export const REASONS: readonly string[] = Object.freeze([
   "none",

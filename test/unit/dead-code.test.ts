@@ -68,9 +68,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "tools/verify/anchored.ts",
     "firmware/record/anchor-receipt.ts: encodeAnchorReceipt",
   ],
-  "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
-    "firmware/bus/wire.ts: decodeHealth",
-  ],
   "what the drivers of the Moddable SDK import of its module crc": [
     "host-sim/engine/sdk-crc.mjs: CRC8",
     "host-sim/engine/sdk-crc.mjs: CRC16",

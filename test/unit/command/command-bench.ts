@@ -6,7 +6,6 @@ import { toHex } from "../../../firmware/bytes.js";
 import { type Authority, Commands, OUTCOMES, REASONS } from "../../../firmware/command/commands.js";
 import {
   ACTION_INTERVAL,
-  ACTIONS,
   type Command,
   encodeCommand,
   encodePart,
@@ -295,8 +294,4 @@ export class CommandBench {
 /** An order whose effect can be told from that of any other. */
 export function interval(intervalMs: number): Order {
   return { action: ACTION_INTERVAL, intervalMs };
-}
-
-export function nameOf(order: Order): string {
-  return ACTIONS[order.action - 1] as string;
 }
