@@ -47,6 +47,8 @@ export interface CommanderOptions extends Pick<LinkOptions, "url" | "ca"> {
 export interface Answered {
   readonly answer: AnswerFields;
   readonly record: RecordFields;
+  /** Its address, 20 bytes. */
+  readonly mote: Uint8Array;
   /** The signed record itself. */
   readonly message: Uint8Array;
 }
@@ -145,6 +147,6 @@ export class Commander {
     const { answer } = record;
     if (!equal(record.fleet.registry, fleet.registry) || record.fleet.chain !== fleet.chain) return;
     if (toHex(answer.commander) === toHex(key.address) && answer.counter === this.#command?.counter)
-      this.#settle({ answer, record, message });
+      this.#settle({ answer, record, mote, message });
   }
 }

@@ -215,10 +215,10 @@ function silence({ command }: Commander, timeoutS: number): CommandError {
   );
 }
 
-function answerObject({ answer, record, message }: Answered, order: Order): object {
+function answerObject({ answer, record, message, mote }: Answered, order: Order): object {
   const { commander, counter, outcome, reason, skipped } = answer;
   return {
-    mote: `0x${toHex(message.subarray(11, 31))}`,
+    mote: `0x${toHex(mote)}`,
     commander: `0x${toHex(commander)}`,
     ...{
       action: ACTIONS[order.action - 1],
