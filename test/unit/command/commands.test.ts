@@ -1,9 +1,10 @@
 // Commands to whole motes on virtual time: each action with what it does, each rule with what it keeps out. What lies and floods is in
 // lies.test.ts, what a loss of power leaves in commands-power.test.ts.
 
+import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { COMMAND_BLOCKS_AHEAD_MAX, Commands } from "../../../firmware/command/commands.js";
+import { COMMAND_BLOCKS_AHEAD_MAX, Commands, OUTCOMES, REASONS } from "../../../firmware/command/commands.js";
 import {
   ACTION_CHECKPOINT,
   ACTION_POLICY,
@@ -11,6 +12,7 @@ import {
   ACTION_REBOOT,
   ACTION_RELAYS,
   ACTION_SAMPLES,
+  ACTIONS,
   type Order,
 } from "../../../firmware/command/message.js";
 import { ALL, encodePolicy, MAY_COMMAND, MAY_READ } from "../../../firmware/command/policy.js";
@@ -330,6 +332,18 @@ test("what the store does not keep is not done, and waits", async () => {
   bench.refusing = "";
   await bench.pass(12_000);
   assert.equal(bench.said(), ["1 done"]);
+});
+
+test("outcomes, reasons and limits of the document are the code's", () => {
+  const text = readFileSync(new URL("../../../docs/ledger.md", import.meta.url), "utf8");
+  const tables = ["outcome", "reason"].map((name) => {
+    const table = new RegExp(`^\\| ${name} \\| \\|\n((?:\\|.*\n)+)`, "m").exec(text)?.[1] ?? "";
+    return [...table.matchAll(/^\| (\d) ([\w-]+) \|/gm)].map(([, number, word]) => [Number(number), word]);
+  });
+  assert.equal(tables[0], [...OUTCOMES.entries()]);
+  assert.equal(tables[1], [...REASONS.entries()]);
+  const actions = [...text.matchAll(/^\| ([1-7]) ([a-z]+) \| \[/gm)].map(([, number, word]) => [Number(number) - 1, word]);
+  assert.equal(actions, [...ACTIONS.entries()]);
 });
 
 test("a mote on Bitcoin takes no commands, and says so before anything is opened; so does one whose recovery key is none", () => {

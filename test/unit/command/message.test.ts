@@ -1,6 +1,7 @@
 // The payload of a command, and the parts of a body: every action and field, one byte string for the same fields, held against cborg; and
 // whatever else comes.
 
+import { readFileSync } from "node:fs";
 import { decode as cborgDecode, encode as cborgEncode, rfc8949EncodeOptions } from "cborg";
 import * as fc from "fast-check";
 import { test } from "uvu";
@@ -29,6 +30,7 @@ import {
 import { POLICY_BYTES_MAX } from "../../../firmware/command/policy.js";
 import { encodeVoucher } from "../../../firmware/record/enrolment.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { signed, testKey } from "../record/signing.js";
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length }).map((made) => new Uint8Array(made));
 const relay = fc.stringMatching(/^[-_a-zA-Z0-9]{1,32}$/);
@@ -307,6 +309,19 @@ test("each field is there, of its kind and in its range, and no other", () => {
     assert.instance(refused, Rejection, what);
     assert.ok(String(refused).includes(expected), `${what}: ${refused}`);
   }
+});
+
+test("the example of the documents is what the code makes", () => {
+  const text = readFileSync(new URL("../../../docs/ledger.md", import.meta.url), "utf8");
+  const block = /```command\n([\s\S]*?)```/.exec(text)?.[1] as string;
+  const payload = encodeCommand({
+    counter: 1,
+    mote: testKey("a mote in the documentation").address,
+    expiryBlock: 4_300,
+    order: { action: ACTION_INTERVAL, intervalMs: 5_000 },
+    fleet: { registry: new Uint8Array(20).fill(0x5e), chain: "eip155:1337" },
+  });
+  assert.is(block.replace(/;.*$/gm, "").replace(/\s/g, ""), toHex(signed(testKey("a commander in the documentation"), payload)));
 });
 
 test("parts of a body: what is encoded is decoded again, and is what cborg encodes; whatever else comes is refused", () => {
