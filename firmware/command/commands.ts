@@ -356,8 +356,8 @@ export class Commands implements FeatureType, Feature {
   private decide(marks: Marks): void {
     const all = this.#waiting;
     const { number } = this.owner.follower.head;
-    let first: Waiting | undefined;
-    for (let i = all.length - 1; i >= 0; i -= 1) {
+    const ready: Waiting[] = [];
+    for (let i = 0; i < all.length; i += 1) {
       const waiting = all[i] as Waiting;
       const { commander, command } = waiting;
       const { counter, expiryBlock } = command;
@@ -365,13 +365,16 @@ export class Commands implements FeatureType, Feature {
       const asker = this.isRecoverys(waiting) ? { address: commander, commander: true } : this.askerOf(commander);
       if (counter <= (marks.counterOf(commander) ?? 0) || asker === false || (isLate && asker === undefined)) {
         all.splice(i, 1);
+        i -= 1;
         this.refuse(asker === false ? "command-stranger" : "command-expired", `0x${toHex(commander)}, counter ${counter}`);
-      } else if (asker !== undefined && (isLate || this.isWhole(waiting))) {
-        // Of one commander in the order of its counters.
-        if (first === undefined || !equal(first.commander, commander) || counter < first.command.counter) first = waiting;
-      }
+      } else if (asker !== undefined && (isLate || this.isWhole(waiting))) ready.push(waiting);
     }
-    if (first !== undefined) this.begin(marks, first, first.command.expiryBlock <= number);
+    let [next] = ready;
+    // Of one commander in the order of its counters.
+    for (const other of ready)
+      if (next !== undefined && equal(other.commander, next.commander) && other.command.counter < next.command.counter)
+        next = other;
+    if (next !== undefined) this.begin(marks, next, next.command.expiryBlock <= number);
   }
 
   /** Who that is, by what is proven freshly; false for nobody whom the registry names, undefined where that cannot be said. */

@@ -227,6 +227,7 @@ test("a flood of messages between two steps: so many are looked at, and the rest
     bench.powered.client.message(`motes/${bench.powered.address}/commands`, new Uint8Array(100).fill(i & 255));
   await bench.pass(5_000);
   assert.is(bench.bench.engine.recovered, verified, "no signature was looked at");
+  assert.ok(bench.refused().includes("command-crowded"), bench.refused().join());
   assert.equal(bench.said(), []);
   await bench.send(interval(77_000));
   assert.equal(bench.said(), ["1 done"]);
@@ -280,26 +281,28 @@ test("a silent relay, nothing being proven, has nothing done and nothing refused
   assert.is(bench.restarts, 0);
 });
 
-test("parts of a body that nobody waits for are not kept, nor those out of turn", async () => {
+test("parts of a body that come out of turn, or twice, are passed over", async () => {
   const bench = await new CommandBench().boot();
   bench.proven.policies.set(1n, fastEngine.keccak256(ALL_ALLOWED));
   bench.proven.policyId = 1n;
   await bench.send(policyOf(ALL_ALLOWED));
   const hash = fastEngine.keccak256(ALL_ALLOWED);
-  const half = ALL_ALLOWED.length >> 1;
+  const { length } = ALL_ALLOWED;
+  const half = length >> 1;
   for (const [offset, end] of [
-    [half, ALL_ALLOWED.length],
+    [half, length],
     [0, half],
     [0, half],
-    [half, ALL_ALLOWED.length],
+    [0, half],
+    [half, length],
   ] as const) {
-    bench.powered.client.message(
-      `motes/${bench.powered.address}/bodies`,
-      encodePart({ hash, offset, bytes: ALL_ALLOWED.slice(offset, end) }),
-    );
+    const part = encodePart({ hash, offset, bytes: ALL_ALLOWED.slice(offset, end) });
+    bench.powered.client.message(`motes/${bench.powered.address}/bodies`, part);
+    assert.equal(bench.said(), []);
     await bench.pass(1_000);
   }
   assert.equal(bench.said(), ["1 done"]);
+  assert.equal(bench.refused(), []);
 });
 
 test("messages come in pairs, dozens and twice: each command is done once, and answered once", async () => {
