@@ -57,7 +57,7 @@ export interface MqttConfig {
 
 export const SAMPLES_PER_RECORD_MAX = 12;
 const NTP_SERVERS_MAX = 4;
-const RELAYS_MAX = 8;
+export const RELAYS_MAX = 8;
 const RELAY_NAME_CHARACTERS_MAX = 32;
 const CA_BYTES_MAX = 4096;
 const DAY_MS = 86_400_000;
@@ -143,7 +143,7 @@ function isPrefix(text: string): boolean {
 }
 
 /** Fit to be one level of a topic. */
-function isRelayName(name: string): boolean {
+export function isRelayName(name: string): boolean {
   if (name.length > RELAY_NAME_CHARACTERS_MAX) return false;
   for (let i = 0; i < name.length; i += 1) {
     const code = name.charCodeAt(i);

@@ -76,6 +76,8 @@ export interface Events {
   refused: { what: string; code: string; detail: string; unsaid?: number };
   /** What is believed could not be written, or can be again. */
   store: { what: string; state: string; reason?: string };
+  /** A command was answered: whose, which of its commands, and what came of it (command/commands.ts). `skipped`: counters that never came. */
+  command: { commander: string; counter: number; action: string; outcome: string; reason?: string; skipped?: number };
   /** The application's own. */
   app: Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
   /** Something that should not happen, and went on all the same. */

@@ -18,7 +18,7 @@ import type { CryptoEngine } from "./crypto/engine.js";
 import { Delivery, type DeliveryOptions } from "./delivery.js";
 import { openDeviceKey } from "./device-key.js";
 import type { MoteEvent } from "./events.js";
-import type { Feature, FeatureOwner, FeatureType, Statement } from "./feature.js";
+import type { Feature, FeatureOwner, FeatureType, Settings, Statement } from "./feature.js";
 import { Association, type AssociationOptions } from "./link/association.js";
 import { RelayClient, type RelayOptions } from "./link/relay.js";
 import { Pacer } from "./pacer.js";
@@ -96,7 +96,7 @@ interface Own {
 export class Mote
   implements AssociationOptions, TimekeeperOptions, BusOptions, DeliveryOptions, RelayOptions, BusUser, FeatureOwner
 {
-  readonly #options: MoteOptions;
+  #options: MoteOptions;
   readonly #follower: Follower;
   readonly #vigil: Vigil;
   #alarm: Alarm = ALARM_NONE;
@@ -170,9 +170,11 @@ export class Mote
       return new Rejection("config-invalid", 'journal.keep: expected "stored", since this application anchors nothing');
     const planned = planSensors(config.sensors, types, config.sampling.intervalMs);
     if (planned instanceof Rejection) return planned;
-    const consensus = openChain(engine, config.checkpoint);
-    if (consensus instanceof Rejection) return consensus;
+    const configured = openChain(engine, config.checkpoint);
+    if (configured instanceof Rejection) return configured;
     const store = device.store.open({ path: STORE_DOMAIN, format: "buffer" });
+    let consensus = configured;
+    for (const type of features ?? []) consensus = type.chain?.(engine, store, configured) ?? consensus;
     const follower = new Follower({ consensus, engine, store, clock });
     if (follower.refusedState !== undefined) new RefusalLog(clock, log).write("trusted state", follower.refusedState);
     const journal = Journal.mount(device.flash.open({ path: partition, mode: "r+" }), { engine, full, safe: keep });
@@ -364,6 +366,27 @@ export class Mote
     return true;
   }
 
+  change({ intervalMs, samplesPerRecord, relays }: Settings): void {
+    const { config } = this.#options;
+    const sampling = { ...config.sampling, ...(samplesPerRecord === undefined ? {} : { samplesPerRecord }) };
+    if (samplesPerRecord !== undefined) this.#options = { ...this.#options, config: { ...config, sampling } };
+    if (intervalMs !== undefined) for (const sampler of this.#samplers) sampler.takeEvery(intervalMs);
+    if (relays === undefined) return;
+    const { relays: _, ...rest } = this.#options.config;
+    this.#options = { ...this.#options, config: relays.length === 0 ? rest : { ...rest, relays } };
+    this.#identity?.relay.onRelays();
+    for (const feature of this.#identity?.features ?? []) feature.onRelays?.();
+  }
+
+  restart(): void {
+    const { restart, timer } = this.#options.device;
+    // From within a step: it is to end first.
+    timer.set(() => {
+      this.close();
+      restart?.();
+    }, 0);
+  }
+
   private ownRecords(): Own {
     this.#own ??= { waiting: [], statements: [], lost: 0 };
     return this.#own;
@@ -511,7 +534,9 @@ export class Mote
       dueMs = Math.min(dueMs, sampler.step());
       lost += sampler.takeLost();
       const taken = sampler.takeSample();
-      if (taken !== undefined) this.#samples.push(taken);
+      if (taken === undefined) continue;
+      this.#samples.push(taken);
+      for (const feature of this.#identity?.features ?? []) feature.onSample?.(taken);
     }
     if (lost > 0) this.lose(author, lost, "samples that could not be taken");
     return dueMs;

@@ -112,7 +112,7 @@ export interface ProverOptions {
 
 export class Prover {
   readonly #options: ProverOptions;
-  readonly #order: RelayOrder;
+  #order: RelayOrder;
   readonly #questions: Question[] = [];
   /** The block that is asked about; undefined before the first ask of a question. */
   #block: Uint8Array | undefined;
@@ -177,6 +177,12 @@ export class Prover {
     else if (reply.id !== this.#id || reply.from !== this.#items)
       this.#options.onProofRefused(new Rejection("reply-unasked", `answers ${reply.id} from ${reply.from}; that was not asked`));
     else this.#answer = reply;
+  }
+
+  /** Others may be asked from now on. */
+  onRelays(): void {
+    this.#order = new RelayOrder(this.#options.relays ?? [""]);
+    this.reset();
   }
 
   /** The connection was lost: nothing asked on it will be answered. What was proven of the way stays. */

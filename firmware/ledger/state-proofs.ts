@@ -64,6 +64,10 @@ export class StateProofs implements FeatureType, Feature, ProverOptions {
     if (outcome.kind === "reorg" && outcome.revoked > 0) this.prover.revoked();
   }
 
+  onRelays(): void {
+    this.prover.onRelays();
+  }
+
   step(): number {
     return this.prover.step(this.owner.bus.up);
   }

@@ -72,7 +72,7 @@ interface Request {
 
 export class RelayClient implements BusUser {
   readonly #options: RelayOptions;
-  readonly #order: RelayOrder;
+  #order: RelayOrder;
   #announced: Uint8Array | undefined;
   #request: Request | undefined;
   /** The answer to `#request`, until a step looks at it. */
@@ -103,6 +103,12 @@ export class RelayClient implements BusUser {
     else if (topic === replies) this.replied(message);
     else return false;
     return true;
+  }
+
+  /** Others may be asked from now on; of who was asked before nothing is known any more. */
+  onRelays(): void {
+    this.#order = new RelayOrder(this.#options.config.relays ?? [""]);
+    this.reset();
   }
 
   linkChanged(up: boolean): void {

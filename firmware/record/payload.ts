@@ -14,6 +14,7 @@ export const PAYLOAD_TYPE_REFUSAL = 3;
 export const PAYLOAD_TYPE_ENROLMENT = 4;
 export const PAYLOAD_TYPE_VOUCHER = 5;
 export const PAYLOAD_TYPE_ROTATION = 6;
+export const PAYLOAD_TYPE_COMMAND = 7;
 /** Records, too: of one number space, one journal and one form with type 1 (record.ts). */
 export const PAYLOAD_TYPE_ANSWER = 8;
 export const PAYLOAD_TYPE_STATUS = 9;
@@ -64,7 +65,8 @@ export class PayloadFields {
     this.#map = mapOf(payload, type === PAYLOAD_TYPE_RECORD ? RECORD_LIMITS : OTHER_LIMITS);
     const found = this.#map.get(KEY_TYPE);
     this.type = found as number;
-    if (found === type || (type === PAYLOAD_TYPE_RECORD && found === PAYLOAD_TYPE_STATUS)) return;
+    if (found === type || (type === PAYLOAD_TYPE_RECORD && (found === PAYLOAD_TYPE_ANSWER || found === PAYLOAD_TYPE_STATUS)))
+      return;
     if (typeof found !== "number" || found < 0) throw new Rejection(PAYLOAD_MALFORMED, "key 0 (type) is no unsigned integer");
     const name = NAMES[found - 1];
     const known = name === undefined ? `type ${found} is unknown` : `type ${found} is a ${name}`;

@@ -1,5 +1,5 @@
-// The payload of a record (docs/record-format.md): what a mote measured (type 1) or says of its key's place in the registry (type 9),
-// when, after which block, and in which place of its own history. One deterministically encoded CBOR map; for the same fields there is
+// The payload of a record (docs/record-format.md): what a mote measured (type 1), answers to a command (type 8) or says of its key's place
+// in the registry (type 9), when, after which block, and in which place of its own history. One deterministically encoded CBOR map; for the same fields there is
 // one byte string.
 //
 // Promises: `encodeRecord(decodeRecord(x))` is `x` for every payload that is accepted; each field is checked by kind, range and
@@ -10,7 +10,7 @@ import { type CborValue, CborWriter } from "../codec/cbor.js";
 import type { TimeQuality } from "../events.js";
 import { assert, Rejection } from "../rejection.js";
 import { DIGEST_BYTES, KID_BYTES, RECORD_PAYLOAD_BYTES_MAX } from "./cose.js";
-import { KEY_TYPE, PAYLOAD_TYPE_RECORD, PAYLOAD_TYPE_STATUS, PayloadFields } from "./payload.js";
+import { KEY_TYPE, PAYLOAD_TYPE_ANSWER, PAYLOAD_TYPE_RECORD, PAYLOAD_TYPE_STATUS, PayloadFields } from "./payload.js";
 import { type Pack, readSenml, writeSenml } from "./senml.js";
 
 /** How far `time` can be believed: not at all, for the mote has none. */
@@ -39,6 +39,19 @@ export interface StatusFields {
   readonly hash: Uint8Array;
 }
 
+/** What became of a command (docs/ledger.md, "Commands"). */
+export interface AnswerFields {
+  /** Address of who signed the command, 20 bytes. */
+  readonly commander: Uint8Array;
+  /** From 1: which of its commands. */
+  readonly counter: number;
+  /** 0 to 255, as `firmware/command/commands.ts` numbers outcomes and reasons. */
+  readonly outcome: number;
+  readonly reason: number;
+  /** Counters between this one and the one before it that came from this commander. */
+  readonly skipped: number;
+}
+
 /** All numbers are unsigned integers up to 2^53 − 1. */
 export interface RecordFields {
   readonly stream: number;
@@ -57,6 +70,8 @@ export interface RecordFields {
   /** How many samples were lost in front of this record, from 1; absent where none was. */
   readonly gap?: number;
   readonly fleet: Fleet;
+  /** Makes the record one of type 8, which has measurements where the command read some. */
+  readonly answer?: AnswerFields | undefined;
   /** Makes the record one of type 9, without measurements. */
   readonly status?: StatusFields | undefined;
 }
@@ -78,8 +93,10 @@ const KEY_MEASUREMENTS = 7;
 const KEY_GAP = 8;
 const KEY_FLEET = 9;
 const KEY_STREAM = 10;
+const KEY_ANSWER = 11;
 const KEY_STATUS = 12;
 const STATUS_MAX = 255;
+const OUTCOME_MAX = 255;
 /** Measurements, or what the type has in their place, among them. */
 const KEYS_ALWAYS = 9;
 /** Of a payload, behind the head of a map of less than 24 pairs and key 0. */
@@ -98,14 +115,16 @@ const CHAIN_REFERENCE_MAX = 32;
  * @param writer kept by the caller to spare garbage, and the names that it has seen; it is reset first
  */
 export function encodeRecord(record: RecordFields, writer: CborWriter = new CborWriter(RECORD_PAYLOAD_BYTES_MAX)): Uint8Array {
-  const { head, gap, fleet, measurements, status } = record;
+  const { head, gap, fleet, measurements, answer, status } = record;
   if (record.prev.length !== DIGEST_BYTES) assert(false, "a digest of 32 bytes in prev");
   if (fleet.registry.length !== KID_BYTES) assert(false, "a registry of 20 bytes");
   if (gap !== undefined && gap < 1) assert(false, "a gap of at least 1");
   const fault = timeFault(record.time, record.timeQuality, head !== undefined);
   if (fault !== undefined) assert(false, fault);
   writer.reset();
-  writer.map(KEYS_ALWAYS + (head === undefined ? 0 : 1) + (gap === undefined ? 0 : 1));
+  const isAnswer = answer !== undefined;
+  const both = isAnswer && measurements.length > 0;
+  writer.map(KEYS_ALWAYS + (head === undefined ? 0 : 1) + (gap === undefined ? 0 : 1) + (both ? 1 : 0));
   writer.uint(KEY_TYPE, typeOf(record));
   writer.uint(KEY_SEQ, record.seq);
   writer.key(KEY_PREV);
@@ -121,23 +140,38 @@ export function encodeRecord(record: RecordFields, writer: CborWriter = new Cbor
     writer.int(head.number);
     writer.bytes(head.hash);
   }
-  if (status === undefined) {
+  if (both || (!isAnswer && status === undefined)) {
     writer.key(KEY_MEASUREMENTS);
     writeSenml(writer, measurements);
-  } else if (measurements.length > 0) assert(false, "a status without measurements");
+  }
+  if (status !== undefined && (isAnswer || measurements.length > 0)) assert(false, "a status alone, without measurements");
   if (gap !== undefined) writer.uint(KEY_GAP, gap);
   writer.key(KEY_FLEET);
   writer.array(2);
   writer.bytes(fleet.registry);
   writer.label(fleet.chain, isChainId);
   writer.uint(KEY_STREAM, record.stream);
+  if (isAnswer) writeAnswer(writer, answer);
   if (status !== undefined) writeStatus(writer, status);
   return writer.finish();
 }
 
 /** The type that a record has by its fields. */
-export function typeOf({ status }: Pick<RecordFields, "status">): number {
+export function typeOf({ answer, status }: Pick<RecordFields, "answer" | "status">): number {
+  if (answer !== undefined) return PAYLOAD_TYPE_ANSWER;
   return status === undefined ? PAYLOAD_TYPE_RECORD : PAYLOAD_TYPE_STATUS;
+}
+
+function writeAnswer(writer: CborWriter, { commander, counter, outcome, reason, skipped }: AnswerFields): void {
+  assert(commander.length === KID_BYTES && counter >= 1, "an address of 20 bytes, and a counter from 1");
+  assert(outcome <= OUTCOME_MAX && reason <= OUTCOME_MAX && skipped < counter, "an outcome and a reason of one byte");
+  writer.key(KEY_ANSWER);
+  writer.array(5);
+  writer.bytes(commander);
+  for (const number of [counter, outcome, reason, skipped]) {
+    assert(number >= 0, "an unsigned integer");
+    writer.int(number);
+  }
 }
 
 function writeStatus(writer: CborWriter, { status, block, hash }: StatusFields): void {
@@ -189,7 +223,9 @@ function readRecord(fields: PayloadFields): RecordFields {
   const timeQuality = fields.uint(KEY_TIME_QUALITY, "timeQuality", TIME_NONE, TIME_BOUNDED_BY_HEADER) as TimeQuality;
   const head = fields.has(KEY_HEAD) ? readHead(fields) : undefined;
   const status = fields.type === PAYLOAD_TYPE_STATUS ? readStatus(fields) : undefined;
-  const measurements = status === undefined ? readSenml(fields.item(KEY_MEASUREMENTS, "measurements")) : NONE;
+  const answer = fields.type === PAYLOAD_TYPE_ANSWER ? readAnswer(fields) : undefined;
+  const measured = fields.type === PAYLOAD_TYPE_RECORD || (answer !== undefined && fields.has(KEY_MEASUREMENTS));
+  const measurements = measured ? readSenml(fields.item(KEY_MEASUREMENTS, "measurements")) : NONE;
   const gap = fields.has(KEY_GAP) ? fields.uint(KEY_GAP, "gap", 1) : undefined;
   const fleet = readFleet(fields);
   const stream = fields.uint(KEY_STREAM, "stream");
@@ -207,8 +243,20 @@ function readRecord(fields: PayloadFields): RecordFields {
     measurements,
     ...(gap === undefined ? {} : { gap }),
     fleet,
+    ...(answer === undefined ? {} : { answer }),
     ...(status === undefined ? {} : { status }),
   };
+}
+
+function readAnswer(fields: PayloadFields): AnswerFields {
+  const [commander, counter, outcome, reason, skipped] = fields.array(KEY_ANSWER, "answer", 5);
+  if (!(commander instanceof Uint8Array) || commander.length !== KID_BYTES)
+    throw fields.wrong(KEY_ANSWER, "answer", "without a commander of 20 bytes");
+  if (!isUint(counter) || counter < 1 || !isUint(skipped) || skipped >= counter)
+    throw fields.wrong(KEY_ANSWER, "answer", "without a counter from 1, and fewer that were skipped");
+  if (!isUint(outcome) || outcome > OUTCOME_MAX || !isUint(reason) || reason > OUTCOME_MAX)
+    throw fields.wrong(KEY_ANSWER, "answer", `without an outcome and a reason up to ${OUTCOME_MAX}`);
+  return { commander, counter, outcome, reason, skipped };
 }
 
 function readStatus(fields: PayloadFields): StatusFields {

@@ -1,12 +1,14 @@
 // What a mote does with a chain besides following it: a transaction, from its fields to the raw bytes; an anchor receipt, from its bytes to
-// the root.
+// the root; a command, from its bytes to what is to be done, its signature verified.
 
+import { ACTION_INTERVAL, decodeCommand, encodeCommand } from "../../firmware/command/message.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { addressOf } from "../../firmware/crypto/identity.js";
 import { encodeCall } from "../../firmware/ledger/abi.js";
 import { DYNAMIC_FEE, signingPayload, signPayload } from "../../firmware/ledger/transaction.js";
 import type { KeyHandle, Keys } from "../../firmware/ports.js";
 import { anchorDigest, encodeAnchorReceipt, verifyAnchorReceipt } from "../../firmware/record/anchor-receipt.js";
+import { digestOf, encodeSign1, verifySign1 } from "../../firmware/record/cose.js";
 import { inclusionRoot, leafHash } from "../../firmware/record/merkle.js";
 import { Rejection } from "../../firmware/rejection.js";
 
@@ -30,6 +32,10 @@ export function ledgerCases(engine: CryptoEngine, keys: Keys, key: KeyHandle) {
   const root = sure(inclusionRoot(engine, leafHash(engine, digest), index, size, path), "root");
   const signature = keys.sign(key, anchorDigest(engine, kid, root)) as Uint8Array;
   const receipt = encodeAnchorReceipt({ kid, size, index, path, signature });
+  const fleet = { registry: kid, chain: `eip155:${CHAIN_ID}` };
+  const order = { action: ACTION_INTERVAL, intervalMs: 60_000 } as const;
+  const payload = encodeCommand({ counter: 7, mote: kid, expiryBlock: 4_000_000, order, fleet });
+  const command = encodeSign1(kid, payload, keys.sign(key, digestOf(engine, kid, payload)) as Uint8Array);
   return [
     {
       name: "transaction",
@@ -45,5 +51,10 @@ export function ledgerCases(engine: CryptoEngine, keys: Keys, key: KeyHandle) {
       },
     },
     { name: "anchor-receipt", runs: 12, run: () => sure(verifyAnchorReceipt(engine, receipt, digest), "receipt") },
+    {
+      name: "command",
+      runs: 12,
+      run: () => sure(decodeCommand(sure(verifySign1(engine, command), "message").payload), "command"),
+    },
   ];
 }

@@ -229,6 +229,7 @@ const CROSS_CUTTING: Readonly<Record<string, string>> = {
   "chain/bitcoin/real": "headers of the real chain",
   "chain/ethereum/stored-states": "states that were stored before, of Clique and the BFT family",
   "chain/follow/forged": "the follower among forged headers",
+  "command/lies": "commands, of all kinds that do not hold",
   "crypto/engines-agree": "the engines, each against the others",
   "crypto/secret-timing": "the engines' timing",
   "crypto/upstream.soak": "the engines against published vectors",

@@ -58,26 +58,17 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "tools/contracts/layout.ts: mappingSlot",
     "tools/contracts/layout.ts: anchorKey",
   ],
-  "the next work obeys commanders by what the registry says of them": [
-    "firmware/ledger/registry-slots.ts: ACTIVE",
-    "firmware/ledger/registry-slots.ts: REVOKED",
-    "firmware/ledger/registry-slots.ts: GIVEN",
-    "firmware/ledger/registry.ts: .mandateOf",
-    "firmware/ledger/registry.ts: .policyHash",
-    "firmware/record/payload.ts: PAYLOAD_TYPE_ANSWER",
-  ],
   "the next work drives a mote's calls and marks records by their anchor receipts; the parts are held by tests of their own": [
     "tools/verify/anchored.ts",
     "firmware/record/anchor-receipt.ts: encodeAnchorReceipt",
-  ],
-  "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
-    "firmware/bus/wire.ts: decodeHealth",
   ],
   "what the drivers of the Moddable SDK import of its module crc": [
     "host-sim/engine/sdk-crc.mjs: CRC8",
     "host-sim/engine/sdk-crc.mjs: CRC16",
   ],
+  "a feature that an application includes, with the firmware's manifest of it": ["firmware/command/commands.ts: Commands"],
   "what a test has to see, and what shows nowhere else": [
+    "firmware/ledger/registry-slots.ts: REVOKED",
     "firmware/record/journal.ts: .retiredSectors",
     "tools/processes/lock.ts: lockHolder",
   ],

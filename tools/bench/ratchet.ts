@@ -31,6 +31,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<"instructions" | "co
   "proof-storage-8": { instructions: 1_350_000 },
   transaction: { instructions: 7_500_000, collections: 2 },
   "anchor-receipt": { instructions: 3_300_000, collections: 1 },
+  command: { instructions: 4_800_000, collections: 1 },
   cycle: { instructions: 11_000_000, collections: 6 },
   runtime: { collections: 8, heapPeakBytes: RUNTIME_BYTES_MAX },
   "runtime-ibft": { collections: 8, heapPeakBytes: RUNTIME_BYTES_MAX },

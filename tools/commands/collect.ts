@@ -11,7 +11,7 @@ import { RecordStore } from "../collector/store.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { keepToOwner, makeFolder } from "../files.js";
-import { checkUrl, publicUrl, readWords, rpcUrl } from "../options.js";
+import { checkUrl, publicUrl, readFleet, readWords, rpcUrl } from "../options.js";
 import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
@@ -196,13 +196,6 @@ async function chainOf(url: string, told: Promise<void>, output: Output): Promis
     }
   }
   return undefined;
-}
-
-function readFleet(text: string | undefined): { registry: Uint8Array; chain: string } | undefined {
-  if (text === undefined) return undefined;
-  const match = /^0x([0-9a-fA-F]{40})@([-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32})$/.exec(text);
-  if (match === null) throw new UsageError("--fleet takes an address and a chain, such as 0x…@eip155:31337");
-  return { registry: new Uint8Array(Buffer.from(match[1] as string, "hex")), chain: match[2] as string };
 }
 
 /** Addresses with commas between them, or a file with one a line. */

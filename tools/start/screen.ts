@@ -163,6 +163,13 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         );
       case "gap":
         return amiss("gap", event.samples === undefined ? text("reason") : `${number("samples")} lost: ${text("reason")}`);
+      case "command": {
+        const why = event.reason === undefined ? "" : ` (${text("reason")})`;
+        return {
+          word: "command",
+          text: `${text("action")} ${number("counter")} of ${shortHex(text("commander"))}: ${text("outcome")}${why}`,
+        };
+      }
       case "refused":
         return amiss("refused", `${text("what")}: ${text("detail")} (${text("code")})`);
       case "error":

@@ -165,7 +165,12 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "chain/checkpoint-clique",
     ],
     "not called yet": ["proof/merkle-block"],
-    "for an application that reads a chain's state, sends transactions, or has its records anchored": [
+    "for an application that reads a chain's state, takes commands, sends transactions, or has its records anchored": [
+      "command/commands",
+      "command/marks",
+      "command/message",
+      "command/policy",
+      "command/settings",
       "ledger/abi",
       "ledger/call-store",
       "ledger/calls",
@@ -282,12 +287,13 @@ test("each type of sensor is a manifest of its own, whole with the library", () 
 test("each feature that reads the chain's state or writes to it is a manifest of its own, whole with the library", () => {
   const library = whole("firmware/manifest.json").files;
   for (const [path, main] of [
-    ["manifest", "state-proofs"],
-    ["manifest-registry", "registry"],
-    ["manifest-transactions", "transactions"],
+    ["ledger/manifest", "ledger/state-proofs"],
+    ["ledger/manifest-registry", "ledger/registry"],
+    ["ledger/manifest-transactions", "ledger/transactions"],
+    ["command/manifest", "command/commands"],
   ]) {
-    const { files: own, preloads } = whole(`firmware/ledger/${path}.json`);
-    assert.ok(own.has(`chainmote/ledger/${main}`));
+    const { files: own, preloads } = whole(`firmware/${path}.json`);
+    assert.ok(own.has(`chainmote/${main}`));
     const among = new Map([...library, ...own]);
     for (const module of own.keys())
       assert.equal(

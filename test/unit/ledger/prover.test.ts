@@ -86,6 +86,27 @@ test("a proof comes in messages of whole nodes; each names the item it begins wi
   );
 });
 
+test("others may be asked from one moment to the next: what was under way is asked of them", () => {
+  const relays = ["north"];
+  const { prover, sent, reply, honest } = proverOver(chain, { relays });
+  const slot = question(PROVE_SLOT, CONTRACT, { slot: slotOf(3) });
+  prover.ask(slot);
+  prover.step(true);
+  relays.splice(0, 1, "east", "west");
+  prover.step(true);
+  assert.equal(
+    sent.map(({ relay }) => relay),
+    ["north"],
+  );
+  prover.onRelays();
+  prover.step(true);
+  assert.is(sent[1]?.relay, "east");
+  while (slot.results.length === 0) {
+    reply(honest());
+    prover.step(true);
+  }
+});
+
 test("another relay goes on where one stopped, with the nodes that are left", () => {
   const { prover, sent, reply, honest, clock } = proverOver(chain, { relays: ["north", "south"] });
   const slot = question(PROVE_SLOT, CONTRACT, { slot: slotOf(3) });

@@ -10,6 +10,8 @@ import { DECIMAL_EXPONENT_MAX, decimal } from "../../../firmware/record/decimal.
 import { encodeEnrolment } from "../../../firmware/record/enrolment.js";
 import { TREE_PATH_MAX, TREE_SIZE_MAX } from "../../../firmware/record/merkle.js";
 import {
+  PAYLOAD_TYPE_ANSWER,
+  PAYLOAD_TYPE_COMMAND,
   PAYLOAD_TYPE_ENROLMENT,
   PAYLOAD_TYPE_RECEIPT,
   PAYLOAD_TYPE_RECORD,
@@ -18,7 +20,7 @@ import {
   PAYLOAD_TYPE_VOUCHER,
 } from "../../../firmware/record/payload.js";
 import { decodeReceipt, decodeRefusal, encodeReceipt, encodeRefusal, REFUSED } from "../../../firmware/record/receipt.js";
-import { decodeRecord, encodeRecord, TIME_BOUNDED_BY_HEADER } from "../../../firmware/record/record.js";
+import { decodeRecord, encodeRecord, TIME_BOUNDED_BY_HEADER, TIME_NONE } from "../../../firmware/record/record.js";
 import { SENML_ENTRIES_MAX, SENML_NAME_BYTES_MAX, SENML_UNIT_BYTES_MAX } from "../../../firmware/record/senml.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { signed, testKey } from "./signing.js";
@@ -100,9 +102,25 @@ test("its enrolment is what the code makes, and its types are the code's", () =>
     [PAYLOAD_TYPE_ENROLMENT, "enrolment"],
     [PAYLOAD_TYPE_VOUCHER, "voucher"],
     [PAYLOAD_TYPE_ROTATION, "rotation"],
-    [8, "answer"],
+    [PAYLOAD_TYPE_COMMAND, "command"],
+    [PAYLOAD_TYPE_ANSWER, "answer"],
     [9, "status"],
   ]);
+});
+
+test("its answer is what the code makes", () => {
+  const { stream, boot, fleet } = RECORD;
+  const prev = digestOf(nobleEngine, MOTE.address, block("payload"));
+  const answer = {
+    commander: testKey("a commander in the documentation").address,
+    counter: 1,
+    outcome: 0,
+    reason: 0,
+    skipped: 0,
+  };
+  const fields = { stream, seq: 2, prev, boot, time: 0, timeQuality: TIME_NONE, measurements: [], fleet, answer };
+  assert.is(toHex(block("answer")), toHex(encodeRecord(fields)));
+  assert.equal(decodeRecord(block("answer")), fields);
 });
 
 test("its refusal is what the code makes, and its reasons are the code's", () => {

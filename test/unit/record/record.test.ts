@@ -72,14 +72,25 @@ const records: fc.Arbitrary<RecordFields> = fc
       gap: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
       fleet: fc.record({ registry: address, chain }, { noNullPrototype: true }),
       status: fc.record({ status: fc.nat(255), block: uint, hash: digest }, { noNullPrototype: true }),
+      answer: fc
+        .record(
+          { commander: address, counter: uint, outcome: fc.nat(255), reason: fc.nat(255), skipped: fc.nat(300) },
+          { noNullPrototype: true },
+        )
+        .map((answer) => ({ ...answer, counter: Math.max(answer.skipped + 1, answer.counter) })),
     },
     { requiredKeys: ["stream", "seq", "prev", "boot", "time", "timeQuality", "measurements", "fleet"], noNullPrototype: true },
   )
   .map((record) => {
-    const { head, time, timeQuality, status } = record;
+    const { head, time, timeQuality, answer, ...others } = record;
+    // Of one type alone; an answer has measurements or none.
+    const status = answer === undefined ? others.status : undefined;
     const quality = head === undefined && timeQuality === TIME_BOUNDED_BY_HEADER ? TIME_NONE : timeQuality;
-    const measurements = status === undefined ? record.measurements : [];
-    return { ...record, measurements, timeQuality: quality, time: quality === TIME_NONE ? 0 : Math.max(1, time) };
+    const none = status !== undefined || (answer !== undefined && answer.outcome % 2 === 0);
+    const measurements = none ? [] : record.measurements;
+    const { status: _, ...rest } = record;
+    const kept = status === undefined ? rest : record;
+    return { ...kept, measurements, timeQuality: quality, time: quality === TIME_NONE ? 0 : Math.max(1, time) };
   });
 
 /** The payload as cborg writes it from the table in docs/record-format.md. */
@@ -101,10 +112,11 @@ function byCborg(record: RecordFields): Uint8Array {
     [3, record.boot],
     [2, record.prev],
     [1, record.seq],
-    [0, record.status === undefined ? 1 : 9],
+    [0, typeOf(record)],
   ]);
+  if (record.measurements.length === 0) map.delete(7);
+  if (record.answer !== undefined) map.set(11, Object.values(record.answer));
   if (record.status !== undefined) {
-    map.delete(7);
     map.set(12, [record.status.status, record.status.block, record.status.hash]);
   }
   if (record.head !== undefined) map.set(6, [record.head.chain, record.head.number, record.head.hash]);
@@ -138,7 +150,7 @@ test("a signed record holds for OpenSSL over a structure that cborg encodes, and
         number,
         unknown
       >;
-      assert.is(map.get(0), record.status === undefined ? 1 : 9);
+      assert.is(map.get(0), record.answer !== undefined ? 8 : record.status === undefined ? 1 : 9);
       assert.is(map.get(1), record.seq);
       assert.is(map.get(10), record.stream);
       const ours = verifySign1(nobleEngine, bytes);
@@ -286,6 +298,29 @@ const REFUSED: readonly [string, Uint8Array, string][] = [
     ]),
     "payload-malformed: key 12 (status) is without a hash",
   ],
+  [
+    "an answer in a record of type 1",
+    changed([[11, [A20, 3, 0, 0, 0]]]),
+    "payload-malformed: a key that this type does not have",
+  ],
+  ["an answer without one", changed([[0, 8]]), "payload-malformed: key 11 (answer) is absent"],
+  ...(
+    [
+      ["an answer of four", [A20, 3, 0, 0], "is no array of 5"],
+      ["an answer to a long address", [H32, 3, 0, 0, 0], "is without a commander"],
+      ["an answer to command 0", [A20, 0, 0, 0, 0], "is without a counter"],
+      ["an answer that skips as many as there were", [A20, 3, 0, 0, 3], "is without a counter"],
+      ["an answer of outcome 256", [A20, 3, 256, 0, 0], "is without an outcome"],
+      ["an answer of a negative reason", [A20, 3, 0, -1, 0], "is without an outcome"],
+    ] as const
+  ).map(([what, answer, why]): [string, Uint8Array, string] => [
+    what,
+    changed([
+      [0, 8],
+      [11, answer],
+    ]),
+    `payload-malformed: key 11 (answer) ${why}`,
+  ]),
   ["a payload beyond its limit", changed([[11, new Uint8Array(RECORD_PAYLOAD_BYTES_MAX)]]), "cbor-too-long: "],
 ];
 
