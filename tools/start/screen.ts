@@ -125,6 +125,14 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         return { word: "delivered", text: `seq ${number("seq")}` };
       case "stored":
         return { word: "stored", text: `seq ${number("seq")}, its receipt holds`, style: "green" };
+      case "anchored": {
+        const which = event.from === event.through ? "" : `${number("from")} to `;
+        return {
+          word: "anchored",
+          text: `seq ${which}${number("through")}, proven in block #${number("block")}`,
+          style: "green",
+        };
+      }
       case "not-stored":
         return amiss("not stored", `seq ${number("seq")}, the collector refuses it: ${text("reason")}`);
       case "set-aside":
