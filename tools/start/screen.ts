@@ -171,6 +171,19 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
   switch (event.event) {
     case "verified":
       return { word: "verified", text: `${whose}seq ${number("seq")}: signature, chain, head`, style: "green" };
+    case "anchor":
+      return {
+        word: "anchor",
+        text: `root of ${number("size")} leaves in block #${number("block")}`,
+        style: "cyan",
+      };
+    case "anchor-gone":
+      return amiss("anchor", `of ${number("was")} leaves ${number("size")} are left after a reorganisation; anchored again`);
+    case "anchored":
+      return {
+        word: "receipt",
+        text: `${whose}seq ${number("seq")}: leaf ${number("leaf")} of ${number("size")}, block #${number("block")}`,
+      };
     case "head-foreign":
     case "head-orphaned":
     case "head-unknown": {
