@@ -13,7 +13,7 @@ import { LEDGER_ON_NODE } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
 import { KeyFile } from "../crypto/key-file.js";
-import { makeFolder } from "../files.js";
+import { makeFolder, writeWhole } from "../files.js";
 import type { Authority } from "../mqtt/authority.js";
 import { LocalBroker } from "../mqtt/broker.js";
 import { BrokerLink } from "../mqtt/link.js";
@@ -121,6 +121,10 @@ export class System {
     await this.#begun(() => relay.close());
     onFact({ part: "fleet", registry: `0x${toHex(fleet.registry)}`, chain: fleet.chain });
     const checkpoint = await node.checkpoint();
+    if (contracts !== undefined) {
+      makeFolder(layout.anchored);
+      writeWhole(join(layout.anchored, "checkpoint.json"), `${JSON.stringify(checkpoint, null, 2)}\n`, "owner");
+    }
     if (this.#stopping) return;
     const settings = {
       ...{ checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint },
