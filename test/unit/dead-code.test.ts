@@ -24,26 +24,20 @@ import {
 const KEPT: Readonly<Record<string, readonly string[]>> = {
   "the next work anchors records in a chain: it marks what is anchored, proves it to whoever asks, and proves Bitcoin's transactions":
     [
-      "firmware/record/journal.ts: .markAnchored",
-      "firmware/record/journal-watermarks.ts: .markAnchored",
       "firmware/record/merkle.ts: checkInclusion",
       "firmware/record/merkle.ts: checkConsistency",
       "firmware/record/merkle.ts: .toBytes",
       "firmware/record/merkle.ts: .fromBytes",
       "firmware/proof/merkle-block.ts",
-      "tools/merkle/tree.ts: .inclusionProof",
-      "tools/contracts/anchor.ts",
     ],
   "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
     "firmware/ledger/prover.ts: Prover",
     "firmware/ledger/prover.ts: .ageS",
     "firmware/proof/envelope.ts: readReceipt",
     "firmware/proof/envelope.ts: logOf",
-    "firmware/proof/trie.ts: proveKey",
   ],
   "the next work begins a fleet: it deploys the contracts, pays and enrols motes, and has them prove the registry's slots": [
     "firmware/record/enrolment.ts",
-    "tools/contracts/account.ts: .pay",
     "tools/contracts/registry.ts",
     "tools/contracts/layout.ts: REGISTRY_SLOTS",
     "tools/contracts/layout.ts: ANCHOR_SLOTS",
@@ -52,17 +46,14 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "tools/contracts/layout.ts: ANCHORED_FIELDS",
     "tools/contracts/layout.ts: moteOfWord",
     "tools/contracts/layout.ts: mappingSlot",
-    "tools/contracts/layout.ts: anchorKey",
   ],
   "the next work drives a mote's calls and marks records by their anchor receipts; the parts are held by tests of their own": [
-    "tools/verify/anchored.ts",
     "firmware/ledger/calls.ts: valueCall",
     "firmware/ledger/calls.ts: enrolmentCall",
     "firmware/ledger/calls.ts: reportCall",
     "firmware/ledger/calls.ts: anchorCall",
     "firmware/ledger/submission-wire.ts: encodeSubmission",
     "firmware/ledger/submission-wire.ts: decodeSubmissionAnswer",
-    "firmware/record/anchor-receipt.ts: encodeAnchorReceipt",
   ],
   "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
     "firmware/bus/wire.ts: decodeHealth",

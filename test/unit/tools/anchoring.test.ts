@@ -57,6 +57,7 @@ const toldOf = (mote: TestMote): Extract<CollectorEvent, { event: "anchored" }>[
 async function mined<T>(what: string, condition: () => T | undefined | Promise<T | undefined>): Promise<T> {
   return eventually(what, async () => {
     await anvil?.mine(1);
+    await pause(100); // so that the collector keeps up with the chain
     return condition();
   });
 }
