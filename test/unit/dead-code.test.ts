@@ -31,7 +31,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
       "firmware/proof/merkle-block.ts",
     ],
   "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
-    "firmware/ledger/prover.ts: Prover",
     "firmware/ledger/prover.ts: .ageS",
     "firmware/proof/envelope.ts: readReceipt",
     "firmware/proof/envelope.ts: logOf",
