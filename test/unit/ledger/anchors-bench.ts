@@ -1,6 +1,7 @@
 // A mote's anchors over a real journal, with a collector's tree and a contract's slots that the test has whole, and a prover that answers
 // where the test lets it.
 
+import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
 import type { FeatureOwner } from "../../../firmware/feature.js";
 import { anchorTopicsOf, encodeAnchorMessage } from "../../../firmware/ledger/anchor-wire.js";
 import { Anchors, anchorSlot } from "../../../firmware/ledger/anchors.js";
@@ -58,6 +59,8 @@ export class AnchorBench {
   readonly safe: "stored" | "anchored";
   /** Digests by seq. */
   readonly digests = new Map<number, Uint8Array>();
+  /** Public-key operations of the mote. */
+  recovered = 0;
   readonly published: { topic: string; message: Uint8Array }[] = [];
   /** Slots of the contract: the block of an anchor. */
   readonly slots = new Map<string, number>();
@@ -106,7 +109,7 @@ export class AnchorBench {
     if (fault !== undefined) throw new Error(String(fault));
     const bench = this;
     const owner = {
-      ...{ engine, config, own: MOTE.address, journal: this.journal },
+      ...{ engine: this.counting(), config, own: MOTE.address, journal: this.journal },
       device: { clock: this.clock, log: this.log },
       refusals: new RefusalLog(this.clock, this.log),
       bus: {
@@ -122,6 +125,15 @@ export class AnchorBench {
     };
     anchors.open(owner as unknown as FeatureOwner);
     return anchors;
+  }
+
+  private counting(): CryptoEngine {
+    const { sha256, hmacSha256, keccak256, secp256k1 } = engine;
+    const recover: typeof secp256k1.recover = (...parameters) => {
+      this.recovered += 1;
+      return secp256k1.recover(...parameters);
+    };
+    return { name: "counting", sha256, hmacSha256, keccak256, secp256k1: { verify: secp256k1.verify, recover } };
   }
 
   /** One more record, signed and stored at the collector. Answers its digest, or the journal's refusal. */

@@ -315,16 +315,13 @@ test("an old receipt that is sent again takes nothing back, and costs nothing", 
 test("a flood of receipts has a bounded number of signatures checked", () => {
   const { bench, tree } = anchored(9);
   const thief = new Tree({ ...testKey("a thief"), address: COLLECTOR.address }).add(bench.digest(9));
-  let checked = 0;
-  const counted = bench.anchors as unknown as { lookAtMessage(): void };
-  assert.ok(counted.lookAtMessage);
   for (let i = 0; i < 200; i += 1) {
     bench.give(9, thief.receipt(bench.digest(9)));
     bench.anchors.step();
-    checked += 1;
   }
-  const said = new Set(bench.refused);
-  assert.ok(checked > CHECKS_PER_MINUTE_MAX && said.has("signature-invalid"));
+  // A signature recovers to one of two keys.
+  assert.ok(bench.recovered >= CHECKS_PER_MINUTE_MAX && bench.recovered <= 2 * CHECKS_PER_MINUTE_MAX, `${bench.recovered}`);
+  assert.ok(bench.refused.includes("signature-invalid"));
   bench.clock.pass(60_000);
   bench.give(9, tree.receipt(bench.digest(9)));
   bench.run();
