@@ -24,20 +24,15 @@ import {
 const KEPT: Readonly<Record<string, readonly string[]>> = {
   "the next work anchors records in a chain: it marks what is anchored, proves it to whoever asks, and proves Bitcoin's transactions":
     [
-      "firmware/record/journal.ts: .markAnchored",
-      "firmware/record/journal-watermarks.ts: .markAnchored",
       "firmware/record/merkle.ts: checkInclusion",
       "firmware/record/merkle.ts: checkConsistency",
       "firmware/record/merkle.ts: .toBytes",
       "firmware/record/merkle.ts: .fromBytes",
       "firmware/proof/merkle-block.ts",
-      "tools/merkle/tree.ts: .inclusionProof",
-      "tools/contracts/anchor.ts",
     ],
   "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
     "firmware/proof/envelope.ts: readReceipt",
     "firmware/proof/envelope.ts: logOf",
-    "firmware/proof/trie.ts: proveKey",
   ],
   "the next work begins a fleet: it deploys the contracts, pays and enrols motes, and has them prove the registry's slots": [
     "firmware/record/enrolment.ts: encodeVoucher",
@@ -45,7 +40,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "firmware/record/enrolment.ts: decodeEnrolment",
     "firmware/record/enrolment.ts: decodeRotation",
     "firmware/ledger/transactions.ts: .sendValue",
-    "tools/contracts/account.ts: .pay",
     "tools/contracts/registry.ts: deployRegistry",
     "tools/contracts/registry.ts: openRegistry",
     "tools/contracts/registry.ts: moteOf",
@@ -56,11 +50,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "tools/contracts/layout.ts: ANCHORED_FIELDS",
     "tools/contracts/layout.ts: moteOfWord",
     "tools/contracts/layout.ts: mappingSlot",
-    "tools/contracts/layout.ts: anchorKey",
-  ],
-  "the next work drives a mote's calls and marks records by their anchor receipts; the parts are held by tests of their own": [
-    "tools/verify/anchored.ts",
-    "firmware/record/anchor-receipt.ts: encodeAnchorReceipt",
   ],
   "what the drivers of the Moddable SDK import of its module crc": [
     "host-sim/engine/sdk-crc.mjs: CRC8",

@@ -29,6 +29,8 @@ export interface BoardSettings {
   readonly crypto?: "noble";
   /** What the board's own application is configured with besides: its sensors, its journal, fields of its own. */
   readonly base?: object;
+  /** For the mote's ledger: the contract that anchors, 20 bytes. Then the journal keeps what is not anchored. */
+  readonly anchor?: Uint8Array;
   /** File of the module that attaches the application's parts to the simulated board. */
   readonly parts?: string;
 }
@@ -40,6 +42,8 @@ const TIME = "time.lab";
 const NTP_PORT = 123;
 const KEEP_ALIVE_MS = 10_000;
 const HEALTH_MS = 10_000;
+/** How often a mote asks for what it waits for. */
+const LEDGER_MS = 5_000;
 
 export function writeBoardFile(directory: string, settings: BoardSettings): void {
   makeFolder(directory);
@@ -49,7 +53,7 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
   // The certificate names the host: then the board has to call it by that name.
   const broker =
     ca === undefined ? { host: BROKER, port: BROKER_PORT } : { host: url.hostname, port: Number(url.port) || TLS_PORT };
-  const { crypto, base, parts } = settings;
+  const { crypto, base, parts, anchor } = settings;
   const content = {
     seed: seedOf(path),
     ...(crypto === undefined ? {} : { crypto }),
@@ -71,6 +75,12 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
       collector: `0x${toHex(settings.collector)}`,
       ...(settings.sampleMs === undefined ? {} : { sampling: { intervalMs: settings.sampleMs } }),
       health: { intervalMs: HEALTH_MS },
+      ...(anchor === undefined
+        ? {}
+        : {
+            ledger: { anchor: `0x${toHex(anchor)}`, intervalMs: LEDGER_MS },
+            journal: { ...(base as { readonly journal?: object } | undefined)?.journal, keep: "anchored" },
+          }),
     },
     network: {
       // An address of IPv6 stands between brackets in a URL alone.

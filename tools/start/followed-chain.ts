@@ -3,6 +3,7 @@
 import { RLP } from "@ethereumjs/rlp";
 import { fromHex } from "../../firmware/bytes.js";
 import { Rejection } from "../../firmware/rejection.js";
+import type { Signer } from "../contracts/account.js";
 import { engine } from "../crypto/engine.js";
 
 export interface FollowedChain {
@@ -17,6 +18,8 @@ export interface FollowedChain {
    * @param collector address of the collector's key, 20 bytes
    */
   registry(collector: Uint8Array): Uint8Array;
+  /** Has money on it, where the chain is our own and has contracts. */
+  readonly payer?: Signer;
   ready(): Promise<void>;
   stop(): Promise<void>;
   /** What the motes start from, as a configuration has it. */

@@ -143,6 +143,14 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         return { word: "delivered", text: `seq ${number("seq")}` };
       case "stored":
         return { word: "stored", text: `seq ${number("seq")}, its receipt holds`, style: "green" };
+      case "anchored": {
+        const which = event.from === event.through ? "" : `${number("from")} to `;
+        return {
+          word: "anchored",
+          text: `seq ${which}${number("through")}, proven in block #${number("block")}`,
+          style: "green",
+        };
+      }
       case "not-stored":
         return amiss("not stored", `seq ${number("seq")}, the collector refuses it: ${text("reason")}`);
       case "set-aside":
@@ -188,6 +196,19 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
   switch (event.event) {
     case "verified":
       return { word: "verified", text: `${whose}seq ${number("seq")}: signature, chain, head`, style: "green" };
+    case "anchor":
+      return {
+        word: "anchor",
+        text: `root of ${number("size")} leaves in block #${number("block")}`,
+        style: "cyan",
+      };
+    case "anchor-gone":
+      return amiss("anchor", `of ${number("was")} leaves ${number("size")} are left after a reorganisation; anchored again`);
+    case "anchored":
+      return {
+        word: "receipt",
+        text: `${whose}seq ${number("seq")}: leaf ${number("leaf")} of ${number("size")}, block #${number("block")}`,
+      };
     case "head-foreign":
     case "head-orphaned":
     case "head-unknown": {

@@ -9,10 +9,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
+import { LEDGER_ON_NODE } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
 import { KeyFile } from "../crypto/key-file.js";
-import { makeFolder } from "../files.js";
+import { makeFolder, writeWhole } from "../files.js";
 import type { Authority } from "../mqtt/authority.js";
 import { LocalBroker } from "../mqtt/broker.js";
 import { BrokerLink } from "../mqtt/link.js";
@@ -24,6 +25,7 @@ import { CommandError } from "../terminal.js";
 import { boardSettings, type NamedApplication } from "./application.js";
 import { writeBoardFile } from "./board-file.js";
 import { runningBoard } from "./board-run.js";
+import { type Contracts, openContracts } from "./contracts.js";
 import type { FollowedChain } from "./followed-chain.js";
 import { COMMAND, type Layout, TIED } from "./project.js";
 import type { SystemEvent } from "./screen.js";
@@ -32,6 +34,8 @@ const COLLECTOR_READY_MS = 120_000;
 /** The collector commits and writes its export when it is told to end. */
 const COLLECTOR_GRACE_MS = 60_000;
 const LINE_BYTES_MAX = 16_384;
+/** On a chain of one signer nothing is replaced: an anchor is settled after a block or two. */
+const ANCHORING = ["--anchor-interval", "5", "--settled-depth", "2"];
 
 export interface SystemOptions {
   readonly layout: Layout;
@@ -53,6 +57,8 @@ export interface SystemOptions {
   readonly prefix: string;
   /** Where the collector writes the records when it ends. */
   readonly exportPath: string;
+  /** Whether the collector anchors, and the boards wait for it. */
+  readonly anchor?: boolean;
   /** How many new records the collector may store; asked at each of its starts. */
   readonly recordsMax?: () => number;
   readonly onEvent: (source: string, event: SystemEvent) => void;
@@ -63,6 +69,7 @@ export type Fact =
   | { readonly part: "broker"; readonly url: string }
   | { readonly part: "node"; readonly rpc: string; readonly chain: string; readonly about: string }
   | { readonly part: "collector"; readonly address: string }
+  | { readonly part: "anchor"; readonly contract: string }
   | { readonly part: "fleet"; readonly registry: string; readonly chain: string };
 
 export class System {
@@ -96,7 +103,9 @@ export class System {
     onFact({ part: "broker", url: mqtt });
     const key = KeyFile.openOrCreate(join(layout.collector, "collector.key"));
     const fleet = { registry: node.registry(key.address), chain: node.chain };
-    const collecting = this.#startCollector(node, mqtt, fleet).then(() =>
+    const contracts = await this.#contracts(node, key.address);
+    if (contracts !== undefined) onFact({ part: "anchor", contract: `0x${toHex(contracts.anchor)}` });
+    const collecting = this.#startCollector(node, mqtt, fleet, contracts).then(() =>
       onFact({ part: "collector", address: `0x${toHex(key.address)}` }),
     );
     const sealing = node.ready().then(() => onFact({ part: "node", rpc: node.url, chain: node.chain, about: node.about }));
@@ -112,15 +121,30 @@ export class System {
     await this.#begun(() => relay.close());
     onFact({ part: "fleet", registry: `0x${toHex(fleet.registry)}`, chain: fleet.chain });
     const checkpoint = await node.checkpoint();
+    if (contracts !== undefined) {
+      makeFolder(layout.anchored);
+      writeWhole(join(layout.anchored, "checkpoint.json"), `${JSON.stringify(checkpoint, null, 2)}\n`, "owner");
+    }
     if (this.#stopping) return;
     const settings = {
       ...{ checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint },
       ...(sampleMs === undefined ? {} : { sampleMs }),
       ...(application === undefined ? {} : boardSettings(application)),
       ...(crypto === undefined ? {} : { crypto }),
+      ...(contracts === undefined ? {} : { anchor: contracts.anchor }),
       ...(authority === undefined ? {} : { ca: authority.der }),
     };
     for (let number = 1; number <= boards; number += 1) this.#startBoard(number, settings);
+  }
+
+  /** Those that are needed, on the chain. */
+  async #contracts(node: FollowedChain, collector: Uint8Array): Promise<Contracts | undefined> {
+    if (this.#options.anchor !== true) return undefined;
+    const { payer } = node;
+    if (payer === undefined) throw new CommandError(`anchors need a chain of our own with contracts, not ${node.chain}`);
+    await node.ready();
+    if (this.#stopping) throw new CommandError("told to end while it started");
+    return openContracts({ file: this.#options.layout.contracts, rpc: () => node.url, payer, collector });
   }
 
   /** Ends everything, boards first; also what is only about to come up. */
@@ -157,7 +181,7 @@ export class System {
   }
 
   /** Resolves once the collector is connected to the broker. */
-  #startCollector(node: FollowedChain, mqtt: string, fleet: Fleet): Promise<void> {
+  #startCollector(node: FollowedChain, mqtt: string, fleet: Fleet, contracts: Contracts | undefined): Promise<void> {
     const { layout, authority, prefix, exportPath, recordsMax } = this.#options;
     makeFolder(layout.collector);
     let lastWords = "";
@@ -165,6 +189,7 @@ export class System {
       const words = ["--chain", node.chain, "--data", layout.collector, "--export-at-end", exportPath, "--json"];
       words.push("--fleet", `0x${toHex(fleet.registry)}@${fleet.chain}`);
       if (prefix !== "") words.push("--prefix", prefix);
+      if (contracts !== undefined) words.push("--anchor", `0x${toHex(contracts.anchor)}`, ...ANCHORING);
       if (recordsMax !== undefined) words.push("--records-max", String(Math.max(1, recordsMax())));
       const child = spawn(process.execPath, ["--import", TIED, COMMAND, "collect", ...words], {
         stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -218,7 +243,7 @@ export class System {
   }
 
   #startBoard(number: number, settings: Parameters<typeof writeBoardFile>[1]): void {
-    const { engine, application } = this.#options;
+    const { engine, application, anchor } = this.#options;
     const directory = this.#options.layout.board(number);
     const source = `mote ${number}`;
     writeBoardFile(directory, settings);
@@ -226,7 +251,7 @@ export class System {
       runningBoard({
         ...{ directory, source },
         ...(engine === undefined ? {} : { engine }),
-        ...(application === undefined ? {} : { firmware: application.main }),
+        ...(application !== undefined ? { firmware: application.main } : anchor === true ? { firmware: LEDGER_ON_NODE } : {}),
         onEvent: this.#options.onEvent,
         onEnd: (name, end) => this.#ended(name, end),
       }),
