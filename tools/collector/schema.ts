@@ -88,6 +88,18 @@ const VERSION_2: readonly string[] = [
    )`,
 ];
 
+/**
+ * Evidence of escape: by the index a record finds its neighbours by boot. What is there already is looked through once.
+ */
+const VERSION_3: readonly string[] = [
+  `CREATE INDEX records_boot ON records (address, registry, fleet_chain, boot, stream)`,
+  `INSERT INTO evidence (kind, digest_a, digest_b)
+   SELECT 'escape', LEAST(digest, before), GREATEST(digest, before) FROM (
+     SELECT digest, stream, boot, lag(digest) OVER w AS before, lag(stream) OVER w AS stream_before, lag(boot) OVER w AS boot_before
+     FROM records WINDOW w AS (PARTITION BY address, registry, fleet_chain ORDER BY boot, stream)) r
+   WHERE stream_before > stream AND boot_before < boot ON CONFLICT DO NOTHING`,
+];
+
 /** Entry `i` leads from version `i` to version `i + 1`. */
-export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2];
+export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3];
 export const SCHEMA_VERSION = MIGRATIONS.length;

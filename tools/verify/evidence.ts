@@ -23,11 +23,16 @@ export function evidenceLines(evidence: readonly Evidence[], output: Output): st
   for (const { kind, mote, records } of evidence.slice(0, SHOWN_MAX)) {
     const [a, b] = records;
     const { fleet, stream } = a.fields;
-    const place = kind === "equivocation" ? `two payloads with seq ${a.fields.seq}` : "two records after the same one";
-    lines.push("", `${output.style("red", kind)} of ${mote}: ${place} in stream ${stream}`);
+    const place =
+      kind === "equivocation"
+        ? `two payloads with seq ${a.fields.seq} in stream ${stream}`
+        : kind === "fork"
+          ? `two records after the same one in stream ${stream}`
+          : "a lower stream in a later boot";
+    lines.push("", `${output.style("red", kind)} of ${mote}: ${place}`);
     lines.push(`  fleet      0x${toHex(fleet.registry)} on ${plainText(fleet.chain)}`);
     for (const one of records)
-      lines.push(`  ${`record ${one.index}`.padEnd(10)} ${toHex(one.digest)}${kind === "fork" ? ` seq ${one.fields.seq}` : ""}`);
+      lines.push(`  ${`record ${one.index}`.padEnd(10)} ${toHex(one.digest)}${numbers(kind, one.fields)}`);
     lines.push(`  they differ in ${differences(a.fields, b.fields).join(", ")}; both signatures hold`);
   }
   const more = evidence.length - SHOWN_MAX;
@@ -44,11 +49,18 @@ export function evidenceObject({ kind, mote, records }: Evidence): Readonly<Reco
     mote,
     fleet: { registry: `0x${toHex(fleet.registry)}`, chain: fleet.chain },
     stream,
+    streams: both((record) => record.fields.stream),
+    boots: both((record) => record.fields.boot),
     seqs: both(({ fields }) => fields.seq),
     records: both(({ index }) => index),
     digests: both(({ digest }) => toHex(digest)),
     sign1: both(({ bytes }) => toHex(bytes)),
   };
+}
+
+/** What of a record its digest does not say. */
+function numbers(kind: Evidence["kind"], { stream, boot, seq }: RecordFields): string {
+  return kind === "fork" ? ` seq ${seq}` : kind === "escape" ? ` stream ${stream} boot ${boot}` : "";
 }
 
 /** Names of the fields that are not the same in both. */

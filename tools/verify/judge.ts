@@ -34,8 +34,11 @@ export interface Verdict {
 
 /** Two records of one mote, both signed, that an honest mote does not make. */
 export interface Evidence {
-  /** `equivocation`: one place (mote, fleet, stream, seq), two payloads. `fork`: one predecessor, two successors. */
-  readonly kind: "equivocation" | "fork";
+  /**
+   * `equivocation`: one place (mote, fleet, stream, seq), two payloads. `fork`: one predecessor, two successors. `escape`: a later boot in a
+   * lower stream.
+   */
+  readonly kind: "equivocation" | "fork" | "escape";
   /** 0x… */
   readonly mote: string;
   readonly records: readonly [Seen, Seen];
@@ -76,6 +79,18 @@ interface Stream {
   broken: number;
 }
 
+/** The boots of one stream, each by a record of it. */
+interface BootRange {
+  readonly stream: number;
+  first: Booted;
+  last: Booted;
+}
+
+interface Booted {
+  readonly id: number;
+  readonly boot: number;
+}
+
 interface Fault {
   readonly code: string;
   readonly detail: string;
@@ -105,6 +120,8 @@ export class Judge {
   /** Where a record is followed in other streams as well: by the stream's id and its own. */
   readonly #followerIn = new Map<string, number>();
   readonly #streams = new Map<string, Stream>();
+  /** By mote and fleet: its streams' boots, by stream, as long as they rise together; undefined once two records have shown otherwise. */
+  readonly #boots = new Map<string, BootRange[] | undefined>();
   readonly #motes = new Set<string>();
   readonly #evidence: Evidence[] = [];
   #judged = 0;
@@ -172,7 +189,9 @@ export class Judge {
     if (known === undefined) this.#streams.set(name, stream);
     this.#streamOf[id] = stream.id;
     const seqFault = this.#seqFault(stream, id, newest, known === undefined);
+    const escapeFault = this.#escapeFault(stream, id, fields);
     if (seqFault !== undefined) return { ...verdict, fault: { check: "seq", ...seqFault } };
+    if (escapeFault !== undefined) return { ...verdict, fault: { check: "seq", ...escapeFault } };
     const before = known === undefined || this.#broken > stream.broken ? undefined : stream.last;
     const link = this.#link(stream, id, fields, known === undefined);
     const notes = before === undefined ? [] : changes(before, newest, fields.timeQuality > 0, link === "");
@@ -199,6 +218,32 @@ export class Judge {
       return { code: "seq-not-rising", detail: `seq ${seq} comes after seq ${last.seq} (record number ${last.index})` };
     if (boot < last.boot)
       return { code: "boot-not-rising", detail: `boot ${boot} comes after boot ${last.boot} (record number ${last.index})` };
+    return undefined;
+  }
+
+  /** A board's streams rise with its boots; a copy of it that began a new stream cannot keep to that. Told once of a mote. */
+  #escapeFault({ name }: Stream, id: number, { stream, boot }: RecordFields): Fault | undefined {
+    const fleet = name.slice(0, name.lastIndexOf(" "));
+    if (!this.#boots.has(fleet)) this.#boots.set(fleet, []);
+    const ranges = this.#boots.get(fleet);
+    if (ranges === undefined) return undefined;
+    const at = placeIn(ranges, stream);
+    const known = ranges[at]?.stream === stream;
+    const [lower, higher] = [ranges[at - 1]?.last, ranges[known ? at + 1 : at]?.first];
+    const other =
+      lower !== undefined && lower.boot > boot ? lower : higher !== undefined && higher.boot < boot ? higher : undefined;
+    if (other !== undefined) {
+      this.#boots.set(fleet, undefined);
+      this.#keep("escape", name, other.id, id);
+      const [low, high] = other === lower ? [other.boot, boot] : [boot, other.boot];
+      const detail = `the lower of its stream and record number ${this.#index[other.id]}'s is of the later boot (${low}, ${high}): both are signed, which is evidence`;
+      return { code: "escape", detail };
+    }
+    const here: Booted = { id, boot };
+    const range = ranges[at];
+    if (!known || range === undefined) ranges.splice(at, 0, { stream, first: here, last: here });
+    else if (boot < range.first.boot) range.first = here;
+    else if (boot > range.last.boot) range.last = here;
     return undefined;
   }
 
@@ -277,6 +322,17 @@ export class Judge {
     if (this.#broken > stream.broken) return "the record before it is broken: the chain is open there";
     return { code: "chain-broken", detail: `prev names a record that is not in the file, after seq ${last.seq}` };
   }
+}
+
+/** Where the first of these begins that is no lower than `stream`. */
+function placeIn(ranges: readonly BootRange[], stream: number): number {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ranges[middle] as BootRange).stream < stream) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** What changed since the record before, and is no fault. */
