@@ -89,7 +89,8 @@ const VERSION_2: readonly string[] = [
 ];
 
 /**
- * Evidence of escape: by the index a record finds its neighbours by boot. What is there already is looked through once.
+ * Evidence of escape: by the index a record finds its neighbours by boot. What is there already is looked through once. Evidence is found by
+ * its mote, for who reports it.
  */
 const VERSION_3: readonly string[] = [
   `CREATE INDEX records_boot ON records (address, registry, fleet_chain, boot, stream)`,
@@ -98,6 +99,10 @@ const VERSION_3: readonly string[] = [
      SELECT digest, stream, boot, lag(digest) OVER w AS before, lag(stream) OVER w AS stream_before, lag(boot) OVER w AS boot_before
      FROM records WINDOW w AS (PARTITION BY address, registry, fleet_chain ORDER BY boot, stream)) r
    WHERE stream_before > stream AND boot_before < boot ON CONFLICT DO NOTHING`,
+  `ALTER TABLE evidence ADD COLUMN address bytea`,
+  `UPDATE evidence SET address = (SELECT address FROM records WHERE digest = digest_a)`,
+  `ALTER TABLE evidence ALTER COLUMN address SET NOT NULL`,
+  `CREATE INDEX evidence_mote ON evidence (address)`,
 ];
 
 /** Entry `i` leads from version `i` to version `i + 1`. */

@@ -38,6 +38,13 @@ export interface Evidence {
   readonly b: Place;
 }
 
+/** Two messages that `reportEquivocation` of the registry takes. */
+export interface Reportable {
+  /** Address, 20 bytes. */
+  readonly mote: Uint8Array;
+  readonly records: readonly [Uint8Array, Uint8Array];
+}
+
 /** What one batch changed. */
 export interface Stored {
   /** Places that are new. */
@@ -206,6 +213,21 @@ export class RecordStore {
     return rows.map((row) => ({ ...placeOf(row), sign1: bytesOf(row, "sign1") }));
   }
 
+  /** Of each mote of this fleet against which there is evidence that its registry takes, one piece. */
+  async *reportable({ registry, chain }: RecordFields["fleet"]): AsyncGenerator<Reportable> {
+    for (let after = new Uint8Array(0); ; ) {
+      const [row] = await this.#database.query(
+        `SELECT e.address, a.sign1 AS sign1_a, b.sign1 AS sign1_b FROM evidence e
+         JOIN records a ON a.digest = e.digest_a JOIN records b ON b.digest = e.digest_b
+         WHERE e.address > $1 AND e.kind <> 'fork' AND a.registry = $2 AND a.fleet_chain = $3 ORDER BY e.address LIMIT 1`,
+        [after, registry, chain],
+      );
+      if (row === undefined) return;
+      after = new Uint8Array(bytesOf(row, "address"));
+      yield { mote: after, records: [bytesOf(row, "sign1_a"), bytesOf(row, "sign1_b")] };
+    }
+  }
+
   /** All records in the order of mote, fleet, stream and seq. */
   async *inOrder(): AsyncGenerator<Uint8Array> {
     let after: Row | undefined;
@@ -281,17 +303,17 @@ async function findEvidence(queries: Queries, digests: readonly Uint8Array[]): P
   const same = SAME_STREAM;
   const after = "SELECT * FROM records WHERE prev = r.prev AND address = r.address OFFSET 0";
   const pair = (kind: string, others: string): string =>
-    `SELECT '${kind}' AS kind, LEAST(r.digest, o.digest) AS digest_a, GREATEST(r.digest, o.digest) AS digest_b
+    `SELECT '${kind}' AS kind, LEAST(r.digest, o.digest) AS digest_a, GREATEST(r.digest, o.digest) AS digest_b, r.address
      FROM records r CROSS JOIN LATERAL (
        SELECT p.digest FROM ${others} AND ${same} AND p.digest <> r.digest LIMIT ${PAIRS_PER_RECORD_MAX}) o
      WHERE r.digest IN (${marks(digests.length)})`;
   const neighbour = (side: string, order: string, contradicts: string): string =>
-    `SELECT 'escape' AS kind, LEAST(r.digest, o.digest) AS digest_a, GREATEST(r.digest, o.digest) AS digest_b
+    `SELECT 'escape' AS kind, LEAST(r.digest, o.digest) AS digest_a, GREATEST(r.digest, o.digest) AS digest_b, r.address
      FROM records r CROSS JOIN LATERAL (
        SELECT p.digest, p.stream FROM records p WHERE ${SAME_FLEET} AND ${side} ORDER BY ${order} LIMIT 1) o
      WHERE r.digest IN (${marks(digests.length)}) AND ${contradicts}`;
   const rows = await queries.query(
-    `INSERT INTO evidence (kind, digest_a, digest_b)
+    `INSERT INTO evidence (kind, digest_a, digest_b, address)
      ${pair("equivocation", "records p WHERE p.seq = r.seq")}
      UNION ${pair("fork", `(${after}) p WHERE p.prev <> ${ZERO} AND p.seq <> r.seq`)}
      UNION ${pair("fork", `records p WHERE p.prev = ${ZERO} AND r.prev = ${ZERO} AND p.seq <> r.seq`)}

@@ -3,6 +3,7 @@
 import { RLP } from "@ethereumjs/rlp";
 import { fromHex } from "../../firmware/bytes.js";
 import { Rejection } from "../../firmware/rejection.js";
+import type { Account } from "../contracts/account.js";
 import { engine } from "../crypto/engine.js";
 
 export interface FollowedChain {
@@ -12,8 +13,10 @@ export interface FollowedChain {
   readonly url: string;
   /** For a person. */
   readonly about: string;
+  /** With money on it, on a node that is ours alone: the fleet's contracts are deployed by it. Nothing is on another's node. */
+  readonly payer?: Account;
   /**
-   * 20 bytes that name the fleet on this chain; they only tell fleets apart.
+   * 20 bytes that name the fleet on this chain: its registry's address, where one is deployed. They tell fleets apart.
    * @param collector address of the collector's key, 20 bytes
    */
   registry(collector: Uint8Array): Uint8Array;

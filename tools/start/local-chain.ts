@@ -8,6 +8,7 @@ import { bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
 import { type CliqueCheckpoint, cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { BitcoinHeaderSource } from "../bitcoin/raw-header.js";
+import { Account } from "../contracts/account.js";
 import { engine } from "../crypto/engine.js";
 import { HeaderSource } from "../ethereum/raw-header.js";
 import { BitcoinNode } from "../node/bitcoin.js";
@@ -53,6 +54,7 @@ async function openClique(options: LocalChainOptions): Promise<LocalChain> {
     },
     about: `seals ${node.chain} (Clique)`,
     genesisFile: node.genesisFile,
+    payer: new Account(node.rpc, node.key),
     registry: () => firstContractOf(node.signer),
     ready: () => node.ready(),
     stop: () => node.stop(),

@@ -14,6 +14,8 @@ export interface Layout {
   /** Where the motes of this folder start from, where the node is not of the folder. */
   readonly checkpoint: string;
   readonly collector: string;
+  /** Of who governs the fleet's registry on a node of the folder's own. */
+  readonly keys: string;
   readonly log: string;
   /** The records of all motes as a CBOR sequence, written when `start` ends. */
   readonly records: string;
@@ -27,6 +29,7 @@ export function layoutOf(data: string): Layout {
     node: join(data, "node"),
     checkpoint: join(data, "checkpoint.json"),
     collector: join(data, "collector"),
+    keys: join(data, "keys"),
     log: join(data, "start.log"),
     records: join(data, "records.cborseq"),
     board: (number) => join(data, "boards", String(number)),

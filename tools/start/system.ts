@@ -7,10 +7,13 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
-import { toHex } from "../../firmware/bytes.js";
+import { fromHex, toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
+import { Account } from "../contracts/account.js";
+import { openRegistry } from "../contracts/registry.js";
+import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { makeFolder } from "../files.js";
 import type { Authority } from "../mqtt/authority.js";
@@ -19,11 +22,13 @@ import { BrokerLink } from "../mqtt/link.js";
 import { eachLine } from "../processes/bounded-log.js";
 import { type ChildEnd, type Running, runningChild, Supervisor } from "../processes/supervisor.js";
 import { publicUrl } from "../public-url.js";
+import { type Placing, Registrar } from "../registrar/registrar.js";
 import { Relay } from "../relay/relay.js";
 import { CommandError } from "../terminal.js";
 import { boardSettings, type NamedApplication } from "./application.js";
 import { writeBoardFile } from "./board-file.js";
 import { runningBoard } from "./board-run.js";
+import { beginRegistry, fleetKeys } from "./contracts.js";
 import type { FollowedChain } from "./followed-chain.js";
 import { COMMAND, type Layout, TIED } from "./project.js";
 import type { SystemEvent } from "./screen.js";
@@ -32,6 +37,8 @@ const COLLECTOR_READY_MS = 120_000;
 /** The collector commits and writes its export when it is told to end. */
 const COLLECTOR_GRACE_MS = 60_000;
 const LINE_BYTES_MAX = 16_384;
+/** As what the motes of this machine are enrolled. */
+const BOARD_PLACING: Placing = { role: 1, policyId: 0, firmwareId: 0 };
 
 export interface SystemOptions {
   readonly layout: Layout;
@@ -70,6 +77,9 @@ export class System {
   /** What has to be ended, in the order of the beginning. */
   readonly #ends: (() => Promise<void>)[] = [];
   readonly #boards: Supervisor[] = [];
+  /** Addresses of this system's own boards, in hexadecimal. */
+  readonly #motes = new Set<string>();
+  #registrar: Registrar | undefined;
   #collector: Supervisor | undefined;
   #collectorReady: (() => void) | undefined;
   #collectorFailed: ((error: Error) => void) | undefined;
@@ -113,6 +123,7 @@ export class System {
     onFact({ part: "fleet", registry: `0x${toHex(fleet.registry)}`, chain: fleet.chain });
     const checkpoint = await node.checkpoint();
     if (this.#stopping) return;
+    if (node.payer !== undefined) await this.#beginFleet(node.payer, fleet, mqtt);
     const settings = {
       ...{ checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint },
       ...(sampleMs === undefined ? {} : { sampleMs }),
@@ -145,6 +156,44 @@ export class System {
     this.#options.onEvent(source, { event: "ended", how, restartMs: end.restartMs });
   }
 
+  /** Puts the registry on the node while the boards start already: its address is known, and motes ask until it is there. */
+  async #beginFleet(payer: Account, fleet: Fleet, mqtt: string): Promise<void> {
+    const { layout, authority, prefix, onEvent } = this.#options;
+    const keys = fleetKeys(layout.keys);
+    const admin = new Account(payer.rpc, keys.admin);
+    const ready = beginRegistry(payer, admin, keys, fleet.registry);
+    ready.then(
+      () =>
+        onEvent("registrar", {
+          event: "registry",
+          address: `0x${toHex(fleet.registry)}`,
+          admin: `0x${toHex(keys.admin.address)}`,
+        }),
+      (error: Error) => this.#stopping || onEvent("registrar", { event: "error", what: "the registry", detail: error.message }),
+    );
+    const registrar = new Registrar({
+      ...{ engine, mqtt, prefix, fleet, ready },
+      ...(authority === undefined ? {} : { ca: authority.pem }),
+      registry: openRegistry(payer.rpc, fleet.registry),
+      account: new Account(payer.rpc, keys.enroller),
+      admits: (mote) => (this.#motes.has(toHex(mote)) ? BOARD_PLACING : undefined),
+      onEvent: (event) => onEvent("registrar", event),
+    });
+    this.#registrar = registrar;
+    await this.#begun(() => registrar.close());
+  }
+
+  /** A board says its address when it starts: it is one of ours, which the enroller brings in. */
+  #boardSays(source: string, event: SystemEvent): void {
+    if (event.event === "key" && typeof event.address === "string") {
+      const mote = event.address.slice(2).toLowerCase();
+      this.#motes.add(mote);
+      const address = fromHex(mote);
+      if (address instanceof Uint8Array) this.#registrar?.watch(address);
+    }
+    this.#options.onEvent(source, event);
+  }
+
   async #broker(): Promise<string> {
     const { mqtt, authority } = this.#options;
     if (mqtt !== undefined) {
@@ -164,6 +213,7 @@ export class System {
     const launch = (): Running => {
       const words = ["--chain", node.chain, "--data", layout.collector, "--export-at-end", exportPath, "--json"];
       words.push("--fleet", `0x${toHex(fleet.registry)}@${fleet.chain}`);
+      if (node.payer !== undefined) words.push("--reporter", join(layout.keys, "reporter.key"));
       if (prefix !== "") words.push("--prefix", prefix);
       if (recordsMax !== undefined) words.push("--records-max", String(Math.max(1, recordsMax())));
       const child = spawn(process.execPath, ["--import", TIED, COMMAND, "collect", ...words], {
@@ -227,7 +277,7 @@ export class System {
         ...{ directory, source },
         ...(engine === undefined ? {} : { engine }),
         ...(application === undefined ? {} : { firmware: application.main }),
-        onEvent: this.#options.onEvent,
+        onEvent: (from, event) => this.#boardSays(from, event),
         onEnd: (name, end) => this.#ended(name, end),
       }),
     );

@@ -1,0 +1,76 @@
+// The contracts that `chainmote start` puts on its own node, once for a data folder, and the keys of who governs them.
+//
+// Promises: what is done is read from the chain alone, so that the next start goes on with what one that was killed has begun; the
+// registry is what the node's signer deploys first, so its address is known before it is there. Never: deploys on a node that is not of
+// this folder, or gives a key out.
+
+import { join } from "node:path";
+import { equal, toHex } from "../../firmware/bytes.js";
+import type { Account, Contract } from "../contracts/account.js";
+import { deployRegistry, openRegistry } from "../contracts/registry.js";
+import { KeyFile } from "../crypto/key-file.js";
+import { CommandError } from "../terminal.js";
+
+/** Who governs a fleet (docs/ledger.md, "Who governs"), and who reports evidence to its registry. */
+export interface FleetKeys {
+  readonly admin: KeyFile;
+  readonly enroller: KeyFile;
+  readonly commander: KeyFile;
+  readonly recovery: KeyFile;
+  readonly reporter: KeyFile;
+}
+
+/** What each account that sends transactions is given: a transaction takes at most a fortieth of an ether at the fees of an own chain. */
+const PAID_WEI = 10n ** 20n;
+const MANDATE_GIVEN = 1n;
+/** The last block number that a mandate can name: these hold until they are taken back. */
+const FOR_EVER = 2 ** 48 - 1;
+
+/** Reads the keys in `directory`, or makes them there. */
+export function fleetKeys(directory: string): FleetKeys {
+  const key = (name: string): KeyFile => KeyFile.openOrCreate(join(directory, `${name}.key`));
+  return {
+    ...{ admin: key("admin"), enroller: key("enroller"), commander: key("commander"), recovery: key("recovery") },
+    reporter: key("reporter"),
+  };
+}
+
+/**
+ * The fleet's registry, deployed where it is not there yet, with its enroller and its commander named and who sends transactions paid.
+ * @param payer the signer of this folder's own node
+ * @param admin the account of the admin's key
+ * @param address where the signer's first contract is, 20 bytes
+ */
+export async function beginRegistry(payer: Account, admin: Account, keys: FleetKeys, address: Uint8Array): Promise<Contract> {
+  if (!(await isContract(payer, address))) {
+    const deployed = await deployRegistry(payer, keys.admin.address, keys.recovery.address);
+    if (!equal(deployed.address, address))
+      throw new CommandError(
+        `the node's signer has sent transactions before: the registry would be 0x${toHex(deployed.address)}, not 0x${toHex(address)}, ` +
+          "which the motes name in their records; begin with another --data",
+      );
+  }
+  const registry = openRegistry(payer.rpc, address);
+  for (const { address: account } of [keys.admin, keys.enroller, keys.reporter]) await payOnce(payer, account);
+  if (!(await isMandated(registry, "enrollers", keys.enroller)))
+    await registry.send(admin, "setEnroller", keys.enroller.address, FOR_EVER);
+  if (!(await isMandated(registry, "commanders", keys.commander)))
+    await registry.send(admin, "setCommander", keys.commander.address, FOR_EVER);
+  return registry;
+}
+
+/** Pays an account that has less than half of what it is given. */
+export async function payOnce(payer: Account, to: Uint8Array): Promise<void> {
+  const balance = BigInt((await payer.rpc.call("eth_getBalance", `0x${toHex(to)}`, "latest")) as string);
+  if (balance < PAID_WEI / 2n) await payer.pay(to, PAID_WEI);
+}
+
+async function isContract({ rpc }: Account, address: Uint8Array): Promise<boolean> {
+  return (await rpc.call("eth_getCode", `0x${toHex(address)}`, "latest")) !== "0x";
+}
+
+/** Whether the admin has named the key, or taken that back: what the admin has done since is not undone. */
+async function isMandated(registry: Contract, table: "enrollers" | "commanders", { address }: KeyFile): Promise<boolean> {
+  const [status] = await registry.read(table, address);
+  return (status ?? 0n) >= MANDATE_GIVEN;
+}
