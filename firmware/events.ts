@@ -36,10 +36,12 @@ export interface Events {
   jump: { number: number; blocks: number; linked: boolean };
   /** A branch was left, `depth` blocks deep; `revoked` of them had counted as settled. */
   reorg: { number: number; depth: number; revoked?: number };
-  /** none, or what is amiss with the chain (chain/follow/vigil.ts). */
+  /** none, or what is amiss with the chain (chain/follow/vigil.ts); key-used-elsewhere, which is of this mote's account and stays. */
   alarm: { alarm: string; head: number };
   /** A record was made, signed and kept. `values`: each entry's name, value and unit. */
   record: {
+    /** Where it is no 1 (record/payload.ts). */
+    type?: number;
     seq: number;
     stream: number;
     digest: string;
@@ -50,6 +52,12 @@ export interface Events {
     bytes: number;
     values: readonly string[];
   };
+  /** What the registry has of this mote's key, where that is new: as proven at `block`, `ageS` seconds old where that is known. */
+  registry: { status: string; role: number; sinceBlock: number; block: number; ageS?: number };
+  /** An enrolment: offered to the enroller, sent with a voucher, ended. */
+  enrolment: { state: string; counter?: number; expiryBlock?: number };
+  /** A state of a call that the mote has sent (ledger/sender.ts). */
+  transaction: { state: string; nonce: number; label: number };
   /** The broker has it. */
   delivered: { seq: number };
   /** The collector has it: its receipt holds. */

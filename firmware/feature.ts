@@ -9,10 +9,18 @@ import type { Outcome } from "./chain/follow/outcome.js";
 import type { MoteConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
 import type { Device, KeyHandle, KeyValueDomain } from "./ports.js";
-import type { Author } from "./record/author.js";
+import type { Author, Written } from "./record/author.js";
 import type { Journal } from "./record/journal.js";
+import type { RecordFields } from "./record/record.js";
 import type { RefusalLog } from "./refusal-log.js";
 import type { Rejection } from "./rejection.js";
+
+/** A record that a feature has the mote make, of another type than 1: in the step that may next make one, before any measurements. */
+export interface Statement extends Pick<RecordFields, "status"> {
+  readonly measurements?: RecordFields["measurements"];
+  /** Told once, from within a step: what was kept, or why nothing was. `signature-failed`: it is kept, and will be signed. */
+  written(result: Written | Rejection): void;
+}
 
 /** What the mote has for its features, from the moment on when its key is there. */
 export interface FeatureOwner {
@@ -33,9 +41,13 @@ export interface FeatureOwner {
   nowS(): number | undefined;
   /** There is something to look at. */
   onWake(): void;
+  /** Takes a record to be made; false where too many wait. */
+  state(statement: Statement): boolean;
 }
 
 export interface Feature extends BusUser {
+  /** While true the mote makes no records of measurements, its application's among them; what was made goes out. */
+  readonly withholds?: boolean;
   /** Does what is due, after headers were looked at. Answers the milliseconds until it wants to be called again. */
   step(): number;
   /** What came of a header; one that was refused is not told. */

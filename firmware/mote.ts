@@ -18,7 +18,7 @@ import type { CryptoEngine } from "./crypto/engine.js";
 import { Delivery, type DeliveryOptions } from "./delivery.js";
 import { openDeviceKey } from "./device-key.js";
 import type { MoteEvent } from "./events.js";
-import type { Feature, FeatureOwner, FeatureType } from "./feature.js";
+import type { Feature, FeatureOwner, FeatureType, Statement } from "./feature.js";
 import { Association, type AssociationOptions } from "./link/association.js";
 import { RelayClient, type RelayOptions } from "./link/relay.js";
 import { Pacer } from "./pacer.js";
@@ -28,7 +28,8 @@ import { Readiness } from "./readiness.js";
 import { Author, openSequence, type RecordInput, type Written } from "./record/author.js";
 import { Journal } from "./record/journal.js";
 import { Ownership } from "./record/ownership.js";
-import type { RecordHead } from "./record/record.js";
+import { PAYLOAD_TYPE_RECORD } from "./record/payload.js";
+import { type RecordHead, typeOf } from "./record/record.js";
 import { countFitting, entriesFault, packOf, type Sample, valuesOf } from "./record/sample.js";
 import type { Entry } from "./record/senml.js";
 import type { Sequence } from "./record/sequence.js";
@@ -77,10 +78,13 @@ export interface MoteOptions {
 
 /** Records of the application that wait for a step; one more is refused, and counted. */
 const OWN_RECORDS_WAITING_MAX = 4;
+/** Records that features state and that wait for a step. */
+const STATEMENTS_WAITING_MAX = 4;
 
-/** What the application has recorded. */
+/** What the application has recorded, and what features state. */
 interface Own {
   readonly waiting: Sample[];
+  readonly statements: Statement[];
   /** Those that were refused and are in no record's gap yet. */
   lost: number;
 }
@@ -238,6 +242,10 @@ export class Mote
     for (const feature of identity.features ?? []) dueMs = Math.min(dueMs, feature.step());
     if (nowMs >= this.#keyDueMs && this.#journal.unsealedCount > 0) return this.recover(author, nowMs);
     if (this.#readiness.ready) {
+      const statement = this.#own?.statements.shift();
+      if (statement !== undefined) return this.makeStatement(author, statement);
+    }
+    if (this.#readiness.ready && !this.withholds) {
       const waiting = this.#samples.length;
       if (waiting < this.#options.config.sampling.samplesPerRecord) dueMs = Math.min(dueMs, this.sample(author));
       const batch = this.dueBatch(waiting) ?? this.ownBatch(author);
@@ -267,6 +275,27 @@ export class Mote
   ): Promise<number> {
     this.recorded(input, batch, await written);
     return 0;
+  }
+
+  /** The rest of the step follows at once. */
+  private makeStatement(author: Author, statement: Statement): number | Promise<number> {
+    const input = { ...this.inputOf([]), ...statement };
+    const written = author.write(input, 0);
+    if (!(written instanceof Promise)) return this.stated(input, statement, written);
+    return written.then((result) => this.stated(input, statement, result));
+  }
+
+  private stated(input: RecordInput, statement: Statement, written: Written | Rejection): number {
+    this.recorded(input, [], written);
+    statement.written(written);
+    return 0;
+  }
+
+  private get withholds(): boolean {
+    const features = this.#identity?.features;
+    if (features === undefined) return false;
+    for (const feature of features) if (feature.withholds === true) return true;
+    return false;
   }
 
   private begin(nowMs: number): Identity | undefined {
@@ -304,10 +333,10 @@ export class Mote
    *   the `gap` of the next record
    */
   record(entries: readonly Entry[]): Rejection | undefined {
-    this.#own ??= { waiting: [], lost: 0 };
-    const own = this.#own;
+    const own = this.ownRecords();
     const fault =
       entriesFault(entries) ??
+      (this.withholds ? new Rejection("records-withheld", "this mote's key has no place in its fleet any more") : undefined) ??
       (own.waiting.length < OWN_RECORDS_WAITING_MAX
         ? undefined
         : new Rejection(
@@ -325,6 +354,19 @@ export class Mote
       });
     this.onWake();
     return fault;
+  }
+
+  state(statement: Statement): boolean {
+    const { statements } = this.ownRecords();
+    if (statements.length >= STATEMENTS_WAITING_MAX) return false;
+    statements.push(statement);
+    this.onWake();
+    return true;
+  }
+
+  private ownRecords(): Own {
+    this.#own ??= { waiting: [], statements: [], lost: 0 };
+    return this.#own;
   }
 
   get device(): Device {
@@ -523,7 +565,8 @@ export class Mote
     const { seq, stream, digest, payloadBytes: bytes } = written;
     const { time: timeS, timeQuality, head } = input;
     const values = valuesOf(batch);
-    log.write("record", {
+    const type = typeOf(input);
+    const said = {
       seq,
       stream,
       digest: toHex(digest),
@@ -532,7 +575,8 @@ export class Mote
       timeQuality,
       bytes,
       values,
-    });
+    };
+    log.write("record", type === PAYLOAD_TYPE_RECORD ? said : { ...said, type });
   }
 
   private health(nowMs: number): number {

@@ -5,25 +5,21 @@
 // Variables in Storage"); of the contracts' variables those that are named here are held to what solc says of them.
 // Codes: those of abi.ts.
 
-import { concat } from "../bytes.js";
 import { scalarBytes } from "../codec/rlp.js";
 import type { CryptoEngine } from "../crypto/engine.js";
-import { ADDRESS_BYTES } from "../crypto/identity.js";
-import { assert, Rejection } from "../rejection.js";
+import { Rejection } from "../rejection.js";
 import { encodeCall } from "./abi.js";
 import type { Effect } from "./call-store.js";
+import { MOTES_SLOT, mappingSlot, QUARANTINED, WORD_BYTES } from "./registry-slots.js";
 import type { Call } from "./sender.js";
 
-const WORD_BYTES = 32;
 /** What value to an account without code takes, and not a unit more. */
 const GAS_OF_VALUE = 21_000;
 /** Limits, about twice what the calls take (docs/ledger.md): what is not used is not paid. */
 const GAS_OF_ENROLMENT = 250_000;
 const GAS_OF_REPORT = 700_000;
 const GAS_OF_ANCHOR = 300_000;
-/** `MoteRegistry`: the slot of the mapping of motes, and a mote's word from its low end: status, 1 byte; its counter is the highest 8. */
-const MOTES_SLOT = 3;
-const QUARANTINED = 5;
+/** Of a mote's word: the highest. */
 const COUNTER_BYTES = 8;
 /** `RecordAnchor`: the slot of the mapping of newest trees, whose first word is the root. */
 const LATEST_SLOT = 1;
@@ -50,7 +46,7 @@ export function enrolmentCall(
   const value = new Uint8Array(WORD_BYTES);
   const scalar = scalarBytes(counter);
   value.set(scalar, COUNTER_BYTES - scalar.length);
-  const effect = { contract: registry, slot: slotOf(engine, mote, MOTES_SLOT), mask, value };
+  const effect = { contract: registry, slot: mappingSlot(engine, mote, MOTES_SLOT), mask, value };
   const data = encodeCall(engine, "enrolWithVoucher(bytes,bytes)", [messages.enrolment, messages.voucher]);
   return callOf(registry, data, GAS_OF_ENROLMENT, label, effect);
 }
@@ -70,7 +66,7 @@ export function reportCall(
   const value = new Uint8Array(WORD_BYTES);
   mask[WORD_BYTES - 1] = 0xff;
   value[WORD_BYTES - 1] = QUARANTINED;
-  const effect = { contract: registry, slot: slotOf(engine, mote, MOTES_SLOT), mask, value };
+  const effect = { contract: registry, slot: mappingSlot(engine, mote, MOTES_SLOT), mask, value };
   return callOf(registry, encodeCall(engine, "reportEquivocation(bytes,bytes)", records), GAS_OF_REPORT, label, effect);
 }
 
@@ -87,19 +83,11 @@ export function anchorCall(
   label: number,
 ): Call | Rejection {
   const mask = new Uint8Array(WORD_BYTES).fill(0xff);
-  const effect = { contract: anchor, slot: slotOf(engine, own, LATEST_SLOT), mask, value: tree.root };
+  const effect = { contract: anchor, slot: mappingSlot(engine, own, LATEST_SLOT), mask, value: tree.root };
   const data = encodeCall(engine, "anchor(bytes32,uint256,bytes32[])", [tree.root, tree.size, tree.proof]);
   return callOf(anchor, data, GAS_OF_ANCHOR, label, effect);
 }
 
 function callOf(to: Uint8Array, data: Uint8Array | Rejection, gas: number, label: number, effect: Effect): Call | Rejection {
   return data instanceof Rejection ? data : { to, value: 0n, data, gas, label, effect };
-}
-
-/** Where a mapping of addresses in `slot` keeps the value of one. */
-function slotOf(engine: CryptoEngine, address: Uint8Array, slot: number): Uint8Array {
-  assert(address.length === ADDRESS_BYTES, "an address of 20 bytes");
-  const word = new Uint8Array(WORD_BYTES);
-  word[WORD_BYTES - 1] = slot;
-  return engine.keccak256(concat(new Uint8Array(WORD_BYTES - ADDRESS_BYTES), address, word));
 }

@@ -72,6 +72,8 @@ export interface Proof {
   readonly account?: Account | undefined;
   /** The 32 bytes of a slot, zero where it is absent; a receipt or a transaction, undefined where the block has none in that place. */
   readonly value?: Uint8Array | undefined;
+  /** Of the block, in wei; undefined where it has none: a chain before London. */
+  readonly baseFeePerGas: bigint | undefined;
   /** For `ageS` alone. */
   readonly knownMs: number | undefined;
   readonly era: number;
@@ -117,6 +119,7 @@ export class Prover {
   /** Of that block, once its header is there. */
   #number = 0;
   #timeS = 0;
+  #baseFeePerGas: bigint | undefined;
   #knownMs: number | undefined;
   /** The trie that is walked; undefined before the header is there. */
   #walk: TrieWalk | undefined;
@@ -304,6 +307,7 @@ export class Prover {
     const { kind, subject } = this.#questions[0] as Question;
     this.#number = fields.number;
     this.#timeS = fields.timeS;
+    this.#baseFeePerGas = fields.gas.baseFee;
     this.#knownMs = fields.number >= this.#since ? this.#sinceMs : undefined;
     if (typeof subject === "number") {
       const root = kind === PROVE_RECEIPT ? fields.receiptsRoot : fields.transactionsRoot;
@@ -316,7 +320,12 @@ export class Prover {
   private result(): Proof | Rejection {
     const { kind } = this.#questions[0] as Question;
     const leaf = (this.#walk as TrieWalk).value;
-    const block = { number: this.#number, hash: this.#block as Uint8Array, timeS: this.#timeS };
+    const block = {
+      number: this.#number,
+      hash: this.#block as Uint8Array,
+      timeS: this.#timeS,
+      baseFeePerGas: this.#baseFeePerGas,
+    };
     const found = { ...block, knownMs: this.#knownMs, era: this.#era };
     if (kind === PROVE_RECEIPT || kind === PROVE_TRANSACTION) return { ...found, value: leaf?.slice() };
     if (kind === PROVE_SLOT && (this.#inStorage || leaf === undefined)) {

@@ -280,11 +280,11 @@ export class Sender {
 
   /** Signs what the store gives back, and hands it on. */
   private async transmit(state: CallState | undefined, nowMs: number): Promise<void> {
-    const { engine, keys, key, submit } = this.#options;
+    const { engine, keys, key } = this.#options;
     this.#sentMs = nowMs;
     this.#resendMs = Math.min(Math.max(2 * this.#resendMs, RESEND_FIRST_MS), RESEND_MAX_MS);
     const { payload, label } = held(this.#store.call());
-    submit(held(await signPayload(engine, keys, key, payload)));
+    this.#options.submit(held(await signPayload(engine, keys, key, payload)));
     if (state !== undefined) this.say(state, label);
   }
 

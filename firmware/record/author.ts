@@ -38,7 +38,7 @@ export interface AuthorOptions {
 }
 
 /** What a record says; its place in the stream, the fleet and the gap are the author's. */
-export type RecordInput = Pick<RecordFields, "time" | "timeQuality" | "head" | "measurements">;
+export type RecordInput = Pick<RecordFields, "time" | "timeQuality" | "head" | "measurements" | "status">;
 
 export interface Written {
   readonly seq: number;
@@ -176,14 +176,15 @@ export class Author {
   /** Writes the payload of the next record to the journal, and answers it. */
   private keep(input: RecordInput, gap: number): Uint8Array | Rejection {
     const { sequence, journal, fleet } = this.#options;
-    const { time, timeQuality, head, measurements } = input;
+    const { time, timeQuality, head, measurements, status } = input;
     const seq = sequence.reserve();
     if (seq instanceof Rejection) return seq;
     const stream = sequence.stream;
     const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
     let payload: Uint8Array;
     try {
-      payload = this.encode(gap > 0 ? { ...fields, gap } : fields);
+      const whole = gap > 0 ? { ...fields, gap } : fields;
+      payload = this.encode(status === undefined ? whole : { ...whole, status });
     } catch (error) {
       // What no record can hold is a sensor's fault, and would be the same after a restart.
       return error instanceof Rejection ? error : new Rejection("record-malformed", String(error));

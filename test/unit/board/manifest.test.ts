@@ -169,12 +169,16 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "ledger/abi",
       "ledger/call-store",
       "ledger/calls",
+      "ledger/enrolling",
       "ledger/proof-wire",
       "ledger/prover",
+      "ledger/registry",
+      "ledger/registry-slots",
       "ledger/sender",
       "ledger/state-proofs",
       "ledger/submission-wire",
       "ledger/transaction",
+      "ledger/transactions",
       "proof/account",
       "proof/envelope",
       "proof/trie",
@@ -207,10 +211,6 @@ const PARTS: Readonly<Record<string, { readonly mains: readonly string[]; readon
   "firmware/record/manifest-anchors.json": {
     mains: ["record/anchor-receipt"],
     without: /^chainmote\/(chain|link|board|sensor|mote|proof|ledger)/,
-  },
-  "firmware/ledger/manifest-transactions.json": {
-    mains: ["ledger/sender", "ledger/calls", "ledger/submission-wire"],
-    without: /^chainmote\/(chain|link|board|sensor|mote|proof)/,
   },
   "firmware/chain/manifest.json": {
     mains: ["chain/checkpoint", "chain/follow/follower", "chain/follow/vigil"],
@@ -276,6 +276,27 @@ test("each type of sensor is a manifest of its own, whole with the library", () 
         [],
         module,
       );
+  }
+});
+
+test("each feature that reads the chain's state or writes to it is a manifest of its own, whole with the library", () => {
+  const library = whole("firmware/manifest.json").files;
+  for (const [path, main] of [
+    ["manifest", "state-proofs"],
+    ["manifest-registry", "registry"],
+    ["manifest-transactions", "transactions"],
+  ]) {
+    const { files: own, preloads } = whole(`firmware/ledger/${path}.json`);
+    assert.ok(own.has(`chainmote/ledger/${main}`));
+    const among = new Map([...library, ...own]);
+    for (const module of own.keys())
+      assert.equal(
+        [...closure(module, among)].filter((other) => !among.has(other) && !SDK.includes(other)),
+        [],
+        module,
+      );
+    const missing = [...own.keys()].filter((module) => !preloads.includes(module));
+    assert.equal(missing, [], `${path}: not preloaded`);
   }
 });
 
