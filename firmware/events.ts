@@ -62,6 +62,8 @@ export interface Events {
   delivered: { seq: number };
   /** The collector has it: its receipt holds. */
   stored: { seq: number; digest: string };
+  /** The chain has them, proven by this mote: records `from` to `through`, in block `block` of that time. */
+  anchored: { from: number; through: number; block: number; timeS: number };
   /** The collector will not have it: its refusal holds. */
   "not-stored": { seq: number; stream: number; reason: string };
   /** Records of another key or fleet, which are not sent. */

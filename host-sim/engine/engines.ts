@@ -36,6 +36,8 @@ export interface GuestOptions {
 
 /** What a board's image is made of: TypeScript, also where we are installed as a package. */
 export const FIRMWARE = join(REPOSITORY, "firmware/main.ts");
+/** The standard mote with the ledger. */
+export const LEDGER_FIRMWARE = join(REPOSITORY, "firmware/main-ledger.ts");
 const CACHE = join(REPOSITORY, "build/xs");
 
 /** Builds what is not there yet; answers what is missing on this machine where it cannot. */

@@ -52,6 +52,8 @@ const STOP_MS_MAX = 5000;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGINT: 2, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };
 const BOARD = fileURLToPath(new URL("board.mjs", import.meta.url));
 const FIRMWARE = fileURLToPath(runningModule("firmware/main"));
+/** The standard mote with the ledger. */
+export const LEDGER_ON_NODE = fileURLToPath(runningModule("firmware/main-ledger"));
 /** For a firmware that is TypeScript. */
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 

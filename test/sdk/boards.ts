@@ -50,6 +50,7 @@ const example = (name: string, native: readonly string[]): Image => ({
 
 export const IMAGES: readonly Image[] = [
   { name: "firmware", manifest: "manifest.json", main: "chainmote/main", native: NATIVE },
+  { name: "ledger", manifest: "firmware/manifest-ledger.json", main: "chainmote/main-ledger", native: NATIVE },
   {
     name: "bench",
     manifest: "test/bench/firmware/manifest.json",

@@ -31,7 +31,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["mote"],
   ["index"],
   ["board"],
-  ["main", "face"],
+  ["main", "main-ledger", "face"],
 ];
 
 /** The same within `firmware/chain`: rooms of one floor do not know each other. */
@@ -96,7 +96,7 @@ function firmwareFaults(source: Source): string[] {
       const moddable =
         /^(embedded:|mc\/|chainmote\/)/.test(specifier) || ["timer", "time", "net", "crypt", "worker"].includes(specifier);
       const allowed = moddable
-        ? own === "board" || own === "main" || own === "face"
+        ? own === "board" || own === "main" || own === "main-ledger" || own === "face"
         : ["codec", "crypto"].includes(own) && !specifier.startsWith("node:");
       if (!allowed) faults.push(`${source.path}: imports "${specifier}"`);
       continue;

@@ -105,6 +105,23 @@ const VERSION_3: readonly string[] = [
   `CREATE INDEX evidence_mote ON evidence (address)`,
 ];
 
+/**
+ * What is anchored: `anchor_leaf` is the leaf of the collector's tree that stands for a record, `anchor_batches` the sizes of the tree whose
+ * roots are anchored; `told` once the receipts of a batch were sent. One store is of one tree.
+ */
+const VERSION_4: readonly string[] = [
+  `ALTER TABLE records ADD COLUMN anchor_leaf bigint`,
+  `CREATE INDEX records_unanchored ON records (address, registry, fleet_chain, stream, seq DESC, digest)
+     WHERE anchor_leaf IS NULL AND linked AND head_state = ${HEAD_KNOWN}`,
+  `CREATE TABLE anchor_tree (
+     contract bytea NOT NULL CHECK (octet_length(contract) = 20),
+     account bytea NOT NULL CHECK (octet_length(account) = 20),
+     chain text NOT NULL
+   )`,
+  `CREATE TABLE anchor_leaves (leaf bigint PRIMARY KEY, digest bytea NOT NULL CHECK (octet_length(digest) = 32))`,
+  `CREATE TABLE anchor_batches (size bigint PRIMARY KEY, told boolean NOT NULL DEFAULT false)`,
+];
+
 /** Entry `i` leads from version `i` to version `i + 1`. */
-export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3];
+export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -9,6 +9,7 @@
 import { toHex } from "../../firmware/bytes.js";
 import type { RecordFields } from "../../firmware/record/record.js";
 import { assert } from "../../firmware/rejection.js";
+import { AnchorStore } from "./anchor-store.js";
 import { bytesOf, type Database, integerOf, type Queries, type Row, type SqlValue, textOf } from "./database.js";
 import { byIndex, type Linked, linkAll, marks, type Repaired, repairStep, SAME_FLEET, SAME_STREAM, ZERO } from "./linking.js";
 import { behind, EXPORT_ORDER, inOrderOfPlace, PLACE_COLUMNS, type Place, placeOf } from "./place.js";
@@ -84,6 +85,8 @@ export class RecordStore {
 
   /** What the node said of the heads that records name. */
   readonly verdicts: Verdicts;
+  /** What is anchored. */
+  readonly anchors: AnchorStore;
 
   /** Makes the tables where absent, and brings those of an older version up to this one. Throws where they are newer. */
   static async open(database: Database): Promise<RecordStore> {
@@ -105,6 +108,7 @@ export class RecordStore {
   private constructor(database: Database) {
     this.#database = database;
     this.verdicts = new Verdicts(database);
+    this.anchors = new AnchorStore(database);
   }
 
   close(): Promise<void> {

@@ -24,6 +24,8 @@ import { JsonRpc } from "../rpc/json-rpc.js";
 import { CommandError, type Output, plainText, plural, shortHex, UsageError } from "../terminal.js";
 import { brokerNamed, checkPrefix, DEFAULT_MQTT } from "./relay.js";
 
+const ANCHOR_INTERVAL_S = 300;
+
 export const usage = `chainmote collect --rpc URL [--mqtt URL] [--ca FILE] [--prefix P/] [--data DIR] [--fleet ADDRESS@CHAIN] [--json] [--verbose]
 chainmote collect --export FILE [--verdicts FILE] [--data DIR]
 
@@ -42,6 +44,8 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
                    0 on IBFT and QBFT, 33 on Clique, 6 on Bitcoin, 96 elsewhere); a reorganisation opens it again
   --poll-ms N      how often the node's newest block is asked for (default by need, a few times a block)
   --gap-after S    seconds after which a record is linked whose predecessor nobody has; the gap is said (default 10)
+  --anchor ADDRESS anchor what is verified in this RecordAnchor contract, with the collector's key, which pays (docs/ledger.md)
+  --anchor-interval S  seconds from one anchor to the next, where records wait (default ${ANCHOR_INTERVAL_S})
   --records-max N  store no more than N new records
   --export-at-end FILE  write the stored records there when ending
   --verdicts FILE  with either export: what the node said of each record's head, one JSON object a line
@@ -55,6 +59,7 @@ RPC_URL=https://host/KEY chainmote collect --mqtt mqtts://broker.example --ca ca
 const LOCK_WAIT_MS = 10_000;
 /** Blocks upon a quarantine after which it is left alone: as many as a head waits for on Clique. */
 const SETTLED_BLOCKS = 33;
+const ADDRESS_BYTES = 20;
 const NODE_RETRY = { firstMs: 250, maxMs: 5000 };
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
@@ -73,6 +78,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
     verdicts: { type: "string" },
     chain: { type: "string" },
     "records-max": { type: "string" },
+    anchor: { type: "string" },
+    "anchor-interval": { type: "string" },
     export: { type: "string" },
     "export-at-end": { type: "string" },
     json: { type: "boolean" },
@@ -102,6 +109,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
   if (reporterFile !== undefined && fleet === undefined) throw new UsageError("--reporter needs --fleet: whose registry it is");
   const recordsMax = options.number("records-max", 1, 1_000_000_000);
   const exportAtEnd = options.text("export-at-end");
+  const contract = options.bytes("anchor", ADDRESS_BYTES);
+  const intervalMs = seconds(options.number("anchor-interval", 1, 31_536_000)) ?? ANCHOR_INTERVAL_S * 1000;
   const told = untilTold();
   return withStore(directory, async (store) => {
     const key = KeyFile.openOrCreate(join(directory, "collector.key"));
@@ -121,6 +130,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       ...(fleet === undefined ? {} : { fleet }),
       ...given(settings),
       ...(recordsMax === undefined ? {} : { recordsMax }),
+      ...(contract === undefined ? {} : { anchoring: { contract, intervalMs } }),
       onEvent(event) {
         say(event);
         if (event.event === "evidence") reporter?.due();
@@ -312,6 +322,12 @@ export function collectorText(event: CollectorEvent | ReporterEvent): string {
       return `${shortHex(event.mote)} seq ${event.seq}: the record before it is missing; linked from here`;
     case "gap-closed":
       return `${shortHex(event.mote)} seq ${event.seq}: the missing record before it has come`;
+    case "anchor":
+      return `root of ${event.size} leaves in block #${event.block}`;
+    case "anchor-gone":
+      return `the node's chain went another way: of ${event.was} anchored leaves ${event.size} are left; the others are anchored again`;
+    case "anchored":
+      return `${shortHex(event.mote)} seq ${event.seq} and what leads to it anchored in block #${event.block}, leaf ${event.leaf} of ${event.size}`;
     case "evidence":
       return `${event.kind} of ${shortHex(event.a.mote)}: seq ${event.a.seq} ${shortHex(event.a.digest)} and seq ${event.b.seq} ${shortHex(event.b.digest)}`;
   }

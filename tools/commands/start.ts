@@ -3,8 +3,9 @@
 import { chmodSync, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { BOARD_NAMES, DEFAULT_BOARD } from "../../host-sim/boards.js";
+import { LEDGER_FIRMWARE } from "../../host-sim/engine/engines.js";
 import { version } from "../cli.js";
-import { keepToOwner, makeFolder, modeFor } from "../files.js";
+import { keepToOwner, makeFolder, modeFor, writeWhole } from "../files.js";
 import { needPackages, POSTGRES, STORE } from "../optional.js";
 import { publicUrl, readWords, rpcUrl, type Words } from "../options.js";
 import { pause } from "../processes/backoff.js";
@@ -19,7 +20,7 @@ import { builtEngine, engineWish } from "../start/engine-choice.js";
 import type { FollowedChain } from "../start/followed-chain.js";
 import { LOCAL_CHAINS, nodePackages, openLocalChain } from "../start/local-chain.js";
 import { DEFAULT_DATA, type Layout, layoutOf } from "../start/project.js";
-import { Screen } from "../start/screen.js";
+import { Screen, type SystemEvent } from "../start/screen.js";
 import { type Fact, System } from "../start/system.js";
 import { Tally } from "../start/tally.js";
 import { CommandError, count, type Output, plural, shownPath, UsageError } from "../terminal.js";
@@ -34,6 +35,8 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
   --app DIR      what the boards run in place of the standard mote: a folder with main.ts, as chainmote new writes it;
                  board.ts in it attaches its parts to the simulated board (docs/own-node.md)
   --records N    end once N records are stored and verified
+  --anchor       anchor them in a contract on the chain, too, and end once the motes have proven that (docs/ledger.md);
+                 anchored/ in the data folder then has a file for each anchor, which chainmote verify --receipt checks
   --boards M     1 to 64 boards (default 1)
   --data DIR     where everything is kept (default .chainmote, a folder below it for each other chain);
                  a second start goes on from there
@@ -58,7 +61,8 @@ Your own node, Besu, GoQuorum, geth or Bitcoin Core, which says itself what it i
   --genesis FILE  the genesis file of its chain, where the node does not tell the rules (admin_nodeInfo)
   --period S --epoch N   Clique: the same without the file
   --trusting-period S    IBFT, QBFT: how long a trusted block vouches for others (default 604800)
-  --fleet ADDRESS  registry of the fleet (default: one of this folder's own)
+  --fleet ADDRESS  registry of the fleet (default: one of this folder's own, which tells fleets apart and is no contract):
+                   nothing is deployed on your node, and motes are enrolled by your own enroller
 
 Your own broker:
   --mqtt URL     mqtt(s)://user:password@host:port (or MQTT_URL)
@@ -97,6 +101,7 @@ const STALL_MS = 120_000;
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(words, {
     records: { type: "string" },
+    anchor: { type: "boolean" },
     boards: { type: "string" },
     chain: { type: "string" },
     ...ATTACHING,
@@ -119,10 +124,16 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const folder = options.text("app");
   const application = folder === undefined ? undefined : namedApplication(folder);
   const sampleMs = options.number("sample", 50, 86_400_000) ?? (application?.config === undefined ? SAMPLE_MS : undefined);
+  const anchor = options.has("anchor");
+  if (anchor && (options.text("rpc") !== undefined || options.text("chain") === "bitcoin"))
+    throw new UsageError("--anchor needs our own Ethereum node, which pays; elsewhere: npx chainmote collect --anchor ADDRESS");
+  if (anchor && application !== undefined)
+    throw new UsageError("--anchor is for the standard mote; an application says by its own features what it waits for");
   const wish = engineWish(options);
   const prefix = checkPrefix(options.text("prefix"));
   const broker = tlsChecked(brokerNamed(options));
   const followed = await chainNamed(options);
+  const ledger = followed.ledger && application === undefined;
   const data = resolve(options.text("data") ?? join(DEFAULT_DATA, followed.folder));
   const layout = layoutOf(data);
   needPackages([...followed.packages, (process.env.DATABASE_URL ?? "") === "" ? STORE : POSTGRES]);
@@ -135,7 +146,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   });
   try {
     const screen = new Screen(output, new BoundedLog(layout.log), { json: options.has("json"), verbose: options.has("verbose") });
-    const tally = new Tally();
+    const tally = new Tally(anchor);
     const told = untilTold();
     const done = records === undefined ? undefined : new Signal();
     screen.say(
@@ -149,10 +160,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
       wish,
       (text) => screen.show("engine", { event: "building", text }),
       () => isTold,
-      application,
+      application ?? (ledger ? LEDGER_FIRMWARE : undefined),
     );
     const system = new System({
-      ...{ layout, boards, prefix, exportPath, ...broker },
+      ...{ layout, boards, prefix, exportPath, anchor, ledger, ...broker },
       ...(sampleMs === undefined ? {} : { sampleMs }),
       ...(application === undefined ? {} : { application }),
       openChain: (onEnd) =>
@@ -161,7 +172,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       ...(wish.engine === "node" && wish.crypto === "noble" ? { crypto: wish.crypto } : {}),
       ...(records === undefined ? {} : { recordsMax: () => records - tally.done }),
       onEvent(source, event) {
-        screen.show(source, event);
+        screen.show(source, anchor ? kept(layout.anchored, event) : event);
         if (tally.take(source, event) && records !== undefined && tally.done >= records) done?.give();
       },
     });
@@ -196,6 +207,8 @@ interface NamedChain {
   readonly folder: string;
   /** What its node is made of, where that is ours. */
   readonly packages: readonly string[];
+  /** Whether the fleet's contracts are put on it: the node is our own, of a chain that has contracts. */
+  readonly ledger: boolean;
   open(options: OpenOptions): Promise<FollowedChain>;
 }
 
@@ -221,6 +234,7 @@ async function chainNamed(options: Words): Promise<NamedChain> {
     return {
       folder: chain === "clique" ? "" : chain,
       packages: nodePackages(chain),
+      ledger: chain === "clique",
       async open({ layout, onEnd }) {
         if (existsSync(layout.checkpoint))
           throw new CommandError(
@@ -236,6 +250,7 @@ async function chainNamed(options: Words): Promise<NamedChain> {
   return {
     folder: join("attached", node.name),
     packages: [],
+    ledger: false,
     async open({ layout, told, say }) {
       if (existsSync(layout.node))
         throw new CommandError(
@@ -274,12 +289,22 @@ function tlsChecked(broker: ReturnType<typeof brokerNamed>): ReturnType<typeof b
   return broker;
 }
 
+/** An anchor that the collector tells of, its item in a file of its own; the event then names that. */
+function kept(folder: string, event: SystemEvent): SystemEvent {
+  if (event.event !== "anchored" || typeof event.item !== "string") return event;
+  const file = join(folder, `${String(event.mote)}-${Number(event.stream)}-${Number(event.seq)}.cbor`);
+  makeFolder(folder);
+  writeWhole(file, Uint8Array.from(Buffer.from(event.item, "hex")), "owner");
+  return { ...event, file };
+}
+
 function showFact(fact: Fact, screen: Screen): void {
   const { part, ...fields } = fact;
   const event = { event: part, ...fields };
   if (fact.part === "broker") screen.fact(part, publicUrl(fact.url), { event: part, url: publicUrl(fact.url) });
   else if (fact.part === "node")
     screen.fact(part, `${publicUrl(fact.rpc)}, ${fact.about}`, { ...event, rpc: publicUrl(fact.rpc) });
+  else if (fact.part === "anchor") screen.fact(part, `contract ${fact.contract}`, event);
   else screen.fact(part, fact.part === "collector" ? fact.address : `registry ${fact.registry}`, event);
 }
 
@@ -308,12 +333,15 @@ function summary({ screen, tally, records, exportPath, output }: Ending): number
     screen.say(
       `engine peak ${count(peak.heapPeakBytes)} of ${count(peak.memoryBytes)} bytes, ${plural(peak.collections, "collection")}`,
     );
-  screen.say(`${plural(tally.done, "record")}${from} stored and verified in ${seconds} s`);
+  screen.say(
+    `${plural(tally.done, "record")}${from} stored${tally.anchored > 0 ? ", anchored" : ""} and verified in ${seconds} s`,
+  );
   screen.summary({
     event: "summary",
     ok: !short,
     stored: tally.stored,
     verified: tally.done,
+    ...(tally.anchored > 0 ? { anchored: tally.anchored } : {}),
     motes: tally.motes,
     ...(peak === undefined ? {} : { heapPeakBytes: peak.heapPeakBytes, collections: peak.collections }),
     seconds: Number(seconds),

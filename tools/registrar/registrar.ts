@@ -121,6 +121,7 @@ export class Registrar {
   }
 
   #take(topic: string, message: Uint8Array): void {
+    if (message.length === 0) return; // its mote has its place, and has taken the offer back
     const enrolment = this.#check(topic, message);
     if (enrolment instanceof Rejection) {
       const mote = moteOfTopic(topic);

@@ -1,14 +1,17 @@
 // The contracts that `chainmote start` puts on its own node, once for a data folder, and the keys of who governs them.
 //
-// Promises: what is done is read from the chain alone, so that the next start goes on with what one that was killed has begun; the
-// registry is what the node's signer deploys first, so its address is known before it is there. Never: deploys on a node that is not of
-// this folder, or gives a key out.
+// Promises: what is done is read from the chain, so that the next start goes on with what one that was killed has begun; the registry is
+// what the admin's account deploys first, so that its address is known before it is there. Never: deploys on a node that is not of this
+// folder, or gives a key out.
 
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { equal, toHex } from "../../firmware/bytes.js";
+import { equal, fromHex, toHex } from "../../firmware/bytes.js";
 import type { Account, Contract } from "../contracts/account.js";
+import { deployAnchor } from "../contracts/anchor.js";
 import { deployRegistry, openRegistry } from "../contracts/registry.js";
 import { KeyFile } from "../crypto/key-file.js";
+import { removeEmpty, writeWhole } from "../files.js";
 import { CommandError } from "../terminal.js";
 
 /** Who governs a fleet (docs/ledger.md, "Who governs"), and who reports evidence to its registry. */
@@ -22,6 +25,7 @@ export interface FleetKeys {
 
 /** What each account that sends transactions is given: a transaction takes at most a fortieth of an ether at the fees of an own chain. */
 const PAID_WEI = 10n ** 20n;
+const ADDRESS_BYTES = 20;
 const MANDATE_GIVEN = 1n;
 /** The last block number that a mandate can name: these hold until they are taken back. */
 const FOR_EVER = 2 ** 48 - 1;
@@ -39,19 +43,20 @@ export function fleetKeys(directory: string): FleetKeys {
  * The fleet's registry, deployed where it is not there yet, with its enroller and its commander named and who sends transactions paid.
  * @param payer the signer of this folder's own node
  * @param admin the account of the admin's key
- * @param address where the signer's first contract is, 20 bytes
+ * @param address where the admin's first contract is, 20 bytes
  */
 export async function beginRegistry(payer: Account, admin: Account, keys: FleetKeys, address: Uint8Array): Promise<Contract> {
+  await payOnce(payer, keys.admin.address);
   if (!(await isContract(payer, address))) {
-    const deployed = await deployRegistry(payer, keys.admin.address, keys.recovery.address);
+    const deployed = await deployRegistry(admin, keys.admin.address, keys.recovery.address);
     if (!equal(deployed.address, address))
       throw new CommandError(
-        `the node's signer has sent transactions before: the registry would be 0x${toHex(deployed.address)}, not 0x${toHex(address)}, ` +
+        `the admin's account has sent transactions before: the registry would be 0x${toHex(deployed.address)}, not 0x${toHex(address)}, ` +
           "which the motes name in their records; begin with another --data",
       );
   }
   const registry = openRegistry(payer.rpc, address);
-  for (const { address: account } of [keys.admin, keys.enroller, keys.reporter]) await payOnce(payer, account);
+  for (const { address: account } of [keys.enroller, keys.reporter]) await payOnce(payer, account);
   if (!(await isMandated(registry, "enrollers", keys.enroller)))
     await registry.send(admin, "setEnroller", keys.enroller.address, FOR_EVER);
   if (!(await isMandated(registry, "commanders", keys.commander)))
@@ -59,8 +64,44 @@ export async function beginRegistry(payer: Account, admin: Account, keys: FleetK
   return registry;
 }
 
+export interface Contracts {
+  /** Address of RecordAnchor, 20 bytes. */
+  readonly anchor: Uint8Array;
+}
+
+export interface AnchorOptions {
+  /** Where the address is kept. */
+  readonly file: string;
+  /** Pays for all of it. */
+  readonly payer: Account;
+  /** The account that anchors, 20 bytes. */
+  readonly collector: Uint8Array;
+}
+
+/** The contract that anchors, deployed where the folder names none, and the collector's account paid. */
+export async function beginAnchor({ file, payer, collector }: AnchorOptions): Promise<Contracts> {
+  removeEmpty(file);
+  const kept = existsSync(file) ? readAnchor(file) : undefined;
+  const anchor = kept ?? (await deployAnchor(payer)).address;
+  if (kept === undefined) writeWhole(file, `${JSON.stringify({ anchor: `0x${toHex(anchor)}` }, null, 2)}\n`, "owner");
+  else if (!(await isContract(payer, anchor)))
+    throw new CommandError(
+      `${file}: there is no contract at 0x${toHex(anchor)}: give the folder its own node back, or another --data`,
+    );
+  await payOnce(payer, collector);
+  return { anchor };
+}
+
+function readAnchor(file: string): Uint8Array {
+  const { anchor } = JSON.parse(readFileSync(file, "utf8")) as { anchor?: unknown };
+  const bytes = typeof anchor === "string" ? fromHex(anchor) : undefined;
+  if (!(bytes instanceof Uint8Array) || bytes.length !== ADDRESS_BYTES)
+    throw new CommandError(`${file}: anchor is no address of 20 bytes: put the right file back`);
+  return bytes;
+}
+
 /** Pays an account that has less than half of what it is given. */
-export async function payOnce(payer: Account, to: Uint8Array): Promise<void> {
+async function payOnce(payer: Account, to: Uint8Array): Promise<void> {
   const balance = BigInt((await payer.rpc.call("eth_getBalance", `0x${toHex(to)}`, "latest")) as string);
   if (balance < PAID_WEI / 2n) await payer.pay(to, PAID_WEI);
 }

@@ -17,9 +17,9 @@ export interface FollowedChain {
   readonly payer?: Account;
   /**
    * 20 bytes that name the fleet on this chain: its registry's address, where one is deployed. They tell fleets apart.
-   * @param collector address of the collector's key, 20 bytes
+   * @param owner 20 bytes: the admin's address where there is a payer, else that of the collector's key
    */
-  registry(collector: Uint8Array): Uint8Array;
+  registry(owner: Uint8Array): Uint8Array;
   ready(): Promise<void>;
   stop(): Promise<void>;
   /** What the motes start from, as a configuration has it. */

@@ -55,7 +55,7 @@ async function openClique(options: LocalChainOptions): Promise<LocalChain> {
     about: `seals ${node.chain} (Clique)`,
     genesisFile: node.genesisFile,
     payer: new Account(node.rpc, node.key),
-    registry: () => firstContractOf(node.signer),
+    registry: firstContractOf,
     ready: () => node.ready(),
     stop: () => node.stop(),
     async checkpoint() {

@@ -125,6 +125,14 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         return { word: "delivered", text: `seq ${number("seq")}` };
       case "stored":
         return { word: "stored", text: `seq ${number("seq")}, its receipt holds`, style: "green" };
+      case "anchored": {
+        const which = event.from === event.through ? "" : `${number("from")} to `;
+        return {
+          word: "anchored",
+          text: `seq ${which}${number("through")}, proven in block #${number("block")}`,
+          style: "green",
+        };
+      }
       case "not-stored":
         return amiss("not stored", `seq ${number("seq")}, the collector refuses it: ${text("reason")}`);
       case "set-aside":
@@ -151,6 +159,10 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         return { word: "error", text: `${text("what")}: ${text("detail")}`, style: "red" };
       case "sensor":
         return amiss("sensor", `${event.sensor === undefined ? "" : `${text("sensor")}: `}${text("detail")} (${text("code")})`);
+      case "registry": {
+        const words = `${text("status")}${event.status === "absent" ? "" : `, role ${number("role")}, since block #${number("sinceBlock")}`}, proven at block #${number("block")}`;
+        return { word: "registry", text: words, style: event.status === "active" ? "green" : "yellow" };
+      }
       case "app":
         return { word: "app", text: ownText(event) };
       case "link":
@@ -163,6 +175,19 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
   switch (event.event) {
     case "verified":
       return { word: "verified", text: `${whose}seq ${number("seq")}: signature, chain, head`, style: "green" };
+    case "anchor":
+      return {
+        word: "anchor",
+        text: `root of ${number("size")} leaves in block #${number("block")}`,
+        style: "cyan",
+      };
+    case "anchor-gone":
+      return amiss("anchor", `of ${number("was")} leaves ${number("size")} are left after a reorganisation; anchored again`);
+    case "anchored":
+      return {
+        word: "receipt",
+        text: `${whose}seq ${number("seq")}: leaf ${number("leaf")} of ${number("size")}, block #${number("block")}`,
+      };
     case "head-foreign":
     case "head-orphaned":
     case "head-unknown": {

@@ -9,6 +9,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { fromHex, toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
+import { LEDGER_ON_NODE } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
 import { Account } from "../contracts/account.js";
@@ -28,7 +29,7 @@ import { CommandError } from "../terminal.js";
 import { boardSettings, type NamedApplication } from "./application.js";
 import { writeBoardFile } from "./board-file.js";
 import { runningBoard } from "./board-run.js";
-import { beginRegistry, fleetKeys } from "./contracts.js";
+import { beginAnchor, beginRegistry, type Contracts, type FleetKeys, fleetKeys } from "./contracts.js";
 import type { FollowedChain } from "./followed-chain.js";
 import { COMMAND, type Layout, TIED } from "./project.js";
 import type { SystemEvent } from "./screen.js";
@@ -39,6 +40,8 @@ const COLLECTOR_GRACE_MS = 60_000;
 const LINE_BYTES_MAX = 16_384;
 /** As what the motes of this machine are enrolled. */
 const BOARD_PLACING: Placing = { role: 1, policyId: 0, firmwareId: 0 };
+/** On a chain of one signer nothing is replaced: an anchor is settled after a block or two. */
+const ANCHORING = ["--anchor-interval", "5", "--settled-depth", "2"];
 
 export interface SystemOptions {
   readonly layout: Layout;
@@ -60,6 +63,10 @@ export interface SystemOptions {
   readonly prefix: string;
   /** Where the collector writes the records when it ends. */
   readonly exportPath: string;
+  /** Whether the boards run the standard mote with the ledger: they ask for their place in the fleet's registry. */
+  readonly ledger?: boolean;
+  /** Whether the collector anchors, and the boards wait for it. */
+  readonly anchor?: boolean;
   /** How many new records the collector may store; asked at each of its starts. */
   readonly recordsMax?: () => number;
   readonly onEvent: (source: string, event: SystemEvent) => void;
@@ -70,6 +77,7 @@ export type Fact =
   | { readonly part: "broker"; readonly url: string }
   | { readonly part: "node"; readonly rpc: string; readonly chain: string; readonly about: string }
   | { readonly part: "collector"; readonly address: string }
+  | { readonly part: "anchor"; readonly contract: string }
   | { readonly part: "fleet"; readonly registry: string; readonly chain: string };
 
 export class System {
@@ -105,8 +113,11 @@ export class System {
     const mqtt = await this.#broker();
     onFact({ part: "broker", url: mqtt });
     const key = KeyFile.openOrCreate(join(layout.collector, "collector.key"));
-    const fleet = { registry: node.registry(key.address), chain: node.chain };
-    const collecting = this.#startCollector(node, mqtt, fleet).then(() =>
+    const keys = node.payer === undefined ? undefined : fleetKeys(layout.keys);
+    const fleet = { registry: node.registry((keys?.admin ?? key).address), chain: node.chain };
+    const contracts = await this.#contracts(node, key.address);
+    if (contracts !== undefined) onFact({ part: "anchor", contract: `0x${toHex(contracts.anchor)}` });
+    const collecting = this.#startCollector(node, mqtt, fleet, contracts).then(() =>
       onFact({ part: "collector", address: `0x${toHex(key.address)}` }),
     );
     const sealing = node.ready().then(() => onFact({ part: "node", rpc: node.url, chain: node.chain, about: node.about }));
@@ -123,15 +134,29 @@ export class System {
     onFact({ part: "fleet", registry: `0x${toHex(fleet.registry)}`, chain: fleet.chain });
     const checkpoint = await node.checkpoint();
     if (this.#stopping) return;
-    if (node.payer !== undefined) await this.#beginFleet(node.payer, fleet, mqtt);
+    if (node.payer !== undefined && keys !== undefined) await this.#beginFleet(node.payer, keys, fleet, mqtt);
     const settings = {
       ...{ checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint },
       ...(sampleMs === undefined ? {} : { sampleMs }),
       ...(application === undefined ? {} : boardSettings(application)),
       ...(crypto === undefined ? {} : { crypto }),
+      ...(contracts === undefined ? {} : { anchor: contracts.anchor }),
+      ...(keys === undefined || this.#options.ledger !== true
+        ? {}
+        : { enroller: keys.enroller.address, recovery: keys.recovery.address }),
       ...(authority === undefined ? {} : { ca: authority.der }),
     };
     for (let number = 1; number <= boards; number += 1) this.#startBoard(number, settings);
+  }
+
+  /** Those that are needed, on the chain. */
+  async #contracts(node: FollowedChain, collector: Uint8Array): Promise<Contracts | undefined> {
+    if (this.#options.anchor !== true) return undefined;
+    const { payer } = node;
+    if (payer === undefined) throw new CommandError(`anchors need a chain of our own with contracts, not ${node.chain}`);
+    await node.ready();
+    if (this.#stopping) throw new CommandError("told to end while it started");
+    return beginAnchor({ file: this.#options.layout.contracts, payer, collector });
   }
 
   /** Ends everything, boards first; also what is only about to come up. */
@@ -157,9 +182,8 @@ export class System {
   }
 
   /** Puts the registry on the node while the boards start already: its address is known, and motes ask until it is there. */
-  async #beginFleet(payer: Account, fleet: Fleet, mqtt: string): Promise<void> {
-    const { layout, authority, prefix, onEvent } = this.#options;
-    const keys = fleetKeys(layout.keys);
+  async #beginFleet(payer: Account, keys: FleetKeys, fleet: Fleet, mqtt: string): Promise<void> {
+    const { authority, prefix, onEvent } = this.#options;
     const admin = new Account(payer.rpc, keys.admin);
     const ready = beginRegistry(payer, admin, keys, fleet.registry);
     ready.then(
@@ -206,7 +230,7 @@ export class System {
   }
 
   /** Resolves once the collector is connected to the broker. */
-  #startCollector(node: FollowedChain, mqtt: string, fleet: Fleet): Promise<void> {
+  #startCollector(node: FollowedChain, mqtt: string, fleet: Fleet, contracts: Contracts | undefined): Promise<void> {
     const { layout, authority, prefix, exportPath, recordsMax } = this.#options;
     makeFolder(layout.collector);
     let lastWords = "";
@@ -215,6 +239,7 @@ export class System {
       words.push("--fleet", `0x${toHex(fleet.registry)}@${fleet.chain}`);
       if (node.payer !== undefined) words.push("--reporter", join(layout.keys, "reporter.key"));
       if (prefix !== "") words.push("--prefix", prefix);
+      if (contracts !== undefined) words.push("--anchor", `0x${toHex(contracts.anchor)}`, ...ANCHORING);
       if (recordsMax !== undefined) words.push("--records-max", String(Math.max(1, recordsMax())));
       const child = spawn(process.execPath, ["--import", TIED, COMMAND, "collect", ...words], {
         stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -268,15 +293,15 @@ export class System {
   }
 
   #startBoard(number: number, settings: Parameters<typeof writeBoardFile>[1]): void {
-    const { engine, application } = this.#options;
+    const { engine: guest, application, ledger } = this.#options;
     const directory = this.#options.layout.board(number);
     const source = `mote ${number}`;
     writeBoardFile(directory, settings);
     this.#boards.push(
       runningBoard({
         ...{ directory, source },
-        ...(engine === undefined ? {} : { engine }),
-        ...(application === undefined ? {} : { firmware: application.main }),
+        ...(guest === undefined ? {} : { engine: guest }),
+        ...(application !== undefined ? { firmware: application.main } : ledger === true ? { firmware: LEDGER_ON_NODE } : {}),
         onEvent: (from, event) => this.#boardSays(from, event),
         onEnd: (name, end) => this.#ended(name, end),
       }),

@@ -1,6 +1,7 @@
 // Counts what the records of one run have come to, for `--records N`.
 //
-// Promises: a record counts once, by its digest, when the collector has stored it and called it verified.
+// Promises: a record counts once, by its digest, when the collector has stored it and called it verified, and where anchors are asked
+// for, when its own mote has proven that the chain has it.
 
 import type { SystemEvent } from "./screen.js";
 
@@ -17,13 +18,23 @@ export class Tally {
   readonly #verified = new Set<string>();
   /** Digests that a mote holds a receipt for. */
   readonly #receipted = new Set<string>();
+  /** Digests that a mote has proven to be anchored, and those of each mote's records by their numbers. */
+  readonly #anchored = new Set<string>();
+  readonly #own = new Map<string, Map<number, string>>();
+  readonly #needsAnchors: boolean;
   readonly #motes = new Set<string>();
   #enginePeak: EnginePeak | undefined;
   #movedMs = performance.now();
 
+  /** @param needsAnchors whether a record is done only once its mote has proven its anchor */
+  constructor(needsAnchors = false) {
+    this.#needsAnchors = needsAnchors;
+  }
+
   /** Takes in one event; true where it moved a record on. */
   take(source: string, event: SystemEvent): boolean {
     if (source.startsWith("mote") && event.event === "engine") this.#takeEngine(event);
+    if (source.startsWith("mote") && event.event === "anchored") return this.#takeAnchored(source, event);
     const digest = typeof event.digest === "string" ? event.digest : undefined;
     if (digest === undefined) return false;
     if (source === "collector" && event.event === "stored" && event.duplicate !== true) {
@@ -31,6 +42,10 @@ export class Tally {
       return this.#add(this.#stored, digest);
     }
     if (source === "collector" && event.event === "verified") return this.#add(this.#verified, digest);
+    if (source.startsWith("mote") && typeof event.seq === "number") {
+      const own = this.#own.get(source) ?? new Map<number, string>();
+      this.#own.set(source, own.set(event.seq, digest));
+    }
     if (source.startsWith("mote") && event.event === "stored") return this.#add(this.#receipted, digest);
     return false;
   }
@@ -40,6 +55,13 @@ export class Tally {
     set.add(digest);
     this.#movedMs = performance.now();
     return true;
+  }
+
+  #takeAnchored(source: string, { from, through }: SystemEvent): boolean {
+    let moved = false;
+    for (const [seq, digest] of this.#own.get(source) ?? [])
+      if (seq >= Number(from) && seq <= Number(through)) moved = this.#add(this.#anchored, digest) || moved;
+    return moved;
   }
 
   #takeEngine(event: SystemEvent): void {
@@ -66,10 +88,18 @@ export class Tally {
     return this.#stored.size;
   }
 
-  /** Stored and verified in this run. */
+  /** Of those that were stored in this run. */
+  get anchored(): number {
+    let anchored = 0;
+    for (const digest of this.#stored) if (this.#anchored.has(digest)) anchored += 1;
+    return anchored;
+  }
+
+  /** Stored and verified in this run, and anchored where that is asked. */
   get done(): number {
     let done = 0;
-    for (const digest of this.#stored) if (this.#verified.has(digest)) done += 1;
+    for (const digest of this.#stored)
+      if (this.#verified.has(digest) && (!this.#needsAnchors || this.#anchored.has(digest))) done += 1;
     return done;
   }
 

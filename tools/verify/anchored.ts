@@ -5,9 +5,10 @@
 // Never: knows whether a header is of a chain, or which contract anchors: a checkpoint and an address, which the caller trusts, say that.
 // Codes: anchored-malformed, anchored-too-long, anchored-absent, and those of cose.ts, record.ts, anchor-receipt.ts and of what is handed in.
 
-import { concat, readUint, writeUint } from "../../firmware/bytes.js";
+import { readUint } from "../../firmware/bytes.js";
 import { type CborValue, CborWriter, decode } from "../../firmware/codec/cbor.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
+import { anchorSlot } from "../../firmware/ledger/anchors.js";
 import { verifyAnchorReceipt } from "../../firmware/record/anchor-receipt.js";
 import { verifySign1 } from "../../firmware/record/cose.js";
 import { decodeRecord, type RecordFields } from "../../firmware/record/record.js";
@@ -19,8 +20,7 @@ const VERSION = 1;
 const WORD_BYTES = 32;
 /** A map of six, two lists, and what they hold: no trie is deeper than its keys are long. */
 const LIMITS = Object.freeze({ depthMax: 2, bytesMax: ANCHORED_BYTES_MAX, itemsMax: 160 });
-/** `RecordAnchor`: the slot of its mapping of anchors, and its word from the low end: block number and time, 6 bytes each. */
-const ANCHORS_SLOT = 0;
+/** An anchor's word from the low end: block number and time, 6 bytes each. */
 const NUMBER_BYTES = 6;
 
 export interface AnchoredItem {
@@ -114,15 +114,6 @@ export function verifyAnchored(engine: CryptoEngine, bytes: Uint8Array, trust: A
   const anchoredS = readUint(word, WORD_BYTES - 2 * NUMBER_BYTES, NUMBER_BYTES);
   const { kid: mote, digest } = signed;
   return { mote, collector: receipt.kid, digest, record, anchoredIn, anchoredS, provenAt: header.number };
-}
-
-/** Where `RecordAnchor` keeps that an account anchored a root: keccak256(keccak256(account ‖ size ‖ root) ‖ slot of the mapping). */
-export function anchorSlot(engine: CryptoEngine, account: Uint8Array, size: number, root: Uint8Array): Uint8Array {
-  const key = new Uint8Array(8);
-  writeUint(key, size, 8 - NUMBER_BYTES, NUMBER_BYTES);
-  const mapping = new Uint8Array(WORD_BYTES);
-  mapping[WORD_BYTES - 1] = ANCHORS_SLOT;
-  return engine.keccak256(concat(engine.keccak256(account, key, root), mapping));
 }
 
 function isBytes(value: CborValue | undefined): value is Uint8Array {

@@ -6,6 +6,7 @@ import { RLP } from "@ethereumjs/rlp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { decodeHeader } from "../../../firmware/chain/ethereum/header.js";
+import { anchorSlot } from "../../../firmware/ledger/anchors.js";
 import { anchorDigest, encodeAnchorReceipt } from "../../../firmware/record/anchor-receipt.js";
 import { digestOf } from "../../../firmware/record/cose.js";
 import { encodeRecord, type RecordFields } from "../../../firmware/record/record.js";
@@ -15,7 +16,6 @@ import { MerkleTree } from "../../../tools/merkle/tree.js";
 import {
   ANCHORED_BYTES_MAX,
   type AnchoredItem,
-  anchorSlot,
   decodeAnchored,
   encodeAnchored,
   verifyAnchored,
