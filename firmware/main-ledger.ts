@@ -1,5 +1,5 @@
 // The standard mote with the ledger: as main.ts, and it reads its place in the fleet's registry by proof, and asks to be enrolled where
-// `ledger.enroller` is configured; it sends transactions where `ledger.fees` is, and waits for its anchors where `ledger.anchor` is.
+// `ledger.enroller` is configured; it watches `ledger.peers`, sends transactions where `ledger.fees` is configured, and waits for its anchors where `ledger.anchor` is.
 //
 // Promises: a configuration that does not hold is said so on the log, and nothing is begun. Never knows which board it is.
 
@@ -7,6 +7,7 @@ import { engine } from "chainmote/crypto";
 import { configuration, createDevice } from "./board/provider.js";
 import { Mote, parseConfig, Rejection } from "./index.js";
 import { Anchors } from "./ledger/anchors.js";
+import { Peers } from "./ledger/peers.js";
 import { Registry } from "./ledger/registry.js";
 import { ledgerOf, StateProofs } from "./ledger/state-proofs.js";
 import { Transactions } from "./ledger/transactions.js";
@@ -17,10 +18,12 @@ const config = parseConfig(configuration);
 const proofs = new StateProofs();
 const has = (name: string): boolean => !(config instanceof Rejection) && ledgerOf(config).has(name);
 const transactions = has("fees") ? new Transactions(proofs) : undefined;
+const registry = new Registry(proofs, transactions);
 const features = [
   proofs,
   ...(transactions === undefined ? [] : [transactions]),
-  new Registry(proofs, transactions),
+  registry,
+  ...(has("peers") ? [new Peers(registry)] : []),
   ...(has("anchor") ? [new Anchors(proofs)] : []),
 ];
 const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x], features });

@@ -163,6 +163,10 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         const words = `${text("status")}${event.status === "absent" ? "" : `, role ${number("role")}, since block #${number("sinceBlock")}`}, proven at block #${number("block")}`;
         return { word: "registry", text: words, style: event.status === "active" ? "green" : "yellow" };
       }
+      case "peer": {
+        const words = `${whose || text("mote")} is ${text("status")} since block #${number("sinceBlock")}, proven at block #${number("block")}`;
+        return { word: "peer", text: words.replace("  ", " "), style: event.status === "active" ? "green" : "yellow" };
+      }
       case "app":
         return { word: "app", text: ownText(event) };
       case "link":
