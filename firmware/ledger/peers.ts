@@ -15,7 +15,7 @@ import { statusName } from "./registry-slots.js";
 import { ledgerOf } from "./state-proofs.js";
 
 /** Fewer than the registry has places for, so that a commander's mandate has one, too. */
-export const PEERS_MAX = 6;
+const PEERS_MAX = 6;
 /** Between two looks; the registry asks at the interval of the ledger. */
 const LOOK_MS = 1_000;
 

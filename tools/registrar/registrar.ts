@@ -63,7 +63,7 @@ export interface RegistrarOptions {
 }
 
 /** Motes whose enrolment waits, or whose status is watched. */
-export const MOTES_MAX = 1024;
+const MOTES_MAX = 1024;
 const STATUS_MS = 3000;
 const RETRY: BackoffLimits = { firstMs: 250, maxMs: 10_000 };
 const ANYBODY = "+";

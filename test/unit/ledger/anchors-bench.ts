@@ -200,7 +200,15 @@ export class AnchorBench {
       new DataView(value.buffer).setUint32(28, block);
       new DataView(value.buffer).setUint32(22, ANCHORED_S + block);
     }
-    return { number: this.settled, hash: new Uint8Array(32), timeS: ANCHORED_S, value, baseFeePerGas: undefined, knownMs: 0, era: 0 };
+    return {
+      number: this.settled,
+      hash: new Uint8Array(32),
+      timeS: ANCHORED_S,
+      value,
+      baseFeePerGas: undefined,
+      knownMs: 0,
+      era: 0,
+    };
   }
 
   get through(): number {
