@@ -76,6 +76,11 @@ export class Enrolling {
     this.#owner.device.log.write("enrolment", { state: "ended" });
   }
 
+  /** A place is waited for. */
+  get active(): boolean {
+    return this.#counter !== 0;
+  }
+
   get subscriptions(): readonly string[] {
     return this.#transactions === undefined ? [] : [this.#topics.voucher];
   }

@@ -35,7 +35,7 @@ import { ledgerOf, type StateProofs } from "./state-proofs.js";
 import type { Transactions } from "./transactions.js";
 
 /** Slots that are known or asked for, besides the mote's own. */
-export const PLACES_MAX = 8;
+const PLACES_MAX = 8;
 const INTERVAL_MS = 300_000;
 const INTERVAL_MS_MIN = 1_000;
 const INTERVAL_MS_MAX = 86_400_000;
@@ -45,6 +45,8 @@ const FRESH_S_MAX = 604_800;
 const RETRY_UNKNOWN_MS = 30_000;
 /** Where what is known is too old and somebody wants to know. */
 const RETRY_STALE_MS = 5_000;
+/** While the mote's own place is waited for. */
+const ENROLLING_INTERVAL_MS = 30_000;
 /** In the key-value store: version, address, registry, status. */
 const MARK_KEY = "registry";
 const MARK_VERSION = 1;
@@ -68,7 +70,7 @@ class Place implements Question {
   proof: Proof | undefined;
   /** When the last answer came, or the last question was begun. */
   lookedMs = Number.NEGATIVE_INFINITY;
-  /** When somebody looked for it last. */
+  /** When somebody looked for it last; of the mote's own Infinity. */
   usedMs: number;
   /** Somebody wants it fresh, which it is not. */
   wanted = true;
@@ -242,6 +244,8 @@ export class Registry implements FeatureType, Feature {
     if (proof === undefined) return RETRY_UNKNOWN_MS - passedMs;
     // A question to the same block would have the same answer.
     if (wanted && this.owner.follower.settled > proof.number) return RETRY_STALE_MS - passedMs;
+    if (this.#enrolling?.active === true && usedMs === Number.POSITIVE_INFINITY)
+      return Math.min(this.#intervalMs, ENROLLING_INTERVAL_MS) - passedMs;
     return usedMs > lookedMs ? this.#intervalMs - passedMs : Number.POSITIVE_INFINITY;
   }
 

@@ -22,9 +22,7 @@ import {
 
 /** What stays although nothing calls it: why, and what, as `file`, `file: export` or `file: Class.member`. */
 const KEPT: Readonly<Record<string, readonly string[]>> = {
-  "commands look up mandates and policies, and chainmote verify takes the item that holds all": [
-    "firmware/ledger/registry.ts: .mandateOf",
-    "firmware/ledger/registry.ts: .policyHash",
+  "chainmote verify takes the item that holds all": [
     "test/unit/ledger/anchors-bench.ts: CONTRACT",
     "tools/verify/anchored.ts: verifyAnchored",
   ],
@@ -45,7 +43,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "firmware/record/enrolment.ts: encodeVoucher",
     "firmware/record/enrolment.ts: encodeRotation",
     "firmware/record/enrolment.ts: decodeRotation",
-    "firmware/ledger/enrolling.ts: enrolmentTopicsOf",
     "firmware/ledger/transactions.ts: .sendValue",
     "tools/contracts/layout.ts: REGISTRY_SLOTS",
     "tools/contracts/layout.ts: ANCHOR_SLOTS",
@@ -59,9 +56,10 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "firmware/ledger/registry-slots.ts: ACTIVE",
     "firmware/ledger/registry-slots.ts: REVOKED",
     "firmware/ledger/registry-slots.ts: GIVEN",
+    "firmware/ledger/registry.ts: .mandateOf",
+    "firmware/ledger/registry.ts: .policyHash",
     "firmware/record/payload.ts: PAYLOAD_TYPE_ANSWER",
   ],
-  "the next work drives a mote's calls and marks records by their anchor receipts; the parts are held by tests of their own": [],
   "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
     "firmware/bus/wire.ts: decodeHealth",
   ],

@@ -21,6 +21,8 @@ interface Line {
 const WORD_WIDTH = 10;
 const VALUES_SHOWN_MAX = 4;
 const VALUE_CHARACTERS_MAX = 60;
+/** Of a mote's calls, those in which nothing is amiss. */
+const CALL_STATES = ["sent", "raised", "done", "nonce-used"];
 
 export class Screen {
   readonly #output: Output;
@@ -119,8 +121,24 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         const more = number("verified") > 1 ? `  (${number("verified")} headers)` : "";
         return { word: "head", text: `#${number("number")} ${shortHex(text("hash"))} verified${more}` };
       }
-      case "record":
-        return { word: "record", text: `seq ${number("seq")}  ${measured(event)}after block #${number("head")}`, style: "cyan" };
+      case "record": {
+        const what = event.type === undefined ? measured(event) : `of type ${number("type")}  `;
+        return { word: "record", text: `seq ${number("seq")}  ${what}after block #${number("head")}`, style: "cyan" };
+      }
+      case "registry": {
+        const words = `${text("status")} since block #${number("sinceBlock")}, proven at #${number("block")}`;
+        if (event.status === "active") return { word: "registry", text: `${words}, role ${number("role")}`, style: "green" };
+        return event.status === "absent"
+          ? { word: "registry", text: `not in it, proven at #${number("block")}` }
+          : amiss("registry", words);
+      }
+      case "enrolment":
+        if (event.state === "ended") return undefined;
+        return { word: "enrolment", text: `${text("state")}, counter ${number("counter")}, to block #${number("expiryBlock")}` };
+      case "transaction": {
+        const words = `nonce ${number("nonce")}: ${text("state")}`;
+        return CALL_STATES.includes(text("state")) ? { word: "call", text: words } : amiss("call", words);
+      }
       case "delivered":
         return { word: "delivered", text: `seq ${number("seq")}` };
       case "stored":

@@ -52,6 +52,17 @@ test("proven absent, it offers an enrolment to the configured enroller, and take
   assert.is(read(offers(bench)[2] as Uint8Array).counter, 8);
 });
 
+test("while a place is waited for, it is looked for more often than at a long interval", async () => {
+  const bench = new LedgerBench({ silent: true, ledger: { ...LEDGER, intervalMs: 3_600_000, freshS: 7_200 } });
+  await bench.boot();
+  await bench.live(3);
+  bench.setOwn({ status: ACTIVE, counter: 1n });
+  await bench.live(17);
+  assert.is(bench.registry.own?.status, ACTIVE);
+  const asked = await bench.live(60);
+  assert.equal(asked, [], "and then at the interval");
+});
+
 test("without a configured enroller it offers nothing", async () => {
   const bench = new LedgerBench({ silent: true });
   await bench.boot();

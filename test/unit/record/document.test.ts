@@ -63,6 +63,14 @@ test("the payload of the example is what the code writes and reads", () => {
   assert.ok(DOCUMENT.includes(`the address \`${toHex(MOTE.address)}\``));
 });
 
+test("the status of the example is what the code writes, at the end of its payload", () => {
+  const { number, hash } = RECORD.head;
+  const payload = toHex(encodeRecord({ ...RECORD, measurements: [], status: { status: 5, block: number, hash } }));
+  const status = toHex(block("status"));
+  assert.is(payload.slice(-status.length), status);
+  assert.is(payload.slice(2, 6), "0009");
+});
+
 test("its digest, message and receipt are what the code makes, and hold", () => {
   const payload = block("payload");
   const digest = digestOf(nobleEngine, MOTE.address, payload);
