@@ -16,7 +16,7 @@ import { Account } from "../contracts/account.js";
 import { openRegistry } from "../contracts/registry.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
-import { makeFolder } from "../files.js";
+import { makeFolder, writeWhole } from "../files.js";
 import type { Authority } from "../mqtt/authority.js";
 import { LocalBroker } from "../mqtt/broker.js";
 import { BrokerLink } from "../mqtt/link.js";
@@ -133,6 +133,10 @@ export class System {
     await this.#begun(() => relay.close());
     onFact({ part: "fleet", registry: `0x${toHex(fleet.registry)}`, chain: fleet.chain });
     const checkpoint = await node.checkpoint();
+    if (contracts !== undefined) {
+      makeFolder(layout.anchored);
+      writeWhole(join(layout.anchored, "checkpoint.json"), `${JSON.stringify(checkpoint, null, 2)}\n`, "owner");
+    }
     if (this.#stopping) return;
     if (node.payer !== undefined && keys !== undefined) await this.#beginFleet(node.payer, keys, fleet, mqtt);
     const settings = {

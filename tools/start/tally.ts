@@ -18,9 +18,10 @@ export class Tally {
   readonly #verified = new Set<string>();
   /** Digests that a mote holds a receipt for. */
   readonly #receipted = new Set<string>();
-  /** Digests that a mote has proven to be anchored, and those of each mote's records by their numbers. */
-  readonly #anchored = new Set<string>();
-  readonly #own = new Map<string, Map<number, string>>();
+  /** Address of each part that is a mote, whose each record is, and the runs that a mote has proven to be anchored. */
+  readonly #addresses = new Map<string, string>();
+  readonly #places = new Map<string, { readonly mote: string; readonly seq: number }>();
+  readonly #anchored = new Map<string, { readonly from: number; readonly through: number }[]>();
   readonly #needsAnchors: boolean;
   readonly #motes = new Set<string>();
   #enginePeak: EnginePeak | undefined;
@@ -34,18 +35,18 @@ export class Tally {
   /** Takes in one event; true where it moved a record on. */
   take(source: string, event: SystemEvent): boolean {
     if (source.startsWith("mote") && event.event === "engine") this.#takeEngine(event);
+    if (source.startsWith("mote") && event.event === "key") this.#addresses.set(source, String(event.address).toLowerCase());
     if (source.startsWith("mote") && event.event === "anchored") return this.#takeAnchored(source, event);
     const digest = typeof event.digest === "string" ? event.digest : undefined;
     if (digest === undefined) return false;
     if (source === "collector" && event.event === "stored" && event.duplicate !== true) {
-      if (typeof event.mote === "string") this.#motes.add(event.mote);
+      if (typeof event.mote === "string") {
+        this.#motes.add(event.mote);
+        this.#places.set(digest, { mote: event.mote, seq: Number(event.seq) });
+      }
       return this.#add(this.#stored, digest);
     }
     if (source === "collector" && event.event === "verified") return this.#add(this.#verified, digest);
-    if (source.startsWith("mote") && typeof event.seq === "number") {
-      const own = this.#own.get(source) ?? new Map<number, string>();
-      this.#own.set(source, own.set(event.seq, digest));
-    }
     if (source.startsWith("mote") && event.event === "stored") return this.#add(this.#receipted, digest);
     return false;
   }
@@ -57,11 +58,17 @@ export class Tally {
     return true;
   }
 
-  #takeAnchored(source: string, { from, through }: SystemEvent): boolean {
-    let moved = false;
-    for (const [seq, digest] of this.#own.get(source) ?? [])
-      if (seq >= Number(from) && seq <= Number(through)) moved = this.#add(this.#anchored, digest) || moved;
-    return moved;
+  #takeAnchored(source: string, event: SystemEvent): boolean {
+    const mote = this.#addresses.get(source) ?? "";
+    const runs = this.#anchored.get(mote) ?? [];
+    this.#anchored.set(mote, [...runs, { from: Number(event.from), through: Number(event.through) }]);
+    this.#movedMs = performance.now();
+    return true;
+  }
+
+  #isAnchored(digest: string): boolean {
+    const { mote, seq } = this.#places.get(digest) ?? { mote: "", seq: 0 };
+    return this.#anchored.get(mote)?.some(({ from, through }) => seq >= from && seq <= through) === true;
   }
 
   #takeEngine(event: SystemEvent): void {
@@ -91,7 +98,7 @@ export class Tally {
   /** Of those that were stored in this run. */
   get anchored(): number {
     let anchored = 0;
-    for (const digest of this.#stored) if (this.#anchored.has(digest)) anchored += 1;
+    for (const digest of this.#stored) if (this.#isAnchored(digest)) anchored += 1;
     return anchored;
   }
 
@@ -99,7 +106,7 @@ export class Tally {
   get done(): number {
     let done = 0;
     for (const digest of this.#stored)
-      if (this.#verified.has(digest) && (!this.#needsAnchors || this.#anchored.has(digest))) done += 1;
+      if (this.#verified.has(digest) && (!this.#needsAnchors || this.#isAnchored(digest))) done += 1;
     return done;
   }
 
