@@ -5,12 +5,13 @@ import mqtt, { type MqttClient } from "mqtt";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../firmware/bytes.js";
+import { enrolmentTopicsOf } from "../../firmware/ledger/enrolling.js";
 import type { Reportable } from "../../tools/collector/store.js";
 import type { Account, Contract, Signer } from "../../tools/contracts/account.js";
 import { deployRegistry, moteOf } from "../../tools/contracts/registry.js";
 import { engine } from "../../tools/crypto/engine.js";
 import { LocalBroker } from "../../tools/mqtt/broker.js";
-import { enrolmentTopic, Registrar, type RegistrarEvent } from "../../tools/registrar/registrar.js";
+import { Registrar, type RegistrarEvent } from "../../tools/registrar/registrar.js";
 import { Reporter, type ReporterEvent } from "../../tools/registrar/reporter.js";
 import { until } from "../patience.js";
 import { Anvil, signerOf } from "./anvil.js";
@@ -59,7 +60,7 @@ async function service(admitted: readonly Signer[], ready?: Promise<unknown>) {
 }
 
 function publish(mote: Signer, message: Uint8Array): Promise<unknown> {
-  return client.publishAsync(enrolmentTopic("f/", mote.address), Buffer.from(message), { qos: 1 });
+  return client.publishAsync(enrolmentTopicsOf("f/", mote.address).enrolment, Buffer.from(message), { qos: 1 });
 }
 
 const named = (told: readonly RegistrarEvent[], event: string, mote: Signer) =>

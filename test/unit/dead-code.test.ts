@@ -24,7 +24,6 @@ import {
 const KEPT: Readonly<Record<string, readonly string[]>> = {
   "chainmote verify takes the item that holds all": [
     "test/unit/ledger/anchors-bench.ts: CONTRACT",
-    "tools/verify/anchored.ts: verifyAnchored",
   ],
   "the next work anchors records in a chain: it marks what is anchored, proves it to whoever asks, and proves Bitcoin's transactions":
     [
@@ -37,7 +36,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
   "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
     "firmware/proof/envelope.ts: readReceipt",
     "firmware/proof/envelope.ts: logOf",
-    "firmware/proof/trie.ts: proveKey",
   ],
   "the next work begins a fleet: it deploys the contracts, pays and enrols motes, and has them prove the registry's slots": [
     "firmware/record/enrolment.ts: encodeVoucher",

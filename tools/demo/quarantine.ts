@@ -9,9 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import mqtt from "mqtt";
 import { fromHex } from "../../firmware/bytes.js";
+import { enrolmentTopicsOf } from "../../firmware/ledger/enrolling.js";
 import { moteOf } from "../contracts/registry.js";
 import { LocalBroker } from "../mqtt/broker.js";
-import { enrolmentTopic } from "../registrar/registrar.js";
 import { shortHex } from "../text.js";
 import { DemoFleet, type Said } from "./fleet.js";
 
@@ -134,7 +134,7 @@ async function replaced(fleet: DemoFleet, pump: string): Promise<void> {
   const enrolment = new Promise<Uint8Array>((resolve) => {
     client.on("message", (_, message) => message.length > 0 && resolve(new Uint8Array(message)));
   });
-  await client.subscribeAsync(enrolmentTopic("", fromHex(next) as Uint8Array), { qos: 1 });
+  await client.subscribeAsync(enrolmentTopicsOf("", fromHex(next) as Uint8Array).enrolment, { qos: 1 });
   const { blockNumber } = await fleet.registry.send(fleet.admin, "replace", fromHex(pump) as Uint8Array, await enrolment);
   say(`admin      replace(${shortHex(pump)}) in block #${blockNumber}: ${shortHex(next)} is its successor`);
   await fleet.heard("new pump proves its place", (said) => of("new pump", "registry")(said) && said.status === "active");

@@ -7,6 +7,7 @@
 
 import { equal, fromHex, toHex } from "../../firmware/bytes.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
+import { enrolmentTopicsOf } from "../../firmware/ledger/enrolling.js";
 import { decodeSign1, SIGN1_BYTES_MAX, verifySign1 } from "../../firmware/record/cose.js";
 import { decodeEnrolment } from "../../firmware/record/enrolment.js";
 import { Rejection } from "../../firmware/rejection.js";
@@ -66,17 +67,12 @@ export interface RegistrarOptions {
 const MOTES_MAX = 1024;
 const STATUS_MS = 3000;
 const RETRY: BackoffLimits = { firstMs: 250, maxMs: 10_000 };
-const ANYBODY = "+";
+const ANYBODY = new Uint8Array(20);
 
 interface Enrolment {
   readonly mote: Uint8Array;
   readonly message: Uint8Array;
   readonly placing: Placing;
-}
-
-/** Where a mote publishes its signed enrolment. */
-export function enrolmentTopic(prefix: string, mote: Uint8Array | typeof ANYBODY): string {
-  return `${prefix}motes/${mote === ANYBODY ? mote : `0x${toHex(mote)}`}/enrolment`;
 }
 
 export class Registrar {
@@ -96,7 +92,7 @@ export class Registrar {
       url: options.mqtt,
       ...(options.ca === undefined ? {} : { ca: options.ca }),
       role: "registrar",
-      subscriptions: [enrolmentTopic(options.prefix, ANYBODY)],
+      subscriptions: [enrolmentTopicsOf(options.prefix, ANYBODY).enrolment.replace(/0x0{40}/, "+")],
       onMessage: (topic, payload) => this.#take(topic, new Uint8Array(payload)),
       onFault: (_, { message }) => options.onEvent({ event: "refused", code: "registrar-fault", detail: message }),
       onConnected: () => options.onEvent({ event: "connected" }),
