@@ -177,10 +177,6 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         return { word: "error", text: `${text("what")}: ${text("detail")}`, style: "red" };
       case "sensor":
         return amiss("sensor", `${event.sensor === undefined ? "" : `${text("sensor")}: `}${text("detail")} (${text("code")})`);
-      case "registry": {
-        const words = `${text("status")}${event.status === "absent" ? "" : `, role ${number("role")}, since block #${number("sinceBlock")}`}, proven at block #${number("block")}`;
-        return { word: "registry", text: words, style: event.status === "active" ? "green" : "yellow" };
-      }
       case "peer": {
         const words = `${whose || text("mote")} is ${text("status")} since block #${number("sinceBlock")}, proven at block #${number("block")}`;
         return { word: "peer", text: words.replace("  ", " "), style: event.status === "active" ? "green" : "yellow" };
