@@ -31,11 +31,13 @@ function anvilProgram(): string | undefined {
 
 export class Anvil {
   readonly rpc: JsonRpc;
+  readonly url: string;
   readonly #child: ChildProcess;
 
   private constructor(child: ChildProcess, port: number) {
     this.#child = child;
-    this.rpc = new JsonRpc(`http://127.0.0.1:${port}`, { timeoutMs: WAIT_MS_MAX });
+    this.url = `http://127.0.0.1:${port}`;
+    this.rpc = new JsonRpc(this.url, { timeoutMs: WAIT_MS_MAX });
   }
 
   /** Undefined, and a line that says why, where it cannot run here. */

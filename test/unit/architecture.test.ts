@@ -251,6 +251,8 @@ const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "board/sockets": "test/unit/board/mqtt-client.test.ts",
   "bytes/primitives": "test/unit/bytes.test.ts",
   "bytes/primitives-native": "test/xs/octets.test.ts",
+  "ledger/state-proofs": "test/sim/anchor.test.ts",
+  "main-ledger": "test/sim/anchor.test.ts",
   "chain/bft/ibft1": "test/unit/chain/bft/chains.test.ts",
   "chain/bft/ibft2": "test/unit/chain/bft/chains.test.ts",
   "chain/bft/qbft": "test/unit/chain/bft/chains.test.ts",

@@ -22,9 +22,6 @@ import {
 
 /** What stays although nothing calls it: why, and what, as `file`, `file: export` or `file: Class.member`. */
 const KEPT: Readonly<Record<string, readonly string[]>> = {
-  "chainmote verify takes the item that holds all": [
-    "test/unit/ledger/anchors-bench.ts: CONTRACT",
-  ],
   "the next work anchors records in a chain: it marks what is anchored, proves it to whoever asks, and proves Bitcoin's transactions":
     [
       "firmware/record/merkle.ts: checkInclusion",

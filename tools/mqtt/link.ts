@@ -107,9 +107,17 @@ export class BrokerLink {
     this.#client = undefined;
     this.#connected = false;
     if (client === undefined) return;
-    const insist = setTimeout(() => client.end(true), CLOSE_MS);
-    await new Promise<void>((resolve) => client.end(false, () => resolve()));
-    clearTimeout(insist);
+    await new Promise<void>((resolve) => {
+      // A client that is ending hears no second order to: what it waits for may never come.
+      const insist = setTimeout(() => {
+        client.stream.destroy();
+        resolve();
+      }, CLOSE_MS);
+      client.end(false, () => {
+        clearTimeout(insist);
+        resolve();
+      });
+    });
   }
 
   #connect(): void {

@@ -167,6 +167,8 @@ test("every module of the firmware is in the image, or there is a reason", () =>
     "not called yet": ["proof/merkle-block"],
     "for an application that reads a chain's state, sends transactions, or has its records anchored": [
       "ledger/abi",
+      "ledger/anchor-wire",
+      "ledger/anchors",
       "ledger/call-store",
       "ledger/calls",
       "ledger/enrolling",
@@ -187,6 +189,7 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "record/enrolment",
       "record/merkle",
     ],
+    "the standard mote with the ledger": ["main-ledger"],
     "sensors that the standard mote has not got": [
       "sensor/analogue/analogue",
       "sensor/bme280/bme280",
@@ -308,6 +311,23 @@ test("all but the main module is preloaded, and by its own name: mcconfig takes 
   );
   const expected = [...files.keys()].filter((name) => name !== manifest.creation.main);
   assert.equal([...new Set(preloads)].sort(), expected.sort());
+});
+
+test("the mote with the ledger is the standard mote and the ledger's parts, all but its main module preloaded", () => {
+  const ledger = whole("firmware/manifest-ledger.json");
+  const { main } = read("firmware/manifest-ledger.json").creation;
+  const needed = closure(main, ledger.files);
+  assert.ok(needed.has("chainmote/ledger/anchors"));
+  assert.equal(
+    [...needed].filter((name) => !ledger.files.has(name) && !SDK.includes(name)),
+    [],
+  );
+  assert.equal(
+    [...files.keys()].filter((name) => name !== manifest.creation.main && !ledger.files.has(name)),
+    [],
+  );
+  const expected = [...ledger.files.keys()].filter((name) => name !== main);
+  assert.equal([...new Set(ledger.preloads)].sort(), expected.sort());
 });
 
 test("the bench firmware brings all that its main module imports, and preloads all of its own but that", () => {

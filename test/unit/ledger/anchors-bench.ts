@@ -21,7 +21,7 @@ import { type TestKey, testKey } from "../record/signing.js";
 
 export const MOTE = testKey("a mote that waits for its anchors");
 export const COLLECTOR = testKey("a collector that anchors");
-export const CONTRACT = new Uint8Array(20).fill(0xac);
+const CONTRACT = new Uint8Array(20).fill(0xac);
 export const ANCHORED_S = 1_800_000_000;
 const INTERVAL_MS = 60_000;
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
