@@ -54,6 +54,8 @@ export interface Events {
   };
   /** What the registry has of this mote's key, where that is new: as proven at `block`, `ageS` seconds old where that is known. */
   registry: { status: string; role: number; sinceBlock: number; block: number; ageS?: number };
+  /** The same of a mote that this one watches (ledger/peers.ts). */
+  peer: { mote: string; status: string; role: number; sinceBlock: number; block: number };
   /** An enrolment: offered to the enroller, sent with a voucher, ended. */
   enrolment: { state: string; counter?: number; expiryBlock?: number };
   /** A state of a call that the mote has sent (ledger/sender.ts). */

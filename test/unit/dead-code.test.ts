@@ -37,12 +37,8 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
   "the next work begins a fleet: it deploys the contracts, pays and enrols motes, and has them prove the registry's slots": [
     "firmware/record/enrolment.ts: encodeVoucher",
     "firmware/record/enrolment.ts: encodeRotation",
-    "firmware/record/enrolment.ts: decodeEnrolment",
     "firmware/record/enrolment.ts: decodeRotation",
     "firmware/ledger/transactions.ts: .sendValue",
-    "tools/contracts/registry.ts: deployRegistry",
-    "tools/contracts/registry.ts: openRegistry",
-    "tools/contracts/registry.ts: moteOf",
     "tools/contracts/layout.ts: REGISTRY_SLOTS",
     "tools/contracts/layout.ts: ANCHOR_SLOTS",
     "tools/contracts/layout.ts: MANDATE_FIELDS",

@@ -89,10 +89,27 @@ const VERSION_2: readonly string[] = [
 ];
 
 /**
+ * Evidence of escape: by the index a record finds its neighbours by boot. What is there already is looked through once. Evidence is found by
+ * its mote, for who reports it.
+ */
+const VERSION_3: readonly string[] = [
+  `CREATE INDEX records_boot ON records (address, registry, fleet_chain, boot, stream)`,
+  `INSERT INTO evidence (kind, digest_a, digest_b)
+   SELECT 'escape', LEAST(digest, before), GREATEST(digest, before) FROM (
+     SELECT digest, stream, boot, lag(digest) OVER w AS before, lag(stream) OVER w AS stream_before, lag(boot) OVER w AS boot_before
+     FROM records WINDOW w AS (PARTITION BY address, registry, fleet_chain ORDER BY boot, stream)) r
+   WHERE stream_before > stream AND boot_before < boot ON CONFLICT DO NOTHING`,
+  `ALTER TABLE evidence ADD COLUMN address bytea`,
+  `UPDATE evidence SET address = (SELECT address FROM records WHERE digest = digest_a)`,
+  `ALTER TABLE evidence ALTER COLUMN address SET NOT NULL`,
+  `CREATE INDEX evidence_mote ON evidence (address)`,
+];
+
+/**
  * What is anchored: `anchor_leaf` is the leaf of the collector's tree that stands for a record, `anchor_batches` the sizes of the tree whose
  * roots are anchored; `told` once the receipts of a batch were sent. One store is of one tree.
  */
-const VERSION_3: readonly string[] = [
+const VERSION_4: readonly string[] = [
   `ALTER TABLE records ADD COLUMN anchor_leaf bigint`,
   `CREATE INDEX records_unanchored ON records (address, registry, fleet_chain, stream, seq DESC, digest)
      WHERE anchor_leaf IS NULL AND linked AND head_state = ${HEAD_KNOWN}`,
@@ -106,5 +123,5 @@ const VERSION_3: readonly string[] = [
 ];
 
 /** Entry `i` leads from version `i` to version `i + 1`. */
-export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3];
+export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -6,8 +6,11 @@ import { toHex } from "../../firmware/bytes.js";
 import { Collector, type CollectorEvent } from "../collector/collector.js";
 import { openPglite, openPostgres } from "../collector/database.js";
 import { exportRecords, exportVerdicts } from "../collector/export.js";
+import type { Fleet } from "../collector/intake.js";
 import { HEAD_STATE_NAMES } from "../collector/schema.js";
 import { RecordStore } from "../collector/store.js";
+import { Account } from "../contracts/account.js";
+import { openRegistry } from "../contracts/registry.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { keepToOwner, makeFolder } from "../files.js";
@@ -15,6 +18,7 @@ import { checkUrl, publicUrl, readFleet, readWords, rpcUrl } from "../options.js
 import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
+import { Reporter, type ReporterEvent } from "../registrar/reporter.js";
 import { chainOfNode } from "../rpc/chain.js";
 import { JsonRpc } from "../rpc/json-rpc.js";
 import { CommandError, type Output, plainText, plural, shortHex, UsageError } from "../terminal.js";
@@ -35,6 +39,7 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
   --data DIR       folder of the store and of the collector's key (default .chainmote/collector)
   --fleet A@C      take records of this fleet only: registry's address, and its chain (CAIP-2)
   --allow LIST     take records of these motes only: addresses with commas between them, or a file with one a line
+  --reporter FILE  report evidence to the registry of --fleet: the key in FILE pays the gas (EVM chains)
   --settled-depth N  blocks after which what the node says of a record's head is settled (default by the kind of chain:
                    0 on IBFT and QBFT, 33 on Clique, 6 on Bitcoin, 96 elsewhere); a reorganisation opens it again
   --poll-ms N      how often the node's newest block is asked for (default by need, a few times a block)
@@ -52,6 +57,8 @@ With DATABASE_URL set (postgres://…) records go to that server instead of the 
 RPC_URL=https://host/KEY chainmote collect --mqtt mqtts://broker.example --ca ca.pem --data /srv/records`;
 
 const LOCK_WAIT_MS = 10_000;
+/** Blocks upon a quarantine after which it is left alone: as many as a head waits for on Clique. */
+const SETTLED_BLOCKS = 33;
 const ADDRESS_BYTES = 20;
 const NODE_RETRY = { firstMs: 250, maxMs: 5000 };
 
@@ -63,6 +70,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     prefix: { type: "string" },
     data: { type: "string" },
     fleet: { type: "string" },
+    reporter: { type: "string" },
     allow: { type: "string" },
     "settled-depth": { type: "string" },
     "poll-ms": { type: "string" },
@@ -97,6 +105,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
     pollMs: options.number("poll-ms", 10, 3_600_000),
     gapAfterMs: seconds(options.number("gap-after", 0, 31_536_000)),
   };
+  const reporterFile = options.text("reporter");
+  if (reporterFile !== undefined && fleet === undefined) throw new UsageError("--reporter needs --fleet: whose registry it is");
   const recordsMax = options.number("records-max", 1, 1_000_000_000);
   const exportAtEnd = options.text("export-at-end");
   const contract = options.bytes("anchor", ADDRESS_BYTES);
@@ -106,6 +116,14 @@ export async function run(words: readonly string[], output: Output): Promise<num
     const key = KeyFile.openOrCreate(join(directory, "collector.key"));
     const chain = options.text("chain") ?? (await chainOf(rpc, told, output));
     if (chain === undefined) return 0;
+    const say = (event: CollectorEvent | ReporterEvent): void => {
+      if (json) output.line(JSON.stringify(event));
+      else if (options.has("verbose") || !(event.event === "stored" && event.duplicate)) output.line(collectorText(event));
+    };
+    const reporter =
+      reporterFile === undefined || fleet === undefined
+        ? undefined
+        : await openReporter({ file: reporterFile, rpc, fleet, store, settledDepth: settings.settledDepth, onEvent: say });
     const collector = new Collector({
       ...{ store, key, engine, mqtt, rpc, chain, prefix },
       ...(authority === undefined ? {} : { ca: authority.pem }),
@@ -114,8 +132,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
       ...(recordsMax === undefined ? {} : { recordsMax }),
       ...(contract === undefined ? {} : { anchoring: { contract, intervalMs } }),
       onEvent(event) {
-        if (json) output.line(JSON.stringify(event));
-        else if (options.has("verbose") || !(event.event === "stored" && event.duplicate)) output.line(collectorText(event));
+        say(event);
+        if (event.event === "evidence") reporter?.due();
       },
     });
     const address = `0x${toHex(key.address)}`;
@@ -124,11 +142,34 @@ export async function run(words: readonly string[], output: Output): Promise<num
       output.line(`collector ${address}: ${publicUrl(mqtt)}, ${plural((await store.counts()).stored, "record")} stored so far`);
     await told;
     await collector.close();
+    await reporter?.close();
     if (exportAtEnd !== undefined) {
       const made = await exportTo(store, exportAtEnd, verdictsPath);
       if (json) output.line(JSON.stringify({ event: "exported", ...made }));
     }
     return 0;
+  });
+}
+
+interface ReporterSource {
+  /** With the key that pays. */
+  readonly file: string;
+  readonly rpc: string;
+  readonly fleet: Fleet;
+  readonly store: RecordStore;
+  readonly settledDepth: number | undefined;
+  readonly onEvent: (event: ReporterEvent) => void;
+}
+
+async function openReporter({ file, rpc: url, fleet, store, settledDepth, onEvent }: ReporterSource): Promise<Reporter> {
+  if (!fleet.chain.startsWith("eip155:")) throw new UsageError(`--reporter: ${fleet.chain} has no contracts`);
+  const rpc = new JsonRpc(url);
+  return new Reporter({
+    registry: openRegistry(rpc, fleet.registry),
+    account: new Account(rpc, KeyFile.openOrCreate(file)),
+    evidence: () => store.reportable(fleet),
+    settledBlocks: settledDepth ?? SETTLED_BLOCKS,
+    onEvent,
   });
 }
 
@@ -238,8 +279,16 @@ function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], u
   };
 }
 
-export function collectorText(event: CollectorEvent): string {
+export function collectorText(event: CollectorEvent | ReporterEvent): string {
   switch (event.event) {
+    case "reported":
+      return `${shortHex(event.mote)} reported to the registry, block #${event.block}, ${event.gas} gas`;
+    case "quarantined":
+      return `${shortHex(event.mote)} is quarantined since block #${event.block}${event.settled ? ", settled" : ""}`;
+    case "report-undone":
+      return `${shortHex(event.mote)} is no longer quarantined: a reorganisation took it back; reported again`;
+    case "report-refused":
+      return `${shortHex(event.mote)} cannot be reported: ${event.reason}`;
     case "connected":
       return "broker connected";
     case "back":

@@ -61,7 +61,8 @@ Your own node, Besu, GoQuorum, geth or Bitcoin Core, which says itself what it i
   --genesis FILE  the genesis file of its chain, where the node does not tell the rules (admin_nodeInfo)
   --period S --epoch N   Clique: the same without the file
   --trusting-period S    IBFT, QBFT: how long a trusted block vouches for others (default 604800)
-  --fleet ADDRESS  registry of the fleet (default: one of this folder's own)
+  --fleet ADDRESS  registry of the fleet (default: one of this folder's own, which tells fleets apart and is no contract):
+                   nothing is deployed on your node, and motes are enrolled by your own enroller
 
 Your own broker:
   --mqtt URL     mqtt(s)://user:password@host:port (or MQTT_URL)
@@ -132,6 +133,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const prefix = checkPrefix(options.text("prefix"));
   const broker = tlsChecked(brokerNamed(options));
   const followed = await chainNamed(options);
+  const ledger = followed.ledger && application === undefined;
   const data = resolve(options.text("data") ?? join(DEFAULT_DATA, followed.folder));
   const layout = layoutOf(data);
   needPackages([...followed.packages, (process.env.DATABASE_URL ?? "") === "" ? STORE : POSTGRES]);
@@ -158,10 +160,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
       wish,
       (text) => screen.show("engine", { event: "building", text }),
       () => isTold,
-      application ?? (anchor ? LEDGER_FIRMWARE : undefined),
+      application ?? (ledger ? LEDGER_FIRMWARE : undefined),
     );
     const system = new System({
-      ...{ layout, boards, prefix, exportPath, anchor, ...broker },
+      ...{ layout, boards, prefix, exportPath, anchor, ledger, ...broker },
       ...(sampleMs === undefined ? {} : { sampleMs }),
       ...(application === undefined ? {} : { application }),
       openChain: (onEnd) =>
@@ -205,6 +207,8 @@ interface NamedChain {
   readonly folder: string;
   /** What its node is made of, where that is ours. */
   readonly packages: readonly string[];
+  /** Whether the fleet's contracts are put on it: the node is our own, of a chain that has contracts. */
+  readonly ledger: boolean;
   open(options: OpenOptions): Promise<FollowedChain>;
 }
 
@@ -230,6 +234,7 @@ async function chainNamed(options: Words): Promise<NamedChain> {
     return {
       folder: chain === "clique" ? "" : chain,
       packages: nodePackages(chain),
+      ledger: chain === "clique",
       async open({ layout, onEnd }) {
         if (existsSync(layout.checkpoint))
           throw new CommandError(
@@ -245,6 +250,7 @@ async function chainNamed(options: Words): Promise<NamedChain> {
   return {
     folder: join("attached", node.name),
     packages: [],
+    ledger: false,
     async open({ layout, told, say }) {
       if (existsSync(layout.node))
         throw new CommandError(

@@ -31,6 +31,9 @@ export interface BoardSettings {
   readonly base?: object;
   /** For the mote's ledger: the contract that anchors, 20 bytes. Then the journal keeps what is not anchored. */
   readonly anchor?: Uint8Array;
+  /** For the mote's ledger: who enrols it, and whose checkpoints it takes, 20 bytes each. */
+  readonly enroller?: Uint8Array;
+  readonly recovery?: Uint8Array;
   /** File of the module that attaches the application's parts to the simulated board. */
   readonly parts?: string;
 }
@@ -44,6 +47,8 @@ const KEEP_ALIVE_MS = 10_000;
 const HEALTH_MS = 10_000;
 /** How often a mote asks for what it waits for. */
 const LEDGER_MS = 5_000;
+/** In wei for a gas; of a chain of this machine's own, whose base fee is at most one gwei. */
+const FEES = { gasMax: 1_000_000, maxFeePerGas: 100_000_000_000, tip: 1_000_000_000 };
 
 export function writeBoardFile(directory: string, settings: BoardSettings): void {
   makeFolder(directory);
@@ -53,7 +58,7 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
   // The certificate names the host: then the board has to call it by that name.
   const broker =
     ca === undefined ? { host: BROKER, port: BROKER_PORT } : { host: url.hostname, port: Number(url.port) || TLS_PORT };
-  const { crypto, base, parts, anchor } = settings;
+  const { crypto, base, parts } = settings;
   const content = {
     seed: seedOf(path),
     ...(crypto === undefined ? {} : { crypto }),
@@ -75,12 +80,7 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
       collector: `0x${toHex(settings.collector)}`,
       ...(settings.sampleMs === undefined ? {} : { sampling: { intervalMs: settings.sampleMs } }),
       health: { intervalMs: HEALTH_MS },
-      ...(anchor === undefined
-        ? {}
-        : {
-            ledger: { anchor: `0x${toHex(anchor)}`, intervalMs: LEDGER_MS },
-            journal: { ...(base as { readonly journal?: object } | undefined)?.journal, keep: "anchored" },
-          }),
+      ...ledgerOf(settings),
     },
     network: {
       // An address of IPv6 stands between brackets in a URL alone.
@@ -89,6 +89,18 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
     },
   };
   writeWhole(path, `${JSON.stringify(content, null, 2)}\n`, "owner");
+}
+
+/** What the standard mote with the ledger is configured with besides; nothing of the mote without. */
+function ledgerOf({ anchor, enroller, recovery, base }: BoardSettings): object {
+  if (anchor === undefined && enroller === undefined) return {};
+  const named = Object.entries({ anchor, enroller, recovery }).filter(([, address]) => address !== undefined);
+  const addresses = named.map(([name, address]) => [name, `0x${toHex(address as Uint8Array)}`]);
+  const { journal, ledger } = (base ?? {}) as { readonly journal?: object; readonly ledger?: object };
+  return {
+    ledger: { intervalMs: LEDGER_MS, fees: FEES, ...ledger, ...Object.fromEntries(addresses) },
+    ...(anchor === undefined ? {} : { journal: { ...journal, keep: "anchored" } }),
+  };
 }
 
 /** The seed of the board in `path`, or a new one. */

@@ -1,47 +1,94 @@
-// The contracts of `chainmote start`, on the node of its folder: deployed once, and known by their addresses from then on.
+// The contracts that `chainmote start` puts on its own node, once for a data folder, and the keys of who governs them.
 //
-// Promises: what the folder names is on the chain, looked at each time; the collector's account has what its anchors cost. Never: deploys
-// where there is a contract, or on a chain that is not this folder's own.
+// Promises: what is done is read from the chain, so that the next start goes on with what one that was killed has begun; the registry is
+// what the admin's account deploys first, so that its address is known before it is there. Never: deploys on a node that is not of this
+// folder, or gives a key out.
 
 import { existsSync, readFileSync } from "node:fs";
-import { fromHex, toHex } from "../../firmware/bytes.js";
-import { Account, type Signer } from "../contracts/account.js";
+import { join } from "node:path";
+import { equal, fromHex, toHex } from "../../firmware/bytes.js";
+import type { Account, Contract } from "../contracts/account.js";
 import { deployAnchor } from "../contracts/anchor.js";
+import { deployRegistry, openRegistry } from "../contracts/registry.js";
+import { KeyFile } from "../crypto/key-file.js";
 import { removeEmpty, writeWhole } from "../files.js";
-import { JsonRpc } from "../rpc/json-rpc.js";
 import { CommandError } from "../terminal.js";
 
+/** Who governs a fleet (docs/ledger.md, "Who governs"), and who reports evidence to its registry. */
+export interface FleetKeys {
+  readonly admin: KeyFile;
+  readonly enroller: KeyFile;
+  readonly commander: KeyFile;
+  readonly recovery: KeyFile;
+  readonly reporter: KeyFile;
+}
+
+/** What each account that sends transactions is given: a transaction takes at most a fortieth of an ether at the fees of an own chain. */
+const PAID_WEI = 10n ** 20n;
 const ADDRESS_BYTES = 20;
-/** What an account is given, once it has less than half of it: an anchor takes less than a ten thousandth. */
-const ALLOWANCE_WEI = 10n ** 19n;
+const MANDATE_GIVEN = 1n;
+/** The last block number that a mandate can name: these hold until they are taken back. */
+const FOR_EVER = 2 ** 48 - 1;
+
+/** Reads the keys in `directory`, or makes them there. */
+export function fleetKeys(directory: string): FleetKeys {
+  const key = (name: string): KeyFile => KeyFile.openOrCreate(join(directory, `${name}.key`));
+  return {
+    ...{ admin: key("admin"), enroller: key("enroller"), commander: key("commander"), recovery: key("recovery") },
+    reporter: key("reporter"),
+  };
+}
+
+/**
+ * The fleet's registry, deployed where it is not there yet, with its enroller and its commander named and who sends transactions paid.
+ * @param payer the signer of this folder's own node
+ * @param admin the account of the admin's key
+ * @param address where the admin's first contract is, 20 bytes
+ */
+export async function beginRegistry(payer: Account, admin: Account, keys: FleetKeys, address: Uint8Array): Promise<Contract> {
+  await payOnce(payer, keys.admin.address);
+  if (!(await isContract(payer, address))) {
+    const deployed = await deployRegistry(admin, keys.admin.address, keys.recovery.address);
+    if (!equal(deployed.address, address))
+      throw new CommandError(
+        `the admin's account has sent transactions before: the registry would be 0x${toHex(deployed.address)}, not 0x${toHex(address)}, ` +
+          "which the motes name in their records; begin with another --data",
+      );
+  }
+  const registry = openRegistry(payer.rpc, address);
+  for (const { address: account } of [keys.enroller, keys.reporter]) await payOnce(payer, account);
+  if (!(await isMandated(registry, "enrollers", keys.enroller)))
+    await registry.send(admin, "setEnroller", keys.enroller.address, FOR_EVER);
+  if (!(await isMandated(registry, "commanders", keys.commander)))
+    await registry.send(admin, "setCommander", keys.commander.address, FOR_EVER);
+  return registry;
+}
 
 export interface Contracts {
   /** Address of RecordAnchor, 20 bytes. */
   readonly anchor: Uint8Array;
 }
 
-export interface ContractsOptions {
-  /** Where the addresses are kept. */
+export interface AnchorOptions {
+  /** Where the address is kept. */
   readonly file: string;
-  readonly rpc: string | (() => string);
   /** Pays for all of it. */
-  readonly payer: Signer;
+  readonly payer: Account;
   /** The account that anchors, 20 bytes. */
   readonly collector: Uint8Array;
 }
 
-export async function openContracts({ file, rpc, payer, collector }: ContractsOptions): Promise<Contracts> {
-  const account = new Account(new JsonRpc(rpc), payer);
+/** The contract that anchors, deployed where the folder names none, and the collector's account paid. */
+export async function beginAnchor({ file, payer, collector }: AnchorOptions): Promise<Contracts> {
   removeEmpty(file);
   const kept = existsSync(file) ? readAnchor(file) : undefined;
-  const anchor = kept ?? (await deployAnchor(account)).address;
+  const anchor = kept ?? (await deployAnchor(payer)).address;
   if (kept === undefined) writeWhole(file, `${JSON.stringify({ anchor: `0x${toHex(anchor)}` }, null, 2)}\n`, "owner");
-  else if ((await account.rpc.call("eth_getCode", `0x${toHex(anchor)}`, "latest")) === "0x")
+  else if (!(await isContract(payer, anchor)))
     throw new CommandError(
       `${file}: there is no contract at 0x${toHex(anchor)}: give the folder its own node back, or another --data`,
     );
-  const balance = BigInt((await account.rpc.call("eth_getBalance", `0x${toHex(collector)}`, "latest")) as string);
-  if (balance < ALLOWANCE_WEI / 2n) await account.pay(collector, ALLOWANCE_WEI);
+  await payOnce(payer, collector);
   return { anchor };
 }
 
@@ -51,4 +98,20 @@ function readAnchor(file: string): Uint8Array {
   if (!(bytes instanceof Uint8Array) || bytes.length !== ADDRESS_BYTES)
     throw new CommandError(`${file}: anchor is no address of 20 bytes: put the right file back`);
   return bytes;
+}
+
+/** Pays an account that has less than half of what it is given. */
+async function payOnce(payer: Account, to: Uint8Array): Promise<void> {
+  const balance = BigInt((await payer.rpc.call("eth_getBalance", `0x${toHex(to)}`, "latest")) as string);
+  if (balance < PAID_WEI / 2n) await payer.pay(to, PAID_WEI);
+}
+
+async function isContract({ rpc }: Account, address: Uint8Array): Promise<boolean> {
+  return (await rpc.call("eth_getCode", `0x${toHex(address)}`, "latest")) !== "0x";
+}
+
+/** Whether the admin has named the key, or taken that back: what the admin has done since is not undone. */
+async function isMandated(registry: Contract, table: "enrollers" | "commanders", { address }: KeyFile): Promise<boolean> {
+  const [status] = await registry.read(table, address);
+  return (status ?? 0n) >= MANDATE_GIVEN;
 }

@@ -3,7 +3,7 @@
 import { RLP } from "@ethereumjs/rlp";
 import { fromHex } from "../../firmware/bytes.js";
 import { Rejection } from "../../firmware/rejection.js";
-import type { Signer } from "../contracts/account.js";
+import type { Account } from "../contracts/account.js";
 import { engine } from "../crypto/engine.js";
 
 export interface FollowedChain {
@@ -13,13 +13,13 @@ export interface FollowedChain {
   readonly url: string;
   /** For a person. */
   readonly about: string;
+  /** With money on it, on a node that is ours alone: the fleet's contracts are deployed by it. Nothing is on another's node. */
+  readonly payer?: Account;
   /**
-   * 20 bytes that name the fleet on this chain; they only tell fleets apart.
-   * @param collector address of the collector's key, 20 bytes
+   * 20 bytes that name the fleet on this chain: its registry's address, where one is deployed. They tell fleets apart.
+   * @param owner 20 bytes: the admin's address where there is a payer, else that of the collector's key
    */
-  registry(collector: Uint8Array): Uint8Array;
-  /** Has money on it, where the chain is our own and has contracts. */
-  readonly payer?: Signer;
+  registry(owner: Uint8Array): Uint8Array;
   ready(): Promise<void>;
   stop(): Promise<void>;
   /** What the motes start from, as a configuration has it. */

@@ -3,14 +3,13 @@
 // Promises: whatever the chain, the parts that follow it see the same few things (followed-chain.ts). The checkpoint is the genesis
 // block's, since it is this machine's own chain.
 
-import { join } from "node:path";
 import { type BitcoinCheckpoint, bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin/checkpoint.js";
 import { bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
 import { type CliqueCheckpoint, cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { BitcoinHeaderSource } from "../bitcoin/raw-header.js";
+import { Account } from "../contracts/account.js";
 import { engine } from "../crypto/engine.js";
-import { KeyFile } from "../crypto/key-file.js";
 import { HeaderSource } from "../ethereum/raw-header.js";
 import { BitcoinNode } from "../node/bitcoin.js";
 import { EthereumNode } from "../node/ethereum.js";
@@ -55,8 +54,8 @@ async function openClique(options: LocalChainOptions): Promise<LocalChain> {
     },
     about: `seals ${node.chain} (Clique)`,
     genesisFile: node.genesisFile,
-    payer: KeyFile.openOrCreate(join(options.directory, "signer.key")),
-    registry: () => firstContractOf(node.signer),
+    payer: new Account(node.rpc, node.key),
+    registry: firstContractOf,
     ready: () => node.ready(),
     stop: () => node.stop(),
     async checkpoint() {

@@ -16,6 +16,8 @@ export interface Layout {
   /** Addresses of the contracts on the folder's own chain. */
   readonly contracts: string;
   readonly collector: string;
+  /** Of who governs the fleet's registry on a node of the folder's own. */
+  readonly keys: string;
   /** Items that show a record to be anchored, a file each (docs/ledger.md). */
   readonly anchored: string;
   readonly log: string;
@@ -32,6 +34,7 @@ export function layoutOf(data: string): Layout {
     checkpoint: join(data, "checkpoint.json"),
     contracts: join(data, "contracts.json"),
     collector: join(data, "collector"),
+    keys: join(data, "keys"),
     anchored: join(data, "anchored"),
     log: join(data, "start.log"),
     records: join(data, "records.cborseq"),

@@ -184,6 +184,10 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         return { word: "error", text: `${text("what")}: ${text("detail")}`, style: "red" };
       case "sensor":
         return amiss("sensor", `${event.sensor === undefined ? "" : `${text("sensor")}: `}${text("detail")} (${text("code")})`);
+      case "peer": {
+        const words = `${whose || text("mote")} is ${text("status")} since block #${number("sinceBlock")}, proven at block #${number("block")}`;
+        return { word: "peer", text: words.replace("  ", " "), style: event.status === "active" ? "green" : "yellow" };
+      }
       case "app":
         return { word: "app", text: ownText(event) };
       case "link":
@@ -223,6 +227,30 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
       return amiss("gap", `${whose}seq ${number("seq")}: the record before it is missing`);
     case "evidence":
       return { word: "evidence", text: evidenceText(event), style: "red" };
+    case "registry":
+      return { word: "registry", text: `${text("address")} is on the chain` };
+    case "enrolled":
+      return { word: "enrolled", text: `${whose}in block #${number("block")}`, style: "green" };
+    case "status":
+      return event.status === "active"
+        ? { word: "status", text: `${whose}is active, role ${number("role")}, since block #${number("block")}`, style: "green" }
+        : event.status === "absent"
+          ? { word: "status", text: `${whose}is not enrolled yet`, style: "dim" }
+          : amiss("status", `${whose}is ${text("status")} since block #${number("block")}`);
+    case "reported":
+      return { word: "reported", text: `${whose}to the registry, block #${number("block")}`, style: "red" };
+    case "quarantined":
+      return {
+        word: "quarantine",
+        text: `${whose}since block #${number("block")}${event.settled === true ? ", settled" : ""}`,
+        style: "red",
+      };
+    case "report-undone":
+      return amiss("undone", `${whose}quarantine, by a reorganisation; reported again`);
+    case "report-refused":
+      return amiss("reported", `${whose}not taken: ${text("reason")}`);
+    case "error":
+      return { word: "error", text: `${text("what")}: ${text("detail")}`, style: "red" };
     case "refused":
       return amiss("refused", `${text("detail")} (${text("code")})`);
     case "hash-differs":

@@ -7,11 +7,14 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
-import { toHex } from "../../firmware/bytes.js";
+import { fromHex, toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
 import { LEDGER_ON_NODE } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
+import { Account } from "../contracts/account.js";
+import { openRegistry } from "../contracts/registry.js";
+import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { makeFolder, writeWhole } from "../files.js";
 import type { Authority } from "../mqtt/authority.js";
@@ -20,12 +23,13 @@ import { BrokerLink } from "../mqtt/link.js";
 import { eachLine } from "../processes/bounded-log.js";
 import { type ChildEnd, type Running, runningChild, Supervisor } from "../processes/supervisor.js";
 import { publicUrl } from "../public-url.js";
+import { type Placing, Registrar } from "../registrar/registrar.js";
 import { Relay } from "../relay/relay.js";
 import { CommandError } from "../terminal.js";
 import { boardSettings, type NamedApplication } from "./application.js";
 import { writeBoardFile } from "./board-file.js";
 import { runningBoard } from "./board-run.js";
-import { type Contracts, openContracts } from "./contracts.js";
+import { beginAnchor, beginRegistry, type Contracts, type FleetKeys, fleetKeys } from "./contracts.js";
 import type { FollowedChain } from "./followed-chain.js";
 import { COMMAND, type Layout, TIED } from "./project.js";
 import type { SystemEvent } from "./screen.js";
@@ -34,6 +38,8 @@ const COLLECTOR_READY_MS = 120_000;
 /** The collector commits and writes its export when it is told to end. */
 const COLLECTOR_GRACE_MS = 60_000;
 const LINE_BYTES_MAX = 16_384;
+/** As what the motes of this machine are enrolled. */
+const BOARD_PLACING: Placing = { role: 1, policyId: 0, firmwareId: 0 };
 /** On a chain of one signer nothing is replaced: an anchor is settled after a block or two. */
 const ANCHORING = ["--anchor-interval", "5", "--settled-depth", "2"];
 
@@ -57,6 +63,8 @@ export interface SystemOptions {
   readonly prefix: string;
   /** Where the collector writes the records when it ends. */
   readonly exportPath: string;
+  /** Whether the boards run the standard mote with the ledger: they ask for their place in the fleet's registry. */
+  readonly ledger?: boolean;
   /** Whether the collector anchors, and the boards wait for it. */
   readonly anchor?: boolean;
   /** How many new records the collector may store; asked at each of its starts. */
@@ -77,6 +85,9 @@ export class System {
   /** What has to be ended, in the order of the beginning. */
   readonly #ends: (() => Promise<void>)[] = [];
   readonly #boards: Supervisor[] = [];
+  /** Addresses of this system's own boards, in hexadecimal. */
+  readonly #motes = new Set<string>();
+  #registrar: Registrar | undefined;
   #collector: Supervisor | undefined;
   #collectorReady: (() => void) | undefined;
   #collectorFailed: ((error: Error) => void) | undefined;
@@ -102,7 +113,8 @@ export class System {
     const mqtt = await this.#broker();
     onFact({ part: "broker", url: mqtt });
     const key = KeyFile.openOrCreate(join(layout.collector, "collector.key"));
-    const fleet = { registry: node.registry(key.address), chain: node.chain };
+    const keys = node.payer === undefined ? undefined : fleetKeys(layout.keys);
+    const fleet = { registry: node.registry((keys?.admin ?? key).address), chain: node.chain };
     const contracts = await this.#contracts(node, key.address);
     if (contracts !== undefined) onFact({ part: "anchor", contract: `0x${toHex(contracts.anchor)}` });
     const collecting = this.#startCollector(node, mqtt, fleet, contracts).then(() =>
@@ -126,12 +138,16 @@ export class System {
       writeWhole(join(layout.anchored, "checkpoint.json"), `${JSON.stringify(checkpoint, null, 2)}\n`, "owner");
     }
     if (this.#stopping) return;
+    if (node.payer !== undefined && keys !== undefined) await this.#beginFleet(node.payer, keys, fleet, mqtt);
     const settings = {
       ...{ checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint },
       ...(sampleMs === undefined ? {} : { sampleMs }),
       ...(application === undefined ? {} : boardSettings(application)),
       ...(crypto === undefined ? {} : { crypto }),
       ...(contracts === undefined ? {} : { anchor: contracts.anchor }),
+      ...(keys === undefined || this.#options.ledger !== true
+        ? {}
+        : { enroller: keys.enroller.address, recovery: keys.recovery.address }),
       ...(authority === undefined ? {} : { ca: authority.der }),
     };
     for (let number = 1; number <= boards; number += 1) this.#startBoard(number, settings);
@@ -144,7 +160,7 @@ export class System {
     if (payer === undefined) throw new CommandError(`anchors need a chain of our own with contracts, not ${node.chain}`);
     await node.ready();
     if (this.#stopping) throw new CommandError("told to end while it started");
-    return openContracts({ file: this.#options.layout.contracts, rpc: () => node.url, payer, collector });
+    return beginAnchor({ file: this.#options.layout.contracts, payer, collector });
   }
 
   /** Ends everything, boards first; also what is only about to come up. */
@@ -169,6 +185,43 @@ export class System {
     this.#options.onEvent(source, { event: "ended", how, restartMs: end.restartMs });
   }
 
+  /** Puts the registry on the node while the boards start already: its address is known, and motes ask until it is there. */
+  async #beginFleet(payer: Account, keys: FleetKeys, fleet: Fleet, mqtt: string): Promise<void> {
+    const { authority, prefix, onEvent } = this.#options;
+    const admin = new Account(payer.rpc, keys.admin);
+    const ready = beginRegistry(payer, admin, keys, fleet.registry);
+    ready.then(
+      () =>
+        onEvent("registrar", {
+          event: "registry",
+          address: `0x${toHex(fleet.registry)}`,
+          admin: `0x${toHex(keys.admin.address)}`,
+        }),
+      (error: Error) => this.#stopping || onEvent("registrar", { event: "error", what: "the registry", detail: error.message }),
+    );
+    const registrar = new Registrar({
+      ...{ engine, mqtt, prefix, fleet, ready },
+      ...(authority === undefined ? {} : { ca: authority.pem }),
+      registry: openRegistry(payer.rpc, fleet.registry),
+      account: new Account(payer.rpc, keys.enroller),
+      admits: (mote) => (this.#motes.has(toHex(mote)) ? BOARD_PLACING : undefined),
+      onEvent: (event) => onEvent("registrar", event),
+    });
+    this.#registrar = registrar;
+    await this.#begun(() => registrar.close());
+  }
+
+  /** A board says its address when it starts: it is one of ours, which the enroller brings in. */
+  #boardSays(source: string, event: SystemEvent): void {
+    if (event.event === "key" && typeof event.address === "string") {
+      const mote = event.address.slice(2).toLowerCase();
+      this.#motes.add(mote);
+      const address = fromHex(mote);
+      if (address instanceof Uint8Array) this.#registrar?.watch(address);
+    }
+    this.#options.onEvent(source, event);
+  }
+
   async #broker(): Promise<string> {
     const { mqtt, authority } = this.#options;
     if (mqtt !== undefined) {
@@ -188,6 +241,7 @@ export class System {
     const launch = (): Running => {
       const words = ["--chain", node.chain, "--data", layout.collector, "--export-at-end", exportPath, "--json"];
       words.push("--fleet", `0x${toHex(fleet.registry)}@${fleet.chain}`);
+      if (node.payer !== undefined) words.push("--reporter", join(layout.keys, "reporter.key"));
       if (prefix !== "") words.push("--prefix", prefix);
       if (contracts !== undefined) words.push("--anchor", `0x${toHex(contracts.anchor)}`, ...ANCHORING);
       if (recordsMax !== undefined) words.push("--records-max", String(Math.max(1, recordsMax())));
@@ -243,16 +297,16 @@ export class System {
   }
 
   #startBoard(number: number, settings: Parameters<typeof writeBoardFile>[1]): void {
-    const { engine, application, anchor } = this.#options;
+    const { engine: guest, application, ledger } = this.#options;
     const directory = this.#options.layout.board(number);
     const source = `mote ${number}`;
     writeBoardFile(directory, settings);
     this.#boards.push(
       runningBoard({
         ...{ directory, source },
-        ...(engine === undefined ? {} : { engine }),
-        ...(application !== undefined ? { firmware: application.main } : anchor === true ? { firmware: LEDGER_ON_NODE } : {}),
-        onEvent: this.#options.onEvent,
+        ...(guest === undefined ? {} : { engine: guest }),
+        ...(application !== undefined ? { firmware: application.main } : ledger === true ? { firmware: LEDGER_ON_NODE } : {}),
+        onEvent: (from, event) => this.#boardSays(from, event),
         onEnd: (name, end) => this.#ended(name, end),
       }),
     );

@@ -177,6 +177,7 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "ledger/call-store",
       "ledger/calls",
       "ledger/enrolling",
+      "ledger/peers",
       "ledger/proof-wire",
       "ledger/prover",
       "ledger/registry",

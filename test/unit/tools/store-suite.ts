@@ -20,7 +20,7 @@ import {
   MIGRATIONS,
   SCHEMA_VERSION,
 } from "../../../tools/collector/schema.js";
-import { type CheckedRecord, RecordStore } from "../../../tools/collector/store.js";
+import { type CheckedRecord, type Evidence, RecordStore } from "../../../tools/collector/store.js";
 import type { Verdict } from "../../../tools/collector/verdicts.js";
 import { engine } from "../../../tools/crypto/engine.js";
 import { FLEET, TestMote, type TestRecord } from "./records.js";
@@ -189,6 +189,30 @@ export function storeSuite(name: string, open: () => Promise<Database>, chainRec
       "fork 0-9",
       "fork 1-2",
     ]);
+  });
+
+  test("a lower stream in a later boot is evidence, whatever comes first; found as long as there is any", async () => {
+    const zero = new Uint8Array(32);
+    let seed = 7;
+    const below = (n: number): number => {
+      seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
+      return Math.floor((seed / 0x80000000) * n);
+    };
+    let [guilty, innocent] = [0, 0];
+    for (let round = 0; round < 40; round += 1) {
+      const mote = new TestMote();
+      const places = Array.from({ length: 2 + below(4) }, () => [below(3), below(4)] as const);
+      const records = places.map(([stream, boot], seq) => checked(mote.make({ stream, seq, boot, prev: zero, time: seq + 1 })));
+      const found: Evidence[] = [];
+      for (const batch of [records.splice(0, 1 + below(3)), records])
+        if (batch.length > 0) found.push(...(await store.add(batch)).evidence.filter(({ kind }) => kind === "escape"));
+      const shown = places.some(([s, b]) => places.some(([stream, boot]) => stream < s && boot > b));
+      assert.is(found.length > 0, shown, JSON.stringify(places));
+      if (shown) guilty += 1;
+      else innocent += 1;
+      for (const { a, b } of found) assert.ok(a.stream !== b.stream);
+    }
+    assert.ok(guilty > 5 && innocent > 5, `${guilty} and ${innocent}`);
   });
 
   test("a record is verified once it is linked and its head is known, whichever comes last", async () => {

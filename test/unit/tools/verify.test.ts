@@ -143,6 +143,42 @@ test("evidence: both records, which show it by themselves; the same record twice
   assert.equal([seqs, digests], [[1, 1], [second, twin].map((record) => toHex(record.digest))]);
 });
 
+test("evidence: a lower stream in a later boot, in whatever order; streams that rise with the boots are none", () => {
+  const mote = new TestMote();
+  const zero = new Uint8Array(32);
+  const [old, escaped, late] = [
+    mote.make({ seq: 5, boot: 3 }),
+    mote.make({ stream: 1, seq: 0, prev: zero, boot: 4 }),
+    mote.make({ seq: 6, prev: zero, boot: 5 }),
+  ] as const;
+  const later = mote.make({ stream: 1, seq: 1, prev: escaped.digest, boot: 5 });
+  assert.equal(codes(judgeAll(fileOf(escaped, late))), ["holds", "escape"]);
+  assert.equal(codes(judgeAll(fileOf(late, escaped))), ["holds", "escape"]);
+  assert.equal(codes(judgeAll(fileOf(old, escaped, later))), ["holds", "holds", "holds"]);
+  const fleet = { ...late.fields.fleet, registry: new Uint8Array(20).fill(0xf2) };
+  assert.equal(codes(judgeAll(fileOf(escaped, mote.make({ ...late.fields, fleet }), new TestMote().make({ boot: 9 })))), [
+    "holds",
+    "holds",
+    "holds",
+  ]);
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(4), fc.nat(4)), { maxLength: 9 }), (places) => {
+      const judge = new Judge(engine);
+      const records = places.map(([stream, boot], seq) => mote.make({ stream, seq, boot, prev: zero, time: seq + 1 }));
+      for (const piece of pieces(fileOf(...records))) judge.judge(piece);
+      const shown = places.some(([s, b]) => places.some(([stream, boot]) => stream < s && boot > b));
+      const found = judge.evidence.filter(({ kind }) => kind === "escape");
+      assert.is(found.length > 0, shown);
+      for (const { records: pair } of found) {
+        const [low, high] = [...pair].sort((a, b) => a.fields.stream - b.fields.stream);
+        assert.ok(low !== undefined && high !== undefined && low.fields.stream < high.fields.stream);
+        assert.ok((low?.fields.boot ?? 0) > (high?.fields.boot ?? 0));
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
 test("evidence: two motes, two fleets or two streams with one seq are none, and neither is what is not signed", () => {
   const [a, b] = [new TestMote(), new TestMote()];
   const first = a.next();
