@@ -189,8 +189,9 @@ export class Judge {
     };
     if (known === undefined) this.#streams.set(name, stream);
     this.#streamOf[id] = stream.id;
-    const seqFault =
-      this.#seqFault(stream, id, newest, known === undefined) ?? this.#orderFault(name, fields.stream, { boot: fields.boot, id });
+    // Whatever else is wrong with it: it is signed.
+    const orderFault = this.#orderFault(name, fields.stream, { boot: fields.boot, id });
+    const seqFault = this.#seqFault(stream, id, newest, known === undefined) ?? orderFault;
     if (seqFault !== undefined) return { ...verdict, fault: { check: "seq", ...seqFault } };
     const before = known === undefined || this.#broken > stream.broken ? undefined : stream.last;
     const link = this.#link(stream, id, fields, known === undefined);
