@@ -12,6 +12,7 @@ import { encodeEnrolment, encodeRotation, encodeVoucher } from "../../firmware/r
 import { encodeReceipt, encodeRefusal } from "../../firmware/record/receipt.js";
 import { decodeRecord, encodeRecord, type RecordFields } from "../../firmware/record/record.js";
 import { Rejection } from "../../firmware/rejection.js";
+import { Prng } from "../../host-sim/world/prng.js";
 import { type Account, type Contract, Reverted, type Signer } from "../../tools/contracts/account.js";
 import { artifactOf } from "../../tools/contracts/artifacts.js";
 import { deployRegistry, moteOf } from "../../tools/contracts/registry.js";
@@ -30,14 +31,8 @@ const admin = signerOf("admin");
 let account: Account;
 let registry: Contract;
 
-/** Numbers by chance, the same for one seed (mulberry32). */
-let state = SEED;
-function chance(): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-}
+const prng = new Prng(SEED);
+const chance = (): number => prng.real();
 const below = (n: number): number => Math.floor(chance() * n);
 const oneOf = <T>(items: readonly T[]): T => items[below(items.length)] as T;
 const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, () => below(256));

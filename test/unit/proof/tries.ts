@@ -5,6 +5,7 @@ import { createMerkleProof, createMPT, type MerklePatriciaTrie, verifyMerkleProo
 import * as assert from "uvu/assert";
 import { proveKey, TrieWalk } from "../../../firmware/proof/trie.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { Prng } from "../../../host-sim/world/prng.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { Trie } from "../../../tools/ethereum/trie.js";
 
@@ -15,15 +16,9 @@ const PROVEN = 3;
 /** As long as any that is made here. */
 const NODE_BYTES_MAX = 1_024;
 
-/** The same numbers for the same seed (mulberry32). */
 function numbers(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
+  const prng = new Prng(seed);
+  return (below) => prng.below(below);
 }
 
 function bytes(random: (below: number) => number, length: number): Uint8Array {

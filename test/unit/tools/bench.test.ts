@@ -10,7 +10,7 @@ import type { RuntimeSample } from "../../bench/runtime-world.js";
 
 const NAMES = [
   ..."keygen sign verify recover sha256d-80 keccak-540 cbor-encode cbor-decode record".split(" "),
-  ..."header-clique header-ibft2 header-qbft header-bitcoin proof-storage-8".split(" "),
+  ..."header-clique header-ibft2 header-qbft header-bitcoin proof-storage-8 transaction anchor-receipt command".split(" "),
   ..."runtime runtime-ibft runtime-ibft2 runtime-qbft runtime-bitcoin".split(" "),
 ];
 const ratchet = await readRatchet();
