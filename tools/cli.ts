@@ -26,6 +26,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   collect: ["verifies and stores records, or exports those stored", () => import("./commands/collect.js")],
   relay: ["carries headers from an Ethereum or a Bitcoin node to motes", () => import("./commands/relay.js")],
   command: ["sends a mote a signed command, and waits for its signed answer", () => import("./commands/command.js")],
+  tx: ["has a simulated mote send one transaction, and waits for its proven end", () => import("./commands/tx.js")],
   headers: ["verifies a chain's headers as a mote does, and exports checkpoints", () => import("./commands/headers.js")],
   broker: ["a local MQTT broker", () => import("./commands/broker.js")],
   node: ["a local node: Ethereum's Clique, or Bitcoin's regtest", () => import("./commands/node.js")],

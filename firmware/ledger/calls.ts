@@ -22,7 +22,7 @@ const GAS_OF_ANCHOR = 300_000;
 /** Of a mote's word: the highest. */
 const COUNTER_BYTES = 8;
 /** `RecordAnchor`: the slot of the mapping of newest trees, whose first word is the root. */
-const LATEST_SLOT = 1;
+export const LATEST_SLOT = 1;
 
 /** Value for an account without code. Nothing shows it but its receipt. */
 export function valueCall(to: Uint8Array, value: bigint, label: number): Call {

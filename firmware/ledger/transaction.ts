@@ -67,9 +67,27 @@ export function signingPayload(transaction: Transaction): Uint8Array {
   assert(maxPriorityFeePerGas <= maxFeePerGas && (type !== LEGACY || maxPriorityFeePerGas >= maxFeePerGas), "fees that can be");
   const [id, count, limit, wei] = [scalarBytes(chainId), scalarBytes(nonce), scalarBytes(gas), scalarBytes(value)];
   const fee = scalarBytes(maxFeePerGas);
-  const none = new Uint8Array(0);
-  if (type === LEGACY) return encode([count, fee, limit, to, wei, data, id, none, none]);
+  if (type === LEGACY) return legacyPayload([count, fee, limit, to, wei, data], id);
   return enveloped([id, count, scalarBytes(maxPriorityFeePerGas), fee, limit, to, wei, data, []]);
+}
+
+/**
+ * What is signed of a transaction of type 0 (EIP-155).
+ * @param call nonce, gas price, gas, to, value, data
+ * @param id the chain id, in its shortest form
+ */
+export function legacyPayload(call: readonly RlpValue[], id: Uint8Array): Uint8Array {
+  const none = new Uint8Array(0);
+  return encode([...call, id, none, none]);
+}
+
+/**
+ * The raw transaction of type 0: v is 35 + 2 · chain id + parity.
+ * @param signature r ‖ s, 64 bytes
+ */
+export function sealLegacy(call: readonly RlpValue[], id: Uint8Array, signature: Uint8Array, parity: number): Uint8Array {
+  const v = scalarBytes(scalarOf(id) * 2n + BigInt(35 + parity));
+  return encode([...call, v, trimmed(signature.subarray(0, 32)), trimmed(signature.subarray(32))]);
 }
 
 /** The transaction that a signing payload stands for; byte strings are views. */
@@ -130,11 +148,10 @@ export async function signPayload(
   }
   if (parity < 0) return new Rejection("signature-failed", "the key has not signed this transaction");
   const items = itemsOf(payload, LEGACY_ITEMS, DYNAMIC_ITEMS).items;
+  if (payload[0] !== DYNAMIC_FEE) return sealLegacy(items.slice(0, LEGACY_CALL_ITEMS), bytesAt(items, 6), signature, parity);
   const r = trimmed(signature.subarray(0, 32));
   const s = trimmed(signature.subarray(32));
-  if (payload[0] === DYNAMIC_FEE) return enveloped([...items, scalarBytes(parity), r, s]);
-  const v = scalarBytes(scalarOf(bytesAt(items, 6)) * 2n + BigInt(35 + parity));
-  return encode([...items.slice(0, LEGACY_CALL_ITEMS), v, r, s]);
+  return enveloped([...items, scalarBytes(parity), r, s]);
 }
 
 /** Gas that a transaction with this data takes before the contract begins: one with less is never mined. */

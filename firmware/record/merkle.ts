@@ -56,6 +56,18 @@ export class MerkleFrontier {
     this.#size += 1;
   }
 
+  /**
+   * The hashes by which the tree with one leaf more shows that it begins with this one (RFC 9162 §2.1.4.1); none of an empty tree. Besides the
+   * leaf they are this tree's own edge: its last subtree stands beside the leaf, the larger ones to the left of both.
+   */
+  proofOfNext(data: Uint8Array): Uint8Array[] {
+    if (this.#size === 0) return [];
+    const leaf = leafHash(this.#engine, data);
+    const larger = this.#roots.slice(0, -1).reverse();
+    // Where this tree is one complete subtree, its root is known, and is not sent.
+    return larger.length === 0 ? [leaf] : [this.#roots[larger.length] as Uint8Array, leaf, ...larger];
+  }
+
   /** Root of the tree; of an empty one, the hash of nothing. */
   root(): Uint8Array {
     let hash: Uint8Array | undefined;

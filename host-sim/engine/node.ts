@@ -54,6 +54,8 @@ const BOARD = fileURLToPath(new URL("board.mjs", import.meta.url));
 const FIRMWARE = fileURLToPath(runningModule("firmware/main"));
 /** The standard mote with the ledger. */
 export const LEDGER_ON_NODE = fileURLToPath(runningModule("firmware/main-ledger"));
+/** The standard mote with one call to make. */
+export const TRANSACTION_ON_NODE = fileURLToPath(runningModule("firmware/main-transaction"));
 /** For a firmware that is TypeScript. */
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 

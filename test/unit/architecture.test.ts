@@ -31,7 +31,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["mote"],
   ["index"],
   ["board"],
-  ["main", "main-ledger", "face"],
+  ["main", "main-ledger", "main-transaction", "face"],
 ];
 
 /** The same within `firmware/chain`: rooms of one floor do not know each other. */
@@ -96,7 +96,7 @@ function firmwareFaults(source: Source): string[] {
       const moddable =
         /^(embedded:|mc\/|chainmote\/)/.test(specifier) || ["timer", "time", "net", "crypt", "worker"].includes(specifier);
       const allowed = moddable
-        ? own === "board" || own === "main" || own === "main-ledger" || own === "face"
+        ? ["board", "main", "main-ledger", "main-transaction", "face"].includes(own)
         : ["codec", "crypto"].includes(own) && !specifier.startsWith("node:");
       if (!allowed) faults.push(`${source.path}: imports "${specifier}"`);
       continue;
@@ -253,7 +253,9 @@ const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "bytes/primitives": "test/unit/bytes.test.ts",
   "bytes/primitives-native": "test/xs/octets.test.ts",
   "ledger/state-proofs": "test/sim/anchor.test.ts",
+  "ledger/single-call": "test/sim/tx.test.ts",
   "main-ledger": "test/sim/anchor.test.ts",
+  "main-transaction": "test/sim/tx.test.ts",
   "chain/bft/ibft1": "test/unit/chain/bft/chains.test.ts",
   "chain/bft/ibft2": "test/unit/chain/bft/chains.test.ts",
   "chain/bft/qbft": "test/unit/chain/bft/chains.test.ts",

@@ -26,8 +26,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     [
       "firmware/record/merkle.ts: checkInclusion",
       "firmware/record/merkle.ts: checkConsistency",
-      "firmware/record/merkle.ts: .toBytes",
-      "firmware/record/merkle.ts: .fromBytes",
       "firmware/proof/merkle-block.ts",
     ],
   "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
@@ -35,10 +33,8 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "firmware/proof/envelope.ts: logOf",
   ],
   "the next work begins a fleet: it deploys the contracts, pays and enrols motes, and has them prove the registry's slots": [
-    "firmware/record/enrolment.ts: encodeVoucher",
     "firmware/record/enrolment.ts: encodeRotation",
     "firmware/record/enrolment.ts: decodeRotation",
-    "firmware/ledger/transactions.ts: .sendValue",
     "tools/contracts/layout.ts: REGISTRY_SLOTS",
     "tools/contracts/layout.ts: ANCHOR_SLOTS",
     "tools/contracts/layout.ts: MANDATE_FIELDS",
@@ -64,7 +60,7 @@ const BEGUN = [
   /\.test\.ts$/,
   /^examples\//,
   /^tools\/new\/application\//,
-  /^firmware\/(main|face)\.ts$/,
+  /^firmware\/(main|main-transaction|face)\.ts$/,
   /^host-sim\/engine\/resolve\.mjs$/,
   /^firmware\/sensor\/(\w+)\/\1\.ts$/,
 ];

@@ -117,7 +117,7 @@ export class Anchoring {
     const { rpc, key, contract, engine } = options;
     this.#options = options;
     this.#rpc = new JsonRpc(rpc);
-    this.#account = new Account(this.#rpc, key);
+    this.#account = new Account(this.#rpc, key, this.#stop.signal);
     this.#contract = openAnchor(this.#rpc, contract);
     this.#proofs = new ProofSource(this.#rpc);
     this.#tree = new MerkleTree(engine);

@@ -120,10 +120,19 @@ export async function run(words: readonly string[], output: Output): Promise<num
       if (json) output.line(JSON.stringify(event));
       else if (options.has("verbose") || !(event.event === "stored" && event.duplicate)) output.line(collectorText(event));
     };
+    const over = new AbortController();
     const reporter =
       reporterFile === undefined || fleet === undefined
         ? undefined
-        : await openReporter({ file: reporterFile, rpc, fleet, store, settledDepth: settings.settledDepth, onEvent: say });
+        : await openReporter({
+            file: reporterFile,
+            rpc,
+            fleet,
+            store,
+            settledDepth: settings.settledDepth,
+            signal: over.signal,
+            onEvent: say,
+          });
     const collector = new Collector({
       ...{ store, key, engine, mqtt, rpc, chain, prefix },
       ...(authority === undefined ? {} : { ca: authority.pem }),
@@ -142,6 +151,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       output.line(`collector ${address}: ${publicUrl(mqtt)}, ${plural((await store.counts()).stored, "record")} stored so far`);
     await told;
     await collector.close();
+    over.abort();
     await reporter?.close();
     if (exportAtEnd !== undefined) {
       const made = await exportTo(store, exportAtEnd, verdictsPath);
@@ -158,15 +168,17 @@ interface ReporterSource {
   readonly fleet: Fleet;
   readonly store: RecordStore;
   readonly settledDepth: number | undefined;
+  /** Nobody waits for its transactions any more. */
+  readonly signal: AbortSignal;
   readonly onEvent: (event: ReporterEvent) => void;
 }
 
-async function openReporter({ file, rpc: url, fleet, store, settledDepth, onEvent }: ReporterSource): Promise<Reporter> {
+async function openReporter({ file, rpc: url, fleet, store, settledDepth, signal, onEvent }: ReporterSource): Promise<Reporter> {
   if (!fleet.chain.startsWith("eip155:")) throw new UsageError(`--reporter: ${fleet.chain} has no contracts`);
   const rpc = new JsonRpc(url);
   return new Reporter({
     registry: openRegistry(rpc, fleet.registry),
-    account: new Account(rpc, KeyFile.openOrCreate(file)),
+    account: new Account(rpc, KeyFile.openOrCreate(file), signal),
     evidence: () => store.reportable(fleet),
     settledBlocks: settledDepth ?? SETTLED_BLOCKS,
     onEvent,

@@ -4,8 +4,9 @@
 // one transaction after the other. Never: gives its key to a node.
 
 import { concat, equal, fromHex, toHex } from "../../firmware/bytes.js";
-import { encode, scalarBytes } from "../../firmware/codec/rlp.js";
+import { scalarBytes } from "../../firmware/codec/rlp.js";
 import { addressOf } from "../../firmware/crypto/identity.js";
+import { legacyPayload, sealLegacy } from "../../firmware/ledger/transaction.js";
 import { engine } from "../crypto/engine.js";
 import { pause } from "../processes/backoff.js";
 import { type JsonRpc, RpcError } from "../rpc/json-rpc.js";
@@ -58,12 +59,15 @@ const RECEIPT_MS_MAX = 600_000;
 export class Account {
   readonly rpc: JsonRpc;
   readonly #signer: Signer;
+  readonly #signal: AbortSignal | undefined;
   #chainId: number | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(rpc: JsonRpc, signer: Signer) {
+  /** @param signal ends the wait for a receipt: nobody wants to know it any more, or the node is gone */
+  constructor(rpc: JsonRpc, signer: Signer, signal?: AbortSignal) {
     this.rpc = rpc;
     this.#signer = signer;
+    this.#signal = signal;
   }
 
   /** 20 bytes. */
@@ -126,19 +130,17 @@ export class Account {
     return to === undefined ? { ...outcome, address: fromHex(String(contractAddress).slice(2)) as Uint8Array } : outcome;
   }
 
-  /** EIP-155: nonce, gas price, gas, to, value and data, then v = 35 + 2 · chain id + recovery, r and s. */
-  async #sign(fields: readonly Uint8Array[]): Promise<Uint8Array> {
-    const chainId = await this.chainId();
-    const none = new Uint8Array(0);
-    const digest = engine.keccak256(encode([...fields, scalarBytes(chainId), none, none]));
+  /** @param call nonce, gas price, gas, to, value and data */
+  async #sign(call: readonly Uint8Array[]): Promise<Uint8Array> {
+    const id = scalarBytes(await this.chainId());
+    const digest = engine.keccak256(legacyPayload(call, id));
     const signature = this.#signer.sign(digest);
-    const recovery = [0, 1].find((id) => {
-      const key = engine.secp256k1.recover(signature, id, digest);
+    const parity = [0, 1].find((parity) => {
+      const key = engine.secp256k1.recover(signature, parity, digest);
       return key !== undefined && equal(addressOf(engine, key), this.address);
     });
-    if (recovery === undefined) throw new Error("a signature of another key than the account's");
-    const [r, s] = [signature.subarray(0, 32), signature.subarray(32)].map((part) => scalarBytes(BigInt(`0x${toHex(part)}`)));
-    return encode([...fields, scalarBytes(35 + 2 * chainId + recovery), r as Uint8Array, s as Uint8Array]);
+    if (parity === undefined) throw new Error("a signature of another key than the account's");
+    return sealLegacy(call, id, signature, parity);
   }
 
   /** Wei for each unit of gas. What nodes advise follows what was paid last, our own price among it: it is asked for before London alone. */
@@ -155,11 +157,12 @@ export class Account {
       // A node may have kept the receipt and not the block yet, and then has an error for it.
       const receipt = (await this.rpc.call("eth_getTransactionReceipt", hash).catch(passing)) as ReceiptJson | null;
       if (receipt !== null) return receipt;
+      if (this.#signal?.aborted === true) throw new Error(`${what}: transaction ${hash} was sent, and is waited for no more`);
       if (performance.now() > deadlineMs)
         throw new Error(
           `${what}: transaction ${hash} is in no block after ${RECEIPT_MS_MAX / 1000} s; does the node make blocks?`,
         );
-      await pause(RECEIPT_POLL_MS);
+      await pause(RECEIPT_POLL_MS, this.#signal);
     }
   }
 }

@@ -20,6 +20,11 @@ const LIMIT_STATUS = new Set([429, 503]);
 const IN_WARMUP = -28;
 /** Besides those: request timeout, too early (RFC 9110 §15.5.9, RFC 8470 §5.2), and what a server calls its own trouble. */
 const PASSING_STATUS = new Set([408, 425, 500, 502, 504, 520, 521, 522, 523, 524]);
+/** What changes nothing, and may be asked twice: where a socket breaks off nobody knows whether the node has heard the question. */
+const READS =
+  /^(eth_(get|call$|blockNumber|chainId|gasPrice|syncing|feeHistory|estimateGas)|(net|web3)_|admin_nodeInfo|debug_getRaw|[a-z]+_get|get|estimate)/;
+/** A connection that was kept alive, and that the node has closed meanwhile. */
+const SOCKET_GONE = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 /** However long a node asks for. */
 export const RETRY_AFTER_MS_MAX = 600_000;
 
@@ -95,7 +100,7 @@ export class JsonRpc {
     let redirected: string | undefined;
     try {
       const { url, authorization } = withoutPassword(given);
-      const response = await fetch(url, {
+      const response = await asked(READS.test(method), url, {
         method: "POST",
         headers: { "content-type": "application/json", ...(authorization === undefined ? {} : { authorization }) },
         body,
@@ -123,6 +128,17 @@ export class JsonRpc {
     const atMs = Math.max(nowMs, this.#nextMs);
     this.#nextMs = atMs + this.#apartMs;
     if (atMs > nowMs) await new Promise((resolve) => setTimeout(resolve, atMs - nowMs));
+  }
+}
+
+/** A read is asked once more where the connection was gone, which is closed then: by another one. Both within one time. */
+async function asked(again: boolean, url: string, request: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, request);
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+    if (!again || code === undefined || !SOCKET_GONE.has(code)) throw error;
+    return fetch(url, request);
   }
 }
 

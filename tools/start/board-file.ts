@@ -46,9 +46,9 @@ const NTP_PORT = 123;
 const KEEP_ALIVE_MS = 10_000;
 const HEALTH_MS = 10_000;
 /** How often a mote asks for what it waits for. */
-const LEDGER_MS = 5_000;
+export const LEDGER_MS = 5_000;
 /** In wei for a gas; of a chain of this machine's own, whose base fee is at most one gwei. */
-const FEES = { gasMax: 1_000_000, maxFeePerGas: 100_000_000_000, tip: 1_000_000_000 };
+export const FEES = { gasMax: 1_000_000, maxFeePerGas: 100_000_000_000, tip: 1_000_000_000 };
 
 export function writeBoardFile(directory: string, settings: BoardSettings): void {
   makeFolder(directory);

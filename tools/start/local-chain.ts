@@ -47,6 +47,7 @@ export async function openLocalChain(name: LocalChainName, options: LocalChainOp
 
 async function openClique(options: LocalChainOptions): Promise<LocalChain> {
   const node = await EthereumNode.open(options);
+  const over = new AbortController();
   return {
     chain: node.chain,
     get url() {
@@ -54,10 +55,13 @@ async function openClique(options: LocalChainOptions): Promise<LocalChain> {
     },
     about: `seals ${node.chain} (Clique)`,
     genesisFile: node.genesisFile,
-    payer: new Account(node.rpc, node.key),
+    payer: new Account(node.rpc, node.key, over.signal),
     registry: firstContractOf,
     ready: () => node.ready(),
-    stop: () => node.stop(),
+    stop() {
+      over.abort();
+      return node.stop();
+    },
     async checkpoint() {
       const genesis = await new HeaderSource(node.rpc).header(0);
       if (genesis === undefined) throw new CommandError("the Ethereum node has no genesis block");

@@ -93,6 +93,8 @@ export class System {
   #collectorFailed: ((error: Error) => void) | undefined;
   #starting: Promise<void> | undefined;
   #stopping = false;
+  /** Nobody waits for transactions any more. */
+  readonly #over = new AbortController();
 
   constructor(options: SystemOptions) {
     this.#options = options;
@@ -166,6 +168,7 @@ export class System {
   /** Ends everything, boards first; also what is only about to come up. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#over.abort();
     await Promise.all(this.#boards.map((board) => board.stop()));
     await this.#collector?.stop(COLLECTOR_GRACE_MS);
     this.#collectorFailed?.(new CommandError("told to end while it started"));
@@ -188,7 +191,7 @@ export class System {
   /** Puts the registry on the node while the boards start already: its address is known, and motes ask until it is there. */
   async #beginFleet(payer: Account, keys: FleetKeys, fleet: Fleet, mqtt: string): Promise<void> {
     const { authority, prefix, onEvent } = this.#options;
-    const admin = new Account(payer.rpc, keys.admin);
+    const admin = new Account(payer.rpc, keys.admin, this.#over.signal);
     const ready = beginRegistry(payer, admin, keys, fleet.registry);
     ready.then(
       () =>
@@ -203,7 +206,7 @@ export class System {
       ...{ engine, mqtt, prefix, fleet, ready },
       ...(authority === undefined ? {} : { ca: authority.pem }),
       registry: openRegistry(payer.rpc, fleet.registry),
-      account: new Account(payer.rpc, keys.enroller),
+      account: new Account(payer.rpc, keys.enroller, this.#over.signal),
       admits: (mote) => (this.#motes.has(toHex(mote)) ? BOARD_PLACING : undefined),
       onEvent: (event) => onEvent("registrar", event),
     });

@@ -195,6 +195,11 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "record/merkle",
     ],
     "the standard mote with the ledger": ["main-ledger"],
+    "the standard mote with one call to make, which chainmote tx simulates": [
+      "ledger/own-tree",
+      "ledger/single-call",
+      "main-transaction",
+    ],
     "sensors that the standard mote has not got": [
       "sensor/analogue/analogue",
       "sensor/bme280/bme280",

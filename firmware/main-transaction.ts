@@ -1,0 +1,29 @@
+// The standard mote with one call to make (`ledger.call`, ledger/single-call.ts): what `chainmote tx` runs.
+//
+// Promises: a configuration that does not hold is said so on the log, and nothing is begun. Never knows which board it is.
+
+import { engine } from "chainmote/crypto";
+import { configuration, createDevice } from "./board/provider.js";
+import { Mote, parseConfig, Rejection } from "./index.js";
+import { Anchors } from "./ledger/anchors.js";
+import { Registry } from "./ledger/registry.js";
+import { SingleCall } from "./ledger/single-call.js";
+import { ledgerOf, StateProofs } from "./ledger/state-proofs.js";
+import { Transactions } from "./ledger/transactions.js";
+import { sht3x } from "./sensor/sht3x/sht3x.js";
+
+const device = createDevice();
+const config = parseConfig(configuration);
+const proofs = new StateProofs();
+const transactions = new Transactions(proofs);
+const has = (name: string): boolean => !(config instanceof Rejection) && ledgerOf(config).has(name);
+const features = [
+  proofs,
+  transactions,
+  new SingleCall(proofs, transactions),
+  ...(has("enroller") ? [new Registry(proofs, transactions)] : []),
+  ...(has("anchor") ? [new Anchors(proofs)] : []),
+];
+const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x], features });
+if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
+else mote.run();
