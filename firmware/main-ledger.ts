@@ -1,10 +1,12 @@
 // The standard mote with the ledger: as main.ts, and it reads its place in the fleet's registry by proof, and asks to be enrolled where
-// `ledger.enroller` is configured; it watches `ledger.peers`, sends transactions where `ledger.fees` is configured, and waits for its anchors where `ledger.anchor` is.
+// `ledger.enroller` is configured; it obeys the commanders that the registry names, watches `ledger.peers`, sends transactions where
+// `ledger.fees` is configured, and waits for its anchors where `ledger.anchor` is.
 //
 // Promises: a configuration that does not hold is said so on the log, and nothing is begun. Never knows which board it is.
 
 import { engine } from "chainmote/crypto";
 import { configuration, createDevice } from "./board/provider.js";
+import { Commands } from "./command/commands.js";
 import { Mote, parseConfig, Rejection } from "./index.js";
 import { Anchors } from "./ledger/anchors.js";
 import { Peers } from "./ledger/peers.js";
@@ -23,6 +25,7 @@ const features = [
   proofs,
   ...(transactions === undefined ? [] : [transactions]),
   registry,
+  new Commands(registry),
   ...(has("peers") ? [new Peers(registry)] : []),
   ...(has("anchor") ? [new Anchors(proofs)] : []),
 ];

@@ -47,7 +47,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "host-sim/engine/sdk-crc.mjs: CRC8",
     "host-sim/engine/sdk-crc.mjs: CRC16",
   ],
-  "a feature that an application includes, with the firmware's manifest of it": ["firmware/command/commands.ts: Commands"],
   "what a test has to see, and what shows nowhere else": [
     "firmware/ledger/registry-slots.ts: REVOKED",
     "firmware/record/journal.ts: .retiredSectors",

@@ -3,7 +3,8 @@
 //
 // Promises: a batch is written whole before anything of it is sent anywhere, and never changed, so that after any crash and any
 // reorganisation the same leaves are anchored again; every verified record gets a leaf of its own or one that its successors' `prev` lead from;
-// a store is of one tree, of one account in one contract. Never: asks a node, or counts a record whose head the node has not confirmed.
+// a store is of one tree, of one account in one contract. Never: asks a node, or counts a record whose
+// head the node has not confirmed, or one that is marked since its key is quarantined.
 
 import { toHex } from "../../firmware/bytes.js";
 import { bytesOf, type Database, integerOf, type Queries, type Row } from "./database.js";
@@ -19,7 +20,7 @@ const PAGE_ROWS = 10_000;
 /** Of the lock under which a batch is made. */
 const ANCHOR_LOCK = 0x616e6368;
 /** Records that wait to be anchored, as the index has them. */
-const WAITING = `anchor_leaf IS NULL AND linked AND head_state = ${HEAD_KNOWN}`;
+const WAITING = `anchor_leaf IS NULL AND linked AND head_state = ${HEAD_KNOWN} AND quarantined_since IS NULL`;
 const STREAM = "address, registry, fleet_chain, stream";
 
 /** Whose tree it is. */
@@ -100,7 +101,7 @@ export class AnchorStore {
              SELECT digest, prev, address, 1 AS depth FROM records WHERE digest = $1
              UNION ALL
              SELECT r.digest, r.prev, r.address, run.depth + 1 FROM run JOIN records r ON r.digest = run.prev
-             WHERE r.address = run.address AND r.anchor_leaf IS NULL AND run.depth < ${COVERED_MAX}
+             WHERE r.address = run.address AND r.anchor_leaf IS NULL AND r.quarantined_since IS NULL AND run.depth < ${COVERED_MAX}
            ) UPDATE records SET anchor_leaf = $2 WHERE digest IN (SELECT digest FROM run)`,
           [digest, size],
         );

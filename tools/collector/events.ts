@@ -4,6 +4,7 @@ import { toHex } from "../../firmware/bytes.js";
 import type { AnchorEvent } from "./anchoring.js";
 import type { HeadEvent } from "./head-watch.js";
 import type { Place } from "./place.js";
+import type { QuarantineEvent } from "./quarantine-watch.js";
 import type { Evidence } from "./store.js";
 
 export interface PlaceText {
@@ -20,6 +21,7 @@ export function placeText(place: Place): PlaceText {
 export type CollectorEvent =
   | HeadEvent
   | AnchorEvent
+  | QuarantineEvent
   | { readonly event: "connected" }
   | { readonly event: "lost"; readonly to: "broker" | "store"; readonly reason: string; readonly retryMs: number }
   | { readonly event: "refused"; readonly topic: string; readonly code: string; readonly detail: string }

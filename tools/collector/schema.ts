@@ -122,6 +122,27 @@ const VERSION_4: readonly string[] = [
   `CREATE TABLE anchor_batches (size bigint PRIMARY KEY, told boolean NOT NULL DEFAULT false)`,
 ];
 
+/**
+ * Keys that the fleet's registry has quarantined, and `quarantined_since` of the records that are marked for it: they stay as evidence, and
+ * exports and anchors leave them out.
+ */
+const VERSION_5: readonly string[] = [
+  `CREATE TABLE quarantines (
+     address bytea NOT NULL CHECK (octet_length(address) = 20),
+     registry bytea NOT NULL CHECK (octet_length(registry) = 20),
+     fleet_chain text NOT NULL,
+     since_block bigint NOT NULL,
+     since_s bigint NOT NULL,
+     settled boolean NOT NULL DEFAULT false,
+     noted_at timestamptz NOT NULL DEFAULT now(),
+     PRIMARY KEY (address, registry, fleet_chain)
+   )`,
+  `ALTER TABLE records ADD COLUMN quarantined_since bigint`,
+  `DROP INDEX records_unanchored`,
+  `CREATE INDEX records_unanchored ON records (address, registry, fleet_chain, stream, seq DESC, digest)
+     WHERE anchor_leaf IS NULL AND linked AND head_state = ${HEAD_KNOWN} AND quarantined_since IS NULL`,
+];
+
 /** Entry `i` leads from version `i` to version `i + 1`. */
-export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -13,6 +13,7 @@ import { AnchorStore } from "./anchor-store.js";
 import { bytesOf, type Database, integerOf, type Queries, type Row, type SqlValue, textOf } from "./database.js";
 import { byIndex, type Linked, linkAll, marks, type Repaired, repairStep, SAME_FLEET, SAME_STREAM, ZERO } from "./linking.js";
 import { behind, EXPORT_ORDER, inOrderOfPlace, PLACE_COLUMNS, type Place, placeOf } from "./place.js";
+import { MOTE_LOCKS, markStored, moteLock, QuarantineStore } from "./quarantine-store.js";
 import { HEAD_ABSENT, HEAD_KNOWN, HEAD_UNCHECKED, MIGRATIONS, SCHEMA_VERSION } from "./schema.js";
 import { Verdicts } from "./verdicts.js";
 
@@ -55,8 +56,6 @@ export interface Stored {
 
 /** 18 parameters a record; PostgreSQL takes 65,535 in one statement. */
 export const BATCH_RECORDS_MAX = 256;
-/** Of the locks of motes; the second key is a part of the address. */
-const MOTE_LOCKS = 0x6d6f7465;
 /** Of the lock under which a store's tables are made or changed. */
 const MIGRATION_LOCK = 0x63686d74;
 /** Pairs of evidence that one new record can add. */
@@ -87,6 +86,8 @@ export class RecordStore {
   readonly verdicts: Verdicts;
   /** What is anchored. */
   readonly anchors: AnchorStore;
+  /** Whose key is quarantined. */
+  readonly quarantines: QuarantineStore;
 
   /** Makes the tables where absent, and brings those of an older version up to this one. Throws where they are newer. */
   static async open(database: Database): Promise<RecordStore> {
@@ -109,6 +110,7 @@ export class RecordStore {
     this.#database = database;
     this.verdicts = new Verdicts(database);
     this.anchors = new AnchorStore(database);
+    this.quarantines = new QuarantineStore(database);
   }
 
   close(): Promise<void> {
@@ -130,6 +132,10 @@ export class RecordStore {
       await lockMotes(queries, records);
       const added = await insert(queries, records);
       if (added.length === 0) return { added, evidence: [] };
+      await markStored(
+        queries,
+        added.map((place) => place.digest),
+      );
       return {
         added,
         evidence: await findEvidence(
@@ -232,14 +238,18 @@ export class RecordStore {
     }
   }
 
-  /** All records in the order of mote, fleet, stream and seq. */
-  async *inOrder(): AsyncGenerator<Uint8Array> {
+  /**
+   * All records in the order of mote, fleet, stream and seq.
+   * @param quarantined whether those are among them that are marked since their key is quarantined
+   */
+  async *inOrder(quarantined = false): AsyncGenerator<Uint8Array> {
     let after: Row | undefined;
     for (;;) {
-      const { where, values } = behind(after, 2);
+      const { where, values } = behind(after, 3);
       const rows: readonly Row[] = await this.#database.query(
-        `SELECT ${EXPORT_ORDER}, sign1 FROM records ${where} ORDER BY ${EXPORT_ORDER} LIMIT $1`,
-        [PAGE_ROWS, ...values],
+        `SELECT ${EXPORT_ORDER}, sign1 FROM records ${where} AND ($2 OR quarantined_since IS NULL)
+         ORDER BY ${EXPORT_ORDER} LIMIT $1`,
+        [PAGE_ROWS, quarantined, ...values],
       );
       for (const row of rows) yield bytesOf(row, "sign1");
       after = rows.at(-1);
@@ -292,7 +302,7 @@ async function insert(queries: Queries, records: readonly CheckedRecord[]): Prom
  * one place, the second sees the first one's.
  */
 async function lockMotes(queries: Queries, records: readonly CheckedRecord[]): Promise<void> {
-  const keys = [...new Set(records.map(({ address }) => new DataView(address.buffer, address.byteOffset).getInt32(0)))];
+  const keys = [...new Set(records.map(({ address }) => moteLock(address)))];
   // In one order, so that two transactions never wait for each other.
   const list = keys.sort((a, b) => a - b).map((_, i) => `($${i + 1}::integer)`);
   await queries.query(`SELECT pg_advisory_xact_lock(${MOTE_LOCKS}, k) FROM (VALUES ${list.join(", ")}) v (k)`, keys);

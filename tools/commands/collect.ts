@@ -7,6 +7,7 @@ import { Collector, type CollectorEvent } from "../collector/collector.js";
 import { openPglite, openPostgres } from "../collector/database.js";
 import { exportRecords, exportVerdicts } from "../collector/export.js";
 import type { Fleet } from "../collector/intake.js";
+import { type QuarantineEvent, QuarantineWatch } from "../collector/quarantine-watch.js";
 import { HEAD_STATE_NAMES } from "../collector/schema.js";
 import { RecordStore } from "../collector/store.js";
 import { Account } from "../contracts/account.js";
@@ -27,7 +28,7 @@ import { brokerNamed, checkPrefix, DEFAULT_MQTT } from "./relay.js";
 const ANCHOR_INTERVAL_S = 300;
 
 export const usage = `chainmote collect --rpc URL [--mqtt URL] [--ca FILE] [--prefix P/] [--data DIR] [--fleet ADDRESS@CHAIN] [--json] [--verbose]
-chainmote collect --export FILE [--verdicts FILE] [--data DIR]
+chainmote collect --export FILE [--verdicts FILE] [--with-quarantined] [--data DIR]
 
 Takes records from a broker, verifies and stores them, and answers each with a signed receipt.
 The second form writes the stored records to a file (a CBOR sequence, in order) and ends.
@@ -37,7 +38,8 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
   --ca FILE        with mqtts://: the certificate (PEM) that the broker's chain ends in (or MQTT_CA; default: those of this machine)
   --prefix P/      put before every topic
   --data DIR       folder of the store and of the collector's key (default .chainmote/collector)
-  --fleet A@C      take records of this fleet only: registry's address, and its chain (CAIP-2)
+  --fleet A@C      take records of this fleet only: registry's address, and its chain (CAIP-2). Records of a key that the registry has
+                   quarantined are stored and receipted; exports and anchors leave them out
   --allow LIST     take records of these motes only: addresses with commas between them, or a file with one a line
   --reporter FILE  report evidence to the registry of --fleet: the key in FILE pays the gas (EVM chains)
   --settled-depth N  blocks after which what the node says of a record's head is settled (default by the kind of chain:
@@ -49,6 +51,7 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
   --records-max N  store no more than N new records
   --export-at-end FILE  write the stored records there when ending
   --verdicts FILE  with either export: what the node said of each record's head, one JSON object a line
+  --with-quarantined  with either export: those too whose key is quarantined
   --json           one object per event
   --verbose        duplicates too
 
@@ -76,6 +79,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     "poll-ms": { type: "string" },
     "gap-after": { type: "string" },
     verdicts: { type: "string" },
+    "with-quarantined": { type: "boolean" },
     chain: { type: "string" },
     "records-max": { type: "string" },
     anchor: { type: "string" },
@@ -89,8 +93,9 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const exportPath = options.text("export");
   const json = options.has("json");
   const verdictsPath = options.text("verdicts");
+  const quarantined = options.has("with-quarantined");
   if (exportPath !== undefined) {
-    const made = await withStore(directory, (store) => exportTo(store, exportPath, verdictsPath));
+    const made = await withStore(directory, (store) => exportTo(store, exportPath, verdictsPath, quarantined));
     output.line(json ? JSON.stringify({ event: "exported", ...made }) : exportedText(made));
     return 0;
   }
@@ -145,6 +150,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
         if (event.event === "evidence") reporter?.due();
       },
     });
+    const watch =
+      fleet?.chain === chain
+        ? watchQuarantines({ rpc, fleet, store, settledDepth: settings.settledDepth, onEvent: say })
+        : undefined;
     const address = `0x${toHex(key.address)}`;
     if (json) output.line(JSON.stringify({ event: "collecting", collector: address, ...(await store.counts()) }));
     else
@@ -153,12 +162,21 @@ export async function run(words: readonly string[], output: Output): Promise<num
     await collector.close();
     over.abort();
     await reporter?.close();
+    await watch?.close();
     if (exportAtEnd !== undefined) {
-      const made = await exportTo(store, exportAtEnd, verdictsPath);
+      const made = await exportTo(store, exportAtEnd, verdictsPath, quarantined);
       if (json) output.line(JSON.stringify({ event: "exported", ...made }));
     }
     return 0;
   });
+}
+
+interface WatchSource {
+  readonly rpc: string;
+  readonly fleet: Fleet;
+  readonly store: RecordStore;
+  readonly settledDepth: number | undefined;
+  readonly onEvent: (event: QuarantineEvent) => void;
 }
 
 interface ReporterSource {
@@ -182,6 +200,16 @@ async function openReporter({ file, rpc: url, fleet, store, settledDepth, signal
     evidence: () => store.reportable(fleet),
     settledBlocks: settledDepth ?? SETTLED_BLOCKS,
     onEvent,
+  });
+}
+
+/** Of a fleet whose registry is a contract on this node's chain. */
+function watchQuarantines({ rpc: url, fleet, store, settledDepth, onEvent }: WatchSource): QuarantineWatch | undefined {
+  if (!fleet.chain.startsWith("eip155:")) return undefined;
+  const rpc = new JsonRpc(url);
+  return new QuarantineWatch({
+    ...{ store: store.quarantines, fleet, rpc, registry: openRegistry(rpc, fleet.registry) },
+    ...{ settledBlocks: settledDepth ?? SETTLED_BLOCKS, onEvent },
   });
 }
 
@@ -220,7 +248,12 @@ interface Exported {
   readonly heads: Readonly<Record<string, number>>;
 }
 
-async function exportTo(store: RecordStore, path: string, verdictsPath: string | undefined): Promise<Exported> {
+async function exportTo(
+  store: RecordStore,
+  path: string,
+  verdictsPath: string | undefined,
+  quarantined: boolean,
+): Promise<Exported> {
   const attempt = async <T>(file: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -229,8 +262,8 @@ async function exportTo(store: RecordStore, path: string, verdictsPath: string |
       throw new CommandError(`${file}: ${code === "EACCES" || code === "EPERM" ? "it may not be written" : plainText(message)}`);
     }
   };
-  const records = await attempt(path, () => exportRecords(store, path));
-  if (verdictsPath !== undefined) await attempt(verdictsPath, () => exportVerdicts(store, verdictsPath));
+  const records = await attempt(path, () => exportRecords(store, path, quarantined));
+  if (verdictsPath !== undefined) await attempt(verdictsPath, () => exportVerdicts(store, verdictsPath, quarantined));
   const heads: Record<string, number> = {};
   for (const [state, count] of await store.verdicts.counts()) heads[HEAD_STATE_NAMES[state] ?? String(state)] = count.records;
   return { file: path, records, heads };
@@ -297,6 +330,10 @@ export function collectorText(event: CollectorEvent | ReporterEvent): string {
       return `${shortHex(event.mote)} reported to the registry, block #${event.block}, ${event.gas} gas`;
     case "quarantined":
       return `${shortHex(event.mote)} is quarantined since block #${event.block}${event.settled ? ", settled" : ""}`;
+    case "quarantined-since":
+      return `${shortHex(event.mote)} is quarantined since block #${event.block}: exports and anchors leave it out; ${plural(event.records, "stored record")} marked`;
+    case "quarantine-undone":
+      return `${shortHex(event.mote)} is no longer quarantined, by a reorganisation: its records count again`;
     case "report-undone":
       return `${shortHex(event.mote)} is no longer quarantined: a reorganisation took it back; reported again`;
     case "report-refused":

@@ -228,7 +228,10 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
     case "evidence":
       return { word: "evidence", text: evidenceText(event), style: "red" };
     case "registry":
-      return { word: "registry", text: `${text("address")} is on the chain` };
+      return {
+        word: "registry",
+        text: `${text("address")} is on the chain; ${shortHex(text("commander"))} commands, by ${text("commanderKey")}`,
+      };
     case "enrolled":
       return { word: "enrolled", text: `${whose}in block #${number("block")}`, style: "green" };
     case "status":
@@ -245,6 +248,13 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         text: `${whose}since block #${number("block")}${event.settled === true ? ", settled" : ""}`,
         style: "red",
       };
+    case "quarantined-since":
+      return amiss(
+        "left out",
+        `${whose}since block #${number("block")}, of exports and anchors; ${plural(number("records"), "stored record")} marked`,
+      );
+    case "quarantine-undone":
+      return amiss("undone", `${whose}quarantine, by a reorganisation; its records count again`);
     case "report-undone":
       return amiss("undone", `${whose}quarantine, by a reorganisation; reported again`);
     case "report-refused":

@@ -199,6 +199,8 @@ export class System {
           event: "registry",
           address: `0x${toHex(fleet.registry)}`,
           admin: `0x${toHex(keys.admin.address)}`,
+          commander: `0x${toHex(keys.commander.address)}`,
+          commanderKey: join(this.#options.layout.keys, "commander.key"),
         }),
       (error: Error) => this.#stopping || onEvent("registrar", { event: "error", what: "the registry", detail: error.message }),
     );
