@@ -61,12 +61,14 @@ export interface BenchOptions {
   readonly config?: object;
   readonly features?: readonly FeatureType[];
   readonly onEvent?: (event: MoteEvent) => void;
+  /** Those of the default board where absent. */
+  readonly storage?: BoardStorage;
 }
 
 export class MoteBench {
   readonly world = new VirtualClock(T * 1000);
   readonly chain = new BftChain({ kind: "qbft", validators: accounts(4), periodS: 2, timeS: T - 1000 });
-  readonly storage: BoardStorage = memoryStorage();
+  readonly storage: BoardStorage;
   readonly engine = new CountingEngine();
   /** What each time server says, in seconds beside the true time; undefined is silence. */
   times: Record<string, number | undefined> = {};
@@ -78,6 +80,7 @@ export class MoteBench {
 
   constructor(options: BenchOptions = {}) {
     this.options = options;
+    this.storage = options.storage ?? memoryStorage();
   }
 
   config(): MoteConfig {
