@@ -17,7 +17,7 @@ import { Rejection } from "../../../firmware/rejection.js";
 import type { BoardStorage } from "../../../host-sim/hardware/storage.js";
 import { fastEngine as engine } from "../../../tools/crypto/engine-fast.js";
 import { Trie } from "../../../tools/ethereum/trie.js";
-import type { BftBlock, BftChain } from "../../chains/bft-generator.js";
+import type { BftBlock, BftChildOptions } from "../../chains/bft-generator.js";
 import { COLLECTOR, MoteBench, type PoweredMote } from "../mote-bench.js";
 import { signed, testKey } from "../record/signing.js";
 
@@ -106,7 +106,7 @@ export class LedgerBench {
   readonly blocks: Stated[] = [];
   /** Those that the mote was told of, in order. */
   readonly mined: BftBlock[] = [];
-  /** Whether the broker and the collector take what is published. */
+  /** Whether the collector says that it has what the broker has taken. */
   collecting = true;
   onCollected: (seq: number, stream: number, digest: Uint8Array) => void = () => undefined;
   nonce = 0;
@@ -176,15 +176,15 @@ export class LedgerBench {
 
   /** A block with the present state, which the mote is told of; `parent` is the newest one. */
   mine(parent = this.tip): BftBlock {
-    const block = this.seal(this.bench.chain, parent);
+    const block = this.seal(parent);
     this.tip = block;
     this.mined.push(block);
     this.powered.announce(block.raw);
     return block;
   }
 
-  /** A block with the present state that the mote is not told of, and that may be anybody's. */
-  seal(chain: BftChain, parent: BftBlock): BftBlock {
+  /** A block with the present state that the mote is not told of. */
+  seal(parent: BftBlock, options: BftChildOptions = {}): BftBlock {
     const storages = new Map<string, Trie>([[hex(REGISTRY), storageOf(this.words)]]);
     for (const [contract, words] of this.contracts) storages.set(contract, storageOf(words));
     const account = (nonce: number, balance: bigint, root: Uint8Array): Uint8Array =>
@@ -194,7 +194,8 @@ export class LedgerBench {
       [engine.keccak256(this.powered.addressBytes), account(this.nonce, this.balance, EMPTY_TRIE)],
       ...Array.from({ length: 20 }, (_, i) => [engine.keccak256(Uint8Array.of(i)), account(i, 1n, EMPTY_TRIE)] as const),
     ]);
-    const block = chain.child(parent, { bend: (draft) => void Object.assign(draft, { stateRoot: state.root }) });
+    const bend = (draft: object): void => void Object.assign(draft, { stateRoot: state.root });
+    const block = this.bench.chain.child(parent, { ...options, bend });
     this.blocks.push({ block, state, storages });
     return block;
   }
@@ -240,9 +241,9 @@ export class LedgerBench {
 
   /** The broker and the collector take what was published. */
   private collect(): void {
-    if (!this.collecting) return;
     const published = this.powered.published("records");
     this.powered.acknowledge();
+    if (!this.collecting) return;
     for (const record of published) {
       const text = hex(record);
       if (this.#collected.has(text)) continue;
