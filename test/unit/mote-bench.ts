@@ -77,6 +77,8 @@ export class MoteBench {
   /** What a software reset leaves: where set, the next start is one. */
   rtc: RtcMemory | undefined;
   readonly options: BenchOptions;
+  /** The board that was switched on last, whether or not its link came up. */
+  newest: PoweredMote | undefined;
 
   constructor(options: BenchOptions = {}) {
     this.options = options;
@@ -124,6 +126,7 @@ export class PoweredMote {
       entropy: { fault: bench.noise },
       onLog: (event, fields) => this.log.write(event, fields),
     });
+    bench.newest = this;
     const { device } = this.board;
     const keys: Keys = new SoftwareKeys(device);
     const network: Device["network"] = {

@@ -152,7 +152,11 @@ export class LedgerBench {
 
   async boot(bend?: (device: Device) => Device): Promise<PoweredMote> {
     this.#collected.clear();
-    this.powered = await this.bench.boot(bend);
+    try {
+      await this.bench.boot(bend);
+    } finally {
+      this.powered = this.bench.newest ?? this.powered;
+    }
     // A board that has lost its power may have forgotten the newest headers.
     for (const block of this.mined) {
       if (block.number <= this.powered.mote.head.number) continue;

@@ -73,10 +73,11 @@ export class WholeBench extends LedgerBench {
     };
   }
 
-  override async boot(): Promise<PoweredMote> {
-    if (!this.power.on) this.power.cutAt = -1;
+  /** The power comes back; for so many steps, where it is to go again. */
+  async bootFor(steps = -1): Promise<PoweredMote> {
     this.power.on = true;
-    return super.boot((device) =>
+    this.power.cutAt = steps < 0 ? -1 : this.power.steps + steps;
+    return this.boot((device) =>
       poweredBy(this.power, device, {
         onWrite: (key, value) => this.wrote(key, value),
         onSign: (digest) => this.signs(digest),
@@ -126,13 +127,17 @@ export class WholeBench extends LedgerBench {
     this.powered.client.message(`motes/${this.powered.address}/${topic}`, message);
   }
 
-  /** The collector's newest record becomes a leaf, and the contract has the root from the next block on. */
+  /** The newest record of each stream that the collector has becomes a leaf, and the contract has the root from the next block on. */
   anchor(): void {
-    const newest = this.collected.get(Math.max(...this.collected.keys()));
-    if (newest === undefined || this.leaves.at(-1)?.seq === newest.seq) return;
-    this.leaves.push(newest);
-    this.tree.add(newest.digest);
-    this.root(this.tree, this.tip.number + 1);
+    const newest = new Map<number, Collected>();
+    for (const one of [...this.collected.values()].sort((x, y) => x.seq - y.seq)) newest.set(one.stream, one);
+    const added = [...newest.values()].filter(({ seq }) => !this.leaves.some((leaf) => leaf.seq === seq));
+    for (const leaf of added) {
+      this.leaves.push(leaf);
+      this.tree.add(leaf.digest);
+    }
+    this.leaves.sort((x, y) => x.seq - y.seq);
+    if (added.length > 0) this.root(this.tree, this.tip.number + 1);
   }
 
   /** The contract has this tree's root. */
@@ -144,9 +149,11 @@ export class WholeBench extends LedgerBench {
     (this.contracts.get(hex(CONTRACT)) as Map<string, Uint8Array>).set(hex(slot), word);
   }
 
-  /** Sends the newest leaf's receipt; of the whole tree. */
+  /** Sends the receipt of the newest leaf of the stream that the first record without an anchor is of; of the whole tree. */
   anchorReceipt(): void {
-    const leaf = this.leaves.at(-1);
+    const { anchoredThrough } = this.powered.mote.journal;
+    const first = this.leaves.find(({ seq }) => seq > anchoredThrough);
+    const leaf = this.leaves.filter(({ stream }) => stream === first?.stream).at(-1);
     if (leaf === undefined) return;
     const { seq, stream, digest } = leaf;
     this.tell("anchors", encodeAnchorMessage({ seq, stream, receipt: this.tree.receipt(digest) }));

@@ -58,7 +58,7 @@ interface Lie {
 
 async function scene(): Promise<Scene> {
   const bench = new WholeBench();
-  await bench.boot();
+  await bench.bootFor();
   for (const key of [COMMANDER, OTHER, FORMER]) bench.mandate(key);
   bench.mandate(LATE, 5);
   await bench.live(2);
