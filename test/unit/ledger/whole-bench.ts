@@ -48,6 +48,8 @@ export class WholeBench extends LedgerBench {
   readonly collected = new Map<number, Collected>();
   /** Leaves of the tree, in order. */
   readonly leaves: Collected[] = [];
+  /** The newest record that stands in a root of the contract. */
+  anchored = 0;
   /** Calls by nonce, of which a signature was made. */
   readonly calls = new Map<number, string>();
   /** What was written under a key that only a command writes, in order. */
@@ -127,8 +129,8 @@ export class WholeBench extends LedgerBench {
     this.powered.client.message(`motes/${this.powered.address}/${topic}`, message);
   }
 
-  /** The newest record of each stream that the collector has becomes a leaf, and the contract has the root from the next block on. */
-  anchor(): void {
+  /** The newest record of each stream that the collector has becomes a leaf; the contract has no root with it yet. */
+  leaf(): void {
     const newest = new Map<number, Collected>();
     for (const one of [...this.collected.values()].sort((x, y) => x.seq - y.seq)) newest.set(one.stream, one);
     const added = [...newest.values()].filter(({ seq }) => !this.leaves.some((leaf) => leaf.seq === seq));
@@ -137,7 +139,13 @@ export class WholeBench extends LedgerBench {
       this.tree.add(leaf.digest);
     }
     this.leaves.sort((x, y) => x.seq - y.seq);
-    if (added.length > 0) this.root(this.tree, this.tip.number + 1);
+  }
+
+  /** The same, and the contract has the root from the next block on. */
+  anchor(): void {
+    this.leaf();
+    this.root(this.tree, this.tip.number + 1);
+    this.anchored = this.leaves.at(-1)?.seq ?? 0;
   }
 
   /** The contract has this tree's root. */
