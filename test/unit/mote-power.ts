@@ -2,12 +2,12 @@
 // mined and anchored is known to the bench, so that nothing of it is asked of the mote that may have lost it.
 
 import * as assert from "uvu/assert";
-import { toHex } from "../../../firmware/bytes.js";
-import { ACTION_REBOOT } from "../../../firmware/command/message.js";
-import { ACTIVE } from "../../../firmware/ledger/registry-slots.js";
-import { Rejection } from "../../../firmware/rejection.js";
-import { Prng } from "../../../host-sim/world/prng.js";
-import { COMMANDER, interval, WholeBench } from "./whole-bench.js";
+import { toHex } from "../../firmware/bytes.js";
+import { ACTION_REBOOT } from "../../firmware/command/message.js";
+import { ACTIVE } from "../../firmware/ledger/registry-slots.js";
+import { Rejection } from "../../firmware/rejection.js";
+import { Prng } from "../../host-sim/world/prng.js";
+import { COMMANDER, interval, WholeBench } from "./mote-ledger-bench.js";
 
 const TO = new Uint8Array(20).fill(0x70);
 /** The power goes within so many steps: a few blocks' work. */

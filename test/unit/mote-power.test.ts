@@ -3,8 +3,8 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { seedOr } from "../../seed.js";
-import { cutAnywhere } from "./whole-power.js";
+import { seedOr } from "../seed.js";
+import { cutAnywhere } from "./mote-power.js";
 
 test("power lost at fifty random moments of everything that the ledger does", async () => {
   const { trimmed, calls, commands } = await cutAnywhere(seedOr(), 50);

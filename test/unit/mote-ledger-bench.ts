@@ -2,23 +2,23 @@
 // its tree, and a power that can go at any step. Whatever was signed, written and mined is remembered here, not asked of the mote.
 
 import * as assert from "uvu/assert";
-import { toHex } from "../../../firmware/bytes.js";
-import { Commands, OUTCOMES } from "../../../firmware/command/commands.js";
-import { ACTION_INTERVAL, type Command, encodeCommand, type Order } from "../../../firmware/command/message.js";
-import { encodeAnchorMessage } from "../../../firmware/ledger/anchor-wire.js";
-import { Anchors, anchorSlot } from "../../../firmware/ledger/anchors.js";
-import { COMMANDERS_SLOT, GIVEN, mappingSlot } from "../../../firmware/ledger/registry-slots.js";
-import { decodeSubmission } from "../../../firmware/ledger/submission-wire.js";
-import { decodePayload, decodeTransaction, type Transaction } from "../../../firmware/ledger/transaction.js";
-import { type AnswerFields, decodeRecord, type RecordFields } from "../../../firmware/record/record.js";
-import { Rejection } from "../../../firmware/rejection.js";
-import { memoryStorage } from "../../../host-sim/hardware/storage.js";
-import { fastEngine as engine } from "../../../tools/crypto/engine-fast.js";
-import { COLLECTOR, type PoweredMote } from "../mote-bench.js";
-import { Power, poweredBy } from "../power.js";
-import { signed, type TestKey, testKey } from "../record/signing.js";
-import { Tree } from "./anchors-bench.js";
-import { CHAIN, hex, LedgerBench, mandateWord, REGISTRY, sure } from "./ledger-bench.js";
+import { toHex } from "../../firmware/bytes.js";
+import { Commands, OUTCOMES } from "../../firmware/command/commands.js";
+import { ACTION_INTERVAL, type Command, encodeCommand, type Order } from "../../firmware/command/message.js";
+import { encodeAnchorMessage } from "../../firmware/ledger/anchor-wire.js";
+import { Anchors, anchorSlot } from "../../firmware/ledger/anchors.js";
+import { COMMANDERS_SLOT, GIVEN, mappingSlot } from "../../firmware/ledger/registry-slots.js";
+import { decodeSubmission } from "../../firmware/ledger/submission-wire.js";
+import { decodePayload, decodeTransaction, type Transaction } from "../../firmware/ledger/transaction.js";
+import { type AnswerFields, decodeRecord, type RecordFields } from "../../firmware/record/record.js";
+import { Rejection } from "../../firmware/rejection.js";
+import { memoryStorage } from "../../host-sim/hardware/storage.js";
+import { fastEngine as engine } from "../../tools/crypto/engine-fast.js";
+import { Tree } from "./ledger/anchors-bench.js";
+import { CHAIN, hex, LedgerBench, mandateWord, REGISTRY, sure } from "./ledger/ledger-bench.js";
+import { COLLECTOR, type PoweredMote } from "./mote-bench.js";
+import { Power, poweredBy } from "./power.js";
+import { signed, type TestKey, testKey } from "./record/signing.js";
 
 export const COMMANDER = testKey("a commander");
 export const RECOVERY = testKey("the recovery key");

@@ -1,8 +1,8 @@
-// The same as whole-power.test.ts, twenty lives of fifty moments each: a thousand losses of power. SEED=N repeats a run.
+// The same as mote-power.test.ts, twenty lives of fifty moments each: a thousand losses of power. SEED=N repeats a run.
 
 import { test } from "uvu";
-import { seedOr } from "../../seed.js";
-import { cutAnywhere } from "./whole-power.js";
+import { seedOr } from "../seed.js";
+import { cutAnywhere } from "./mote-power.js";
 
 const LIVES = 20;
 
