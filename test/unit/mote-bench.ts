@@ -61,12 +61,14 @@ export interface BenchOptions {
   readonly config?: object;
   readonly features?: readonly FeatureType[];
   readonly onEvent?: (event: MoteEvent) => void;
+  /** Those of the default board where absent. */
+  readonly storage?: BoardStorage;
 }
 
 export class MoteBench {
   readonly world = new VirtualClock(T * 1000);
   readonly chain = new BftChain({ kind: "qbft", validators: accounts(4), periodS: 2, timeS: T - 1000 });
-  readonly storage: BoardStorage = memoryStorage();
+  readonly storage: BoardStorage;
   readonly engine = new CountingEngine();
   /** What each time server says, in seconds beside the true time; undefined is silence. */
   times: Record<string, number | undefined> = {};
@@ -75,9 +77,12 @@ export class MoteBench {
   /** What a software reset leaves: where set, the next start is one. */
   rtc: RtcMemory | undefined;
   readonly options: BenchOptions;
+  /** The board that was switched on last, whether or not its link came up. */
+  newest: PoweredMote | undefined;
 
   constructor(options: BenchOptions = {}) {
     this.options = options;
+    this.storage = options.storage ?? memoryStorage();
   }
 
   config(): MoteConfig {
@@ -121,6 +126,7 @@ export class PoweredMote {
       entropy: { fault: bench.noise },
       onLog: (event, fields) => this.log.write(event, fields),
     });
+    bench.newest = this;
     const { device } = this.board;
     const keys: Keys = new SoftwareKeys(device);
     const network: Device["network"] = {

@@ -13,12 +13,13 @@ import {
   PART_BYTES_MAX,
 } from "../../../firmware/command/message.js";
 import type { ProvenMandate, ProvenMote } from "../../../firmware/ledger/registry.js";
-import type { ByteBuffer, Device, KeyValueDomain } from "../../../firmware/ports.js";
+import type { Device } from "../../../firmware/ports.js";
 import { decodeRecord, type RecordFields } from "../../../firmware/record/record.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import type { BftBlock } from "../../chains/bft-generator.js";
 import { type BenchOptions, MoteBench, PoweredMote } from "../mote-bench.js";
+import { Power, poweredBy } from "../power.js";
 import { signed, type TestKey, testKey } from "../record/signing.js";
 
 export const COMMANDER = testKey("a commander");
@@ -63,19 +64,6 @@ export class Proven implements Authority {
     return this.fresh;
   }
   lookAgain(): void {}
-}
-
-/** Loses power before or after one of the steps that matter. */
-class Power {
-  on = true;
-  steps = 0;
-  /** The power goes at this step; −1 for never. */
-  cutAt = -1;
-  step(): void {
-    if (this.on && this.steps === this.cutAt) this.on = false;
-    this.steps += 1;
-    if (!this.on) throw new Error("no power");
-  }
 }
 
 export interface Answered {
@@ -230,64 +218,17 @@ export class CommandBench {
   }
 
   private bend(device: Device): Device {
-    const { power } = this;
-    const guarded =
-      <A extends unknown[], R>(work: (...args: A) => R) =>
-      (...args: A): R => {
-        power.step();
-        const result = work(...args);
-        power.step();
-        return result;
-      };
-    return {
-      ...device,
-      store: { open: (options) => this.domain(device.store.open(options)) },
-      flash: {
-        open: (options) => {
-          const partition = device.flash.open(options);
-          return {
-            status: () => partition.status(),
-            read: partition.read.bind(partition),
-            write: guarded((buffer: ByteBuffer, offset: number) => partition.write(buffer, offset)),
-            eraseBlock: guarded((start: number, end?: number) => partition.eraseBlock(start, end)),
-            close: () => partition.close(),
-          };
-        },
+    return poweredBy(this.power, device, {
+      onWrite: (key, value) => {
+        if (key === this.refusing) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
+        if (["settings", "policy", "checkpoint"].includes(key)) this.written.push({ key, value: toHex(value) });
       },
-      keys: {
-        open: (slot) => device.keys.open(slot),
-        create: (slot) => device.keys.create(slot),
-        publicKey: (key) => device.keys.publicKey(key),
-        sign: guarded((key, digest) => device.keys.sign(key, digest)),
-        close: (key) => device.keys.close(key),
-      },
-      restart: this.able ? () => this.restart() : undefined,
-    };
+      ...(this.able ? { onRestart: () => this.restart() } : {}),
+    });
   }
 
   private restart(): void {
-    try {
-      this.power.step();
-      this.restarts += 1;
-      this.power.step();
-    } catch {
-      // No firmware is there any more that it could be thrown at.
-    }
-  }
-
-  private domain(domain: KeyValueDomain): KeyValueDomain {
-    return {
-      read: (key) => domain.read(key),
-      write: (key, value) => {
-        this.power.step();
-        if (key === this.refusing) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
-        if (["settings", "policy", "checkpoint"].includes(key)) this.written.push({ key, value: toHex(new Uint8Array(value)) });
-        domain.write(key, value);
-        this.power.step();
-      },
-      delete: (key) => domain.delete(key),
-      close: () => domain.close(),
-    };
+    this.restarts += 1;
   }
 }
 

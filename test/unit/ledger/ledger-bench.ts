@@ -3,18 +3,21 @@
 
 import { RLP } from "@ethereumjs/rlp";
 import { encodeReply } from "../../../firmware/bus/wire.js";
+import type { FeatureType } from "../../../firmware/feature.js";
 import { decodeProofRequest, PROVE_SLOT, type ProofRequest } from "../../../firmware/ledger/proof-wire.js";
 import { Registry } from "../../../firmware/ledger/registry.js";
 import { ABSENT, MOTES_SLOT, mappingSlot } from "../../../firmware/ledger/registry-slots.js";
 import { StateProofs } from "../../../firmware/ledger/state-proofs.js";
 import { Transactions } from "../../../firmware/ledger/transactions.js";
+import type { Device } from "../../../firmware/ports.js";
 import { decodeSign1, digestOf } from "../../../firmware/record/cose.js";
 import { encodeReceipt } from "../../../firmware/record/receipt.js";
 import { decodeRecord } from "../../../firmware/record/record.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import type { BoardStorage } from "../../../host-sim/hardware/storage.js";
 import { fastEngine as engine } from "../../../tools/crypto/engine-fast.js";
 import { Trie } from "../../../tools/ethereum/trie.js";
-import type { BftBlock } from "../../chains/bft-generator.js";
+import type { BftBlock, BftChildOptions } from "../../chains/bft-generator.js";
 import { COLLECTOR, MoteBench, type PoweredMote } from "../mote-bench.js";
 import { signed, testKey } from "../record/signing.js";
 
@@ -75,7 +78,8 @@ function packed(fields: readonly (readonly [bigint, number])[]): Uint8Array {
 interface Stated {
   readonly block: BftBlock;
   readonly state: Trie;
-  readonly storage: Trie;
+  /** By their contracts' addresses. */
+  readonly storages: ReadonlyMap<string, Trie>;
 }
 
 export interface LedgerOptions {
@@ -84,6 +88,11 @@ export interface LedgerOptions {
   readonly silent?: boolean;
   readonly sampleMs?: number;
   readonly fleet?: object;
+  /** More of the configuration. */
+  readonly config?: object;
+  readonly storage?: BoardStorage;
+  /** Features besides, after those of the ledger. */
+  readonly more?: (proofs: StateProofs, registry: Registry) => readonly FeatureType[];
 }
 
 export class LedgerBench {
@@ -91,7 +100,15 @@ export class LedgerBench {
   readonly registries: Registry[] = [];
   readonly transactions: Transactions[] = [];
   readonly words = new Map<string, Uint8Array>();
+  /** Other contracts, by their addresses. */
+  readonly contracts = new Map<string, Map<string, Uint8Array>>();
+  /** Every block whose state is known. */
   readonly blocks: Stated[] = [];
+  /** Those that the mote was told of, in order. */
+  readonly mined: BftBlock[] = [];
+  /** Whether the collector says that it has what the broker has taken. */
+  collecting = true;
+  onCollected: (seq: number, stream: number, digest: Uint8Array) => void = () => undefined;
   nonce = 0;
   balance = 10n ** 18n;
   tip: BftBlock;
@@ -101,21 +118,26 @@ export class LedgerBench {
   readonly #collected = new Set<string>();
 
   constructor(options: LedgerOptions = {}) {
-    const { ledger = {}, silent = false, sampleMs = 1000, fleet } = options;
+    const { ledger = {}, silent = false, sampleMs = 1000, fleet, config = {}, storage, more = () => [] } = options;
     const fees = { gasMax: 700_000, maxFeePerGas: 10_000_000_000, tip: 1_000_000_000 };
     this.bench = new MoteBench({
       sampleMs,
-      config: { ledger: { intervalMs: 20_000, freshS: 60, fees, ...ledger }, ...(fleet === undefined ? {} : { fleet }) },
+      config: {
+        ledger: { intervalMs: 20_000, freshS: 60, fees, ...ledger },
+        ...(fleet === undefined ? {} : { fleet }),
+        ...config,
+      },
+      ...(storage === undefined ? {} : { storage }),
     });
     this.tip = this.bench.chain.genesis;
     // Each board that is switched on has features of its own.
-    const make = (): (StateProofs | Registry | Transactions)[] => {
+    const make = (): FeatureType[] => {
       const proofs = new StateProofs();
       const transactions = silent ? undefined : new Transactions(proofs);
       const registry = new Registry(proofs, transactions);
       this.registries.push(registry);
       if (transactions !== undefined) this.transactions.push(transactions);
-      return transactions === undefined ? [proofs, registry] : [proofs, transactions, registry];
+      return [proofs, ...(transactions === undefined ? [] : [transactions]), registry, ...more(proofs, registry)];
     };
     Object.defineProperty(this.bench.options, "features", { get: make });
   }
@@ -128,10 +150,16 @@ export class LedgerBench {
     return this.transactions[this.transactions.length - 1] as Transactions;
   }
 
-  async boot(): Promise<PoweredMote> {
-    this.powered = await this.bench.boot();
+  async boot(bend?: (device: Device) => Device): Promise<PoweredMote> {
+    this.#collected.clear();
+    try {
+      await this.bench.boot(bend);
+    } finally {
+      this.powered = this.bench.newest ?? this.powered;
+    }
     // A board that has lost its power may have forgotten the newest headers.
-    for (const { block } of this.blocks) {
+    for (const block of this.mined) {
+      if (block.number <= this.powered.mote.head.number) continue;
       this.powered.announce(block.raw);
       await this.powered.pass(100);
     }
@@ -152,20 +180,27 @@ export class LedgerBench {
 
   /** A block with the present state, which the mote is told of; `parent` is the newest one. */
   mine(parent = this.tip): BftBlock {
-    const storage = new Trie(
-      [...this.words].map(([slot, word]) => [engine.keccak256(bytes(slot)), RLP.encode(trimmed(word))] as const),
-    );
+    const block = this.seal(parent);
+    this.tip = block;
+    this.mined.push(block);
+    this.powered.announce(block.raw);
+    return block;
+  }
+
+  /** A block with the present state that the mote is not told of. */
+  seal(parent: BftBlock, options: BftChildOptions = {}): BftBlock {
+    const storages = new Map<string, Trie>([[hex(REGISTRY), storageOf(this.words)]]);
+    for (const [contract, words] of this.contracts) storages.set(contract, storageOf(words));
     const account = (nonce: number, balance: bigint, root: Uint8Array): Uint8Array =>
       RLP.encode([nonce, balance, root, EMPTY_CODE]);
     const state = new Trie([
-      [engine.keccak256(REGISTRY), account(1, 0n, storage.root)],
+      ...[...storages].map(([contract, { root }]) => [engine.keccak256(bytes(contract)), account(1, 0n, root)] as const),
       [engine.keccak256(this.powered.addressBytes), account(this.nonce, this.balance, EMPTY_TRIE)],
       ...Array.from({ length: 20 }, (_, i) => [engine.keccak256(Uint8Array.of(i)), account(i, 1n, EMPTY_TRIE)] as const),
     ]);
-    const block = this.bench.chain.child(parent, { bend: (draft) => void Object.assign(draft, { stateRoot: state.root }) });
-    this.blocks.push({ block, state, storage });
-    this.tip = block;
-    this.powered.announce(block.raw);
+    const bend = (draft: object): void => void Object.assign(draft, { stateRoot: state.root });
+    const block = this.bench.chain.child(parent, { ...options, bend });
+    this.blocks.push({ block, state, storages });
     return block;
   }
 
@@ -184,8 +219,8 @@ export class LedgerBench {
     const found = this.blocks.find(({ block }) => hex(block.hash) === hex(hash));
     if (found === undefined) return [];
     const path = found.state.proof(engine.keccak256(subject as Uint8Array));
-    const storage = kind === PROVE_SLOT && hex(subject as Uint8Array) === hex(REGISTRY);
-    return [found.block.raw, ...path, ...(storage ? found.storage.proof(engine.keccak256(slot as Uint8Array)) : [])].slice(from);
+    const storage = kind === PROVE_SLOT ? found.storages.get(hex(subject as Uint8Array)) : undefined;
+    return [found.block.raw, ...path, ...(storage?.proof(engine.keccak256(slot as Uint8Array)) ?? [])].slice(from);
   }
 
   /** Lets time pass, and answers each request. Answers what was asked. */
@@ -212,6 +247,7 @@ export class LedgerBench {
   private collect(): void {
     const published = this.powered.published("records");
     this.powered.acknowledge();
+    if (!this.collecting) return;
     for (const record of published) {
       const text = hex(record);
       if (this.#collected.has(text)) continue;
@@ -220,6 +256,7 @@ export class LedgerBench {
       const { seq, stream } = sure(decodeRecord(payload));
       const receipt = encodeReceipt({ seq, digest: digestOf(engine, mote, payload), mote, stream });
       this.powered.give("receipts", signed(COLLECTOR, receipt));
+      this.onCollected(seq, stream, digestOf(engine, mote, payload));
     }
   }
 
@@ -239,6 +276,10 @@ export class LedgerBench {
       .filter((line) => line.what === what)
       .map((line) => String(line.code));
   }
+}
+
+function storageOf(words: ReadonlyMap<string, Uint8Array>): Trie {
+  return new Trie([...words].map(([slot, word]) => [engine.keccak256(bytes(slot)), RLP.encode(trimmed(word))] as const));
 }
 
 export function sure<T>(value: T | Rejection): T {
