@@ -91,7 +91,10 @@ function walk(proof: Uint8Array): { digest: string; merkleRoot: string; height: 
       if (byte < 0x80) return value;
     }
   };
-  const bytes = (length: number): Uint8Array => proof.subarray(at, (at += length));
+  const bytes = (length: number): Uint8Array => {
+    at += length;
+    return proof.subarray(at - length, at);
+  };
   assert.equal([uint(), uint()], [1, 0x08]);
   const digest = bytes(32);
   let message = Uint8Array.from(digest);
