@@ -2,7 +2,7 @@
 //
 // Promises: a block's transactions lead to the Merkle root of its header, and the header has the hash that was asked for; transactions are
 // given without their witnesses, as their ids are hashed. Never: says whether the block is valid. Hashes are in the order in
-// which they are hashed. Layout: Bitcoin Core, `src/primitives/transaction.h`; BIP 144.
+// which they are hashed. Layout: BIP 144, and the Bitcoin developer reference, "Raw transaction format".
 
 import { concat, equal, fromHex } from "../../firmware/bytes.js";
 import { Rejection } from "../../firmware/rejection.js";

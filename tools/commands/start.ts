@@ -35,7 +35,7 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
   --app DIR      what the boards run in place of the standard mote: a folder with main.ts, as chainmote new writes it;
                  board.ts in it attaches its parts to the simulated board (docs/own-node.md)
   --records N    end once N records are stored and verified
-  --anchor       anchor them in a contract on the chain, too, and end once the motes have proven that (docs/ledger.md);
+  --anchor       anchor them on the chain, too, and end once the motes have proven that (docs/ledger.md);
                  anchored/ in the data folder then has a file for each anchor, which chainmote verify --receipt checks
   --boards M     1 to 64 boards (default 1)
   --data DIR     where everything is kept (default .chainmote, a folder below it for each other chain);
