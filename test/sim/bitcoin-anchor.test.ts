@@ -2,7 +2,7 @@
 // there by a mote's rules.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,6 +16,7 @@ import { BitcoinHeaderSource } from "../../tools/bitcoin/raw-header.js";
 import { engine } from "../../tools/crypto/engine.js";
 import { BitcoinNode, SPENDABLE_FROM_BLOCKS } from "../../tools/node/bitcoin.js";
 import { eventually } from "../unit/tools/eventually.js";
+import { endAll, Program } from "./system-run.js";
 
 const directory = mkdtempSync(join(tmpdir(), "chainmote-bitcoin-anchor-"));
 const root = engine.sha256(Uint8Array.of(1, 2, 3));
@@ -26,6 +27,7 @@ test.before(async () => {
   node = await BitcoinNode.start({ directory: join(directory, "node"), firstBlocks: SPENDABLE_FROM_BLOCKS });
 });
 test.after(async () => {
+  await endAll();
   await node.stop();
   rmSync(directory, { recursive: true, force: true });
 });
@@ -78,6 +80,22 @@ test("OpenTimestamps' own library finds the same", async () => {
     ((await new BitcoinHeaderSource(node.rpc).header(found.block)) as { raw: Uint8Array }).raw.slice(36, 68),
   );
   assert.is(stdout, `${toHex(root)}\n${found.block} ${merkleRoot}\n`, stderr);
+});
+
+test("chainmote start anchors on Bitcoin, until the mote itself has proven five records", async () => {
+  const data = join(directory, "start");
+  const words = ["start", "--chain", "bitcoin", "--anchor", "--records", "5", "--data", data, "--json"];
+  const program = new Program(words);
+  assert.is(await program.ended, 0, program.errors.join("\n"));
+  const proven = program.of("anchored").filter(({ source }) => source === "mote 1");
+  assert.ok(proven.some(({ through }) => Number(through) >= 5));
+  const receipts = program.of("anchored").filter(({ source }) => source === "collector");
+  for (const { root: anchored, block, timestamp } of receipts) {
+    const proof = walk(Uint8Array.from(Buffer.from(String(timestamp), "hex")));
+    assert.equal([proof.digest, proof.height], [anchored, block]);
+    assert.ok(existsSync(join(data, "anchored", `${anchored}.ots`)));
+  }
+  assert.ok(receipts.length > 0);
 });
 
 /** Walks a detached timestamp of one path: where it leads, and the height that it attests. */

@@ -22,14 +22,13 @@ import {
 
 /** What stays although nothing calls it: why, and what, as `file`, `file: export` or `file: Class.member`. */
 const KEPT: Readonly<Record<string, readonly string[]>> = {
-  "the next work anchors records in a chain: it marks what is anchored, and proves it to whoever asks, by merkleblock too":
-    [
-      "firmware/record/merkle.ts: checkInclusion",
-      "firmware/record/merkle.ts: checkConsistency",
-      "firmware/record/merkle.ts: .toBytes",
-      "firmware/record/merkle.ts: .fromBytes",
-      "firmware/proof/merkle-block.ts: proveTransactions",
-    ],
+  "the next work anchors records in a chain: it marks what is anchored, and proves it to whoever asks, by merkleblock too": [
+    "firmware/record/merkle.ts: checkInclusion",
+    "firmware/record/merkle.ts: checkConsistency",
+    "firmware/record/merkle.ts: .toBytes",
+    "firmware/record/merkle.ts: .fromBytes",
+    "firmware/proof/merkle-block.ts: proveTransactions",
+  ],
   "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
     "firmware/proof/envelope.ts: readReceipt",
     "firmware/proof/envelope.ts: logOf",
