@@ -9,8 +9,10 @@ import { ANCHOR_RECEIPT_BYTES_MAX } from "../record/anchor-receipt.js";
 import { DIGEST_BYTES } from "../record/cose.js";
 import { Rejection } from "../rejection.js";
 
-/** Longest message: map, three keys, two numbers of 32 bits, head and receipt. */
-export const ANCHOR_MESSAGE_BYTES_MAX = 1 + 3 + 2 * 5 + 3 + ANCHOR_RECEIPT_BYTES_MAX;
+/** What shows the anchor beside the receipt, on chains without state: on Bitcoin (bitcoin-anchor.ts). */
+export const EVIDENCE_BYTES_MAX = 2601;
+/** Longest message: map, four keys, two numbers of 32 bits, two heads, receipt and evidence. */
+export const ANCHOR_MESSAGE_BYTES_MAX = 1 + 4 + 2 * 5 + 2 * 3 + ANCHOR_RECEIPT_BYTES_MAX + EVIDENCE_BYTES_MAX;
 
 /** Topics of anchors under the configured prefix: where receipts come, and where a mote asks for one. */
 export interface AnchorTopics {
@@ -34,24 +36,28 @@ export interface AnchorMessage {
   readonly seq: number;
   /** At most `ANCHOR_RECEIPT_BYTES_MAX` bytes. */
   readonly receipt: Uint8Array;
+  /** What shows the anchor, where no state does: on Bitcoin (bitcoin-anchor.ts). */
+  readonly evidence?: Uint8Array | undefined;
 }
 
-export function encodeAnchorMessage({ stream, seq, receipt }: AnchorMessage): Uint8Array {
-  return encodeFields([stream, seq, receipt]);
+export function encodeAnchorMessage({ stream, seq, receipt, evidence }: AnchorMessage): Uint8Array {
+  return encodeFields(evidence === undefined ? [stream, seq, receipt] : [stream, seq, receipt, evidence]);
 }
 
-/** `anchor-malformed` where it is not {0: stream, 1: seq, 2: receipt}; the receipt is a view. */
+/** `anchor-malformed` where it is not {0: stream, 1: seq, 2: receipt, ? 3: evidence}; byte strings are views. */
 export function decodeAnchorMessage(bytes: Uint8Array): AnchorMessage | Rejection {
   if (bytes.length > ANCHOR_MESSAGE_BYTES_MAX)
     return malformed(`${bytes.length} bytes; at most ${ANCHOR_MESSAGE_BYTES_MAX} are read`);
   const cursor = new CborCursor(bytes);
-  if (cursor.head(MAP) !== 3) return malformed("no map of three");
+  const fields = cursor.head(MAP);
+  if (fields !== 3 && fields !== 4) return malformed("no map of three or four");
   const stream = cursor.head(UINT) === 0 ? cursor.head(UINT) : -1;
   const seq = cursor.head(UINT) === 1 ? cursor.head(UINT) : -1;
   const receipt = cursor.head(UINT) === 2 ? cursor.bytes() : undefined;
-  if (stream < 0 || seq < 1 || receipt === undefined || !cursor.atEnd)
-    return malformed("not {0: stream, 1: seq from 1, 2: receipt}, and no more");
-  return { stream, seq, receipt };
+  const evidence = fields === 4 && cursor.head(UINT) === 3 ? cursor.bytes() : undefined;
+  if (stream < 0 || seq < 1 || receipt === undefined || (evidence === undefined) !== (fields === 3) || !cursor.atEnd)
+    return malformed("not {0: stream, 1: seq from 1, 2: receipt, 3: evidence where there is any}, and no more");
+  return evidence === undefined ? { stream, seq, receipt } : { stream, seq, receipt, evidence };
 }
 
 /** Asks for the receipt of the leaf that stands for a record of this digest, 32 bytes. */

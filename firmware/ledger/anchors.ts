@@ -18,10 +18,16 @@ import type { CryptoEngine } from "../crypto/engine.js";
 import { ADDRESS_BYTES } from "../crypto/identity.js";
 import type { Feature, FeatureOwner, FeatureType } from "../feature.js";
 import { SLOT_BYTES } from "../proof/account.js";
-import { decodeAnchorReceipt, verifyAnchorReceipt } from "../record/anchor-receipt.js";
+import { decodeAnchorReceipt, type VerifiedAnchor, verifyAnchorReceipt } from "../record/anchor-receipt.js";
 import { DIGEST_BYTES, digestOf } from "../record/cose.js";
 import { Rejection } from "../rejection.js";
-import { type AnchorTopics, anchorTopicsOf, decodeAnchorMessage, encodeAnchorQuestion } from "./anchor-wire.js";
+import {
+  type AnchorMessage,
+  type AnchorTopics,
+  anchorTopicsOf,
+  decodeAnchorMessage,
+  encodeAnchorQuestion,
+} from "./anchor-wire.js";
 import { PROVE_SLOT } from "./proof-wire.js";
 import type { Proof, Prover, Question } from "./prover.js";
 import { ledgerOf } from "./state-proofs.js";
@@ -46,7 +52,7 @@ export interface SlotProofs {
 /** Comes after the proofs that it asks. */
 export class Anchors implements FeatureType, Feature, Question {
   readonly kind = PROVE_SLOT;
-  readonly #proofs: SlotProofs;
+  readonly #proofs: SlotProofs | undefined;
   #owner: FeatureOwner | undefined;
   #topics: AnchorTopics | undefined;
   #contract: Uint8Array = new Uint8Array(0);
@@ -73,7 +79,8 @@ export class Anchors implements FeatureType, Feature, Question {
   /** When the collector is asked for the receipt of the first record that is not anchored. */
   #questionAtMs = 0;
 
-  constructor(proofs: SlotProofs) {
+  /** @param proofs none on a chain without state, where a subclass says what proves an anchor */
+  constructor(proofs?: SlotProofs) {
     this.#proofs = proofs;
   }
 
@@ -84,7 +91,7 @@ export class Anchors implements FeatureType, Feature, Question {
   fault(config: MoteConfig): Rejection | undefined {
     try {
       const fields = ledgerOf(config);
-      this.#contract = fields.bytes("anchor", ADDRESS_BYTES, ADDRESS_BYTES);
+      if (this.#proofs !== undefined) this.#contract = fields.bytes("anchor", ADDRESS_BYTES, ADDRESS_BYTES);
       this.#intervalMs = fields.uint("intervalMs", INTERVAL_MS_MIN, INTERVAL_MS_MAX, INTERVAL_MS);
       return undefined;
     } catch (error) {
@@ -151,10 +158,21 @@ export class Anchors implements FeatureType, Feature, Question {
       this.#retryMs = Math.min(this.#retryMs * 2, this.#intervalMs);
       return;
     }
-    this.#block = block;
-    this.#timeS = readUint(word, SLOT_BYTES - 2 * NUMBER_BYTES, NUMBER_BYTES);
-    this.#linked = this.owner.journal.anchoredThrough;
+    this.proven(block, readUint(word, SLOT_BYTES - 2 * NUMBER_BYTES, NUMBER_BYTES));
     this.owner.onWake();
+  }
+
+  /** What is looked into was anchored in this block, which is settled. */
+  protected proven(block: number, timeS: number): void {
+    this.#block = block;
+    this.#timeS = timeS;
+    this.#linked = this.owner.journal.anchoredThrough;
+  }
+
+  /** It is not there yet: the collector is asked at the interval, and another receipt may take its place. */
+  protected unproven(nowMs: number): number {
+    this.#unproven = true;
+    return this.question(nowMs);
   }
 
   private lookAtMessage(): void {
@@ -188,7 +206,8 @@ export class Anchors implements FeatureType, Feature, Question {
     const digest = digestOf(engine, own, kept.payload);
     const verified = verifyAnchorReceipt(engine, message.receipt, digest);
     if (verified instanceof Rejection) return verified;
-    const slot = anchorSlot(engine, verified.kid, verified.size, verified.root);
+    const slot = this.placeOf(verified, message);
+    if (slot instanceof Rejection) return slot;
     if (this.#slot !== undefined && equal(slot, this.#slot) && seq === this.#seq) return undefined;
     this.drop();
     this.#seq = seq;
@@ -197,12 +216,18 @@ export class Anchors implements FeatureType, Feature, Question {
     return undefined;
   }
 
-  private ask(nowMs: number): number {
+  /** Where the root has to be, 32 bytes: what is proven once for each receipt that is looked into. */
+  protected placeOf({ kid, size, root }: VerifiedAnchor, _: AnchorMessage): Uint8Array | Rejection {
+    return anchorSlot(this.owner.engine, kid, size, root);
+  }
+
+  /** Does what proves it, and then calls `proven`. Answers the milliseconds until it wants to be called again. */
+  protected ask(nowMs: number): number {
     if (this.#asking) return Number.POSITIVE_INFINITY;
     if (nowMs < this.#askAtMs) return this.#askAtMs - nowMs;
     // A receipt that cannot be shown may be of a root that was never anchored: what the collector has now may tell more.
     if (this.#unproven) this.question(nowMs);
-    this.#asking = this.#proofs.prover.ask(this);
+    this.#asking = (this.#proofs as SlotProofs).prover.ask(this);
     return this.#asking ? 0 : RETRY_FIRST_MS;
   }
 
@@ -252,7 +277,7 @@ export class Anchors implements FeatureType, Feature, Question {
 
   /** Nothing is looked into any more. */
   private drop(): void {
-    if (this.#asking) this.#proofs.prover.drop(this);
+    if (this.#asking) this.#proofs?.prover.drop(this);
     this.#asking = this.#unproven = false;
     this.#seq = this.#block = this.#linked = this.#from = this.#askAtMs = 0;
     this.#digest = this.#slot = this.#linkedDigest = undefined;
@@ -263,7 +288,7 @@ export class Anchors implements FeatureType, Feature, Question {
     return this.#topics as AnchorTopics;
   }
 
-  private get owner(): FeatureOwner {
+  protected get owner(): FeatureOwner {
     return this.#owner as FeatureOwner;
   }
 }

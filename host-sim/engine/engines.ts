@@ -40,6 +40,8 @@ export const FIRMWARE = join(REPOSITORY, "firmware/main.ts");
 export const LEDGER_FIRMWARE = join(REPOSITORY, "firmware/main-ledger.ts");
 /** The standard mote with one call to make. */
 export const TRANSACTION_FIRMWARE = join(REPOSITORY, "firmware/main-transaction.ts");
+/** The standard mote on Bitcoin, with its anchors. */
+export const BITCOIN_FIRMWARE = join(REPOSITORY, "firmware/main-bitcoin.ts");
 const CACHE = join(REPOSITORY, "build/xs");
 
 /** Builds what is not there yet; answers what is missing on this machine where it cannot. */

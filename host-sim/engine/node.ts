@@ -56,6 +56,8 @@ const FIRMWARE = fileURLToPath(runningModule("firmware/main"));
 export const LEDGER_ON_NODE = fileURLToPath(runningModule("firmware/main-ledger"));
 /** The standard mote with one call to make. */
 export const TRANSACTION_ON_NODE = fileURLToPath(runningModule("firmware/main-transaction"));
+/** The standard mote on Bitcoin, with its anchors. */
+export const BITCOIN_ON_NODE = fileURLToPath(runningModule("firmware/main-bitcoin"));
 /** For a firmware that is TypeScript. */
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 

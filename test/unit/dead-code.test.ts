@@ -22,12 +22,11 @@ import {
 
 /** What stays although nothing calls it: why, and what, as `file`, `file: export` or `file: Class.member`. */
 const KEPT: Readonly<Record<string, readonly string[]>> = {
-  "the next work anchors records in a chain: it marks what is anchored, proves it to whoever asks, and proves Bitcoin's transactions":
-    [
-      "firmware/record/merkle.ts: checkInclusion",
-      "firmware/record/merkle.ts: checkConsistency",
-      "firmware/proof/merkle-block.ts",
-    ],
+  "the next work anchors records in a chain: it marks what is anchored, and proves it to whoever asks, by merkleblock too": [
+    "firmware/record/merkle.ts: checkInclusion",
+    "firmware/record/merkle.ts: checkConsistency",
+    "firmware/proof/merkle-block.ts: proveTransactions",
+  ],
   "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
     "firmware/proof/envelope.ts: readReceipt",
     "firmware/proof/envelope.ts: logOf",
@@ -59,7 +58,7 @@ const BEGUN = [
   /\.test\.ts$/,
   /^examples\//,
   /^tools\/new\/application\//,
-  /^firmware\/(main|main-transaction|face)\.ts$/,
+  /^firmware\/(main|main-bitcoin|main-transaction|face)\.ts$/,
   /^host-sim\/engine\/resolve\.mjs$/,
   /^firmware\/sensor\/(\w+)\/\1\.ts$/,
 ];

@@ -112,6 +112,14 @@ export class AnchorStore {
     });
   }
 
+  /** The lowest head that a record with a leaf names; undefined where none names one. */
+  async firstHead(): Promise<number | undefined> {
+    const [row] = await this.#database.query(
+      "SELECT min(head_number) AS head FROM records WHERE anchor_leaf IS NOT NULL AND head_number IS NOT NULL",
+    );
+    return row === undefined || row.head === null ? undefined : integerOf(row, "head");
+  }
+
   /** The records that are the leaves `from` to `to − 1`. */
   async records(from: number, to: number): Promise<readonly LeafRecord[]> {
     const rows = await this.#database.query(

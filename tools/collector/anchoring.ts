@@ -7,30 +7,24 @@
 // not settled.
 // docs/ledger.md, "Anchors: the collector". Wire: firmware/ledger/anchor-wire.ts.
 
-import { equal, fromHex, toHex } from "../../firmware/bytes.js";
-import { decodeHeader } from "../../firmware/chain/ethereum/header.js";
+import { equal, toHex } from "../../firmware/bytes.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { anchorTopicsOf, decodeAnchorQuestion, encodeAnchorMessage } from "../../firmware/ledger/anchor-wire.js";
-import { anchorSlot } from "../../firmware/ledger/anchors.js";
-import { PROVE_SLOT } from "../../firmware/ledger/proof-wire.js";
-import { accountKey } from "../../firmware/proof/account.js";
-import { TrieWalk } from "../../firmware/proof/trie.js";
 import { ANCHOR_TREE_SIZE_MAX, anchorDigest, encodeAnchorReceipt } from "../../firmware/record/anchor-receipt.js";
 import { Rejection } from "../../firmware/rejection.js";
-import { Account, type Contract } from "../contracts/account.js";
-import { anchorTree, openAnchor } from "../contracts/anchor.js";
-import { anchorKey } from "../contracts/layout.js";
 import type { KeyFile } from "../crypto/key-file.js";
-import { ProofSource } from "../ethereum/proofs.js";
 import { MerkleTree } from "../merkle/tree.js";
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
 import { Bell } from "../processes/bell.js";
 import { type BucketLimits, Buckets } from "../relay/token-bucket.js";
+import { isBitcoin } from "../rpc/chain.js";
 import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
-import { type AnchoredItem, encodeAnchored } from "../verify/anchored.js";
+import { encodeAnchored } from "../verify/anchored.js";
+import type { AnchorLedger, Standing } from "./anchor-ledger.js";
 import type { AnchorStore, LeafRecord } from "./anchor-store.js";
+import { BitcoinLedger } from "./bitcoin-ledger.js";
+import { ContractLedger } from "./contract-ledger.js";
 import { type PlaceText, placeText } from "./events.js";
-import { canonicalHash, nodeHead } from "./heads.js";
 
 const RETRY: BackoffLimits = { firstMs: 250, maxMs: 10_000 };
 /** How often the node is looked at while an anchor is to settle, and for new records where none waits. */
@@ -40,7 +34,6 @@ const IDLE_MS = 15_000;
 /** What one mote may ask. */
 const QUESTIONS: BucketLimits = { burst: 4, perSecond: 0.2 };
 const MOTES_MAX = 100_000;
-const NO_HASH = new Uint8Array(32);
 
 export interface AnchoringOptions {
   readonly store: AnchorStore;
@@ -49,8 +42,8 @@ export interface AnchoringOptions {
   readonly rpc: string | (() => string);
   /** CAIP-2 of the node's chain. */
   readonly chain: string;
-  /** Of RecordAnchor, 20 bytes. */
-  readonly contract: Uint8Array;
+  /** Of RecordAnchor, 20 bytes; none on a chain of Bitcoin, where the node's wallet pays for OP_RETURNs. */
+  readonly contract?: Uint8Array | undefined;
   /** From one batch to the next, where records wait, in milliseconds. */
   readonly intervalMs: number;
   /** Blocks above an anchor after which it is settled; by the kind of chain where absent. */
@@ -85,21 +78,13 @@ export type AnchorEvent =
       readonly receipt: string;
       /** Absent where the state is too large for one item. */
       readonly item?: string;
+      /** OpenTimestamps proof of the root, on Bitcoin. */
+      readonly timestamp?: string;
     } & PlaceText);
-
-/** An anchor as the contract has it. */
-interface Standing {
-  readonly size: number;
-  readonly block: number;
-  readonly timeS: number;
-}
 
 export class Anchoring {
   readonly #options: AnchoringOptions;
-  readonly #account: Account;
-  readonly #contract: Contract;
-  readonly #proofs: ProofSource;
-  readonly #rpc: JsonRpc;
+  readonly #ledger: AnchorLedger;
   readonly #tree: MerkleTree;
   /** Sizes of the tree after each batch, ascending. */
   readonly #sizes: number[] = [];
@@ -114,12 +99,14 @@ export class Anchoring {
   #batchAtMs = 0;
 
   constructor(options: AnchoringOptions) {
-    const { rpc, key, contract, engine } = options;
+    const { key, contract, engine, chain, store } = options;
     this.#options = options;
-    this.#rpc = new JsonRpc(rpc);
-    this.#account = new Account(this.#rpc, key, this.#stop.signal);
-    this.#contract = openAnchor(this.#rpc, contract);
-    this.#proofs = new ProofSource(this.#rpc);
+    const rpc = new JsonRpc(options.rpc);
+    if (contract === undefined && !isBitcoin(chain)) throw new Error(`anchors on ${chain} need a contract`);
+    this.#ledger =
+      contract === undefined
+        ? new BitcoinLedger(rpc, store, this.#stop.signal)
+        : new ContractLedger(rpc, engine, chain, key, contract, this.#stop.signal);
     this.#tree = new MerkleTree(engine);
     this.#running = this.#run();
   }
@@ -142,10 +129,13 @@ export class Anchoring {
     if (!this.#loaded || this.#buckets.take(toHex(mote), 1, performance.now()) < 1) return undefined;
     const leaf = await this.#options.store.leafOf(mote, digest);
     if (leaf === undefined) return undefined;
-    const size = this.#sizes.find((one) => one > leaf);
-    if (size === undefined || size > this.#settled) return undefined;
+    if (this.#settled === 0) return undefined;
+    const root = this.#tree.root(this.#settled);
+    // Where a block shows it, the newest: motes know no old ones.
+    const size = this.#ledger.evidence(root) === undefined ? this.#sizes.find((one) => one > leaf) : this.#settled;
+    if (size === undefined || size <= leaf || size > this.#settled) return undefined;
     const [record] = await this.#options.store.records(leaf, leaf + 1);
-    if (record !== undefined) await this.#send(record, this.#receipt(leaf, size));
+    if (record !== undefined) await this.#send(record, size, this.#receipt(leaf, size));
     return undefined;
   }
 
@@ -172,7 +162,8 @@ export class Anchoring {
   }
 
   async #load(): Promise<void> {
-    const { store, contract, key, chain, engine } = this.#options;
+    const { store, key, chain, engine } = this.#options;
+    const { contract } = this.#ledger;
     await store.open({ contract, account: key.address, chain }, engine.sha256(key.address, contract));
     await this.#grow();
     this.#loaded = true;
@@ -190,9 +181,9 @@ export class Anchoring {
 
   /** Looks at the chain, and does the one thing that is due; answers the milliseconds until the next. */
   async #round(): Promise<number> {
-    const node = await nodeHead(this.#rpc, undefined);
+    const node = await this.#ledger.head();
     const depth = this.#options.settledDepth ?? node.settledDepth;
-    const onChain = await this.#newest();
+    const onChain = await this.#newest(node.number);
     if (onChain < this.#onChain) this.#options.onEvent({ event: "anchor-gone", size: onChain, was: this.#onChain });
     this.#onChain = onChain;
     const standing = await this.#newestSettled(onChain, node.number - depth);
@@ -213,12 +204,12 @@ export class Anchoring {
     return this.#untold.size > 0 || left <= 0 ? POLL_MS : Math.min(left, IDLE_MS);
   }
 
-  /** Leaves of the newest tree that the contract has of this account, which has to be one of ours. */
-  async #newest(): Promise<number> {
-    const [root, size] = await this.#contract.read("latest", this.#account.address);
-    const leaves = Number(size);
-    if (leaves === 0) return 0;
-    const isOurs = (): boolean => this.#sizes.includes(leaves) && equal(this.#tree.root(leaves), wordOf(root as bigint));
+  /** Leaves of the newest tree that the chain has of this account, which has to be one of ours. */
+  async #newest(head: number): Promise<number> {
+    const newest = await this.#ledger.newest(this.#tree, this.#sizes, head);
+    if (newest === undefined) return 0;
+    const { size: leaves, root } = newest;
+    const isOurs = (): boolean => this.#sizes.includes(leaves) && equal(this.#tree.root(leaves), root);
     // Another collector of this key and store may have been first.
     if (!isOurs()) await this.#grow();
     if (!isOurs())
@@ -228,10 +219,8 @@ export class Anchoring {
     return leaves;
   }
 
-  async #standing(size: number): Promise<Standing | undefined> {
-    const key = anchorKey(this.#account.address, size, this.#tree.root(size));
-    const [block, timeS] = await this.#contract.read("anchors", key);
-    return block === 0n ? undefined : { size, block: Number(block), timeS: Number(timeS) };
+  #standing(size: number): Promise<Standing | undefined> {
+    return this.#ledger.standing(size, this.#tree.root(size));
   }
 
   /** The newest anchor in a block up to `number`. Each root of the contract's has all those before it. */
@@ -249,10 +238,10 @@ export class Anchoring {
     const stopped = new Promise<undefined>((resolve) => {
       this.#stop.signal.addEventListener("abort", () => resolve(undefined), { once: true });
     });
-    const outcome = await Promise.race([anchorTree(this.#contract, this.#account, this.#tree, size), stopped]);
+    const outcome = await Promise.race([this.#ledger.anchor(this.#tree, size), stopped]);
     if (outcome === undefined) return;
     const root = toHex(this.#tree.root(size));
-    this.#options.onEvent({ event: "anchor", size, root, block: outcome.blockNumber, transaction: outcome.hash });
+    this.#options.onEvent({ event: "anchor", size, root, ...outcome });
   }
 
   /** Sends the receipts of a batch, and says so. */
@@ -261,34 +250,22 @@ export class Anchoring {
     const standing = await this.#standing(size);
     if (standing === undefined) return;
     const before = this.#sizes[this.#sizes.indexOf(size) - 1] ?? 0;
-    const proof = await this.#proof(size, settledNumber);
+    const root = this.#tree.root(size);
+    const proof = await this.#ledger.proof(size, root, settledNumber);
+    const timestamp = this.#ledger.timestamp(root);
     for (const record of await store.records(before, size)) {
       const receipt = this.#receipt(record.leaf, size);
-      await this.#send(record, receipt);
+      await this.#send(record, size, receipt);
       const item = proof === undefined ? undefined : encodeAnchored({ record: record.sign1, receipt, ...proof });
       onEvent({
         ...{ event: "anchored", ...placeText(record), leaf: record.leaf, size, root: toHex(this.#tree.root(size)) },
         ...{ block: standing.block, timeS: standing.timeS, receipt: toHex(receipt) },
         ...(item === undefined || item instanceof Rejection ? {} : { item: toHex(item) }),
+        ...(timestamp === undefined ? {} : { timestamp: toHex(timestamp) }),
       });
     }
     await store.noteTold(size);
     this.#untold.delete(size);
-  }
-
-  /** The header of a settled block, and the nodes that lead from it to the contract's slot; undefined where the node has that state no more. */
-  async #proof(size: number, number: number): Promise<Omit<AnchoredItem, "record" | "receipt"> | undefined> {
-    const { engine, contract, chain, key } = this.#options;
-    const block = await canonicalHash(this.#rpc, chain, number);
-    const slot = anchorSlot(engine, key.address, size, this.#tree.root(size));
-    const items = await this.#proofs.items({ kind: PROVE_SLOT, subject: contract, slot, block: block ?? NO_HASH });
-    const header = items?.[0];
-    const fields = header === undefined ? undefined : decodeHeader(engine, header);
-    if (items === undefined || header === undefined || fields === undefined || fields instanceof Rejection) return undefined;
-    const walk = new TrieWalk(engine, fields.stateRoot, accountKey(engine, contract));
-    let at = 1;
-    for (; at < items.length && !walk.done; at += 1) walk.feed(items[at] as Uint8Array);
-    return { header, account: items.slice(1, at), storage: items.slice(at) };
   }
 
   #receipt(leaf: number, size: number): Uint8Array {
@@ -298,12 +275,11 @@ export class Anchoring {
     return encodeAnchorReceipt({ kid, size, index: leaf, path: this.#tree.inclusionProof(leaf, size), signature });
   }
 
-  async #send({ address, stream, seq }: LeafRecord, receipt: Uint8Array): Promise<void> {
+  async #send({ address, stream, seq }: LeafRecord, size: number, receipt: Uint8Array): Promise<void> {
     const { receipts } = anchorTopicsOf(this.#options.prefix, address);
-    await this.#options.publish(receipts, encodeAnchorMessage({ stream, seq, receipt }));
+    await this.#options.publish(
+      receipts,
+      encodeAnchorMessage({ stream, seq, receipt, evidence: this.#ledger.evidence(this.#tree.root(size)) }),
+    );
   }
-}
-
-function wordOf(value: bigint): Uint8Array {
-  return fromHex(value.toString(16).padStart(64, "0")) as Uint8Array;
 }

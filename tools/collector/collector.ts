@@ -59,8 +59,8 @@ export interface CollectorOptions {
   readonly gapAfterMs?: number;
   /** Store no more than this many new records; those beyond get no receipt, and their motes keep them. */
   readonly recordsMax?: number;
-  /** Anchors what is verified in this contract (20 bytes), a batch each `intervalMs` where records wait. */
-  readonly anchoring?: { readonly contract: Uint8Array; readonly intervalMs: number };
+  /** Anchors what is verified in this contract (20 bytes; none on Bitcoin), a batch each `intervalMs` where records wait. */
+  readonly anchoring?: { readonly contract?: Uint8Array | undefined; readonly intervalMs: number };
   readonly onEvent?: (event: CollectorEvent) => void;
 }
 

@@ -20,12 +20,14 @@ import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
 import { Reporter, type ReporterEvent } from "../registrar/reporter.js";
-import { chainOfNode } from "../rpc/chain.js";
+import { chainOfNode, isBitcoin } from "../rpc/chain.js";
 import { JsonRpc } from "../rpc/json-rpc.js";
 import { CommandError, type Output, plainText, plural, shortHex, UsageError } from "../terminal.js";
 import { brokerNamed, checkPrefix, DEFAULT_MQTT } from "./relay.js";
 
 const ANCHOR_INTERVAL_S = 300;
+/** In place of a contract's address. */
+const BITCOIN_ANCHOR = "bitcoin";
 
 export const usage = `chainmote collect --rpc URL [--mqtt URL] [--ca FILE] [--prefix P/] [--data DIR] [--fleet ADDRESS@CHAIN] [--json] [--verbose]
 chainmote collect --export FILE [--verdicts FILE] [--with-quarantined] [--data DIR]
@@ -47,6 +49,7 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
   --poll-ms N      how often the node's newest block is asked for (default by need, a few times a block)
   --gap-after S    seconds after which a record is linked whose predecessor nobody has; the gap is said (default 10)
   --anchor ADDRESS anchor what is verified in this RecordAnchor contract, with the collector's key, which pays (docs/ledger.md)
+                   or on Bitcoin: --anchor bitcoin, where the node's wallet pays
   --anchor-interval S  seconds from one anchor to the next, where records wait (default ${ANCHOR_INTERVAL_S})
   --records-max N  store no more than N new records
   --export-at-end FILE  write the stored records there when ending
@@ -114,13 +117,17 @@ export async function run(words: readonly string[], output: Output): Promise<num
   if (reporterFile !== undefined && fleet === undefined) throw new UsageError("--reporter needs --fleet: whose registry it is");
   const recordsMax = options.number("records-max", 1, 1_000_000_000);
   const exportAtEnd = options.text("export-at-end");
-  const contract = options.bytes("anchor", ADDRESS_BYTES);
+  // On Bitcoin there is no contract: the node's wallet pays.
+  const onBitcoin = options.text("anchor") === BITCOIN_ANCHOR;
+  const contract = onBitcoin ? undefined : options.bytes("anchor", ADDRESS_BYTES);
   const intervalMs = seconds(options.number("anchor-interval", 1, 31_536_000)) ?? ANCHOR_INTERVAL_S * 1000;
   const told = untilTold();
   return withStore(directory, async (store) => {
     const key = KeyFile.openOrCreate(join(directory, "collector.key"));
     const chain = options.text("chain") ?? (await chainOf(rpc, told, output));
     if (chain === undefined) return 0;
+    if ((onBitcoin || contract !== undefined) && onBitcoin !== isBitcoin(chain))
+      throw new UsageError(`--anchor takes ${isBitcoin(chain) ? '"bitcoin"' : "a contract's address"} on ${chain}`);
     const say = (event: CollectorEvent | ReporterEvent): void => {
       if (json) output.line(JSON.stringify(event));
       else if (options.has("verbose") || !(event.event === "stored" && event.duplicate)) output.line(collectorText(event));
@@ -144,7 +151,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       ...(fleet === undefined ? {} : { fleet }),
       ...given(settings),
       ...(recordsMax === undefined ? {} : { recordsMax }),
-      ...(contract === undefined ? {} : { anchoring: { contract, intervalMs } }),
+      ...(contract === undefined && !onBitcoin ? {} : { anchoring: { contract, intervalMs } }),
       onEvent(event) {
         say(event);
         if (event.event === "evidence") reporter?.due();

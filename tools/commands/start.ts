@@ -3,7 +3,7 @@
 import { chmodSync, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { BOARD_NAMES, DEFAULT_BOARD } from "../../host-sim/boards.js";
-import { LEDGER_FIRMWARE } from "../../host-sim/engine/engines.js";
+import { BITCOIN_FIRMWARE, LEDGER_FIRMWARE } from "../../host-sim/engine/engines.js";
 import { version } from "../cli.js";
 import { keepToOwner, makeFolder, modeFor, writeWhole } from "../files.js";
 import { needPackages, POSTGRES, STORE } from "../optional.js";
@@ -35,7 +35,7 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
   --app DIR      what the boards run in place of the standard mote: a folder with main.ts, as chainmote new writes it;
                  board.ts in it attaches its parts to the simulated board (docs/own-node.md)
   --records N    end once N records are stored and verified
-  --anchor       anchor them in a contract on the chain, too, and end once the motes have proven that (docs/ledger.md);
+  --anchor       anchor them on the chain, too, and end once the motes have proven that (docs/ledger.md);
                  anchored/ in the data folder then has a file for each anchor, which chainmote verify --receipt checks
   --boards M     1 to 64 boards (default 1)
   --data DIR     where everything is kept (default .chainmote, a folder below it for each other chain);
@@ -125,8 +125,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const application = folder === undefined ? undefined : namedApplication(folder);
   const sampleMs = options.number("sample", 50, 86_400_000) ?? (application?.config === undefined ? SAMPLE_MS : undefined);
   const anchor = options.has("anchor");
-  if (anchor && (options.text("rpc") !== undefined || options.text("chain") === "bitcoin"))
-    throw new UsageError("--anchor needs our own Ethereum node, which pays; elsewhere: npx chainmote collect --anchor ADDRESS");
+  if (anchor && options.text("rpc") !== undefined)
+    throw new UsageError("--anchor needs a node of our own, which pays; elsewhere: npx chainmote collect --anchor ADDRESS");
   if (anchor && application !== undefined)
     throw new UsageError("--anchor is for the standard mote; an application says by its own features what it waits for");
   const wish = engineWish(options);
@@ -160,7 +160,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       wish,
       (text) => screen.show("engine", { event: "building", text }),
       () => isTold,
-      application ?? (ledger ? LEDGER_FIRMWARE : undefined),
+      application ?? (ledger ? LEDGER_FIRMWARE : anchor ? BITCOIN_FIRMWARE : undefined),
     );
     const system = new System({
       ...{ layout, boards, prefix, exportPath, anchor, ledger, ...broker },
@@ -240,7 +240,7 @@ async function chainNamed(options: Words): Promise<NamedChain> {
           throw new CommandError(
             `${shownPath(layout.checkpoint)}: these motes follow another node's chain: give its --rpc, or another --data`,
           );
-        return openLocalChain(chain, { directory: layout.node, periodS, onEnd });
+        return openLocalChain(chain, { directory: layout.node, periodS, onEnd, pays: options.has("anchor") });
       },
     };
   }
@@ -291,6 +291,12 @@ function tlsChecked(broker: ReturnType<typeof brokerNamed>): ReturnType<typeof b
 
 /** An anchor that the collector tells of, its item in a file of its own; the event then names that. */
 function kept(folder: string, event: SystemEvent): SystemEvent {
+  if (event.event === "anchored" && typeof event.timestamp === "string") {
+    const file = join(folder, `${String(event.root)}.ots`);
+    makeFolder(folder);
+    writeWhole(file, Uint8Array.from(Buffer.from(event.timestamp, "hex")), "owner");
+    return { ...event, file };
+  }
   if (event.event !== "anchored" || typeof event.item !== "string") return event;
   const file = join(folder, `${String(event.mote)}-${Number(event.stream)}-${Number(event.seq)}.cbor`);
   makeFolder(folder);

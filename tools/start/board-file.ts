@@ -31,6 +31,8 @@ export interface BoardSettings {
   readonly base?: object;
   /** For the mote's ledger: the contract that anchors, 20 bytes. Then the journal keeps what is not anchored. */
   readonly anchor?: Uint8Array;
+  /** On Bitcoin: it waits for its anchors. Then the journal keeps what is not anchored. */
+  readonly anchorsOnBitcoin?: boolean;
   /** For the mote's ledger: who enrols it, and whose checkpoints it takes, 20 bytes each. */
   readonly enroller?: Uint8Array;
   readonly recovery?: Uint8Array;
@@ -92,7 +94,8 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
 }
 
 /** What the standard mote with the ledger is configured with besides; nothing of the mote without. */
-function ledgerOf({ anchor, enroller, recovery, base }: BoardSettings): object {
+function ledgerOf({ anchor, anchorsOnBitcoin, enroller, recovery, base }: BoardSettings): object {
+  if (anchorsOnBitcoin === true) return { ledger: { intervalMs: LEDGER_MS }, journal: { keep: "anchored" } };
   if (anchor === undefined && enroller === undefined) return {};
   const named = Object.entries({ anchor, enroller, recovery }).filter(([, address]) => address !== undefined);
   const addresses = named.map(([name, address]) => [name, `0x${toHex(address as Uint8Array)}`]);

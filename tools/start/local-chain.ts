@@ -11,7 +11,7 @@ import { BitcoinHeaderSource } from "../bitcoin/raw-header.js";
 import { Account } from "../contracts/account.js";
 import { engine } from "../crypto/engine.js";
 import { HeaderSource } from "../ethereum/raw-header.js";
-import { BitcoinNode } from "../node/bitcoin.js";
+import { BitcoinNode, SPENDABLE_FROM_BLOCKS } from "../node/bitcoin.js";
 import { EthereumNode } from "../node/ethereum.js";
 import { BITCOIN_NODE, ETHEREUM_NODE, needPackages } from "../optional.js";
 import type { ChildEnd } from "../processes/supervisor.js";
@@ -31,6 +31,8 @@ export interface LocalChain extends FollowedChain {
 export interface LocalChainOptions {
   readonly directory: string;
   readonly periodS: number;
+  /** Its coins are to be spent: on Bitcoin the first blocks are there at once. */
+  readonly pays?: boolean;
   readonly onEnd: (end: ChildEnd) => void;
 }
 
@@ -73,7 +75,7 @@ async function openClique(options: LocalChainOptions): Promise<LocalChain> {
 }
 
 async function openBitcoin(options: LocalChainOptions): Promise<LocalChain> {
-  const node = await BitcoinNode.open(options);
+  const node = await BitcoinNode.open({ ...options, ...(options.pays === true ? { firstBlocks: SPENDABLE_FROM_BLOCKS } : {}) });
   return {
     chain: node.chain,
     get url() {

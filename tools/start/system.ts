@@ -9,7 +9,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { fromHex, toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
-import { LEDGER_ON_NODE } from "../../host-sim/engine/node.js";
+import { BITCOIN_ON_NODE, LEDGER_ON_NODE } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
 import { Account } from "../contracts/account.js";
@@ -25,6 +25,7 @@ import { type ChildEnd, type Running, runningChild, Supervisor } from "../proces
 import { publicUrl } from "../public-url.js";
 import { type Placing, Registrar } from "../registrar/registrar.js";
 import { Relay } from "../relay/relay.js";
+import { isBitcoin } from "../rpc/chain.js";
 import { CommandError } from "../terminal.js";
 import { boardSettings, type NamedApplication } from "./application.js";
 import { writeBoardFile } from "./board-file.js";
@@ -42,6 +43,7 @@ const LINE_BYTES_MAX = 16_384;
 const BOARD_PLACING: Placing = { role: 1, policyId: 0, firmwareId: 0 };
 /** On a chain of one signer nothing is replaced: an anchor is settled after a block or two. */
 const ANCHORING = ["--anchor-interval", "5", "--settled-depth", "2"];
+const BITCOIN_ANCHORING = ["--anchor", "bitcoin", "--anchor-interval", "5"];
 
 export interface SystemOptions {
   readonly layout: Layout;
@@ -118,6 +120,7 @@ export class System {
     const keys = node.payer === undefined ? undefined : fleetKeys(layout.keys);
     const fleet = { registry: node.registry((keys?.admin ?? key).address), chain: node.chain };
     const contracts = await this.#contracts(node, key.address);
+    const anchorsOnBitcoin = this.#anchorsOnBitcoin(node);
     if (contracts !== undefined) onFact({ part: "anchor", contract: `0x${toHex(contracts.anchor)}` });
     const collecting = this.#startCollector(node, mqtt, fleet, contracts).then(() =>
       onFact({ part: "collector", address: `0x${toHex(key.address)}` }),
@@ -135,7 +138,7 @@ export class System {
     await this.#begun(() => relay.close());
     onFact({ part: "fleet", registry: `0x${toHex(fleet.registry)}`, chain: fleet.chain });
     const checkpoint = await node.checkpoint();
-    if (contracts !== undefined) {
+    if (contracts !== undefined || anchorsOnBitcoin) {
       makeFolder(layout.anchored);
       writeWhole(join(layout.anchored, "checkpoint.json"), `${JSON.stringify(checkpoint, null, 2)}\n`, "owner");
     }
@@ -147,6 +150,7 @@ export class System {
       ...(application === undefined ? {} : boardSettings(application)),
       ...(crypto === undefined ? {} : { crypto }),
       ...(contracts === undefined ? {} : { anchor: contracts.anchor }),
+      ...(anchorsOnBitcoin ? { anchorsOnBitcoin } : {}),
       ...(keys === undefined || this.#options.ledger !== true
         ? {}
         : { enroller: keys.enroller.address, recovery: keys.recovery.address }),
@@ -155,9 +159,14 @@ export class System {
     for (let number = 1; number <= boards; number += 1) this.#startBoard(number, settings);
   }
 
+  /** Whether roots are anchored by the node's wallet, without a contract. */
+  #anchorsOnBitcoin(node: FollowedChain): boolean {
+    return this.#options.anchor === true && isBitcoin(node.chain);
+  }
+
   /** Those that are needed, on the chain. */
   async #contracts(node: FollowedChain, collector: Uint8Array): Promise<Contracts | undefined> {
-    if (this.#options.anchor !== true) return undefined;
+    if (this.#options.anchor !== true || this.#anchorsOnBitcoin(node)) return undefined;
     const { payer } = node;
     if (payer === undefined) throw new CommandError(`anchors need a chain of our own with contracts, not ${node.chain}`);
     await node.ready();
@@ -249,6 +258,7 @@ export class System {
       if (node.payer !== undefined) words.push("--reporter", join(layout.keys, "reporter.key"));
       if (prefix !== "") words.push("--prefix", prefix);
       if (contracts !== undefined) words.push("--anchor", `0x${toHex(contracts.anchor)}`, ...ANCHORING);
+      if (this.#anchorsOnBitcoin(node)) words.push(...BITCOIN_ANCHORING);
       if (recordsMax !== undefined) words.push("--records-max", String(Math.max(1, recordsMax())));
       const child = spawn(process.execPath, ["--import", TIED, COMMAND, "collect", ...words], {
         stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -310,7 +320,13 @@ export class System {
       runningBoard({
         ...{ directory, source },
         ...(guest === undefined ? {} : { engine: guest }),
-        ...(application !== undefined ? { firmware: application.main } : ledger === true ? { firmware: LEDGER_ON_NODE } : {}),
+        ...(application !== undefined
+          ? { firmware: application.main }
+          : ledger === true
+            ? { firmware: LEDGER_ON_NODE }
+            : settings.anchorsOnBitcoin === true
+              ? { firmware: BITCOIN_ON_NODE }
+              : {}),
         onEvent: (from, event) => this.#boardSays(from, event),
         onEnd: (name, end) => this.#ended(name, end),
       }),

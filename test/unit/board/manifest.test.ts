@@ -164,7 +164,6 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "chain/checkpoint-bitcoin",
       "chain/checkpoint-clique",
     ],
-    "not called yet": ["proof/merkle-block"],
     "for an application that reads a chain's state, takes commands, sends transactions, or has its records anchored": [
       "command/commands",
       "command/marks",
@@ -174,6 +173,8 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "ledger/abi",
       "ledger/anchor-wire",
       "ledger/anchors",
+      "ledger/bitcoin-anchor",
+      "ledger/bitcoin-anchors",
       "ledger/call-store",
       "ledger/calls",
       "ledger/enrolling",
@@ -189,6 +190,7 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "ledger/transactions",
       "proof/account",
       "proof/envelope",
+      "proof/merkle-block",
       "proof/trie",
       "record/anchor-receipt",
       "record/enrolment",
@@ -200,6 +202,7 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "ledger/single-call",
       "main-transaction",
     ],
+    "the standard mote on Bitcoin with its anchors": ["main-bitcoin"],
     "sensors that the standard mote has not got": [
       "sensor/analogue/analogue",
       "sensor/bme280/bme280",

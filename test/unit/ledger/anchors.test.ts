@@ -8,6 +8,7 @@ import {
   ANCHOR_MESSAGE_BYTES_MAX,
   decodeAnchorMessage,
   decodeAnchorQuestion,
+  EVIDENCE_BYTES_MAX,
   encodeAnchorMessage,
   encodeAnchorQuestion,
 } from "../../../firmware/ledger/anchor-wire.js";
@@ -397,11 +398,18 @@ test("messages are read back as they were written, and nothing else is", () => {
   const message = { stream: 3, seq: 70_000, receipt: new Uint8Array(1024).fill(9) };
   const bytes = encodeAnchorMessage(message);
   assert.equal(decodeAnchorMessage(bytes), message);
-  const longest = encodeAnchorMessage({ stream: 2 ** 32 - 1, seq: 2 ** 32 - 1, receipt: new Uint8Array(1024) });
+  const longest = encodeAnchorMessage({
+    stream: 2 ** 32 - 1,
+    seq: 2 ** 32 - 1,
+    receipt: new Uint8Array(1024),
+    evidence: new Uint8Array(EVIDENCE_BYTES_MAX),
+  });
   assert.is(longest.length, ANCHOR_MESSAGE_BYTES_MAX);
   for (let at = 0; at < bytes.length; at += 1) assert.instance(decodeAnchorMessage(bytes.subarray(0, at)), Rejection);
   assert.instance(decodeAnchorMessage(Uint8Array.of(...bytes, 0)), Rejection);
   assert.instance(decodeAnchorMessage(encodeAnchorMessage({ ...message, seq: 0 })), Rejection);
+  const shown = { ...message, evidence: Uint8Array.of(1, 2) };
+  assert.equal(decodeAnchorMessage(encodeAnchorMessage(shown)), shown);
   const digest = new Uint8Array(32).fill(7);
   assert.equal(decodeAnchorQuestion(encodeAnchorQuestion(digest)), digest);
   for (const wrong of [
