@@ -35,7 +35,7 @@ const SHARES: readonly (readonly [RegExp, number])[] = [
   [/^(sim|interop)\/(?!journal-power|kill|start|engines)|data-folder|headers-life|tools\/collector/, 0.7],
 ];
 /** So much more than there is may be taken: every file waits at times. */
-const SPARE = 0.35;
+const SPARE = 0.8;
 /** These take longest: begun last, they would be waited for alone. */
 const LONGEST =
   /journal-power.*soak|runtime\.soak|outage|broker-deaths|hostile-relay|restored-state|refused-records|sim\/tls|kill\.test|sim\/(start|engines|attach|own-broker)|relay-head|xs\/(engine|board|bench)\.test/;
