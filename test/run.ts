@@ -35,10 +35,10 @@ const SHARES: readonly (readonly [RegExp, number])[] = [
   [/^(sim|interop)\/(?!journal-power|kill|start|engines)|data-folder|headers-life|tools\/collector/, 0.7],
 ];
 /** So much more than there is may be taken: every file waits at times. */
-const SPARE = 0.35;
+const SPARE = 0.8;
 /** These take longest: begun last, they would be waited for alone. */
 const LONGEST =
-  /journal-power.*soak|runtime\.soak|outage|broker-deaths|hostile-relay|restored-state|refused-records|sim\/tls|kill\.test|sim\/(start|engines)|relay-head|xs\/(engine|board|bench)\.test/;
+  /journal-power.*soak|runtime\.soak|outage|broker-deaths|hostile-relay|restored-state|refused-records|sim\/tls|kill\.test|sim\/(start|engines|attach|own-broker)|relay-head|xs\/(engine|board|bench)\.test/;
 /** Long runs of what shorter tests try as well: with FULL=1, or where one is named. */
 const SOAK = /\.soak\.test\.ts$/;
 const ENGINES = /^(xs|sim\/engines)/;
