@@ -26,7 +26,14 @@ type Fault = "none" | "open" | "start" | "sample" | "stuck" | "close";
 function make(intervalMs = INTERVAL_MS) {
   const clock = new HandClock(123);
   const log = new LogBook();
-  const state = { fault: "none" as Fault, conversionMs: CONVERSION_MS, opened: 0, closed: 0, starts: [] as number[] };
+  const state = {
+    fault: "none" as Fault,
+    conversionMs: CONVERSION_MS,
+    statedMs: CONVERSION_MS,
+    opened: 0,
+    closed: 0,
+    starts: [] as number[],
+  };
   const part: Part = {
     open(): Sensor {
       if (state.fault === "open") throw new Rejection("sensor-nack", "nobody there");
@@ -35,7 +42,7 @@ function make(intervalMs = INTERVAL_MS) {
       let startedMs: number | undefined;
       return {
         settleMs: SETTLE_MS,
-        conversionMs: CONVERSION_MS,
+        conversionMs: state.statedMs,
         start() {
           assert.ok(clock.ticksMs() - openedMs >= SETTLE_MS, "no command while it settles");
           assert.is(startedMs, undefined, "one measurement at a time");
@@ -168,6 +175,27 @@ test("a measurement that never ends is given up 200 ms after its time", () => {
   assert.is(sampler.takeLost(), 1);
   assert.is(log.of("sensor")[0]?.code, "sensor-timeout");
   assert.is(state.closed, 1);
+});
+
+test("a driver that states nonsense for its measurement is given up all the same: after a minute at most", () => {
+  for (const [statedMs, lateMs] of [
+    [1e12, 60_000],
+    [Number.POSITIVE_INFINITY, 60_000],
+    [Number.NaN, 0],
+    [-5, 0],
+  ] as const) {
+    const { state, log, run } = make(200_000);
+    state.fault = "stuck";
+    state.statedMs = statedMs;
+    run(SETTLE_MS + lateMs + 200);
+    assert.equal(log.of("sensor"), [], `${statedMs}`);
+    run(20);
+    assert.equal(
+      log.of("sensor").map(({ code }) => code),
+      ["sensor-timeout"],
+      `${statedMs}`,
+    );
+  }
 });
 
 test("a sensor that cannot even be closed is let go", () => {

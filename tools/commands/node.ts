@@ -16,8 +16,8 @@ A real node on 127.0.0.1 that makes a chain by itself; a second start continues 
   --period S   seconds between blocks, 1 to 60 (default 1; a Clique chain keeps its own)
   --json       prints {"event":"listening","rpc":…,"chain":…,"genesis":…}
 
-chainmote node --data /tmp/n                     prints its URL and its genesis file; then, elsewhere:
-chainmote start --rpc URL --genesis /tmp/n/genesis.json   motes that follow it`;
+chainmote node --data chain                      prints its URL and its genesis file; then, elsewhere:
+chainmote start --rpc URL --genesis chain/genesis.json   motes that follow it`;
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(words, {

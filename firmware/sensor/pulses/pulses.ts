@@ -100,7 +100,18 @@ class Pulses implements Sensor {
   }
 
   close(): void {
-    this.#part.before += this.#last;
+    this.#part.before += this.counted();
     this.#counter.close();
+  }
+
+  /** What came after the last sample counts too; a counter that fails, or goes back, has said its last there. */
+  private counted(): number {
+    try {
+      const count = this.#counter.read();
+      if (count > this.#last) return count;
+    } catch {
+      // what was sampled stays counted
+    }
+    return this.#last;
   }
 }

@@ -90,6 +90,51 @@ test("a counter that goes backwards is no count", () => {
   }
 });
 
+test("pulses after the last sample are in the next one, though the sensor is opened anew between", async () => {
+  const { clock, pins, open } = wired(pulses, { pin: 4 }, { pulsecount: undefined });
+  const pulse = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i += 1) {
+      pins.set(4, 1);
+      pins.set(4, 0);
+      await clock.advance(1);
+    }
+  };
+  const sensor = open();
+  await pulse(5);
+  assert.equal(text(sensor), ["count 5 count"]);
+  await pulse(3);
+  sensor.close();
+  const again = open();
+  await pulse(2);
+  assert.equal(text(again), ["count 10 count"]);
+});
+
+test("a counter that fails or goes backwards at its end counts as far as it was sampled", () => {
+  let end: () => number = () => 5;
+  class Failing {
+    read(): number {
+      return end();
+    }
+    close(): void {}
+  }
+  for (const last of [
+    () => 3,
+    () => Number.NaN,
+    () => {
+      throw new Error("gone");
+    },
+  ]) {
+    const { open } = wired(pulses, { pin: 4 }, { pulsecount: Failing });
+    end = () => 5;
+    const sensor = open();
+    text(sensor);
+    end = last;
+    sensor.close();
+    end = () => 0;
+    assert.equal(text(open()), ["count 5 count"]);
+  }
+});
+
 test("a contact: its state, and what closed and opened again between two samples", async () => {
   const { clock, pins, open } = wired(contact, { pin: 5, debounceMs: 10 });
   pins.set(5, 1);
