@@ -3,12 +3,14 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { Fleet, type FleetOptions } from "../../test/bench/fleet.js";
+import { END } from "../threads.js";
 
 if (parentPort === null) throw new Error("this is a thread of fleet.ts");
 const port = parentPort;
 const fleet = await Fleet.open(workerData as FleetOptions);
 
-port.once("message", async (minutes: number) => {
+port.on("message", async (minutes: number | typeof END) => {
+  if (minutes === END) process.exit();
   await fleet.run(minutes);
   port.postMessage("done");
   await fleet.close();

@@ -6,6 +6,7 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { FleetOptions } from "../../test/bench/fleet.js";
 import { CommandError, count, type Output, plainText } from "../terminal.js";
+import { ended } from "../threads.js";
 
 export const FLEET_BOARDS = 50;
 /** Long enough that V8 has compiled what is hot. */
@@ -86,7 +87,7 @@ async function run({ name, ...options }: Way, boards: number, minutes: number): 
   } catch (error) {
     throw new CommandError(plainText(String(error)));
   } finally {
-    await Promise.all(threads.map((thread) => thread.terminate()));
+    await Promise.all(threads.map(ended));
   }
 }
 

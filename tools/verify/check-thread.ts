@@ -4,13 +4,15 @@
 
 import { parentPort } from "node:worker_threads";
 import { engine } from "../crypto/engine.js";
-import { Checker } from "./checker.js";
+import { END } from "../threads.js";
+import { type Batch, Checker } from "./checker.js";
 
 if (parentPort === null) throw new Error("this is a thread of checking.ts");
 const port = parentPort;
 const checker = new Checker(engine);
 
-port.on("message", (batch) => {
+port.on("message", (batch: Batch | typeof END) => {
+  if (batch === END) process.exit();
   const answer = checker.check(batch);
   port.postMessage(answer, [answer.digests.buffer as ArrayBuffer]);
 });

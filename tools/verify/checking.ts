@@ -10,6 +10,7 @@ import { Rejection } from "../../firmware/rejection.js";
 import { BUILT } from "../../host-sim/place.js";
 import { engine } from "../crypto/engine.js";
 import { CommandError, plainText, plural } from "../terminal.js";
+import { ended } from "../threads.js";
 import { type Batch, type BatchAnswer, Checker, DIGEST_BYTES } from "./checker.js";
 import type { Signed } from "./judge.js";
 import type { Piece } from "./sequence.js";
@@ -118,7 +119,7 @@ class Pool {
 
   async end(): Promise<void> {
     this.#ended ??= new Error("ended");
-    await Promise.all(this.#threads.map((thread) => thread.terminate()));
+    await Promise.all(this.#threads.map(ended));
   }
 
   #ask(batch: Batch): Promise<BatchAnswer> {

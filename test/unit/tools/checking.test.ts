@@ -163,6 +163,29 @@ test("who stops reading ends the threads", async () => {
   // A thread that went on would keep this test's process from ending.
 });
 
+test("who stops reading takes no thread out of an addon's call, which would abort the process", async () => {
+  const path = join(folder, "busy.mjs");
+  const body = [
+    "import { createRequire } from 'node:module';",
+    "import { parentPort as P, threadId } from 'node:worker_threads';",
+    "const [secret, digest] = [1, 2].map((byte) => new Uint8Array(32).fill(byte));",
+    "let sign = () => undefined; // where there is none for this machine",
+    `try { sign = createRequire(${JSON.stringify(import.meta.url)})('secp256k1/bindings.js').ecdsaSign; } catch {}`,
+    "P.on('message', (b) => {",
+    "  if (b === null) process.exit();",
+    // One of the two is at its work when nobody wants it any more.
+    "  const until = performance.now() + (threadId % 2) * 50;",
+    "  while (performance.now() < until) sign(digest, secret);",
+    "  P.postMessage({ digests: new Uint8Array(32 * b.lengths.length), faults: [] });",
+    "});",
+  ];
+  writeFileSync(path, body.join("\n"));
+  const { sign1 } = new TestMote().next();
+  const file = concat(...Array.from({ length: 2000 }, () => sign1));
+  const thread = new URL(`file://${path}`);
+  for (let i = 0; i < 5; i += 1) for await (const _ of checked(pieces(file), { length: file.length, threads: 2, thread })) break;
+});
+
 test("a known key never decides where recovery could say otherwise: r below p - n", () => {
   const mote = new TestMote();
   const [first, second] = [mote.next().sign1, mote.next().sign1];
