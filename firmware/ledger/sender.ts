@@ -153,19 +153,30 @@ export class Sender {
     return this.#store.pending;
   }
 
+  /** The account that the next call goes out from; why none can now, whatever it is. */
+  ready(): ProvenAccount | Rejection {
+    const { next, block, pending } = this.#store;
+    if (this.#working || pending) return new Rejection("tx-busy", "another call is under way; wait for its end");
+    const account = this.#options.view.account();
+    if (account === undefined)
+      return new Rejection("tx-unproven", "nothing is proven of this account yet; wait for a settled block");
+    // After a start the head may be one from before the last call.
+    if (account.block < block)
+      return new Rejection("tx-unproven", `this account is proven at block ${account.block}; wait for block ${block}`);
+    if (account.nonce < next)
+      return new Rejection("tx-undone", `nonce ${account.nonce} is free again at block ${account.block}; wait until it is used`);
+    return account;
+  }
+
   /**
    * Keeps a call, signs it and sends it.
    * @returns its nonce; a `Rejection` where nothing of it was kept or sent. A call that is kept but could not be signed now has its nonce,
    *   and `refused` is told why
    */
   async send(call: Call, nowMs: number): Promise<number | Rejection> {
-    const { view, chainId } = this.#options;
-    if (this.#working || this.#store.pending) return new Rejection("tx-busy", "another call is under way; wait for its end");
-    const account = view.account();
-    if (account === undefined)
-      return new Rejection("tx-unproven", "nothing is proven of this account yet; wait for a settled block");
-    if (account.nonce < this.#store.next)
-      return new Rejection("tx-undone", `nonce ${account.nonce} is free again at block ${account.block}; wait until it is used`);
+    const { chainId } = this.#options;
+    const account = this.ready();
+    if (account instanceof Rejection) return account;
     this.compare(account.nonce, this.#store.next);
     const fees = this.feesOf(call);
     if (fees instanceof Rejection) return fees;

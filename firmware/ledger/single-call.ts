@@ -176,8 +176,8 @@ export class SingleCall implements FeatureType, Feature, Question {
     const anchored = this.#anchored?.value;
     if (kept instanceof Rejection || anchored === undefined)
       return new Rejection("tx-unproven", kept instanceof Rejection ? kept.detail : "nothing is proven of this account yet");
-    const tree = nextTree(engine, store, this.#subject, anchored, digestOf(engine, own, kept.payload));
-    return tree instanceof Rejection ? tree : this.#transactions.anchor(this.#subject, tree);
+    const leaf = digestOf(engine, own, kept.payload);
+    return this.#transactions.anchor(this.#subject, () => nextTree(engine, store, this.#subject, anchored, leaf));
   }
 
   private end({ code, detail }: Rejection): void {

@@ -15,6 +15,7 @@ import type { Feature, FeatureOwner, FeatureType } from "../feature.js";
 import { type Fields, quantityIn } from "../fields.js";
 import { assert, Rejection } from "../rejection.js";
 import { anchorCall, enrolmentCall, reportCall, valueCall } from "./calls.js";
+import type { NextTree } from "./own-tree.js";
 import { PROVE_ACCOUNT, PROVE_SLOT, type ProofKind } from "./proof-wire.js";
 import type { Proof, Question } from "./prover.js";
 import {
@@ -135,13 +136,19 @@ export class Transactions implements FeatureType, Feature, LedgerView, SenderOpt
    * Sends a call. One is under way at a time; its end is told by an event.
    * @returns its nonce, or why nothing was sent (sender.ts). `tx-unproven`: the account is asked for; try again in a few seconds
    */
-  async send(call: Call | Rejection): Promise<number | Rejection> {
-    if (call instanceof Rejection) return call;
+  send(call: Call | Rejection): Promise<number | Rejection> {
+    return this.sendMade(() => call);
+  }
+
+  /** @param make is asked once nothing is in the way of a call, and what it makes is sent at once */
+  private async sendMade(make: () => Call | Rejection): Promise<number | Rejection> {
     const sender = this.#sender;
     if (!(sender instanceof Sender)) return sender ?? new Rejection("tx-unproven", "the key is not there yet; try again");
     // The look at what is under way may not be at its end, though nothing is.
     await this.#looking;
-    const sent = await sender.send(call, this.owner.device.clock.ticksMs());
+    const ready = sender.ready();
+    const call = ready instanceof Rejection ? ready : make();
+    const sent = call instanceof Rejection ? call : await sender.send(call, this.owner.device.clock.ticksMs());
     if (sent instanceof Rejection) this.#wanted = true;
     this.owner.onWake();
     return sent;
@@ -170,12 +177,15 @@ export class Transactions implements FeatureType, Feature, LedgerView, SenderOpt
     return this.send(reportCall(this.engine, registry, mote, records, LABEL_REPORT));
   }
 
-  /** The root of this mote's own tree, with the proof that it goes on from the one that it anchored last. */
-  anchor(
-    anchor: Uint8Array,
-    tree: { readonly root: Uint8Array; readonly size: number; readonly proof: readonly Uint8Array[] },
-  ): Promise<number | Rejection> {
-    return this.send(anchorCall(this.engine, anchor, this.address, tree, LABEL_ANCHOR));
+  /**
+   * The root of this mote's own tree, with the proof that it goes on from the one that it anchored last.
+   * @param next makes and keeps that tree, and is asked only where it can be sent: one that is kept too early takes the place of the one before
+   */
+  anchor(anchor: Uint8Array, next: () => NextTree | Rejection): Promise<number | Rejection> {
+    return this.sendMade(() => {
+      const tree = next();
+      return tree instanceof Rejection ? tree : anchorCall(this.engine, anchor, this.address, tree, LABEL_ANCHOR);
+    });
   }
 
   /** Whether a call is under way. */

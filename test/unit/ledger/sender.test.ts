@@ -276,7 +276,7 @@ test("a view that falls back to an older block changes nothing", async () => {
   bench.chain.account = () => ({ block: 0, nonce: 0, balance: 10n ** 20n });
   await bench.sender.step(bench.nowMs);
   assert.is(bench.of(1), "sent done");
-  assert.is(code(await bench.send(2)), "tx-undone");
+  assert.is(code(await bench.send(2)), "tx-unproven");
   bench.chain.account = account;
   assert.is(await bench.send(2), 1);
 });

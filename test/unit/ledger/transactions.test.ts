@@ -2,6 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { ProvenAccount } from "../../../firmware/ledger/sender.js";
 import { StateProofs } from "../../../firmware/ledger/state-proofs.js";
 import { decodeSubmission, encodeSubmissionAnswer } from "../../../firmware/ledger/submission-wire.js";
 import { decodeTransaction } from "../../../firmware/ledger/transaction.js";
@@ -91,7 +92,22 @@ test("reports and anchors are calls with an effect: used without it, the end say
   await bench.live(8);
   assert.equal(states(bench).pop(), ["without-effect", 0, 3]);
   const tree = { root: new Uint8Array(32).fill(7), size: 3, proof: [new Uint8Array(32)] };
-  assert.is(await bench.transaction.anchor(TO, tree), 1);
+  let made = 0;
+  const next = () => {
+    made += 1;
+    return tree;
+  };
+  // A view that falls back to before the last call, as after a start: a tree that is kept now would take the place of the one that is anchored.
+  const account = bench.transaction.account();
+  bench.transaction.account = () => ({ block: 1, nonce: 0, balance: bench.balance });
+  assert.is(((await bench.transaction.anchor(TO, next)) as Rejection).code, "tx-unproven");
+  bench.transaction.account = () => ({ ...(account as ProvenAccount), nonce: 0 });
+  assert.is(((await bench.transaction.anchor(TO, next)) as Rejection).code, "tx-undone");
+  assert.is(made, 0, "no tree is made that cannot be sent");
+  delete (bench.transaction as Partial<Transactions>).account;
+  assert.is(await bench.transaction.anchor(TO, next), 1);
+  assert.is(((await bench.transaction.anchor(TO, next)) as Rejection).code, "tx-busy");
+  assert.is(made, 1);
   await bench.live(2);
   assert.ok(hex(submitted(bench).pop()?.data as Uint8Array).includes("07".repeat(32)));
 });
