@@ -4,8 +4,11 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import { addressOf } from "../../firmware/crypto/identity.js";
 import { digestOf, encodeSign1 } from "../../firmware/record/cose.js";
@@ -33,9 +36,12 @@ export class Anvil {
   readonly rpc: JsonRpc;
   readonly url: string;
   readonly #child: ChildProcess;
+  /** Where it puts the states of older blocks. */
+  readonly #states: string;
 
-  private constructor(child: ChildProcess, port: number) {
+  private constructor(child: ChildProcess, port: number, states: string) {
     this.#child = child;
+    this.#states = states;
     this.url = `http://127.0.0.1:${port}`;
     this.rpc = new JsonRpc(this.url, { timeoutMs: WAIT_MS_MAX });
   }
@@ -48,6 +54,7 @@ export class Anvil {
       return undefined;
     }
     const port = await freePort();
+    const states = mkdtempSync(join(tmpdir(), "chainmote-anvil-"));
     const words = [
       "--host",
       "127.0.0.1",
@@ -58,8 +65,11 @@ export class Anvil {
       "--hardfork",
       "london",
       "--silent",
+      // Else it leaves every older state below the user's home: gigabytes.
+      "--cache-path",
+      states,
     ];
-    const anvil = new Anvil(spawn(program, words, { stdio: "ignore" }), port);
+    const anvil = new Anvil(spawn(program, words, { stdio: "ignore" }), port, states);
     const endMs = performance.now() + WAIT_MS_MAX;
     for (;;) {
       try {
@@ -72,8 +82,13 @@ export class Anvil {
     }
   }
 
-  stop(): void {
-    this.#child.kill("SIGKILL");
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const gone = once(this.#child, "exit");
+      this.#child.kill("SIGKILL");
+      await gone;
+    }
+    rmSync(this.#states, { recursive: true, force: true });
   }
 
   /** An account with money. */

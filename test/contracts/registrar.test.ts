@@ -41,7 +41,7 @@ test.before(async () => {
 test.after(async () => {
   await client?.endAsync(true);
   await broker?.close();
-  anvil?.stop();
+  await anvil?.stop();
 });
 
 /** The service, and what it has told. */

@@ -87,7 +87,7 @@ test.after(async () => {
   await client?.endAsync(true);
   await broker?.close();
   await store?.close();
-  anvil?.stop();
+  await anvil?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -40,8 +40,8 @@ test.before(async () => {
   await registry.send(account, "setEnroller", admin.address, FOR_EVER);
   fleet = new Fleet(account, registry);
 });
-test.after(() => {
-  anvil?.stop();
+test.after(async () => {
+  await anvil?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
