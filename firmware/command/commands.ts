@@ -19,7 +19,7 @@ import type { Feature, FeatureOwner, FeatureType, Settings, Statement } from "..
 import { readKept, writeKept } from "../ledger/kept.js";
 import type { Registry } from "../ledger/registry.js";
 import { ACTIVE, GIVEN } from "../ledger/registry-slots.js";
-import { ledgerOf } from "../ledger/state-proofs.js";
+import { ledgerFault } from "../ledger/state-proofs.js";
 import type { KeyValueDomain } from "../ports.js";
 import type { Written } from "../record/author.js";
 import { decodeSign1, KID_BYTES, SIGN1_BYTES_MAX, verifySign1 } from "../record/cose.js";
@@ -160,14 +160,9 @@ export class Commands implements FeatureType, Feature {
         "config-invalid",
         "checkpoint: a mote on Bitcoin takes no commands, since nothing there proves a commander",
       );
-    try {
-      const ledger = ledgerOf(config);
+    return ledgerFault(config, (ledger) => {
       this.#recovery = ledger.has("recovery") ? ledger.bytes("recovery", KID_BYTES, KID_BYTES) : undefined;
-      return undefined;
-    } catch (error) {
-      if (error instanceof Rejection) return error;
-      throw error;
-    }
+    });
   }
 
   /** The chain from a checkpoint on that the recovery key has sent, where it is of the same chain and later than the configuration's. */

@@ -32,7 +32,7 @@ import {
   SUSPENDED,
   statusName,
 } from "./registry-slots.js";
-import { ledgerOf, type StateProofs } from "./state-proofs.js";
+import { ledgerFault, type StateProofs } from "./state-proofs.js";
 import type { Transactions } from "./transactions.js";
 
 /** Slots that are known or asked for, besides the mote's own. */
@@ -126,17 +126,12 @@ export class Registry implements FeatureType, Feature {
         "config-invalid",
         `fleet.chain: expected the chain of the checkpoint, and one of eip155: the registry is read there; found "${fleet.chain}"`,
       );
-    try {
-      const fields = ledgerOf(config);
+    return ledgerFault(config, (fields) => {
       this.#intervalMs = fields.uint("intervalMs", INTERVAL_MS_MIN, INTERVAL_MS_MAX, INTERVAL_MS);
       const freshMin = Math.ceil(this.#intervalMs / 1_000);
       this.#freshS = fields.uint("freshS", freshMin, FRESH_S_MAX, Math.max(FRESH_S, 2 * freshMin));
       this.#enroller = fields.has("enroller") ? fields.bytes("enroller", 20, 20) : undefined;
-      return undefined;
-    } catch (error) {
-      if (error instanceof Rejection) return error;
-      throw error;
-    }
+    });
   }
 
   open(owner: FeatureOwner): Feature {
