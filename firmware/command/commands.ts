@@ -16,9 +16,10 @@ import type { Consensus } from "../chain/consensus.js";
 import type { MoteConfig } from "../config.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import type { Feature, FeatureOwner, FeatureType, Settings, Statement } from "../feature.js";
+import { readKept, writeKept } from "../ledger/kept.js";
 import type { Registry } from "../ledger/registry.js";
 import { ACTIVE, GIVEN } from "../ledger/registry-slots.js";
-import { ledgerOf } from "../ledger/state-proofs.js";
+import { ledgerFault } from "../ledger/state-proofs.js";
 import type { KeyValueDomain } from "../ports.js";
 import type { Written } from "../record/author.js";
 import { decodeSign1, KID_BYTES, SIGN1_BYTES_MAX, verifySign1 } from "../record/cose.js";
@@ -42,7 +43,7 @@ import {
   type Order,
 } from "./message.js";
 import { type Asker, allows, decodePolicy, MAY_COMMAND, MAY_READ, type Policy } from "./policy.js";
-import { changedBy, readSettings, writeChecked, writeSettings } from "./settings.js";
+import { changedBy, readSettings, writeSettings } from "./settings.js";
 
 /** Done. */
 const OUTCOME_DONE = 0;
@@ -159,20 +160,15 @@ export class Commands implements FeatureType, Feature {
         "config-invalid",
         "checkpoint: a mote on Bitcoin takes no commands, since nothing there proves a commander",
       );
-    try {
-      const ledger = ledgerOf(config);
+    return ledgerFault(config, (ledger) => {
       this.#recovery = ledger.has("recovery") ? ledger.bytes("recovery", KID_BYTES, KID_BYTES) : undefined;
-      return undefined;
-    } catch (error) {
-      if (error instanceof Rejection) return error;
-      throw error;
-    }
+    });
   }
 
   /** The chain from a checkpoint on that the recovery key has sent, where it is of the same chain and later than the configuration's. */
   chain(engine: CryptoEngine, store: KeyValueDomain, configured: Consensus): Consensus | undefined {
-    const body = store.read(KEY_CHECKPOINT);
-    const sent = body === undefined ? undefined : consensusOf(engine, new Uint8Array(body));
+    const body = readKept(store, KEY_CHECKPOINT, (bytes) => consensusOf(engine, bytes) !== undefined);
+    const sent = body instanceof Uint8Array ? consensusOf(engine, body) : undefined;
     if (sent === undefined || !isSameChain(sent, configured)) return undefined;
     return sent.checkpoint.number > configured.checkpoint.number ? sent : undefined;
   }
@@ -188,8 +184,8 @@ export class Commands implements FeatureType, Feature {
     if (settings instanceof Rejection) refusals.write("settings", settings);
     else this.#settings = settings;
     owner.change(this.#settings);
-    const document = store.read(KEY_POLICY);
-    const policy = document === undefined ? undefined : decodePolicy(new Uint8Array(document));
+    const document = readKept(store, KEY_POLICY, (bytes) => !(decodePolicy(bytes) instanceof Rejection));
+    const policy = document instanceof Uint8Array ? decodePolicy(document) : document;
     // One that cannot be read allows nothing, until it is applied again.
     if (policy instanceof Rejection) refusals.write("policy", policy);
     this.#policy = policy instanceof Rejection ? [] : policy;
@@ -253,8 +249,10 @@ export class Commands implements FeatureType, Feature {
   }
 
   private hasCheckpoint(hash: Uint8Array): boolean {
-    const body = this.owner.store.read(KEY_CHECKPOINT);
-    return body !== undefined && equal(this.owner.engine.keccak256(new Uint8Array(body)), hash);
+    const { engine, store } = this.owner;
+    const isIt = (bytes: Uint8Array): boolean => equal(engine.keccak256(bytes), hash);
+    const body = readKept(store, KEY_CHECKPOINT, isIt);
+    return body instanceof Uint8Array && isIt(body);
   }
 
   private takeMessage(message: Uint8Array): void {
@@ -479,13 +477,13 @@ export class Commands implements FeatureType, Feature {
       return;
     }
     if (order.action === ACTION_CHECKPOINT) {
-      if (writeChecked(store, KEY_CHECKPOINT, body as Uint8Array)) {
+      if (writeKept(store, KEY_CHECKPOINT, body as Uint8Array) === undefined) {
         this.restart();
         return;
       }
       kept = false;
     } else if (order.action === ACTION_POLICY) {
-      kept = writeChecked(store, KEY_POLICY, body as Uint8Array);
+      kept = writeKept(store, KEY_POLICY, body as Uint8Array) === undefined;
       if (kept) this.#policy = decodePolicy(body as Uint8Array) as Policy;
     } else {
       const settings = changedBy(this.#settings, order);

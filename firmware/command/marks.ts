@@ -10,9 +10,9 @@
 // Codes: command-malformed, command-not-stored, command-store-lost, commanders-full. docs/ledger.md, "Commands".
 
 import { concat, crc32, equal, readUint, writeUint } from "../bytes.js";
+import { readKept } from "../ledger/kept.js";
 import type { KeyValueDomain } from "../ports.js";
 import { KID_BYTES } from "../record/cose.js";
-import { READS_MAX } from "../record/journal-sectors.js";
 import { assert, Rejection } from "../rejection.js";
 import { BODY_HASH_BYTES } from "./message.js";
 
@@ -65,8 +65,9 @@ export class Marks {
    */
   static open(domain: KeyValueDomain, recovery: Uint8Array | undefined): Marks | Rejection {
     const marks = new Marks(domain, recovery);
-    const found = marks.tryReading();
-    if (found === undefined || found instanceof Rejection) return found ?? marks;
+    const found = readKept(domain, KEY, isState);
+    if (found instanceof Rejection) return lost(found.detail);
+    if (found === undefined) return marks;
     if (!isState(found)) return new Rejection("command-malformed", `key ${KEY} holds ${found.length} bytes that are no state`);
     marks.take(found);
     return marks;
@@ -146,7 +147,7 @@ export class Marks {
     } catch (error) {
       reason = String(error);
     }
-    const found = this.tryReading();
+    const found = readKept(this.#domain, KEY, isState);
     if (found instanceof Uint8Array && equal(found, state)) {
       this.take(state);
       return undefined;
@@ -163,21 +164,6 @@ export class Marks {
     const from = state[1] === 1 ? FRONT_BYTES + INTENT_BYTES : FRONT_BYTES;
     this.#intent = state[1] === 1 ? intentOf(state.slice(FRONT_BYTES, from)) : undefined;
     this.#entries = state.slice(from, -CRC_BYTES);
-  }
-
-  /** What the store holds under our key, or that it refuses to be read. */
-  private tryReading(): Uint8Array | undefined | Rejection {
-    let value: Uint8Array | undefined;
-    for (let reads = 1; reads <= READS_MAX; reads += 1) {
-      try {
-        const read = this.#domain.read(KEY);
-        if (read !== undefined) value = new Uint8Array(read);
-      } catch (error) {
-        if (reads === READS_MAX && value === undefined) return lost(String(error));
-      }
-      if (value !== undefined && isState(value)) break;
-    }
-    return value;
   }
 }
 

@@ -1,11 +1,13 @@
 // What commands have set, in the key-value store: it survives a restart, and is put in place of the configuration's at the start.
 //
-// Promises: what the store gives back is what was set, whole, or nothing of it counts. Where nothing was set, nothing is stored.
-// Code: settings-malformed.
+// Promises: what the store gives back is what was set, whole, or nothing of it counts; a read that goes wrong is made again. Where nothing was
+// set, nothing is stored.
+// Codes: settings-malformed, and those of ledger/kept.ts.
 
-import { concat, crc32, equal, readUint, writeUint } from "../bytes.js";
+import { concat, crc32, readUint, writeUint } from "../bytes.js";
 import { type CborValue, decode, encode } from "../codec/cbor.js";
 import type { Settings } from "../feature.js";
+import { readKept, writeKept } from "../ledger/kept.js";
 import type { KeyValueDomain } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { ACTION_INTERVAL, ACTION_RELAYS, ACTION_SAMPLES, type Order, orderFault } from "./message.js";
@@ -15,12 +17,10 @@ const CRC_BYTES = 4;
 
 /** What is set; empty where nothing is. `settings-malformed` where the store holds something else under our key. */
 export function readSettings(domain: KeyValueDomain): Settings | Rejection {
-  const value = domain.read(KEY);
-  if (value === undefined) return {};
-  const bytes = new Uint8Array(value);
-  const end = bytes.length - CRC_BYTES;
-  const map =
-    end < 1 || crc32(bytes.subarray(0, end)) !== readUint(bytes, end, CRC_BYTES) ? undefined : decode(bytes.subarray(0, end));
+  const bytes = readKept(domain, KEY, isWhole);
+  if (bytes === undefined) return {};
+  if (bytes instanceof Rejection) return bytes;
+  const map = isWhole(bytes) ? decode(bytes.subarray(0, -CRC_BYTES)) : undefined;
   if (!(map instanceof Map))
     return new Rejection("settings-malformed", `key ${KEY} holds ${bytes.length} bytes that are no settings`);
   let settings: Settings = {};
@@ -32,6 +32,11 @@ export function readSettings(domain: KeyValueDomain): Settings | Rejection {
   return settings;
 }
 
+function isWhole(bytes: Uint8Array): boolean {
+  const end = bytes.length - CRC_BYTES;
+  return end >= 1 && crc32(bytes.subarray(0, end)) === readUint(bytes, end, CRC_BYTES);
+}
+
 /** Keeps what is set from now on; false where the store does not give it back. */
 export function writeSettings(domain: KeyValueDomain, { intervalMs, samplesPerRecord, relays }: Settings): boolean {
   const map = new Map<CborValue, CborValue>();
@@ -40,22 +45,7 @@ export function writeSettings(domain: KeyValueDomain, { intervalMs, samplesPerRe
   if (relays !== undefined) map.set(ACTION_RELAYS, relays);
   const bytes = concat(encode(map), new Uint8Array(CRC_BYTES));
   writeUint(bytes, crc32(bytes.subarray(0, -CRC_BYTES)), bytes.length - CRC_BYTES, CRC_BYTES);
-  return writeChecked(domain, KEY, bytes);
-}
-
-/** Writes a value and reads it back: whether it is there. */
-export function writeChecked(domain: KeyValueDomain, key: string, bytes: Uint8Array): boolean {
-  try {
-    domain.write(key, bytes);
-  } catch {
-    // What counts is what is there now.
-  }
-  try {
-    const found = domain.read(key);
-    return found !== undefined && equal(new Uint8Array(found), bytes);
-  } catch {
-    return false;
-  }
+  return writeKept(domain, KEY, bytes) === undefined;
 }
 
 /** Settings as an order changes them. */

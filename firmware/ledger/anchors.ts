@@ -30,7 +30,7 @@ import {
 } from "./anchor-wire.js";
 import { PROVE_SLOT } from "./proof-wire.js";
 import type { Proof, Prover, Question } from "./prover.js";
-import { ledgerOf } from "./state-proofs.js";
+import { ledgerFault } from "./state-proofs.js";
 
 /** Receipts a minute whose signature is checked, a public-key operation each. */
 export const CHECKS_PER_MINUTE_MAX = 30;
@@ -89,15 +89,10 @@ export class Anchors implements FeatureType, Feature, Question {
   }
 
   fault(config: MoteConfig): Rejection | undefined {
-    try {
-      const fields = ledgerOf(config);
+    return ledgerFault(config, (fields) => {
       if (this.#proofs !== undefined) this.#contract = fields.bytes("anchor", ADDRESS_BYTES, ADDRESS_BYTES);
       this.#intervalMs = fields.uint("intervalMs", INTERVAL_MS_MIN, INTERVAL_MS_MAX, INTERVAL_MS);
-      return undefined;
-    } catch (error) {
-      if (error instanceof Rejection) return error;
-      throw error;
-    }
+    });
   }
 
   open(owner: FeatureOwner): Feature {

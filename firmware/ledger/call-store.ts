@@ -13,8 +13,8 @@
 import { concat, crc32, equal, readUint, writeUint } from "../bytes.js";
 import { ADDRESS_BYTES } from "../crypto/identity.js";
 import type { KeyValueDomain } from "../ports.js";
-import { READS_MAX } from "../record/journal-sectors.js";
 import { assert, Rejection } from "../rejection.js";
+import { readKept } from "./kept.js";
 import { decodePayload, NONCE_MAX, sameCall, type Transaction } from "./transaction.js";
 
 const VERSION = 1;
@@ -74,8 +74,9 @@ export class CallStore {
    */
   static open(domain: KeyValueDomain, chainId: number, address: Uint8Array): CallStore | Rejection {
     const store = new CallStore(domain, `tx${chainId.toString(RADIX)}`, address);
-    const found = store.tryReading();
-    if (found === undefined || found instanceof Rejection) return found ?? store;
+    const found = readKept(domain, store.#key, isState);
+    if (found instanceof Rejection) return lost(found.detail);
+    if (found === undefined) return store;
     if (!isState(found))
       return new Rejection("call-malformed", `key ${store.#key} holds ${found.length} bytes that are no state`);
     if (!equal(found.subarray(ADDRESS_AT, NEXT_AT), address)) return store;
@@ -105,8 +106,9 @@ export class CallStore {
 
   /** The newest call, under way or settled, read from the store. */
   call(): KeptCall | Rejection {
-    const state = this.#lost ? lost("") : this.tryReading();
-    if (state instanceof Rejection) return state;
+    if (this.#lost) return lost("");
+    const state = readKept(this.#domain, this.#key, isState);
+    if (state instanceof Rejection) return lost(state.detail);
     if (state === undefined || !isState(state) || crcOf(state) !== this.#crc)
       return lost("the store does not give the call back");
     const hasEffect = ((state[FLAGS_AT] as number) & EFFECT) !== 0;
@@ -190,7 +192,7 @@ export class CallStore {
     } catch (error) {
       reason = String(error);
     }
-    const found = this.tryReading();
+    const found = readKept(this.#domain, this.#key, isState);
     if (found instanceof Uint8Array && equal(found, state)) {
       this.take(state);
       return undefined;
@@ -212,21 +214,6 @@ export class CallStore {
     this.#next = readUint(state, NEXT_AT, NUMBER_BYTES);
     this.#block = readUint(state, BLOCK_AT, NUMBER_BYTES);
     this.#pending = ((state[FLAGS_AT] as number) & PENDING) !== 0;
-  }
-
-  /** What the store holds under our key, or that it refuses to be read. */
-  private tryReading(): Uint8Array | undefined | Rejection {
-    let value: Uint8Array | undefined;
-    for (let reads = 1; reads <= READS_MAX; reads += 1) {
-      try {
-        const read = this.#domain.read(this.#key);
-        if (read !== undefined) value = new Uint8Array(read);
-      } catch (error) {
-        if (reads === READS_MAX && value === undefined) return lost(String(error));
-      }
-      if (value !== undefined && isState(value)) break;
-    }
-    return value;
   }
 }
 

@@ -2,14 +2,15 @@
 // `prev` leads to. docs/ledger.md, "Transactions".
 //
 // Promises: the tree that goes on is the one whose root the contract is proven to have of this key, so an anchor that was lost or undone on
-// its way leaves the tree as it was; both are kept before anything is sent. Never: goes on from a root that is not kept here.
-// Codes: tree-foreign, and those of record/merkle.ts.
+// its way leaves the tree as it was; both are kept, and read back, before anything is sent. Never: goes on from a root that is not kept here.
+// Codes: tree-foreign, tree-not-stored, and those of kept.ts and record/merkle.ts.
 
 import { concat, equal, readUint, writeUint } from "../bytes.js";
 import type { CryptoEngine } from "../crypto/engine.js";
 import type { KeyValueDomain } from "../ports.js";
 import { MerkleFrontier } from "../record/merkle.js";
 import { Rejection } from "../rejection.js";
+import { readKept, writeKept } from "./kept.js";
 
 /** In the key-value store: contract (20 bytes), length of the first frontier (2 bytes), that one, and the one after it. */
 const KEY = "own-tree";
@@ -42,7 +43,8 @@ export function nextTree(
   base.append(leaf);
   const head = new Uint8Array(LENGTH_BYTES);
   writeUint(head, before.length, 0, LENGTH_BYTES);
-  store.write(KEY, concat(contract, head, before, base.toBytes()).buffer as ArrayBuffer);
+  const fault = writeKept(store, KEY, concat(contract, head, before, base.toBytes()));
+  if (fault !== undefined) return new Rejection("tree-not-stored", `${fault}: its next root could not be gone on from`);
   return { root: base.root(), size: base.size, proof };
 }
 
@@ -53,18 +55,27 @@ function treeOf(
   contract: Uint8Array,
   anchored: Uint8Array,
 ): MerkleFrontier | Rejection {
-  const kept = store.read(KEY);
-  const bytes = new Uint8Array(kept ?? new ArrayBuffer(0));
-  const front = ADDRESS_BYTES + LENGTH_BYTES;
-  if (bytes.length > front && equal(bytes.subarray(0, ADDRESS_BYTES), contract)) {
-    const end = front + readUint(bytes, ADDRESS_BYTES, LENGTH_BYTES);
-    for (const part of [bytes.subarray(end), bytes.subarray(front, end)]) {
-      const tree = MerkleFrontier.fromBytes(engine, part);
-      if (!(tree instanceof Rejection) && equal(tree.root(), anchored)) return tree;
-    }
-  }
+  let tree: MerkleFrontier | undefined;
+  const kept = readKept(store, KEY, (bytes) => {
+    tree = treeIn(engine, bytes, contract, anchored);
+    return tree !== undefined;
+  });
+  if (tree !== undefined) return tree;
+  if (kept instanceof Rejection) return kept;
   return new Rejection(
     "tree-foreign",
     "the contract has a root of this key whose tree is not kept here: it cannot be gone on with",
   );
+}
+
+/** The one of the two that has this root, where the bytes are of this contract. */
+function treeIn(engine: CryptoEngine, bytes: Uint8Array, contract: Uint8Array, anchored: Uint8Array): MerkleFrontier | undefined {
+  const front = ADDRESS_BYTES + LENGTH_BYTES;
+  if (bytes.length <= front || !equal(bytes.subarray(0, ADDRESS_BYTES), contract)) return undefined;
+  const end = front + readUint(bytes, ADDRESS_BYTES, LENGTH_BYTES);
+  for (const part of [bytes.subarray(end), bytes.subarray(front, end)]) {
+    const tree = MerkleFrontier.fromBytes(engine, part);
+    if (!(tree instanceof Rejection) && equal(tree.root(), anchored)) return tree;
+  }
+  return undefined;
 }

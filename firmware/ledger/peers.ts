@@ -9,10 +9,10 @@ import type { MoteConfig } from "../config.js";
 import { ADDRESS_BYTES } from "../crypto/identity.js";
 import type { Feature, FeatureOwner, FeatureType } from "../feature.js";
 import { bytesIn } from "../fields.js";
-import { Rejection } from "../rejection.js";
+import type { Rejection } from "../rejection.js";
 import type { Registry } from "./registry.js";
 import { statusName } from "./registry-slots.js";
-import { ledgerOf } from "./state-proofs.js";
+import { ledgerFault } from "./state-proofs.js";
 
 /** Fewer than the registry has places for, so that a commander's mandate has one, too. */
 const PEERS_MAX = 6;
@@ -33,18 +33,13 @@ export class Peers implements FeatureType, Feature {
   }
 
   fault(config: MoteConfig): Rejection | undefined {
-    try {
-      const fields = ledgerOf(config);
+    return ledgerFault(config, (fields) => {
       this.#peers = fields.texts("peers", PEERS_MAX).map((text) => {
         const address = bytesIn(text, ADDRESS_BYTES, ADDRESS_BYTES);
         if (address === undefined) throw fields.wrong("peers", `at most ${PEERS_MAX} addresses of ${ADDRESS_BYTES} bytes`);
         return address;
       });
-      return undefined;
-    } catch (error) {
-      if (error instanceof Rejection) return error;
-      throw error;
-    }
+    });
   }
 
   open(owner: FeatureOwner): Feature {

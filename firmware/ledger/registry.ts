@@ -7,7 +7,7 @@
 // Never: takes "not known" or "stale" for a no; stops the mote's own signing and publishing for want of a proof.
 // Configuration: `ledger.intervalMs`, `ledger.freshS`, `ledger.enroller`.
 
-import { equal } from "../bytes.js";
+import { crc32, equal, readUint, writeUint } from "../bytes.js";
 import type { Outcome } from "../chain/follow/outcome.js";
 import type { MoteConfig } from "../config.js";
 import type { Feature, FeatureOwner, FeatureType, Statement } from "../feature.js";
@@ -15,6 +15,7 @@ import { isObject } from "../fields.js";
 import type { Written } from "../record/author.js";
 import { assert, Rejection } from "../rejection.js";
 import { Enrolling } from "./enrolling.js";
+import { readKept, writeKept } from "./kept.js";
 import { PROVE_SLOT } from "./proof-wire.js";
 import type { Proof, Question } from "./prover.js";
 import {
@@ -31,7 +32,7 @@ import {
   SUSPENDED,
   statusName,
 } from "./registry-slots.js";
-import { ledgerOf, type StateProofs } from "./state-proofs.js";
+import { ledgerFault, type StateProofs } from "./state-proofs.js";
 import type { Transactions } from "./transactions.js";
 
 /** Slots that are known or asked for, besides the mote's own. */
@@ -47,10 +48,11 @@ const RETRY_UNKNOWN_MS = 30_000;
 const RETRY_STALE_MS = 5_000;
 /** While the mote's own place is waited for. */
 const ENROLLING_INTERVAL_MS = 30_000;
-/** In the key-value store: version, address, registry, status. */
+/** In the key-value store: version, address, registry, status, CRC-32 of all before. */
 const MARK_KEY = "registry";
 const MARK_VERSION = 1;
-const MARK_BYTES = 1 + 20 + 20 + 1;
+const STATUS_AT = 1 + 20 + 20;
+const MARK_BYTES = STATUS_AT + 1 + 4;
 
 /** When and how surely something was known. */
 export interface Known {
@@ -124,17 +126,12 @@ export class Registry implements FeatureType, Feature {
         "config-invalid",
         `fleet.chain: expected the chain of the checkpoint, and one of eip155: the registry is read there; found "${fleet.chain}"`,
       );
-    try {
-      const fields = ledgerOf(config);
+    return ledgerFault(config, (fields) => {
       this.#intervalMs = fields.uint("intervalMs", INTERVAL_MS_MIN, INTERVAL_MS_MAX, INTERVAL_MS);
       const freshMin = Math.ceil(this.#intervalMs / 1_000);
       this.#freshS = fields.uint("freshS", freshMin, FRESH_S_MAX, Math.max(FRESH_S, 2 * freshMin));
       this.#enroller = fields.has("enroller") ? fields.bytes("enroller", 20, 20) : undefined;
-      return undefined;
-    } catch (error) {
-      if (error instanceof Rejection) return error;
-      throw error;
-    }
+    });
   }
 
   open(owner: FeatureOwner): Feature {
@@ -313,12 +310,12 @@ export class Registry implements FeatureType, Feature {
   }
 
   private readMark(): void {
-    const { store, own } = this.owner;
-    const value = store.read(MARK_KEY);
-    const mark = value === undefined ? undefined : new Uint8Array(value as ArrayBuffer);
-    if (mark?.length !== MARK_BYTES || mark[0] !== MARK_VERSION) return;
-    if (!equal(mark.subarray(1, 21), own) || !equal(mark.subarray(21, 41), this.address)) return;
-    this.#stated = mark[41] as number;
+    const { store, own, refusals } = this.owner;
+    const mark = readKept(store, MARK_KEY, isMark);
+    if (mark instanceof Rejection) refusals.write("registry", mark); // the next proof says the same
+    if (!(mark instanceof Uint8Array) || !isMark(mark)) return;
+    if (!equal(mark.subarray(1, 21), own) || !equal(mark.subarray(21, STATUS_AT), this.address)) return;
+    this.#stated = mark[STATUS_AT] as number;
     this.#withholds = this.#stated >= ROTATED;
   }
 
@@ -328,14 +325,12 @@ export class Registry implements FeatureType, Feature {
     mark[0] = MARK_VERSION;
     mark.set(own, 1);
     mark.set(this.address, 21);
-    mark[41] = status;
+    mark[STATUS_AT] = status;
+    writeUint(mark, crc32(mark.subarray(0, STATUS_AT + 1)), STATUS_AT + 1, 4);
     this.#stated = status;
-    try {
-      store.write(MARK_KEY, mark);
-    } catch (error) {
-      // After a restart one more record says the same.
-      device.log.write("store", { what: MARK_KEY, state: "failed", reason: String(error) });
-    }
+    const reason = writeKept(store, MARK_KEY, mark);
+    // After a restart one more record says the same.
+    if (reason !== undefined) device.log.write("store", { what: MARK_KEY, state: "failed", reason });
   }
 
   private get owner(): FeatureOwner {
@@ -357,6 +352,11 @@ class Loss implements Statement {
   written(result: Written | Rejection): void {
     this.#registry.lossWritten(this.status.status, result);
   }
+}
+
+function isMark(bytes: Uint8Array): boolean {
+  if (bytes.length !== MARK_BYTES || bytes[0] !== MARK_VERSION) return false;
+  return crc32(bytes.subarray(0, STATUS_AT + 1)) === readUint(bytes, STATUS_AT + 1, 4);
 }
 
 function isEmpty(word: Uint8Array): boolean {

@@ -17,7 +17,7 @@ import { nextTree } from "./own-tree.js";
 import { PROVE_SLOT } from "./proof-wire.js";
 import type { Proof, Question } from "./prover.js";
 import { mappingSlot } from "./registry-slots.js";
-import { ledgerOf, type StateProofs } from "./state-proofs.js";
+import { ledgerFault, type StateProofs } from "./state-proofs.js";
 import type { Transactions } from "./transactions.js";
 
 const KINDS = ["value", "report", "anchor", "enrolment"] as const;
@@ -60,8 +60,8 @@ export class SingleCall implements FeatureType, Feature, Question {
   }
 
   fault(config: MoteConfig): Rejection | undefined {
-    try {
-      const call = ledgerOf(config).section("call");
+    return ledgerFault(config, (fields) => {
+      const call = fields.section("call");
       this.#call = call.choice("kind", KINDS);
       if (this.#call === "anchor") this.#subject = call.bytes("contract", ADDRESS_BYTES, ADDRESS_BYTES);
       if (this.#call === "value") {
@@ -71,11 +71,7 @@ export class SingleCall implements FeatureType, Feature, Question {
         this.#wei = wei;
       }
       if (this.#call === "report") this.#records = recordsOf(call);
-      return undefined;
-    } catch (error) {
-      if (error instanceof Rejection) return error;
-      throw error;
-    }
+    });
   }
 
   open(owner: FeatureOwner): Feature {

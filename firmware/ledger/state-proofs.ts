@@ -24,13 +24,9 @@ export class StateProofs implements FeatureType, Feature, ProverOptions {
   #depthBlocks = 0;
 
   fault(config: MoteConfig): Rejection | undefined {
-    try {
-      this.#depthBlocks = ledgerOf(config).uint("depthBlocks", 0, REORG_DEPTH, 0);
-      return undefined;
-    } catch (error) {
-      if (error instanceof Rejection) return error;
-      throw error;
-    }
+    return ledgerFault(config, (fields) => {
+      this.#depthBlocks = fields.uint("depthBlocks", 0, REORG_DEPTH, 0);
+    });
   }
 
   open(owner: FeatureOwner): Feature {
@@ -125,4 +121,15 @@ export class StateProofs implements FeatureType, Feature, ProverOptions {
 /** The part of the configuration that the ledger's features read; each checks its own fields. */
 export function ledgerOf(config: MoteConfig): Fields {
   return new Fields(config.ledger ?? {}, "ledger");
+}
+
+/** Has a feature read its fields of that part; `config-invalid` where one is not as it has to be. */
+export function ledgerFault(config: MoteConfig, read: (fields: Fields) => void): Rejection | undefined {
+  try {
+    read(ledgerOf(config));
+    return undefined;
+  } catch (error) {
+    if (error instanceof Rejection) return error;
+    throw error;
+  }
 }

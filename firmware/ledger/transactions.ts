@@ -30,7 +30,7 @@ import {
   Sender,
   type SenderOptions,
 } from "./sender.js";
-import { ledgerOf, type StateProofs } from "./state-proofs.js";
+import { ledgerFault, type StateProofs } from "./state-proofs.js";
 import {
   decodeSubmissionAnswer,
   encodeSubmission,
@@ -105,8 +105,7 @@ export class Transactions implements FeatureType, Feature, LedgerView, SenderOpt
         "config-invalid",
         `fleet.chain: expected one of eip155, where transactions are; found "${config.fleet.chain}"`,
       );
-    try {
-      const fields = ledgerOf(config);
+    return ledgerFault(config, (fields) => {
       this.#intervalMs = fields.uint("intervalMs", 1_000, 86_400_000, INTERVAL_MS);
       const fees = fields.section("fees");
       const limits = {
@@ -116,11 +115,7 @@ export class Transactions implements FeatureType, Feature, LedgerView, SenderOpt
       };
       if (limits.tipPerGas > limits.feePerGasMax) throw fees.wrong("tip", "at most maxFeePerGas");
       this.#limits = limits;
-      return undefined;
-    } catch (error) {
-      if (error instanceof Rejection) return error;
-      throw error;
-    }
+    });
   }
 
   open(owner: FeatureOwner): Feature {

@@ -250,6 +250,45 @@ onAnvil("a rotation takes both keys and the admin; evidence against the old key 
   );
 });
 
+onAnvil("a thief who rotates first has the board's own evidence against his new key, and takes nothing with him", async () => {
+  const fleet = await fleetOf();
+  const { registry, account } = fleet;
+  const [board, next, thief, further] = [fresh("mote"), fresh("mote"), fresh("thief"), fresh("thief")] as const;
+  await fleet.enrol(board, 4);
+  // He has the board's key, and the admin takes his rotation for the board's.
+  await registry.send(account, "rotate", ...fleet.rotation(board, thief));
+  await reverts("WrongStatus", registry.send(account, "rotate", ...fleet.rotation(board, next, { counter: 3 })));
+  await reverts("NotAdmin", registry.send(await accountOf(thief), "rotate", ...fleet.rotation(thief, further, { counter: 3 })));
+  // The board and he go on under one key: one of their pairs is enough, whoever brings it.
+  await registry.send(await accountOf(fresh("anyone")), "reportEquivocation", ...fleet.contradiction(board));
+  assert.equal([await statusOf(fleet, board), await statusOf(fleet, thief)], ["quarantined", "quarantined"]);
+  await reverts("WrongStatus", registry.send(account, "rotate", ...fleet.rotation(thief, further, { counter: 3 })));
+  await registry.send(account, "replace", thief.address, fleet.enrolment(next));
+  assert.equal([await statusOf(fleet, next), (await moteOf(registry, next.address)).role], ["active", 4]);
+});
+
+onAnvil("an enroller's mandate ends with its block, for his own enrolments and for his vouchers", async () => {
+  const fleet = await fleetOf();
+  const { registry, account } = fleet;
+  const enroller = fresh("enroller");
+  const own = await accountOf(enroller);
+  const [inTime, late, vouched] = [fresh("mote"), fresh("mote"), fresh("mote")] as const;
+  const by = (mote: Signer): Uint8Array => fleet.enrolment(mote, { enroller: enroller.address });
+  // The block of the mandate, and one more: anvil makes a block for each transaction.
+  const last = (await (anvil as Anvil).height()) + 2;
+  await registry.send(account, "setEnroller", enroller.address, last);
+  const { blockNumber } = await registry.send(own, "enrol", by(inTime), 1, 0, 0);
+  assert.is(blockNumber, last);
+  await (anvil as Anvil).mine(1);
+  await reverts("NotEnroller", registry.send(own, "enrol", by(late), 1, 0, 0));
+  const voucher = fleet.voucher(enroller, vouched.address);
+  await reverts("NotEnroller", registry.send(await accountOf(vouched), "enrolWithVoucher", by(vouched), voucher));
+  assert.equal(
+    [await statusOf(fleet, inTime), await statusOf(fleet, late), await statusOf(fleet, vouched)],
+    ["active", "absent", "absent"],
+  );
+});
+
 onAnvil("a key's successor by the admin's hand is not reached by evidence against it", async () => {
   const fleet = await fleetOf();
   const { registry, account } = fleet;

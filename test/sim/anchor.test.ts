@@ -1,5 +1,5 @@
 // `npm start -- --anchor` whole: records that their mote has proven to be anchored, rechecked by code that is none of ours (cborg, noble,
-// @ethereumjs/mpt and rlp); and with plugs pulled at any moment.
+// @ethereumjs/mpt and rlp; a COSE library, python-cwt, by the program of docs/verifying.md); and with plugs pulled at any moment.
 
 import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -16,6 +16,7 @@ import { Prng } from "../../host-sim/world/prng.js";
 import { HeaderSource } from "../../tools/ethereum/raw-header.js";
 import { EthereumRpc } from "../../tools/ethereum/rpc.js";
 import { pause } from "../patience.js";
+import { type PythonResult, pythonWith } from "../python.js";
 import { seedOr } from "../seed.js";
 import { endAll, Program, type SystemLine } from "./system-run.js";
 import "../unit/record/signing.js"; // gives noble its hashes
@@ -25,6 +26,8 @@ const KILLS = process.env.FULL === "1" ? 24 : 6;
 const folder = mkdtempSync(join(tmpdir(), "chainmote-anchor-"));
 const data = join(folder, "data");
 const headersFile = join(folder, "headers.rlp");
+const python = pythonWith("cwt", "cbor2", "coincurve", "Crypto.Hash.keccak");
+const onPython = python === undefined ? test.skip : test;
 let program: Program;
 
 test.after(async () => {
@@ -139,10 +142,38 @@ test("each receipt is named, and a program that shares no code of ours finds it 
     assert.is(hex(keccak_256(found.header)), hex(keccak_256(raw)), "the node's own block");
     assert.is(line.receipt, hex((decode(bytes(line.item), { useMaps: true }) as Map<number, Uint8Array>).get(2) as Uint8Array));
     assert.equal(new Uint8Array(readFileSync(String(line.file))), new Uint8Array(bytes(line.item)));
-    while (raws.length < number) raws.push((await source.header(raws.length + 1))?.raw as Uint8Array);
+    assert.ok(number >= found.blockNumber);
   }
+  // Beyond the last item's block to those that settle it.
+  for (let header = await source.header(1); header !== undefined; header = await source.header(raws.length + 1))
+    raws.push(header.raw);
   writeFileSync(headersFile, Buffer.concat(raws));
   await node.stop();
+});
+
+onPython("a COSE library of others takes each record and each receipt, and finds the root that is anchored", () => {
+  const file = join(folder, "receipt.py");
+  const found = /\n```python receipt\n([\s\S]*?\n)```\n/.exec(
+    readFileSync(new URL("../../docs/verifying.md", import.meta.url), "utf8"),
+  );
+  writeFileSync(file, found?.[1] ?? "");
+  const check = (item: string): PythonResult => (python as NonNullable<typeof python>)(file, item);
+  for (const line of program.of("anchored", "collector")) {
+    const { stdout, stderr } = check(String(line.file));
+    const collector = hex(
+      ((decode(bytes(line.receipt), { tags: Tagged.preserve(18), useMaps: true }) as Tagged).value as [Uint8Array])[0].subarray(
+        6,
+        26,
+      ),
+    );
+    const said = `ok ${String(line.mote).slice(2)} ${String(line.digest)} ${collector} ${Number(line.size)} ${String(line.root)}\n`;
+    assert.is(stdout, said, stderr);
+    const lie = new Uint8Array(bytes(line.item));
+    const at = Buffer.from(lie).indexOf(bytes(line.receipt)) + bytes(line.receipt).length - 5;
+    lie[at] = (lie[at] as number) ^ 1;
+    writeFileSync(join(folder, "lie.cbor"), lie);
+    assert.not.equal(check(join(folder, "lie.cbor")).status, 0);
+  }
 });
 
 test("chainmote verify --receipt says who, what, not before and not after, without a node", async () => {

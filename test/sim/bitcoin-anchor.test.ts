@@ -1,8 +1,7 @@
-// Roots in a real Bitcoin node's blocks: what the node's wallet pays for is found, walked by OpenTimestamps' own library, and held to be
-// there by a mote's rules.
+// Roots in a real Bitcoin node's blocks: what the node's wallet pays for is found, walked by OpenTimestamps' own library, held to be there by a
+// mote's rules, and shown by items that are checked offline.
 
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,13 +14,36 @@ import { type Commitment, CommitmentWatch, commit, evidenceOf } from "../../tool
 import { BitcoinHeaderSource } from "../../tools/bitcoin/raw-header.js";
 import { engine } from "../../tools/crypto/engine.js";
 import { BitcoinNode, SPENDABLE_FROM_BLOCKS } from "../../tools/node/bitcoin.js";
+import { headersOf } from "../../tools/rpc/chain.js";
+import { JsonRpc } from "../../tools/rpc/json-rpc.js";
+import { pythonWith } from "../python.js";
 import { eventually } from "../unit/tools/eventually.js";
-import { endAll, Program } from "./system-run.js";
+import { endAll, Program, type SystemLine } from "./system-run.js";
 
 const directory = mkdtempSync(join(tmpdir(), "chainmote-bitcoin-anchor-"));
+const data = join(directory, "start");
+const python = pythonWith("opentimestamps");
+const onPython = python === undefined ? test.skip : test;
+const openTimestamp =
+  python === undefined
+    ? undefined
+    : (file: string): Walked => {
+        const program = fileURLToPath(new URL("./open-timestamp.py", import.meta.url));
+        const { stdout, stderr } = python(program, file);
+        const [, digest, height, merkleRoot] = /^([0-9a-f]{64})\n(\d+) ([0-9a-f]{64})\n$/.exec(stdout) ?? [];
+        if (merkleRoot === undefined) throw new Error(`${stdout}${stderr}`);
+        return { digest: digest as string, merkleRoot, height: Number(height) };
+      };
 const root = engine.sha256(Uint8Array.of(1, 2, 3));
 let node: BitcoinNode;
 let found: Commitment;
+let started: Program;
+
+interface Walked {
+  readonly digest: string;
+  readonly merkleRoot: string;
+  readonly height: number;
+}
 
 test.before(async () => {
   node = await BitcoinNode.start({ directory: join(directory, "node"), firstBlocks: SPENDABLE_FROM_BLOCKS });
@@ -64,42 +86,69 @@ test("its OpenTimestamps proof leads to the node's header", async () => {
   assert.equal(walk(found.timestamp), { digest: toHex(root), merkleRoot, height: found.block });
 });
 
-test("OpenTimestamps' own library finds the same", async () => {
-  const python = process.env.OTS_PYTHON ?? "python3";
-  if (spawnSync(python, ["-c", "import opentimestamps"]).status !== 0) {
-    console.log(
-      "python has no opentimestamps (pip install opentimestamps==0.4.5): the proof was walked by the test's own code alone",
-    );
-    return;
-  }
+onPython("OpenTimestamps' own library finds the same", async () => {
   const file = join(directory, "root.ots");
   writeFileSync(file, found.timestamp);
-  const program = fileURLToPath(new URL("./open-timestamp.py", import.meta.url));
-  const { stdout, stderr } = spawnSync(python, [program, file], { encoding: "utf8" });
   const merkleRoot = toHex(
     ((await new BitcoinHeaderSource(node.rpc).header(found.block)) as { raw: Uint8Array }).raw.slice(36, 68),
   );
-  assert.is(stdout, `${toHex(root)}\n${found.block} ${merkleRoot}\n`, stderr);
+  assert.equal(openTimestamp?.(file), { digest: toHex(root), merkleRoot, height: found.block });
 });
 
 test("chainmote start anchors on Bitcoin, until the mote itself has proven five records", async () => {
-  const data = join(directory, "start");
   const words = ["start", "--chain", "bitcoin", "--anchor", "--records", "5", "--data", data, "--json"];
-  const program = new Program(words);
-  assert.is(await program.ended, 0, program.errors.join("\n"));
-  const proven = program.of("anchored").filter(({ source }) => source === "mote 1");
+  started = new Program(words);
+  assert.is(await started.ended, 0, started.errors.join("\n"));
+  const proven = started.of("anchored").filter(({ source }) => source === "mote 1");
   assert.ok(proven.some(({ through }) => Number(through) >= 5));
-  const receipts = program.of("anchored").filter(({ source }) => source === "collector");
-  for (const { root: anchored, block, timestamp } of receipts) {
+  const receipts = started.of("anchored", "collector");
+  for (const { root: anchored, block, timestamp, timestampFile, item, file } of receipts) {
     const proof = walk(Uint8Array.from(Buffer.from(String(timestamp), "hex")));
     assert.equal([proof.digest, proof.height], [anchored, block]);
-    assert.ok(existsSync(join(data, "anchored", `${anchored}.ots`)));
+    assert.is(timestampFile, join(data, "anchored", `${anchored}.ots`));
+    assert.is(readFileSync(String(timestampFile)).toString("hex"), timestamp);
+    assert.is(readFileSync(String(file)).toString("hex"), item);
+    assert.is(openTimestamp?.(String(timestampFile)).digest ?? anchored, anchored);
   }
   assert.ok(receipts.length > 0);
 });
 
+test("chainmote verify --receipt says of each item who, what, not before and not after, without a node", async () => {
+  const own = new Program(["node", "--chain", "bitcoin", "--data", join(data, "node"), "--json"]);
+  await own.until("the node listens", () => own.events.length > 0);
+  const source = headersOf(new JsonRpc(String(own.events[0]?.rpc)), String(own.events[0]?.chain));
+  const raws: Uint8Array[] = [];
+  for (let number = 1; ; number += 1) {
+    const header = await source.header(number);
+    if (header === undefined) break;
+    raws.push(header.raw);
+  }
+  await own.stop();
+  const headers = join(directory, "headers");
+  writeFileSync(headers, Buffer.concat(raws));
+  const words = ["--checkpoint", join(data, "anchored", "checkpoint.json"), "--json"];
+  const verify = async (...more: string[]): Promise<[number, Record<string, unknown>]> => {
+    const verifying = new Program(["verify", ...words, ...more]);
+    return [await verifying.ended, (verifying.events[0] ?? {}) as unknown as Record<string, unknown>];
+  };
+  for (const line of started.of("anchored", "collector")) {
+    const [code, said] = await verify("--receipt", String(line.file), "--headers", headers);
+    assert.is(code, 0, JSON.stringify(said));
+    assert.equal([said.mote, said.seq, said.digest], [line.mote, line.seq, line.digest]);
+    assert.equal([said.notAfter, said.notAfterS], [line.block, line.timeS]);
+    assert.ok(Number(said.notBefore) < Number(line.block), JSON.stringify(said));
+  }
+  const last = started.of("anchored", "collector").at(-1) as SystemLine;
+  assert.equal((await verify("--receipt", String(last.file)))[1].code, "anchored-header");
+  const contract = ["--contract", `0x${"11".repeat(20)}`];
+  assert.is((await verify("--receipt", String(last.file), "--headers", headers, ...contract))[0], 2);
+  const until = join(directory, "too-few");
+  writeFileSync(until, Buffer.concat(raws.slice(0, Number(last.block))));
+  assert.equal((await verify("--receipt", String(last.file), "--headers", until))[1].code, "anchored-unsettled");
+});
+
 /** Walks a detached timestamp of one path: where it leads, and the height that it attests. */
-function walk(proof: Uint8Array): { digest: string; merkleRoot: string; height: number } {
+function walk(proof: Uint8Array): Walked {
   let at = 31;
   const uint = (): number => {
     let value = 0;

@@ -33,12 +33,14 @@ export class Power {
 /** What a test sees of each step before it is done; it may throw, which the firmware takes for the part's own fault. */
 export interface Watching {
   readonly onWrite?: (key: string, value: Uint8Array) => void;
+  /** What a read of the store answers, given what is there. */
+  readonly onRead?: (key: string, value: ArrayBuffer | undefined) => ArrayBuffer | undefined;
   readonly onSign?: (digest: Uint8Array) => void;
   readonly onRestart?: () => void;
 }
 
 /** The same device on this power. `onRestart` absent: a board that cannot start anew by itself. */
-export function poweredBy(power: Power, device: Device, { onWrite, onSign, onRestart }: Watching): Device {
+export function poweredBy(power: Power, device: Device, { onWrite, onRead, onSign, onRestart }: Watching): Device {
   const restart = (): void => {
     try {
       power.guarded(() => onRestart?.())();
@@ -47,7 +49,7 @@ export function poweredBy(power: Power, device: Device, { onWrite, onSign, onRes
     }
   };
   const domain = (inner: KeyValueDomain): KeyValueDomain => ({
-    read: (key) => inner.read(key),
+    read: (key) => (onRead === undefined ? inner.read(key) : onRead(key, inner.read(key))),
     write: power.guarded((key: string, value: Parameters<KeyValueDomain["write"]>[1]) => {
       onWrite?.(key, new Uint8Array(value));
       inner.write(key, value);

@@ -1,7 +1,7 @@
 // Where a collector's roots stand on a chain: what anchoring.ts needs to know of it. Types only.
 
 import type { MerkleTree } from "../merkle/tree.js";
-import type { AnchoredItem } from "../verify/anchored.js";
+import type { Shown } from "../verify/anchored.js";
 
 /** An anchor as the chain has it. */
 export interface Standing {
@@ -34,6 +34,6 @@ export interface AnchorLedger {
   evidence(root: Uint8Array): Uint8Array | undefined;
   /** OpenTimestamps proof of a root that stands, where the chain is Bitcoin. */
   timestamp(root: Uint8Array): Uint8Array | undefined;
-  /** What shows an anchor to others by the state of the block `number`; undefined where the chain has no state, or the node has it no more. */
-  proof(size: number, root: Uint8Array, number: number): Promise<Omit<AnchoredItem, "record" | "receipt"> | undefined>;
+  /** What shows an anchor to others: by the state of the block `number`, or by its own block; undefined where the node has it no more. */
+  proof(size: number, root: Uint8Array, number: number): Promise<Shown | undefined>;
 }

@@ -76,7 +76,7 @@ export type AnchorEvent =
       readonly block: number;
       readonly timeS: number;
       readonly receipt: string;
-      /** Absent where the state is too large for one item. */
+      /** Absent where the state, or the transaction, is too large for one item. */
       readonly item?: string;
       /** OpenTimestamps proof of the root, on Bitcoin. */
       readonly timestamp?: string;

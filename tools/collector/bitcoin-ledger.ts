@@ -9,6 +9,7 @@ import { BitcoinHeaderSource } from "../bitcoin/raw-header.js";
 import type { MerkleTree } from "../merkle/tree.js";
 import { pause } from "../processes/backoff.js";
 import type { JsonRpc } from "../rpc/json-rpc.js";
+import type { BlockShown } from "../verify/anchored.js";
 import type { Anchored, AnchorLedger, NewestRoot, Standing } from "./anchor-ledger.js";
 import type { AnchorStore } from "./anchor-store.js";
 import { nodeHead } from "./heads.js";
@@ -72,7 +73,8 @@ export class BitcoinLedger implements AnchorLedger {
     return this.#watch?.at(root)?.timestamp;
   }
 
-  async proof(): Promise<undefined> {
-    return undefined;
+  async proof(_size: number, root: Uint8Array): Promise<BlockShown | undefined> {
+    const evidence = this.evidence(root);
+    return evidence === undefined ? undefined : { evidence };
   }
 }

@@ -17,7 +17,7 @@ import type { KeyFile } from "../crypto/key-file.js";
 import { ProofSource } from "../ethereum/proofs.js";
 import type { MerkleTree } from "../merkle/tree.js";
 import type { JsonRpc } from "../rpc/json-rpc.js";
-import type { AnchoredItem } from "../verify/anchored.js";
+import type { StateShown } from "../verify/anchored.js";
 import type { Anchored, AnchorLedger, NewestRoot, Standing } from "./anchor-ledger.js";
 import { canonicalHash, nodeHead } from "./heads.js";
 
@@ -74,7 +74,7 @@ export class ContractLedger implements AnchorLedger {
   }
 
   /** The header of a settled block, and the nodes that lead from it to the contract's slot; undefined where the node has that state no more. */
-  async proof(size: number, root: Uint8Array, number: number): Promise<Omit<AnchoredItem, "record" | "receipt"> | undefined> {
+  async proof(size: number, root: Uint8Array, number: number): Promise<StateShown | undefined> {
     const block = await canonicalHash(this.#rpc, this.#chain, number);
     const slot = anchorSlot(this.#engine, this.#account.address, size, root);
     const items = await this.#proofs.items({ kind: PROVE_SLOT, subject: this.contract, slot, block: block ?? NO_HASH });

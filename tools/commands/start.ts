@@ -289,19 +289,23 @@ function tlsChecked(broker: ReturnType<typeof brokerNamed>): ReturnType<typeof b
   return broker;
 }
 
-/** An anchor that the collector tells of, its item in a file of its own; the event then names that. */
+/** An anchor that the collector tells of, its item and its OpenTimestamps proof in files of their own; the event then names them. */
 function kept(folder: string, event: SystemEvent): SystemEvent {
-  if (event.event === "anchored" && typeof event.timestamp === "string") {
-    const file = join(folder, `${String(event.root)}.ots`);
+  if (event.event !== "anchored") return event;
+  const keep = (name: string, hex: unknown): string | undefined => {
+    if (typeof hex !== "string") return undefined;
+    const file = join(folder, name);
     makeFolder(folder);
-    writeWhole(file, Uint8Array.from(Buffer.from(event.timestamp, "hex")), "owner");
-    return { ...event, file };
-  }
-  if (event.event !== "anchored" || typeof event.item !== "string") return event;
-  const file = join(folder, `${String(event.mote)}-${Number(event.stream)}-${Number(event.seq)}.cbor`);
-  makeFolder(folder);
-  writeWhole(file, Uint8Array.from(Buffer.from(event.item, "hex")), "owner");
-  return { ...event, file };
+    writeWhole(file, Uint8Array.from(Buffer.from(hex, "hex")), "owner");
+    return file;
+  };
+  const timestampFile = keep(`${String(event.root)}.ots`, event.timestamp);
+  const file = keep(`${String(event.mote)}-${Number(event.stream)}-${Number(event.seq)}.cbor`, event.item);
+  return {
+    ...event,
+    ...(file === undefined ? {} : { file }),
+    ...(timestampFile === undefined ? {} : { timestampFile }),
+  };
 }
 
 function showFact(fact: Fact, screen: Screen): void {

@@ -14,7 +14,7 @@ import { SenmlPack } from "../verify/senml-json.js";
 import { pieces } from "../verify/sequence.js";
 
 export const usage = `chainmote verify FILE [--json | --senml] [--quiet] [--evidence FILE] [--threads N]
-chainmote verify --receipt FILE --checkpoint FILE --contract ADDRESS [--headers FILE|URL] [--json]
+chainmote verify --receipt FILE --checkpoint FILE [--contract ADDRESS] [--headers FILE|URL] [--json]
 
 Checks a file of records (a CBOR sequence, RFC 8742; "-" reads stdin) without any network. For each record:
   form       one COSE_Sign1 of our profile, deterministically encoded
@@ -35,8 +35,9 @@ fork of the chain; a lower stream with a higher boot: escape) are shown as evide
                    short file
 
 --receipt checks an item that shows a record to be anchored, as start --anchor leaves them in anchored/, without a node: who measured, what,
-not before and not after which block, as far as the checkpoint and the contract's address are trusted. --headers leads from the checkpoint to
-the item's block: a file, or the URL of a node, which is not believed; not needed where the checkpoint is of that block.
+not before and not after which block, as far as the checkpoint is trusted and, on chains with contracts, the --contract that anchors.
+--headers leads from the checkpoint to the item's block and on to those that settle it: a file, or the URL of a node, which is not
+believed; not needed where the checkpoint is of the item's block.
 
 Of a long file stderr shows how far it is, but not with --json.
 

@@ -3,6 +3,7 @@
 // Never: reads a chain. test/contracts/build.test.ts holds this to what solc says of the contracts.
 
 import { concat, fromHex } from "../../firmware/bytes.js";
+import type { MoteWord } from "../../firmware/ledger/registry-slots.js";
 import { engine } from "../crypto/engine.js";
 
 /** Slots of `MoteRegistry`. */
@@ -25,16 +26,6 @@ export const ANCHOR_SLOTS = Object.freeze({ anchors: 0, latest: 1 });
 /** The numbers of a mote's status, by name. */
 export const MOTE_STATUS = Object.freeze({ absent: 0, active: 1, suspended: 2, rotated: 3, revoked: 4, quarantined: 5 });
 export type MoteStatus = keyof typeof MOTE_STATUS;
-
-/** A mote's slot, taken apart. */
-export interface MoteWord {
-  readonly status: number;
-  readonly role: number;
-  readonly policyId: bigint;
-  readonly firmwareId: bigint;
-  readonly sinceBlock: number;
-  readonly counter: bigint;
-}
 
 /** A field of a packed word: where it begins, in bits from the low end, and how many it has. */
 export type Field = readonly [offset: number, bits: number];

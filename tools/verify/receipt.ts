@@ -1,7 +1,8 @@
-// chainmote verify --receipt: what an item that shows a record to be anchored says, to whoever trusts a checkpoint and a contract's address.
+// chainmote verify --receipt: what an item that shows a record to be anchored says, to whoever trusts a checkpoint and, on chains with
+// contracts, a contract's address.
 //
 // Promises: without a node where --headers is a file, or is not needed; with one, the node is not believed. Who measured, what, not before
-// which block, not after which. Never: says that of an item of which anything does not hold.
+// which block, not after which. Never: says that of an item of which anything does not hold, or takes the mote's word for the block before.
 
 import { readFileSync } from "node:fs";
 import { toHex } from "../../firmware/bytes.js";
@@ -12,22 +13,26 @@ import { readJson } from "../headers/json-file.js";
 import { headersOfFile, headersOfNode } from "../headers/stream.js";
 import { HEADER_CHAINS, type HeaderChain } from "../headers/table.js";
 import { checkUrl, type Words } from "../options.js";
-import { headersOf } from "../rpc/chain.js";
+import { headersOf, isBitcoin } from "../rpc/chain.js";
 import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
 import { CommandError, type Output, plainText, UsageError } from "../terminal.js";
 import { anchorTrust } from "./anchor-trust.js";
 import { type Anchored, decodeAnchored, verifyAnchored } from "./anchored.js";
 
 const ADDRESS_BYTES = 20;
+const NO_CONTRACT = new Uint8Array(ADDRESS_BYTES);
 
 /** @returns the exit code: 1 where the item does not hold */
 export async function verifyReceipt(path: string, options: Words, output: Output): Promise<number> {
   const checkpoint = options.text("checkpoint");
   const contract = options.bytes("contract", ADDRESS_BYTES);
-  if (checkpoint === undefined || contract === undefined)
-    throw new UsageError("--receipt needs --checkpoint FILE and --contract ADDRESS: what you trust");
+  if (checkpoint === undefined) throw new UsageError("--receipt needs --checkpoint FILE: what you trust");
   const consensus = openChain(engine, readJson(checkpoint));
   if (consensus instanceof Rejection) throw new CommandError(`${checkpoint}: ${consensus.detail} (${consensus.code})`);
+  if (isBitcoin(consensus.chain) && contract !== undefined)
+    throw new UsageError("on Bitcoin no contract anchors: leave --contract out");
+  if (!isBitcoin(consensus.chain) && contract === undefined)
+    throw new UsageError(`--receipt needs --contract ADDRESS on ${consensus.chain}: which contract you trust to anchor`);
   const bytes = bytesOf(path);
   const item = decodeAnchored(bytes);
   if (item instanceof Rejection) return refused(item, options, output);
@@ -40,8 +45,8 @@ export async function verifyReceipt(path: string, options: Words, output: Output
         ? headersOfFile(from, (HEADER_CHAINS[consensus.name] as HeaderChain).measure)
         : headersOfNode(headersOf(new JsonRpc(url), consensus.chain), consensus.checkpoint.number + 1);
   try {
-    const trust = await anchorTrust(item.header, {
-      ...{ engine, consensus, contract, fromChild: url !== undefined },
+    const trust = await anchorTrust(item, {
+      ...{ engine, consensus, contract: contract ?? NO_CONTRACT, fromChild: url !== undefined },
       ...(headers === undefined ? {} : { headers }),
       nowS: () => Math.floor(Date.now() / 1000),
     });
@@ -67,17 +72,14 @@ function refused({ code, detail }: Rejection, options: Words, output: Output): n
   return 1;
 }
 
-function told(
-  { mote, collector, digest, record, anchoredIn, anchoredS, provenAt }: Anchored,
-  options: Words,
-  output: Output,
-): number {
+function told(found: Anchored, options: Words, output: Output): number {
+  const { mote, collector, digest, record, headShown, anchoredIn, anchoredS, provenAt } = found;
   const { stream, seq, head } = record;
   const time = new Date(anchoredS * 1000).toISOString();
   if (options.has("json")) {
     const place = { mote: `0x${toHex(mote)}`, stream, seq, digest: toHex(digest), collector: `0x${toHex(collector)}` };
     const not = {
-      ...(head === undefined ? {} : { notBefore: head.number }),
+      ...(head === undefined ? {} : headShown ? { notBefore: head.number } : { notBeforeClaimed: head.number }),
       notAfter: anchoredIn,
       notAfterS: anchoredS,
       provenAt,
@@ -85,10 +87,14 @@ function told(
     output.line(JSON.stringify({ ok: true, ...place, ...not }));
     return 0;
   }
+  const before =
+    head === undefined
+      ? "(it names no block)"
+      : `block #${head.number}${headShown ? "" : `, as the mote says: the headers do not lead over that block of ${plainText(head.chain)}`}`;
   output.line(`${output.style("green", "ok")}          anchored, and all that leads to it by prev`);
   output.line(`who         0x${toHex(mote)}`);
   output.line(`what        ${stream === 0 ? "" : `stream ${stream} `}seq ${seq}, digest ${toHex(digest)}`);
-  output.line(`not before  ${head === undefined ? "(it names no block)" : `block #${head.number}`}`);
+  output.line(`not before  ${before}`);
   output.line(`not after   block #${anchoredIn}, ${time}; proven at block #${provenAt}`);
   output.line(output.style("dim", `anchored by 0x${toHex(collector)}`));
   return 0;

@@ -178,6 +178,7 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "ledger/call-store",
       "ledger/calls",
       "ledger/enrolling",
+      "ledger/kept",
       "ledger/peers",
       "ledger/proof-wire",
       "ledger/prover",

@@ -87,6 +87,8 @@ export class CommandBench {
   able = true;
   /** The store refuses to keep this key. */
   refusing = "";
+  /** How so many reads of a key go wrong. */
+  misreads: { readonly key: string; readonly how: "absent" | "bit" | "exception"; count: number } | undefined;
   powered: PoweredMote = undefined as unknown as PoweredMote;
   tip: BftBlock;
 
@@ -223,8 +225,20 @@ export class CommandBench {
         if (key === this.refusing) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
         if (["settings", "policy", "checkpoint"].includes(key)) this.written.push({ key, value: toHex(value) });
       },
+      onRead: (key, value) => this.read(key, value),
       ...(this.able ? { onRestart: () => this.restart() } : {}),
     });
+  }
+
+  private read(key: string, value: ArrayBuffer | undefined): ArrayBuffer | undefined {
+    const wrong = this.misreads;
+    if (wrong === undefined || key !== wrong.key || wrong.count === 0) return value;
+    wrong.count -= 1;
+    if (wrong.how === "exception") throw new Error("ESP_FAIL");
+    const bytes = new Uint8Array(wrong.how === "absent" || value === undefined ? new ArrayBuffer(0) : value.slice(0));
+    if (bytes.length === 0) return undefined;
+    bytes[0] = (bytes[0] as number) ^ 1;
+    return bytes.buffer;
   }
 
   private restart(): void {

@@ -234,6 +234,43 @@ test("a policy is applied where its hash is the one that the registry names for 
   assert.equal(bench.said().slice(-2), ["5 done", "6 done"]);
 });
 
+for (const how of ["absent", "bit", "exception"] as const)
+  test(`a read of the store that goes wrong (${how}) sets aside no policy and no setting, and stops no mote`, async () => {
+    const bench = await new CommandBench().boot();
+    const document = encodePolicy([{ who: null, right: MAY_COMMAND, resources: ["interval"] }]);
+    bench.proven.policies.set(1n, fastEngine.keccak256(document));
+    bench.proven.policyId = 1n;
+    await bench.send(bodyOrder(ACTION_POLICY, document));
+    await bench.body(document);
+    await bench.send(interval(61_000));
+    assert.equal(bench.said(), ["1 done", "2 done"]);
+    const value = Buffer.from(bench.written.at(-1)?.value ?? "", "hex");
+    for (const key of ["policy", "settings"]) {
+      bench.misreads = { key, how, count: 2 };
+      await bench.reboot();
+      assert.is(bench.misreads.count, 0, key);
+      await bench.send({ action: ACTION_REBOOT });
+      assert.is(bench.said().at(-1), `${bench.commands.get(toHex(COMMANDER.address))} refused not-allowed`, key);
+      await bench.send(interval(61_000));
+      assert.is(bench.written.at(-1)?.value, value.toString("hex"), "what was set is there still");
+    }
+    // What is written is there, although a read of it goes wrong.
+    bench.misreads = { key: "settings", how, count: 2 };
+    await bench.send(interval(62_000));
+    assert.is(bench.said().at(-1)?.endsWith("done"), true);
+    // What cannot be read at all allows nothing.
+    bench.misreads = { key: "policy", how, count: how === "absent" ? 0 : Number.POSITIVE_INFINITY };
+    await bench.reboot();
+    await bench.send(interval(63_000));
+    assert.is(
+      bench
+        .said()
+        .at(-1)
+        ?.endsWith(how === "absent" ? "done" : "refused not-allowed"),
+      true,
+    );
+  });
+
 test("a policy lets a peer in by its role, as long as the registry is proven to name it active", async () => {
   const bench = await new CommandBench({ sampleMs: 1_000 }).boot();
   const document = encodePolicy([{ who: 7, right: MAY_READ, resources: [""] }]);

@@ -55,6 +55,16 @@ test("an anchor that never came about is left out; the tree goes on from the one
   assert.equal(other.root, whole.root());
 });
 
+test("a store that does not keep it has nothing sent, and a read that goes wrong ends no tree", () => {
+  const store = memory();
+  const one = next(store, NONE, 1);
+  let reads = 0;
+  const flaky = { ...store, read: (key: string) => (++reads < 3 ? undefined : store.read(key)) };
+  assert.equal(next(flaky, one.root, 2).size, 2);
+  const lost = { ...store, write: () => undefined };
+  assert.is((nextTree(engine, lost, CONTRACT, one.root, leaf(9)) as Rejection).code, "tree-not-stored");
+});
+
 test("from a root that is not kept, of another contract, or out of broken bytes nothing goes on", () => {
   const store = memory();
   const one = next(store, NONE, 1);

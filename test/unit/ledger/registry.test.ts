@@ -19,6 +19,7 @@ import { decodeSign1 } from "../../../firmware/record/cose.js";
 import { decodeRecord, type RecordFields } from "../../../firmware/record/record.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { fastEngine as engine } from "../../../tools/crypto/engine-fast.js";
+import { Power, poweredBy } from "../power.js";
 import { hex, LedgerBench, mandateWord, REGISTRY, sure } from "./ledger-bench.js";
 
 const COMMANDER = new Uint8Array(20).fill(0xc0);
@@ -182,6 +183,31 @@ for (const [status, name] of [
       [name],
     );
   });
+
+test("a mark that was damaged, of whatever byte, mutes nobody; one that is read wrongly once does not unmute", async () => {
+  const bench = await booted({ sampleMs: 1_000 });
+  bench.setOwn({ status: QUARANTINED, sinceBlock: 1 });
+  await bench.live(6);
+  assert.ok(bench.registry.withholds);
+  let bent: (bytes: Uint8Array, reads: number) => Uint8Array = (bytes) => bytes;
+  let reads = 0;
+  const rebooted = async (): Promise<boolean> => {
+    bench.powered.cut();
+    reads = 0;
+    const power = new Power();
+    const onRead = (key: string, value: ArrayBuffer | undefined) =>
+      key === "registry" && value !== undefined ? (bent(new Uint8Array(value.slice(0)), ++reads).buffer as ArrayBuffer) : value;
+    await bench.boot((device) => poweredBy(power, device, { onRead, onRestart: () => undefined }));
+    return bench.registry.withholds;
+  };
+  assert.is(await rebooted(), true);
+  for (let at = 0; at < 46; at += 1) {
+    bent = (bytes) => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
+    assert.is(await rebooted(), false, `byte ${at}: until the next proof`);
+  }
+  bent = (bytes, count) => (count < 3 ? new Uint8Array(1) : bytes);
+  assert.is(await rebooted(), true);
+});
 
 test("a quarantine that its chain has left is none: it measures again, and what it said is not said of it any more", async () => {
   const bench = await booted();

@@ -79,15 +79,20 @@ for (const [row, change] of Object.entries(ROWS))
       }
   });
 
-test("no honest mote makes evidence: the journal, a younger image", async () => {
-  const bench = new Bench("real", "plain", 64);
-  (await live(bench, 2, 3)).sequence.close();
-  const booted = bench.boot();
-  for (let i = 0; i < 3; i += 1) await write(booted.author, i);
-  const old = imageOf(bench);
-  for (let i = 0; i < 3; i += 1) await write(booted.author, i);
-  putBackJournal(bench, old);
-  await goOn(bench);
+test("no honest mote makes evidence: the journal, a younger image, whether or not the broker retains more", async () => {
+  for (const kept of [true, false])
+    for (const orderly of [true, false]) {
+      const bench = new Bench("real", "plain", 64);
+      (await live(bench, 2, 3)).sequence.close();
+      const booted = bench.boot();
+      for (let i = 0; i < 3; i += 1) await write(booted.author, i);
+      const old = imageOf(bench);
+      for (let i = 0; i < 3; i += 1) await write(booted.author, i);
+      if (orderly) booted.sequence.close();
+      const latest = retained(booted);
+      putBackJournal(bench, old);
+      await goOn(bench, kept ? latest : undefined);
+    }
 });
 
 test("no honest mote makes evidence: journal and counters, with what the broker retains", async () => {

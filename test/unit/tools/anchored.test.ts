@@ -15,12 +15,14 @@ import { engine } from "../../../tools/crypto/engine.js";
 import { MerkleTree } from "../../../tools/merkle/tree.js";
 import {
   ANCHORED_BYTES_MAX,
-  type AnchoredItem,
   decodeAnchored,
   encodeAnchored,
+  type StateShown,
   verifyAnchored,
 } from "../../../tools/verify/anchored.js";
 import { signed, testKey } from "../record/signing.js";
+
+type AnchoredItem = StateShown & { readonly record: Uint8Array; readonly receipt: Uint8Array };
 
 const MOTE = testKey("a mote whose record is anchored");
 const COLLECTOR = testKey("a collector that anchors");
@@ -103,6 +105,7 @@ async function itemOf(accounts = 20, slots = 5, leaves = 9): Promise<AnchoredIte
 async function verdict(bytes: Uint8Array, contract = CONTRACT) {
   const item = decodeAnchored(bytes);
   if (item instanceof Rejection) return item;
+  if ("evidence" in item) throw new Error("an item of Bitcoin");
   const header = decodeHeader(engine, item.header);
   const bad = new Rejection("trie", "no proof");
   let wanted: Uint8Array | undefined;
@@ -113,6 +116,7 @@ async function verdict(bytes: Uint8Array, contract = CONTRACT) {
         wanted = which;
         return slot;
       },
+      knows: () => true,
     });
   const first = look(bad);
   if (wanted === undefined || header instanceof Rejection) return first;
