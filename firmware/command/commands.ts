@@ -41,7 +41,7 @@ import {
   decodePart,
   type Order,
 } from "./message.js";
-import { type Asker, allows, decodePolicy, MAY_COMMAND, MAY_READ, type Policy } from "./policy.js";
+import { type Asker, allows, decodePolicy, MAY_COMMAND, MAY_READ } from "./policy.js";
 import { changedBy, readSettings, writeChecked, writeSettings } from "./settings.js";
 
 /** Done. */
@@ -134,7 +134,8 @@ export class Commands implements FeatureType, Feature {
   #owner: FeatureOwner | undefined;
   #topics: CommandTopics | undefined;
   #marks: Marks | undefined;
-  #policy: Policy | undefined;
+  /** The document in force, read anew for each command: its rules as objects would take nine times as much. */
+  #policy: Uint8Array | undefined;
   #settings: Settings = {};
   readonly #inbox: Uint8Array[] = [];
   readonly #waiting: Waiting[] = [];
@@ -189,10 +190,10 @@ export class Commands implements FeatureType, Feature {
     else this.#settings = settings;
     owner.change(this.#settings);
     const document = store.read(KEY_POLICY);
-    const policy = document === undefined ? undefined : decodePolicy(new Uint8Array(document));
+    this.#policy = document && new Uint8Array(document);
+    const policy = this.#policy && decodePolicy(this.#policy);
     // One that cannot be read allows nothing, until it is applied again.
     if (policy instanceof Rejection) refusals.write("policy", policy);
-    this.#policy = policy instanceof Rejection ? [] : policy;
     this.resume();
     return this;
   }
@@ -459,9 +460,10 @@ export class Commands implements FeatureType, Feature {
   }
 
   private isAllowed(commander: Uint8Array, order: Order): boolean {
-    const policy = this.#policy;
     const asker = this.askerOf(commander);
-    if (policy === undefined || asker === undefined || asker === false) return policy === undefined;
+    if (this.#policy === undefined || asker === undefined || asker === false) return this.#policy === undefined;
+    const policy = decodePolicy(this.#policy);
+    if (policy instanceof Rejection) return false;
     if (order.action === ACTION_READ) return allows(policy, asker, MAY_READ, order.sensor);
     return allows(policy, asker, MAY_COMMAND, ACTIONS[order.action - 1] as string);
   }
@@ -486,7 +488,7 @@ export class Commands implements FeatureType, Feature {
       kept = false;
     } else if (order.action === ACTION_POLICY) {
       kept = writeChecked(store, KEY_POLICY, body as Uint8Array);
-      if (kept) this.#policy = decodePolicy(body as Uint8Array) as Policy;
+      if (kept) this.#policy = body as Uint8Array;
     } else {
       const settings = changedBy(this.#settings, order);
       kept = writeSettings(store, settings);

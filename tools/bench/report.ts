@@ -24,9 +24,13 @@ export interface BenchResult {
 export const RUNTIME_CHAINS = ["clique", "ibft", "ibft2", "qbft", "bitcoin"] as const;
 export type RuntimeChainName = (typeof RUNTIME_CHAINS)[number];
 
-/** The case of a chain's long run; Clique's was there first. */
-export function runtimeName(chain: RuntimeChainName): string {
-  return chain === "clique" ? "runtime" : `runtime-${chain}`;
+/** The long runs: one for each chain, and one on Clique of a mote with the whole ledger. */
+export const RUNTIMES = [...RUNTIME_CHAINS, "ledger"] as const;
+export type RuntimeName = (typeof RUNTIMES)[number];
+
+/** The case of a long run; Clique's was there first. */
+export function runtimeName(name: RuntimeName): string {
+  return name === "clique" ? "runtime" : `runtime-${name}`;
 }
 
 export interface BenchReport {
