@@ -190,7 +190,6 @@ export class RuntimeWorld {
     if (said.part !== undefined) this.parts.push(said as unknown as HeapPart);
     else if (said.profile !== undefined) this.profile.push(said as unknown as Profiled);
     else if (said.records !== undefined) this.samples.push(said as unknown as RuntimeSample);
-    if (process.env.SAY && /transaction|enrolment|registry|refused|"command|anchored|peer|alarm/.test(text)) console.log(text);
     this.#ledger?.said(said);
     if (said.event === "head") this.headers += Number(said.verified);
     if (said.event === "jump") this.jumps += 1;

@@ -136,14 +136,7 @@ export interface RuntimeOptions {
 
 /** The whole runtime over `records` records and as many headers; rejects where the engine gave no report at all. */
 export async function runRuntime(built: Built, records: number, options: RuntimeOptions = {}): Promise<RuntimeRun> {
-  const {
-    chain = "clique",
-    creation = creationOf(chain),
-    leftBlocks = 0,
-    steady = false,
-    profiled,
-    progress,
-  } = options;
+  const { chain = "clique", creation = creationOf(chain), leftBlocks = 0, steady = false, profiled, progress } = options;
   const { sampleRecords = Math.max(1, Math.floor(records / RUNTIME_SAMPLES)) } = options;
   const world = new RuntimeWorld(records, chain, { leftBlocks, steady });
   const program = {

@@ -42,7 +42,10 @@ export function written(boards: readonly BoardKind[], root: string): ReadonlyMap
   const examples = readdirSync(join(root, "examples")).map((name) => `examples/${name}/manifest.json`);
   for (const path of [...MANIFESTS, ...examples.filter((path) => existsSync(join(root, path)))])
     files.set(path, flashed(boards, JSON.parse(read(path)) as Manifest, `${relative(dirname(path), ".") || "."}/`));
-  files.set(LEDGER, flashed(boards, JSON.parse(read(LEDGER)) as Manifest, "../", ({ ledgerMemory }) => ledgerMemory));
+  files.set(
+    LEDGER,
+    flashed(boards, JSON.parse(read(LEDGER)) as Manifest, "../", ({ ledgerMemory }) => ledgerMemory),
+  );
   files.set(APPLICATION, flashed(boards, JSON.parse(read(APPLICATION)) as Manifest, APPLICATIONS_LIBRARY));
   files.set(BENCH, benched(boards, JSON.parse(read(BENCH)) as Manifest));
   files.set(DOCUMENT, documented(boards, read(DOCUMENT)));
