@@ -24,7 +24,7 @@ export interface BenchResult {
 export const RUNTIME_CHAINS = ["clique", "ibft", "ibft2", "qbft", "bitcoin"] as const;
 export type RuntimeChainName = (typeof RUNTIME_CHAINS)[number];
 
-/** The long runs: one for each chain, and one on Clique of a mote with the whole ledger. */
+/** The long runs, by their names in `--chains`: one for each chain, and one on Clique of a mote with the whole ledger. */
 export const RUNTIMES = [...RUNTIME_CHAINS, "ledger"] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 

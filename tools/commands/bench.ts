@@ -13,7 +13,7 @@ chainmote bench --verify [--records N] [--json]
 chainmote bench --fleet [--boards N] [--minutes N] [--json]
 
 Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the memory of
-the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
+the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …; runtime-ledger: Clique, with the ledger).
   --target   node: tinybench on this Node (default), with our CBOR beside cbor-x and cborg, and our headers a second
              beside bcoin, bitcoinjs-lib and @ethereumjs/block (clique-…, bitcoin-…: time for one header)
              xs: the XS engine in an ESP32-C3's memory, as a 32-bit process: times, collections, heap peaks
@@ -27,7 +27,7 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
   --records  with xs and rv32: how many records and headers each long run has; 10000 where absent; with --verify: how many
              records there are, 50000 where absent
   --chains   with xs and rv32: which chains there is a long run for, of ${RUNTIMES.join(", ")};
-             all where absent
+             ledger is Clique, and the mote has the whole ledger; all where absent
   --heap     whose the heap is, on the XS engine: what each module of the whole mote has alive, and had at most after any collection
   --profile  where the instructions of one record with its header and receipt go, on the emulated RISC-V core: by module and function
   --port     reads the report of a board that runs the bench firmware (test/bench/firmware) from its serial port
