@@ -9,7 +9,7 @@ import { bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin/check
 import { type BitcoinRules, bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
 import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { Rejection } from "../../firmware/rejection.js";
-import type { RuntimeChainName } from "../../tools/bench/report.js";
+import type { RuntimeName } from "../../tools/bench/report.js";
 import { engine } from "../../tools/crypto/engine.js";
 import { bftCheckpointAt } from "../chains/bft-fixture.js";
 import { BftChain } from "../chains/bft-generator.js";
@@ -65,7 +65,7 @@ const sealer: Sealer = (digest, signer) => {
   return Uint8Array.from([...signed.signature, signed.recoveryId]);
 };
 
-export function runtimeChain(name: RuntimeChainName): RuntimeChain {
+export function runtimeChain(name: Exclude<RuntimeName, "ledger">): RuntimeChain {
   if (name === "clique") return cliqueChain();
   return name === "bitcoin" ? bitcoinChain() : bftChain(name);
 }

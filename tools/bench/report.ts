@@ -20,12 +20,11 @@ export interface BenchResult {
   readonly headers?: number;
 }
 
-/** The chains that there is a long run for, as checkpoints name their consensus. */
-export const RUNTIME_CHAINS = ["clique", "ibft", "ibft2", "qbft", "bitcoin"] as const;
-export type RuntimeChainName = (typeof RUNTIME_CHAINS)[number];
-
-/** The long runs, by their names in `--chains`: one for each chain, and one on Clique of a mote with the whole ledger. */
-export const RUNTIMES = [...RUNTIME_CHAINS, "ledger"] as const;
+/**
+ * The long runs, by their names in `--chains`: one for each chain, as checkpoints name their consensus, and one on Clique of a mote with the
+ * whole ledger.
+ */
+export const RUNTIMES = ["clique", "ibft", "ibft2", "qbft", "bitcoin", "ledger"] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
 /** The case of a long run; Clique's was there first. */
