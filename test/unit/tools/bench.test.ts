@@ -1,5 +1,6 @@
 // The benchmarks' report and ratchet: what is printed can be read back, and each limit can fail.
 
+import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { growth, LEDGER_SHARE } from "../../../tools/bench/guest.js";
@@ -44,6 +45,26 @@ test("the ratchet's file names compiler and flags, has every case, and holds aga
       const least = name === "runtime-ledger" ? 10_000 / LEDGER_SHARE : 10_000;
       assert.ok(records >= least && headers >= least, name);
     }
+});
+
+test("README and docs/ledger.md say what the cases take, as the ratchet's file has it", () => {
+  const millions = (name: string): string =>
+    ((ratchet.results.find((one) => one.name === name)?.instructions ?? 0) / 1_000_000).toFixed(2);
+  const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8").replace(/\s+/g, " ");
+  const said = [...read("docs/ledger.md").matchAll(/takes? ([\d.]+) million instructions .{30,80}?`([a-z0-9-]+)`\)/g)];
+  assert.equal(said.map(([, , name]) => name).sort(), ["anchor-receipt", "command", "proof-storage-8", "transaction"]);
+  for (const [, count, name] of said) assert.is(count, millions(name as string), name);
+  const readme = read("README.md");
+  for (const [last, ...names] of [
+    ["from JavaScript", "sign", "verify", "recover"],
+    ["append to the journal", "record"],
+    ["in a batch", "header-clique", "header-ibft2", "header-qbft", "header-bitcoin"],
+    ["a transaction", "proof-storage-8", "command", "anchor-receipt", "transaction"],
+    ["with one header", "cycle"],
+  ] as const) {
+    const row = `${last} | ${names.map((name) => `${millions(name)} M`).join(" / ")} |`;
+    assert.ok(readme.includes(row), row);
+  }
 });
 
 test("every absolute limit fails one above it, and where its figure or its case is missing", () => {
