@@ -78,7 +78,8 @@ export async function benchGuest(
   const judge = built.target === JUDGE ? built : await hostFor(JUDGE, progress);
   if (chains.length > 0) progress(`the whole runtime, ${records} records and headers of each chain on ${JUDGE}`);
   // Side by side: each has an engine of its own, and nothing of it is timed.
-  const lengthOf = (chain: RuntimeName): number => (chain === "ledger" ? Math.ceil(records / LEDGER_SHARE) : records);
+  const ledgerRecords = Math.min(records, Math.max(2 * WARM_UP_RECORDS, Math.ceil(records / LEDGER_SHARE)));
+  const lengthOf = (chain: RuntimeName): number => (chain === "ledger" ? ledgerRecords : records);
   const runs = chains.map(async (chain) => resultOf(chain, await runRuntime(judge, lengthOf(chain), { chain, progress })));
   results.push(...(await Promise.all(runs)));
   const { staticBytes, chunkInitialBytes, heapInitialSlots, stackSlots } = boardOf(DEFAULT_BOARD).creation;
