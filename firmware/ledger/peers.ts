@@ -16,8 +16,8 @@ import { ledgerFault } from "./state-proofs.js";
 
 /** Fewer than the registry has places for, so that a commander's mandate has one, too. */
 const PEERS_MAX = 6;
-/** Between two looks; the registry asks at the interval of the ledger. */
-const LOOK_MS = 1_000;
+/** Between two looks, each of which hashes a slot's place for each peer; the registry asks at the interval of the ledger. */
+const LOOK_MS = 5_000;
 
 /** Comes after the registry. */
 export class Peers implements FeatureType, Feature {
@@ -25,6 +25,7 @@ export class Peers implements FeatureType, Feature {
   readonly #registry: Registry;
   #owner: FeatureOwner | undefined;
   #peers: readonly Uint8Array[] = [];
+  #dueMs = 0;
   /** By peer: status and block of the place that was told last. */
   #told: string[] = [];
 
@@ -54,6 +55,10 @@ export class Peers implements FeatureType, Feature {
   linkChanged(): void {}
 
   step(): number {
+    const owner = this.#owner as FeatureOwner;
+    const nowMs = owner.device.clock.ticksMs();
+    if (nowMs < this.#dueMs) return this.#dueMs - nowMs;
+    this.#dueMs = nowMs + LOOK_MS;
     for (let i = 0; i < this.#peers.length; i += 1) {
       const peer = this.#peers[i] as Uint8Array;
       const place = this.#registry.moteOf(peer);
@@ -63,7 +68,7 @@ export class Peers implements FeatureType, Feature {
       if (this.#told[i] === told) continue;
       this.#told[i] = told;
       const said = { mote: `0x${toHex(peer)}`, status: statusName(status), role, sinceBlock, block: provenAtBlock };
-      (this.#owner as FeatureOwner).device.log.write("peer", said);
+      owner.device.log.write("peer", said);
     }
     return LOOK_MS;
   }

@@ -183,7 +183,8 @@ async function writeHeader(sdk: Sdk, board: string, options: string, folder: str
 function makefileFaults(board: string, image: Image, { makefile }: Configured): string[] {
   const faults: string[] = [];
   const creation = /^CREATION = -c (.*)$/m.exec(makefile)?.[1];
-  const wanted = creationWord(boardOf(board).creation, image.main);
+  const { creation: standard, ledgerCreation } = boardOf(board);
+  const wanted = creationWord(image.name === "ledger" ? ledgerCreation : standard, image.main);
   if (creation !== wanted) faults.push(`creation ${creation}, where ${BOARD_FOLDER}/${board}.json has ${wanted}`);
   const own = (image.modules ?? []).map((name) => `$(MODULES_DIR)/${name}.xsb`);
   const ours = (name: string): boolean => /^\$\(MODULES_DIR\)\/(bench|chainmote|test)\//.test(name) || own.includes(name);

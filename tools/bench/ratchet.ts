@@ -16,6 +16,8 @@ export const GROWTH_MAX = 0.02;
 
 /** The most that the whole runtime may take of an ESP32-C3's block, whatever chain it follows: 48 KiB. */
 const RUNTIME_BYTES_MAX = 49_152;
+/** The same with the whole ledger, its proofs at their longest: 71 KiB. */
+const LEDGER_BYTES_MAX = 72_704;
 
 /** The most that a case may cost, whatever the compiler: an ESP32-C3 at 160 MHz makes about 100 M instructions a second. */
 export const LIMITS: Readonly<Record<string, Partial<Record<"instructions" | "collections" | "heapPeakBytes", number>>>> = {
@@ -38,6 +40,7 @@ export const LIMITS: Readonly<Record<string, Partial<Record<"instructions" | "co
   "runtime-ibft2": { collections: 8, heapPeakBytes: RUNTIME_BYTES_MAX },
   "runtime-qbft": { collections: 8, heapPeakBytes: RUNTIME_BYTES_MAX },
   "runtime-bitcoin": { collections: 8, heapPeakBytes: RUNTIME_BYTES_MAX },
+  "runtime-ledger": { collections: 40, heapPeakBytes: LEDGER_BYTES_MAX },
 };
 
 /** What is wrong with a report, in words, against the limits and, where one is given, an earlier report. */

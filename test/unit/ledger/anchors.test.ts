@@ -427,8 +427,17 @@ test("a journal of 256 KiB lasts between two anchors as the document says", () =
   const document = readFileSync(new URL("../../../docs/ledger.md", import.meta.url), "utf8");
   const stated = /holds ([\d,]+) records .*that are not anchored/.exec(document)?.[1];
   assert.is(Number(stated?.replace(",", "")), bench.seq);
-  const hours = (bench.seq * 60) / 3600;
-  assert.ok(document.includes(`| 60 s | ${hours.toFixed(1)} h |`), hours.toFixed(1));
+  const rows = [...document.matchAll(/^\| (\d+) s \| ([\d.]+) h \|$/gm)].map(([, every, hours]) => [Number(every), hours]);
+  assert.equal(
+    rows,
+    [10, 60, 600].map((every) => [every, ((bench.seq * every) / 3600).toFixed(1)]),
+  );
+  // One record a minute: what an anchor interval leaves of it for outages, whole hours.
+  const collect = readFileSync(new URL("../../../tools/commands/collect.ts", import.meta.url), "utf8");
+  const intervalS = Number(/ANCHOR_INTERVAL_S = (\d+);/.exec(collect)?.[1]);
+  const said = /one record a minute and an anchor each (\d+) s, (\d+) hours of outage/.exec(document) ?? [];
+  assert.is(Number(said[1]), intervalS, "the collector's own interval");
+  assert.is(Number(said[2]), Math.floor((bench.seq * 60 - intervalS) / 3600));
 });
 
 test.run();
