@@ -31,7 +31,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["mote"],
   ["index"],
   ["board"],
-  ["main", "main-bitcoin", "main-ledger", "main-transaction", "face"],
+  ["main", "main-bitcoin", "main-ledger", "face"],
 ];
 
 /** The same within `firmware/chain`: rooms of one floor do not know each other. */
@@ -256,7 +256,6 @@ const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "ledger/single-call": "test/sim/tx.test.ts",
   "main-bitcoin": "test/sim/bitcoin-anchor.test.ts",
   "main-ledger": "test/sim/anchor.test.ts",
-  "main-transaction": "test/sim/tx.test.ts",
   "chain/bft/ibft1": "test/unit/chain/bft/chains.test.ts",
   "chain/bft/ibft2": "test/unit/chain/bft/chains.test.ts",
   "chain/bft/qbft": "test/unit/chain/bft/chains.test.ts",

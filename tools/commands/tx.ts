@@ -6,8 +6,8 @@ import { enrolmentTopicsOf } from "../../firmware/ledger/enrolling.js";
 import { digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeVoucher } from "../../firmware/record/enrolment.js";
 import { Rejection } from "../../firmware/rejection.js";
-import { TRANSACTION_FIRMWARE } from "../../host-sim/engine/engines.js";
-import { spawnBoard, TRANSACTION_ON_NODE } from "../../host-sim/engine/node.js";
+import { LEDGER_FIRMWARE } from "../../host-sim/engine/engines.js";
+import { LEDGER_ON_NODE, spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
@@ -233,13 +233,13 @@ class SimulatedCall {
       stopped = true;
     });
     const say = (text: string): void => screen.show("engine", { event: "building", text });
-    const guest = await builtEngine(engineWish(options), say, () => stopped, TRANSACTION_FIRMWARE);
+    const guest = await builtEngine(engineWish(options), say, () => stopped, LEDGER_FIRMWARE);
     const ended = new Promise<End>((done) => {
       this.#ended = done;
     });
     const board = spawnBoard({
       ...{ directory, reset: "power-on" },
-      ...(guest === undefined ? { firmware: TRANSACTION_ON_NODE } : { engine: guest }),
+      ...(guest === undefined ? { firmware: LEDGER_ON_NODE } : { engine: guest }),
       onEvent: (event) => this.#event(event as SystemEvent),
       onText: (text) => screen.show(SOURCE, { event: "text", text }),
     });
