@@ -20,7 +20,7 @@ import { mappingSlot } from "./registry-slots.js";
 import { ledgerOf, type StateProofs } from "./state-proofs.js";
 import type { Transactions } from "./transactions.js";
 
-const KINDS = ["value", "report", "anchor", "enrolment"] as const;
+const KINDS = Object.freeze(["value", "report", "anchor", "enrolment"] as const);
 /** Of a value in wei: what 12 bytes hold, more than there is of any coin. */
 const WEI_BITS = 96;
 const RETRY_MS = 1_000;

@@ -45,7 +45,7 @@ test.before(async () => {
   broker = await LocalBroker.start();
   sntp = await SntpServer.start();
   relay = new Relay({ rpc: chain.url, mqtt: broker.url, prefix: "", chain: chain.chain, onEvent: () => undefined });
-  account = chain.payer as Account;
+  account = chain.payer?.account as Account;
   registry = await deployRegistry(account, account.address, new Uint8Array(20));
   anchor = await deployAnchor(account);
   await registry.send(account, "setEnroller", KeyFile.openOrCreate(ENROLLER).address, EXPIRY);

@@ -143,7 +143,7 @@ function actionOf(options: Words): Action {
   const enroller = options.text("enroller");
   if (name !== "enrol") return { name: name as string, call, role };
   if (enroller === undefined) throw new UsageError("enrol: --enroller FILE is missing, the enroller's key");
-  return { name, call, role, enroller: KeyFile.openOrCreate(enroller) };
+  return { name, call, role, enroller: KeyFile.open(enroller, "--enroller") };
 }
 
 function callOf(name: string | undefined, first: string | undefined, second: string | undefined): Json {

@@ -24,6 +24,7 @@ import { Relay } from "../relay/relay.js";
 import { type BoardSettings, writeBoardFile } from "../start/board-file.js";
 import { runningBoard } from "../start/board-run.js";
 import { beginRegistry, type FleetKeys, fleetKeys } from "../start/contracts.js";
+import type { Payer } from "../start/followed-chain.js";
 import { type LocalChain, openLocalChain } from "../start/local-chain.js";
 import type { SystemEvent } from "../start/screen.js";
 
@@ -63,8 +64,8 @@ export class DemoFleet {
     try {
       await chain.ready();
       const keys = fleetKeys(join(folder, "keys"));
-      const payer = chain.payer as Account;
-      const admin = new Account(payer.rpc, keys.admin);
+      const payer = chain.payer as Payer;
+      const admin = new Account(payer.account.rpc, keys.admin);
       const registry = await beginRegistry(payer, admin, keys, chain.registry(keys.admin.address));
       const checkpoint = await chain.checkpoint();
       const parts = {
