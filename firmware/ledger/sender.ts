@@ -181,22 +181,35 @@ export class Sender {
   }
 
   /** Looks what is proven now and does what is due: at news of a settled block, and every few seconds. Never throws. */
-  async step(nowMs: number): Promise<void> {
-    if (this.#working) return;
+  step(nowMs: number): Promise<void> | undefined {
+    if (this.#working) return undefined;
     const account = this.#options.view.account();
-    if (account === undefined) return;
-    await this.working(() => (this.#store.pending ? this.follow(account, nowMs) : this.rest(account)));
+    if (account === undefined) return undefined;
+    if (this.#store.pending) return this.working(() => this.follow(account, nowMs));
+    // Most steps: nothing waits, so no promise is made for it.
+    try {
+      this.rest(account);
+    } catch (error) {
+      this.failed(error);
+    }
+    return undefined;
   }
 
   private async working(work: () => Promise<void> | void): Promise<void> {
     this.#working = true;
     try {
+      // From the bottom of the stack: the caller is deep in it, and each asynchronous call takes a tenth of it.
+      await undefined;
       await work();
     } catch (error) {
-      this.#options.refused(error instanceof Rejection ? error : new Rejection("call-store-lost", String(error)));
+      this.failed(error);
     } finally {
       this.#working = false;
     }
+  }
+
+  private failed(error: unknown): void {
+    this.#options.refused(error instanceof Rejection ? error : new Rejection("call-store-lost", String(error)));
   }
 
   /** Nothing is under way: is the account as we left it? */
@@ -284,6 +297,8 @@ export class Sender {
     this.#sentMs = nowMs;
     this.#resendMs = Math.min(Math.max(2 * this.#resendMs, RESEND_FIRST_MS), RESEND_MAX_MS);
     const { payload, label } = held(this.#store.call());
+    // From the bottom of the stack, too: to find a signature's parity takes half of the C stack.
+    await undefined;
     this.#options.submit(held(await signPayload(engine, keys, key, payload)));
     if (state !== undefined) this.say(state, label);
   }

@@ -284,6 +284,7 @@ class SimulatedCall {
   }
 
   #event(event: SystemEvent): void {
+    if (this.#over.signal.aborted) return;
     this.#options.screen.show(SOURCE, event);
     const text = (name: string): string => String(event[name] ?? "");
     switch (event.event) {
