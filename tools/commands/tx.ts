@@ -60,6 +60,9 @@ const ADDRESS_BYTES = 20;
 const ROLE_MAX = 255;
 const WEI_DIGITS_MAX = 28;
 const VOUCHER_MS = 2_000;
+/** So long a mote that has caught up refuses a voucher that it cannot pay for, before that is an answer. */
+const POOR_MS = 20_000;
+const POOR = "tx-insufficient-balance";
 const SOURCE = "mote";
 const ENDS = ["done", "reverted", "replaced", "without-effect", "nonce-used"];
 /** What is over once a mote's voucher or call is refused so. */
@@ -205,6 +208,8 @@ class SimulatedCall {
   #usedElsewhere = false;
   /** Why the mote has not sent it yet. */
   #refusal = "";
+  /** Since when a mote that has caught up has too little for its enrolment; not a number before. */
+  #poorMs = Number.NaN;
   #link: BrokerLink | undefined;
   readonly #over = new AbortController();
   /** Where names lead from the simulated board. */
@@ -291,6 +296,9 @@ class SimulatedCall {
       case "key":
         this.mote = text("address").toLowerCase();
         return;
+      case "head":
+        if (Number(event.verified) > 1) this.#poorMs = Number.NaN; // it catches up: what it knows of its account is old
+        return;
       case "alarm":
         if (event.alarm === "key-used-elsewhere") this.#usedElsewhere = true;
         return;
@@ -299,6 +307,7 @@ class SimulatedCall {
         return;
       case "refused":
         if (event.what === "voucher" || event.what === "call") this.#refusal = `${text("detail")} (${text("code")})`;
+        if (this.#options.action.enroller !== undefined && event.code === POOR) this.#poor(text("detail"));
         if (event.what === "voucher" && FINAL.test(text("code"))) this.#notSent(text("code"), text("detail"));
         return;
       case "enrolment":
@@ -325,8 +334,14 @@ class SimulatedCall {
     }
   }
 
+  #poor(detail: string): void {
+    const nowMs = performance.now();
+    if (Number.isNaN(this.#poorMs)) this.#poorMs = nowMs;
+    if (nowMs - this.#poorMs >= POOR_MS) this.#notSent(POOR, detail);
+  }
+
   #notSent(code: string, detail: string): void {
-    const advice = code === "tx-insufficient-balance" ? `; ${this.mote} pays: send it what it needs` : "";
+    const advice = code === POOR ? `; ${this.mote} pays: send it what it needs` : "";
     this.#ended({ state: code, detail: `not sent: ${detail}${advice}` });
   }
 

@@ -5,7 +5,7 @@
 
 import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engine/engines.js";
 import type { BoundedLog } from "../processes/bounded-log.js";
-import { count, type Output, plainText, plural, type Style, shortHex } from "../terminal.js";
+import { count, type Output, plainText, plural, type Style, shortHex, shownPath } from "../terminal.js";
 
 export interface SystemEvent {
   readonly event: string;
@@ -242,7 +242,7 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
     case "registry":
       return {
         word: "registry",
-        text: `${text("address")} is on the chain; ${shortHex(text("commander"))} commands, by ${text("commanderKey")}`,
+        text: `${text("address")} is on the chain; ${shortHex(text("commander"))} commands, by ${shownPath(text("commanderKey"))}`,
       };
     case "enrolled":
       return { word: "enrolled", text: `${whose}in block #${number("block")}`, style: "green" };
