@@ -153,6 +153,11 @@ export class Sender {
     return this.#store.pending;
   }
 
+  /** Whether this account's proof is of a block before our last call was settled: what else is proven there is old, too. */
+  isBehind({ nonce }: ProvenAccount): boolean {
+    return nonce < this.#store.next;
+  }
+
   /**
    * Keeps a call, signs it and sends it.
    * @returns its nonce; a `Rejection` where nothing of it was kept or sent. A call that is kept but could not be signed now has its nonce,

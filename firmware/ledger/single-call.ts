@@ -127,8 +127,8 @@ export class SingleCall implements FeatureType, Feature, Question {
     if (this.#call !== "anchor") return true;
     if (this.owner.journal.lastSeq === undefined) return false;
     const account = this.#transactions.account();
-    if (account === undefined) return false;
     // The nonce tells that the account's block is after this key's last call: the root has to be of such a one, too.
+    if (account === undefined || this.#transactions.behind) return false;
     if (this.#anchored !== undefined && this.#anchored.number >= account.block) return true;
     if (!this.#asking) this.#asking = this.#proofs.prover.ask(this);
     return false;

@@ -253,7 +253,6 @@ const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "bytes/primitives": "test/unit/bytes.test.ts",
   "bytes/primitives-native": "test/xs/octets.test.ts",
   "ledger/state-proofs": "test/sim/anchor.test.ts",
-  "ledger/single-call": "test/sim/tx-calls.ts",
   "main-bitcoin": "test/sim/bitcoin-anchor.test.ts",
   "main-ledger": "test/sim/anchor.test.ts",
   "chain/bft/ibft1": "test/unit/chain/bft/chains.test.ts",
