@@ -24,7 +24,11 @@ const RECORDS = 2;
 const startedMs = performance.now();
 const folder = mkdtempSync(join(tmpdir(), "chainmote-quarantine-"));
 
+const over = new AbortController();
+
+/** Nothing any more once it was told to end. */
 function say(text = ""): void {
+  if (over.signal.aborted) return;
   const time = ((performance.now() - startedMs) / 1000).toFixed(1).padStart(6);
   console.log(text === "" ? "" : `${time} s  ${text}`);
 }
@@ -153,7 +157,6 @@ function of(source: string, event: string): (said: Said) => boolean {
   return (said) => said.source === source && said.event === event;
 }
 
-const over = new AbortController();
 void untilTold().then(() => {
   say("told to end");
   over.abort();
