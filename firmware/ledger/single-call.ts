@@ -20,7 +20,7 @@ import { mappingSlot } from "./registry-slots.js";
 import { ledgerFault, type StateProofs } from "./state-proofs.js";
 import type { Transactions } from "./transactions.js";
 
-const KINDS = ["value", "report", "anchor", "enrolment"] as const;
+const KINDS = Object.freeze(["value", "report", "anchor", "enrolment"] as const);
 /** Of a value in wei: what 12 bytes hold, more than there is of any coin. */
 const WEI_BITS = 96;
 const RETRY_MS = 1_000;
@@ -123,8 +123,8 @@ export class SingleCall implements FeatureType, Feature, Question {
     if (this.#call !== "anchor") return true;
     if (this.owner.journal.lastSeq === undefined) return false;
     const account = this.#transactions.account();
-    if (account === undefined) return false;
     // The nonce tells that the account's block is after this key's last call: the root has to be of such a one, too.
+    if (account === undefined || this.#transactions.behind) return false;
     if (this.#anchored !== undefined && this.#anchored.number >= account.block) return true;
     if (!this.#asking) this.#asking = this.#proofs.prover.ask(this);
     return false;

@@ -188,6 +188,11 @@ export class Transactions implements FeatureType, Feature, LedgerView, SenderOpt
     return this.#sender instanceof Sender && this.#sender.pending;
   }
 
+  /** Whether what is proven is of a block before this key's last call was settled, as it is of a mote that catches up with its chain. */
+  get behind(): boolean {
+    return !(this.#sender instanceof Sender) || this.#sender.ready() instanceof Rejection;
+  }
+
   get subscriptions(): readonly string[] {
     return [this.topics.answers];
   }

@@ -40,8 +40,6 @@ export interface GuestOptions {
 export const FIRMWARE = join(REPOSITORY, "firmware/main.ts");
 /** The standard mote with the ledger. */
 export const LEDGER_FIRMWARE = join(REPOSITORY, "firmware/main-ledger.ts");
-/** The standard mote with one call to make. */
-export const TRANSACTION_FIRMWARE = join(REPOSITORY, "firmware/main-transaction.ts");
 /** The standard mote on Bitcoin, with its anchors. */
 export const BITCOIN_FIRMWARE = join(REPOSITORY, "firmware/main-bitcoin.ts");
 const CACHE = join(REPOSITORY, "build/xs");

@@ -54,8 +54,6 @@ const BOARD = fileURLToPath(new URL("board.mjs", import.meta.url));
 const FIRMWARE = fileURLToPath(runningModule("firmware/main"));
 /** The standard mote with the ledger. */
 export const LEDGER_ON_NODE = fileURLToPath(runningModule("firmware/main-ledger"));
-/** The standard mote with one call to make. */
-export const TRANSACTION_ON_NODE = fileURLToPath(runningModule("firmware/main-transaction"));
 /** The standard mote on Bitcoin, with its anchors. */
 export const BITCOIN_ON_NODE = fileURLToPath(runningModule("firmware/main-bitcoin"));
 /** For a firmware that is TypeScript. */

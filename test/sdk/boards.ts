@@ -51,6 +51,7 @@ const example = (name: string, native: readonly string[]): Image => ({
 export const IMAGES: readonly Image[] = [
   { name: "firmware", manifest: "manifest.json", main: "chainmote/main", native: NATIVE },
   { name: "ledger", manifest: "firmware/manifest-ledger.json", main: "chainmote/main-ledger", native: NATIVE },
+  { name: "bitcoin", manifest: "firmware/manifest-bitcoin.json", main: "chainmote/main-bitcoin", native: NATIVE },
   {
     name: "bench",
     manifest: "test/bench/firmware/manifest.json",

@@ -31,7 +31,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["mote"],
   ["index"],
   ["board"],
-  ["main", "main-bitcoin", "main-ledger", "main-transaction", "face"],
+  ["main", "main-bitcoin", "main-ledger", "face"],
 ];
 
 /** The same within `firmware/chain`: rooms of one floor do not know each other. */
@@ -253,10 +253,8 @@ const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "bytes/primitives": "test/unit/bytes.test.ts",
   "bytes/primitives-native": "test/xs/octets.test.ts",
   "ledger/state-proofs": "test/sim/anchor.test.ts",
-  "ledger/single-call": "test/sim/tx.test.ts",
   "main-bitcoin": "test/sim/bitcoin-anchor.test.ts",
   "main-ledger": "test/sim/anchor.test.ts",
-  "main-transaction": "test/sim/tx.test.ts",
   "chain/bft/ibft1": "test/unit/chain/bft/chains.test.ts",
   "chain/bft/ibft2": "test/unit/chain/bft/chains.test.ts",
   "chain/bft/qbft": "test/unit/chain/bft/chains.test.ts",

@@ -58,7 +58,7 @@ const BEGUN = [
   /\.test\.ts$/,
   /^examples\//,
   /^tools\/new\/application\//,
-  /^firmware\/(main|main-bitcoin|main-transaction|face)\.ts$/,
+  /^firmware\/(main|main-bitcoin|face)\.ts$/,
   /^host-sim\/engine\/resolve\.mjs$/,
   /^firmware\/sensor\/(\w+)\/\1\.ts$/,
 ];

@@ -12,7 +12,7 @@ const OPTIONS_FOLDER = "firmware/board/sdkconfig";
 const COMMON_OPTIONS = "firmware/boards/sdkconfig.defaults";
 const DOCUMENT = "docs/boards.md";
 /** What is flashed, besides examples; the application's library lies where npm puts it. */
-const MANIFESTS = ["manifest.json", "test/sdk/drivers/manifest.json"];
+const MANIFESTS = ["manifest.json", "firmware/manifest-bitcoin.json", "test/sdk/drivers/manifest.json"];
 const LEDGER = "firmware/manifest-ledger.json";
 const APPLICATION = "tools/new/application/manifest.json";
 const APPLICATIONS_LIBRARY = "./node_modules/chainmote/";

@@ -135,7 +135,8 @@ export class Anchoring {
     const size = this.#ledger.evidence(root) === undefined ? this.#sizes.find((one) => one > leaf) : this.#settled;
     if (size === undefined || size <= leaf || size > this.#settled) return undefined;
     const [record] = await this.#options.store.records(leaf, leaf + 1);
-    if (record !== undefined) await this.#send(record, size, this.#receipt(leaf, size));
+    // Not waited for: the broker's acknowledgement comes behind the question, which is not done with before this returns.
+    if (record !== undefined) void this.#send(record, size, this.#receipt(leaf, size));
     return undefined;
   }
 
@@ -275,9 +276,9 @@ export class Anchoring {
     return encodeAnchorReceipt({ kid, size, index: leaf, path: this.#tree.inclusionProof(leaf, size), signature });
   }
 
-  async #send({ address, stream, seq }: LeafRecord, size: number, receipt: Uint8Array): Promise<void> {
+  #send({ address, stream, seq }: LeafRecord, size: number, receipt: Uint8Array): Promise<boolean> {
     const { receipts } = anchorTopicsOf(this.#options.prefix, address);
-    await this.#options.publish(
+    return this.#options.publish(
       receipts,
       encodeAnchorMessage({ stream, seq, receipt, evidence: this.#ledger.evidence(this.#tree.root(size)) }),
     );

@@ -6,8 +6,8 @@ import { enrolmentTopicsOf } from "../../firmware/ledger/enrolling.js";
 import { digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeVoucher } from "../../firmware/record/enrolment.js";
 import { Rejection } from "../../firmware/rejection.js";
-import { TRANSACTION_FIRMWARE } from "../../host-sim/engine/engines.js";
-import { spawnBoard, TRANSACTION_ON_NODE } from "../../host-sim/engine/node.js";
+import { LEDGER_FIRMWARE } from "../../host-sim/engine/engines.js";
+import { LEDGER_ON_NODE, spawnBoard } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
@@ -60,6 +60,9 @@ const ADDRESS_BYTES = 20;
 const ROLE_MAX = 255;
 const WEI_DIGITS_MAX = 28;
 const VOUCHER_MS = 2_000;
+/** So long a mote that has caught up refuses a voucher that it cannot pay for, before that is an answer. */
+const POOR_MS = 20_000;
+const POOR = "tx-insufficient-balance";
 const SOURCE = "mote";
 const ENDS = ["done", "reverted", "replaced", "without-effect", "nonce-used"];
 /** What is over once a mote's voucher or call is refused so. */
@@ -143,7 +146,7 @@ function actionOf(options: Words): Action {
   const enroller = options.text("enroller");
   if (name !== "enrol") return { name: name as string, call, role };
   if (enroller === undefined) throw new UsageError("enrol: --enroller FILE is missing, the enroller's key");
-  return { name, call, role, enroller: KeyFile.openOrCreate(enroller) };
+  return { name, call, role, enroller: KeyFile.open(enroller, "--enroller") };
 }
 
 function callOf(name: string | undefined, first: string | undefined, second: string | undefined): Json {
@@ -205,6 +208,8 @@ class SimulatedCall {
   #usedElsewhere = false;
   /** Why the mote has not sent it yet. */
   #refusal = "";
+  /** Since when a mote that has caught up has too little for its enrolment; not a number before. */
+  #poorMs = Number.NaN;
   #link: BrokerLink | undefined;
   readonly #over = new AbortController();
   /** Where names lead from the simulated board. */
@@ -233,13 +238,13 @@ class SimulatedCall {
       stopped = true;
     });
     const say = (text: string): void => screen.show("engine", { event: "building", text });
-    const guest = await builtEngine(engineWish(options), say, () => stopped, TRANSACTION_FIRMWARE);
+    const guest = await builtEngine(engineWish(options), say, () => stopped, LEDGER_FIRMWARE);
     const ended = new Promise<End>((done) => {
       this.#ended = done;
     });
     const board = spawnBoard({
       ...{ directory, reset: "power-on" },
-      ...(guest === undefined ? { firmware: TRANSACTION_ON_NODE } : { engine: guest }),
+      ...(guest === undefined ? { firmware: LEDGER_ON_NODE } : { engine: guest }),
       onEvent: (event) => this.#event(event as SystemEvent),
       onText: (text) => screen.show(SOURCE, { event: "text", text }),
     });
@@ -284,11 +289,15 @@ class SimulatedCall {
   }
 
   #event(event: SystemEvent): void {
+    if (this.#over.signal.aborted) return;
     this.#options.screen.show(SOURCE, event);
     const text = (name: string): string => String(event[name] ?? "");
     switch (event.event) {
       case "key":
         this.mote = text("address").toLowerCase();
+        return;
+      case "head":
+        if (Number(event.verified) > 1) this.#poorMs = Number.NaN; // it catches up: what it knows of its account is old
         return;
       case "alarm":
         if (event.alarm === "key-used-elsewhere") this.#usedElsewhere = true;
@@ -298,6 +307,7 @@ class SimulatedCall {
         return;
       case "refused":
         if (event.what === "voucher" || event.what === "call") this.#refusal = `${text("detail")} (${text("code")})`;
+        if (this.#options.action.enroller !== undefined && event.code === POOR) this.#poor(text("detail"));
         if (event.what === "voucher" && FINAL.test(text("code"))) this.#notSent(text("code"), text("detail"));
         return;
       case "enrolment":
@@ -324,8 +334,14 @@ class SimulatedCall {
     }
   }
 
+  #poor(detail: string): void {
+    const nowMs = performance.now();
+    if (Number.isNaN(this.#poorMs)) this.#poorMs = nowMs;
+    if (nowMs - this.#poorMs >= POOR_MS) this.#notSent(POOR, detail);
+  }
+
   #notSent(code: string, detail: string): void {
-    const advice = code === "tx-insufficient-balance" ? `; ${this.mote} pays: send it what it needs` : "";
+    const advice = code === POOR ? `; ${this.mote} pays: send it what it needs` : "";
     this.#ended({ state: code, detail: `not sent: ${detail}${advice}` });
   }
 

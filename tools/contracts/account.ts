@@ -38,6 +38,12 @@ export class Reverted extends Error {
   }
 }
 
+interface BlockJson {
+  readonly gasLimit: string;
+  /** Since London. */
+  readonly baseFeePerGas?: string;
+}
+
 interface ReceiptJson {
   readonly status: string;
   readonly blockNumber: string;
@@ -47,9 +53,9 @@ interface ReceiptJson {
 
 /**
  * Gas that a transaction may take; what it does not take is not paid. Not asked of the node: @ethereumjs/client cannot estimate on a
- * Clique chain. The largest of ours, a deployment, takes two fifths.
+ * Clique chain. The largest of ours, a deployment, takes two fifths. Where a block has less, it is what a block has.
  */
-const GAS_LIMIT = 8_000_000;
+export const GAS_LIMIT = 8_000_000;
 /** Times the base fee, which may rise by an eighth with each block (EIP-1559), and what is added for who makes the block. */
 const BASE_FEE_FACTOR = 2n;
 const TIP_WEI = 1_000_000_000n;
@@ -114,11 +120,11 @@ export class Account {
     const from = hex(this.address);
     const call = { from, ...(to === undefined ? {} : { to: hex(to) }), data: hex(data), value: `0x${wei.toString(16)}` };
     await readCall(this.rpc, what, call, abi);
-    const [price, nonce] = await Promise.all([this.#price(), this.rpc.call("eth_getTransactionCount", from, "latest")]);
+    const [latest, nonce] = await Promise.all([this.#latest(), this.rpc.call("eth_getTransactionCount", from, "latest")]);
     const raw = await this.#sign([
       scalarBytes(Number(nonce)),
-      scalarBytes(price),
-      scalarBytes(GAS_LIMIT),
+      scalarBytes(await this.#priceIn(latest)),
+      scalarBytes(Math.min(GAS_LIMIT, Number(latest.gasLimit))),
       to ?? new Uint8Array(0),
       scalarBytes(wei),
       data,
@@ -143,12 +149,26 @@ export class Account {
     return sealLegacy(call, id, signature, parity);
   }
 
-  /** Wei for each unit of gas. What nodes advise follows what was paid last, our own price among it: it is asked for before London alone. */
-  async #price(): Promise<bigint> {
-    const latest = (await this.rpc.call("eth_getBlockByNumber", "latest", false)) as { readonly baseFeePerGas?: string };
-    return latest.baseFeePerGas === undefined
-      ? BigInt((await this.rpc.call("eth_gasPrice")) as string)
-      : BigInt(latest.baseFeePerGas) * BASE_FEE_FACTOR + TIP_WEI;
+  /** Wei that a unit of gas is paid with at the newest block; 0 on a network whose gas costs nothing. */
+  async price(): Promise<bigint> {
+    return this.#priceIn(await this.#latest());
+  }
+
+  async balance(): Promise<bigint> {
+    return balanceOf(this.rpc, this.address);
+  }
+
+  async #latest(): Promise<BlockJson> {
+    return (await this.rpc.call("eth_getBlockByNumber", "latest", false)) as BlockJson;
+  }
+
+  /**
+   * What nodes advise follows what was paid last, our own price among it: it is asked for alone before London, and where the base fee is 0,
+   * as on networks whose gas costs nothing.
+   */
+  async #priceIn({ baseFeePerGas = "0x0" }: BlockJson): Promise<bigint> {
+    const baseFee = BigInt(baseFeePerGas);
+    return baseFee === 0n ? BigInt((await this.rpc.call("eth_gasPrice")) as string) : baseFee * BASE_FEE_FACTOR + TIP_WEI;
   }
 
   async #receipt(what: string, hash: string): Promise<ReceiptJson> {
@@ -165,6 +185,11 @@ export class Account {
       await pause(RECEIPT_POLL_MS, this.#signal);
     }
   }
+}
+
+/** Of an account of 20 bytes, in wei. */
+export async function balanceOf(rpc: JsonRpc, address: Uint8Array): Promise<bigint> {
+  return BigInt((await rpc.call("eth_getBalance", hex(address), "latest")) as string);
 }
 
 /** A node that could not say: it is asked again. */

@@ -24,6 +24,7 @@ import { Relay } from "../relay/relay.js";
 import { type BoardSettings, writeBoardFile } from "../start/board-file.js";
 import { runningBoard } from "../start/board-run.js";
 import { beginRegistry, type FleetKeys, fleetKeys } from "../start/contracts.js";
+import type { Payer } from "../start/followed-chain.js";
 import { type LocalChain, openLocalChain } from "../start/local-chain.js";
 import type { SystemEvent } from "../start/screen.js";
 
@@ -32,6 +33,18 @@ const WAIT_MS_MAX = 300_000;
 const SAMPLE_MS = 1000;
 const PROVE_MS = 2000;
 const SETTLED_BLOCKS = 3;
+
+const TOLD = "told to end";
+
+async function unless<T>(over: AbortSignal, waited: Promise<T>): Promise<T> {
+  let end = (): void => undefined;
+  const ended = new Promise<never>((_, reject) => {
+    end = () => reject(new Error(TOLD));
+  });
+  over.addEventListener("abort", end);
+  if (over.aborted) end();
+  return Promise.race([waited, ended]).finally(() => over.removeEventListener("abort", end));
+}
 
 export interface Said extends SystemEvent {
   /** Which part, such as a board's name. */
@@ -56,16 +69,22 @@ export class DemoFleet {
   readonly #admitted = new Set<string>();
   readonly #ends: (() => Promise<void>)[] = [];
 
-  /** @param onSaid told of each event as it comes */
-  static async open(folder: string, onSaid: (said: Said) => void): Promise<DemoFleet> {
+  /** Somebody wants all of it to end. */
+  readonly #over: AbortSignal;
+
+  /**
+   * @param onSaid told of each event as it comes
+   * @param over somebody wants all of it to end: then whatever is waited for throws
+   */
+  static async open(folder: string, onSaid: (said: Said) => void, over: AbortSignal): Promise<DemoFleet> {
     makeFolder(folder);
     const chain = await openLocalChain("clique", { directory: join(folder, "node"), periodS: 1, onEnd: () => undefined });
     try {
-      await chain.ready();
+      await unless(over, chain.ready());
       const keys = fleetKeys(join(folder, "keys"));
-      const payer = chain.payer as Account;
-      const admin = new Account(payer.rpc, keys.admin);
-      const registry = await beginRegistry(payer, admin, keys, chain.registry(keys.admin.address));
+      const payer = chain.payer as Payer;
+      const admin = new Account(payer.account.rpc, keys.admin, over);
+      const registry = await unless(over, beginRegistry(payer, admin, keys, chain.registry(keys.admin.address)));
       const checkpoint = await chain.checkpoint();
       const parts = {
         chain,
@@ -76,7 +95,7 @@ export class DemoFleet {
         broker: await LocalBroker.start(),
         sntp: await SntpServer.start(),
       };
-      const fleet = new DemoFleet(folder, parts, onSaid);
+      const fleet = new DemoFleet(folder, parts, onSaid, over);
       await fleet.#begin();
       return fleet;
     } catch (error) {
@@ -92,8 +111,10 @@ export class DemoFleet {
       readonly checkpoint: object;
     },
     onSaid: (said: Said) => void,
+    over: AbortSignal,
   ) {
     this.folder = folder;
+    this.#over = over;
     this.#onSaid = onSaid;
     ({ chain: this.chain, keys: this.keys, admin: this.admin, registry: this.registry, broker: this.broker } = parts);
     this.#sntp = parts.sntp;
@@ -116,7 +137,7 @@ export class DemoFleet {
     this.#ends.push(() => store.close());
     const reporter = new Reporter({
       ...{ registry, settledBlocks: SETTLED_BLOCKS, evidence: () => store.reportable(fleet) },
-      account: new Account(admin.rpc, this.keys.reporter),
+      account: new Account(admin.rpc, this.keys.reporter, this.#over),
       onEvent: (event) => this.#say("reporter", event),
     });
     this.#ends.push(() => reporter.close());
@@ -130,7 +151,7 @@ export class DemoFleet {
     this.#ends.push(() => collector.close());
     const registrar = new Registrar({
       ...{ engine, fleet, registry, mqtt: this.broker.url, prefix: "" },
-      account: new Account(admin.rpc, this.keys.enroller),
+      account: new Account(admin.rpc, this.keys.enroller, this.#over),
       admits: (mote) => (this.#admitted.has(toHex(mote)) ? { role: 1, policyId: 0, firmwareId: 0 } : undefined),
       onEvent: (event) => this.#say("registrar", event),
     });
@@ -198,9 +219,15 @@ export class DemoFleet {
         const said = this.said[at] as Said;
         if (matches(said)) return said;
       }
+      if (this.#over.aborted) throw new Error(TOLD);
       if (performance.now() > endMs) throw new Error(`${what}: not within ${WAIT_MS_MAX / 1000} s`);
       await pause(20);
     }
+  }
+
+  /** What `waited` comes to; throws where somebody wants all of it to end before. */
+  unlessOver<T>(waited: Promise<T>): Promise<T> {
+    return unless(this.#over, waited);
   }
 
   async close(): Promise<void> {

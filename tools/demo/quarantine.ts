@@ -2,7 +2,7 @@
 //
 // On a real Ethereum node, with the real registry: three boards are enrolled; a thief copies one of them twice and runs the copies on a broker of his own;
 // their records come to the collector, contradict each other, and are reported; the contract quarantines the key; the other boards see that
-// by proof; the admin enrols a new key in its place. Exit code 0 where all of that happened.
+// by proof; the admin enrols a new key in its place. Exit code 0 where all of that happened; 130 after Ctrl-C, which leaves nothing behind.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,6 +12,7 @@ import { fromHex } from "../../firmware/bytes.js";
 import { enrolmentTopicsOf } from "../../firmware/ledger/enrolling.js";
 import { moteOf } from "../contracts/registry.js";
 import { LocalBroker } from "../mqtt/broker.js";
+import { untilTold } from "../processes/end.js";
 import { shortHex } from "../text.js";
 import { DemoFleet, type Said } from "./fleet.js";
 
@@ -23,7 +24,11 @@ const RECORDS = 2;
 const startedMs = performance.now();
 const folder = mkdtempSync(join(tmpdir(), "chainmote-quarantine-"));
 
+const over = new AbortController();
+
+/** Nothing any more once it was told to end. */
 function say(text = ""): void {
+  if (over.signal.aborted) return;
   const time = ((performance.now() - startedMs) / 1000).toFixed(1).padStart(6);
   console.log(text === "" ? "" : `${time} s  ${text}`);
 }
@@ -135,7 +140,12 @@ async function replaced(fleet: DemoFleet, pump: string): Promise<void> {
     client.on("message", (_, message) => message.length > 0 && resolve(new Uint8Array(message)));
   });
   await client.subscribeAsync(enrolmentTopicsOf("", fromHex(next) as Uint8Array).enrolment, { qos: 1 });
-  const { blockNumber } = await fleet.registry.send(fleet.admin, "replace", fromHex(pump) as Uint8Array, await enrolment);
+  const { blockNumber } = await fleet.registry.send(
+    fleet.admin,
+    "replace",
+    fromHex(pump) as Uint8Array,
+    await fleet.unlessOver(enrolment),
+  );
   say(`admin      replace(${shortHex(pump)}) in block #${blockNumber}: ${shortHex(next)} is its successor`);
   await fleet.heard("new pump proves its place", (said) => of("new pump", "registry")(said) && said.status === "active");
   const { status } = await moteOf(fleet.registry, fromHex(pump) as Uint8Array);
@@ -147,10 +157,14 @@ function of(source: string, event: string): (said: Said) => boolean {
   return (said) => said.source === source && said.event === event;
 }
 
+void untilTold().then(() => {
+  say("told to end");
+  over.abort();
+});
 let fleet: DemoFleet | undefined;
 try {
   say("starting an Ethereum node, and deploying MoteRegistry on it");
-  fleet = await DemoFleet.open(folder, show);
+  fleet = await DemoFleet.open(folder, show, over.signal);
   say(`MoteRegistry is at 0x${Buffer.from(fleet.registry.address).toString("hex")} on ${fleet.chain.chain}`);
   const pump = await enrolled(fleet);
   const records = await copied(fleet, pump);
@@ -158,8 +172,8 @@ try {
   await replaced(fleet, pump);
   say("done");
 } catch (error) {
-  console.error(`demo:quarantine: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+  if (!over.signal.aborted) console.error(`demo:quarantine: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = over.signal.aborted ? 130 : 1;
 } finally {
   await fleet?.close();
   rmSync(folder, { recursive: true, force: true });

@@ -1,18 +1,19 @@
-// The contracts that `chainmote start` puts on its own node, once for a data folder, and the keys of who governs them.
+// The contracts that `chainmote start` puts on its own node, or on another's by the key of --deploy, once for a data folder, and the keys of
+// who governs them.
 //
 // Promises: what is done is read from the chain, so that the next start goes on with what one that was killed has begun; the registry is
-// what the admin's account deploys first, so that its address is known before it is there. Never: deploys on a node that is not of this
-// folder, or gives a key out.
+// what the admin's account deploys first, so that its address is known before it is there. Never gives a key out.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { equal, fromHex, toHex } from "../../firmware/bytes.js";
-import type { Account, Contract } from "../contracts/account.js";
+import { type Account, balanceOf, type Contract, GAS_LIMIT } from "../contracts/account.js";
 import { deployAnchor } from "../contracts/anchor.js";
 import { deployRegistry, openRegistry } from "../contracts/registry.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { removeEmpty, writeWhole } from "../files.js";
-import { CommandError } from "../terminal.js";
+import { CommandError, count } from "../terminal.js";
+import type { Payer } from "./followed-chain.js";
 
 /** Who governs a fleet (docs/ledger.md, "Who governs"), and who reports evidence to its registry. */
 export interface FleetKeys {
@@ -23,8 +24,8 @@ export interface FleetKeys {
   readonly reporter: KeyFile;
 }
 
-/** What each account that sends transactions is given: a transaction takes at most a fortieth of an ether at the fees of an own chain. */
-const PAID_WEI = 10n ** 20n;
+/** That send transactions: the admin's, the enroller's, the reporter's and the collector's. */
+const FLEET_ACCOUNTS = 4;
 const ADDRESS_BYTES = 20;
 const MANDATE_GIVEN = 1n;
 /** The last block number that a mandate can name: these hold until they are taken back. */
@@ -41,13 +42,12 @@ export function fleetKeys(directory: string): FleetKeys {
 
 /**
  * The fleet's registry, deployed where it is not there yet, with its enroller and its commander named and who sends transactions paid.
- * @param payer the signer of this folder's own node
  * @param admin the account of the admin's key
  * @param address where the admin's first contract is, 20 bytes
  */
-export async function beginRegistry(payer: Account, admin: Account, keys: FleetKeys, address: Uint8Array): Promise<Contract> {
+export async function beginRegistry(payer: Payer, admin: Account, keys: FleetKeys, address: Uint8Array): Promise<Contract> {
   await payOnce(payer, keys.admin.address);
-  if (!(await isContract(payer, address))) {
+  if (!(await isContract(admin, address))) {
     const deployed = await deployRegistry(admin, keys.admin.address, keys.recovery.address);
     if (!equal(deployed.address, address))
       throw new CommandError(
@@ -55,7 +55,7 @@ export async function beginRegistry(payer: Account, admin: Account, keys: FleetK
           "which the motes name in their records; begin with another --data",
       );
   }
-  const registry = openRegistry(payer.rpc, address);
+  const registry = openRegistry(admin.rpc, address);
   for (const { address: account } of [keys.enroller, keys.reporter]) await payOnce(payer, account);
   if (!(await isMandated(registry, "enrollers", keys.enroller)))
     await registry.send(admin, "setEnroller", keys.enroller.address, FOR_EVER);
@@ -72,8 +72,7 @@ export interface Contracts {
 export interface AnchorOptions {
   /** Where the address is kept. */
   readonly file: string;
-  /** Pays for all of it. */
-  readonly payer: Account;
+  readonly payer: Payer;
   /** The account that anchors, 20 bytes. */
   readonly collector: Uint8Array;
 }
@@ -82,9 +81,9 @@ export interface AnchorOptions {
 export async function beginAnchor({ file, payer, collector }: AnchorOptions): Promise<Contracts> {
   removeEmpty(file);
   const kept = existsSync(file) ? readAnchor(file) : undefined;
-  const anchor = kept ?? (await deployAnchor(payer)).address;
+  const anchor = kept ?? (await deployAnchor(payer.account)).address;
   if (kept === undefined) writeWhole(file, `${JSON.stringify({ anchor: `0x${toHex(anchor)}` }, null, 2)}\n`, "owner");
-  else if (!(await isContract(payer, anchor)))
+  else if (!(await isContract(payer.account, anchor)))
     throw new CommandError(
       `${file}: there is no contract at 0x${toHex(anchor)}: give the folder its own node back, or another --data`,
     );
@@ -101,9 +100,19 @@ function readAnchor(file: string): Uint8Array {
 }
 
 /** Pays an account that has less than half of what it is given. */
-async function payOnce(payer: Account, to: Uint8Array): Promise<void> {
-  const balance = BigInt((await payer.rpc.call("eth_getBalance", `0x${toHex(to)}`, "latest")) as string);
-  if (balance < PAID_WEI / 2n) await payer.pay(to, PAID_WEI);
+async function payOnce({ account, wageWei }: Payer, to: Uint8Array): Promise<void> {
+  const wage = await wageWei();
+  if ((await balanceOf(account.rpc, to)) < wage / 2n) await account.pay(to, wage);
+}
+
+/** Throws, with what to do, where the payer has not what a fleet takes that is to be begun. */
+export async function refusePoor({ account, wageWei }: Payer): Promise<void> {
+  const needed = BigInt(FLEET_ACCOUNTS) * (await wageWei()) + BigInt(GAS_LIMIT) * (await account.price());
+  const balance = await account.balance();
+  if (balance >= needed) return;
+  throw new CommandError(
+    `the account 0x${toHex(account.address)} pays for the fleet and has ${count(Number(balance))} wei: it needs ${count(Number(needed))}`,
+  );
 }
 
 async function isContract({ rpc }: Account, address: Uint8Array): Promise<boolean> {

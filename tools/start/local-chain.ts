@@ -21,6 +21,11 @@ import { type FollowedChain, firstContractOf } from "./followed-chain.js";
 export type LocalChainName = "clique" | "bitcoin";
 export const LOCAL_CHAINS: readonly LocalChainName[] = ["clique", "bitcoin"];
 
+/** Of coins that nobody else has: a transaction takes at most a fortieth of an ether at the fees of such a chain. */
+const WAGE_WEI = 10n ** 20n;
+/** On a chain of one signer nothing is replaced: an anchor is settled after a block or two. */
+const SETTLED_DEPTH = 2;
+
 /** A chain of this machine's own. */
 export interface LocalChain extends FollowedChain {
   /** The genesis file that the chain was made from, where there is one. */
@@ -57,7 +62,8 @@ async function openClique(options: LocalChainOptions): Promise<LocalChain> {
     },
     about: `seals ${node.chain} (Clique)`,
     genesisFile: node.genesisFile,
-    payer: new Account(node.rpc, node.key, over.signal),
+    payer: { account: new Account(node.rpc, node.key, over.signal), wageWei: () => Promise.resolve(WAGE_WEI) },
+    settledDepth: SETTLED_DEPTH,
     registry: firstContractOf,
     ready: () => node.ready(),
     stop() {

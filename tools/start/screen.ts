@@ -5,7 +5,7 @@
 
 import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engine/engines.js";
 import type { BoundedLog } from "../processes/bounded-log.js";
-import { count, type Output, plainText, plural, type Style, shortHex } from "../terminal.js";
+import { count, type Output, plainText, plural, type Style, shortHex, shownPath } from "../terminal.js";
 
 export interface SystemEvent {
   readonly event: string;
@@ -32,6 +32,8 @@ export class Screen {
   readonly #startedMs = performance.now();
   /** Which mote has an address. */
   readonly #motes = new Map<string, string>();
+  /** Of each mote, the highest number that was told as delivered. */
+  readonly #delivered = new Map<string, number>();
   #sourceWidth = 9;
 
   constructor(output: Output, log: BoundedLog, options: { json: boolean; verbose: boolean }) {
@@ -54,8 +56,18 @@ export class Screen {
       this.#output.line(object);
       return;
     }
-    const line = lineOf(source, event, this.#whose(event)) ?? (this.#verbose ? rawLine(event) : undefined);
+    const known = this.#isAgain(source, event) ? undefined : lineOf(source, event, this.#whose(event));
+    const line = known ?? (this.#verbose ? rawLine(event) : undefined);
     if (line !== undefined) this.#row(source, line);
+  }
+
+  /** Whether a record is delivered once more, as it is until its receipt comes: nothing new to a person. */
+  #isAgain(source: string, { event, seq }: SystemEvent): boolean {
+    const told = this.#delivered.get(source) ?? 0;
+    if (event === "record" && Number(seq) <= told) this.#delivered.set(source, Number(seq) - 1); // a stream began
+    if (event !== "delivered" || typeof seq !== "number") return false;
+    this.#delivered.set(source, Math.max(told, seq));
+    return seq <= told;
   }
 
   /** "mote 2 " of an event that names a mote by its address. */
@@ -230,7 +242,7 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
     case "registry":
       return {
         word: "registry",
-        text: `${text("address")} is on the chain; ${shortHex(text("commander"))} commands, by ${text("commanderKey")}`,
+        text: `${text("address")} is on the chain; ${shortHex(text("commander"))} commands, by ${shownPath(text("commanderKey"))}`,
       };
     case "enrolled":
       return { word: "enrolled", text: `${whose}in block #${number("block")}`, style: "green" };

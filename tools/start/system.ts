@@ -31,7 +31,7 @@ import { boardSettings, type NamedApplication } from "./application.js";
 import { writeBoardFile } from "./board-file.js";
 import { runningBoard } from "./board-run.js";
 import { beginAnchor, beginRegistry, type Contracts, type FleetKeys, fleetKeys } from "./contracts.js";
-import type { FollowedChain } from "./followed-chain.js";
+import type { FollowedChain, Payer } from "./followed-chain.js";
 import { COMMAND, type Layout, TIED } from "./project.js";
 import type { SystemEvent } from "./screen.js";
 
@@ -41,9 +41,6 @@ const COLLECTOR_GRACE_MS = 60_000;
 const LINE_BYTES_MAX = 16_384;
 /** As what the motes of this machine are enrolled. */
 const BOARD_PLACING: Placing = { role: 1, policyId: 0, firmwareId: 0 };
-/** On a chain of one signer nothing is replaced: an anchor is settled after a block or two. */
-const ANCHORING = ["--anchor-interval", "5", "--settled-depth", "2"];
-const BITCOIN_ANCHORING = ["--anchor", "bitcoin", "--anchor-interval", "5"];
 
 export interface SystemOptions {
   readonly layout: Layout;
@@ -67,8 +64,8 @@ export interface SystemOptions {
   readonly exportPath: string;
   /** Whether the boards run the standard mote with the ledger: they ask for their place in the fleet's registry. */
   readonly ledger?: boolean;
-  /** Whether the collector anchors, and the boards wait for it. */
-  readonly anchor?: boolean;
+  /** How often the collector anchors, in seconds, and the boards wait for it; where absent, nothing is anchored. */
+  readonly anchorIntervalS?: number;
   /** How many new records the collector may store; asked at each of its starts. */
   readonly recordsMax?: () => number;
   readonly onEvent: (source: string, event: SystemEvent) => void;
@@ -161,14 +158,15 @@ export class System {
 
   /** Whether roots are anchored by the node's wallet, without a contract. */
   #anchorsOnBitcoin(node: FollowedChain): boolean {
-    return this.#options.anchor === true && isBitcoin(node.chain);
+    return this.#options.anchorIntervalS !== undefined && isBitcoin(node.chain);
   }
 
   /** Those that are needed, on the chain. */
   async #contracts(node: FollowedChain, collector: Uint8Array): Promise<Contracts | undefined> {
-    if (this.#options.anchor !== true || this.#anchorsOnBitcoin(node)) return undefined;
+    if (this.#options.anchorIntervalS === undefined || this.#anchorsOnBitcoin(node)) return undefined;
     const { payer } = node;
-    if (payer === undefined) throw new CommandError(`anchors need a chain of our own with contracts, not ${node.chain}`);
+    if (payer === undefined)
+      throw new CommandError(`anchors need a chain with contracts and who pays for them, not ${node.chain}`);
     await node.ready();
     if (this.#stopping) throw new CommandError("told to end while it started");
     return beginAnchor({ file: this.#options.layout.contracts, payer, collector });
@@ -198,9 +196,10 @@ export class System {
   }
 
   /** Puts the registry on the node while the boards start already: its address is known, and motes ask until it is there. */
-  async #beginFleet(payer: Account, keys: FleetKeys, fleet: Fleet, mqtt: string): Promise<void> {
+  async #beginFleet(payer: Payer, keys: FleetKeys, fleet: Fleet, mqtt: string): Promise<void> {
     const { authority, prefix, onEvent } = this.#options;
-    const admin = new Account(payer.rpc, keys.admin, this.#over.signal);
+    const { rpc } = payer.account;
+    const admin = new Account(rpc, keys.admin, this.#over.signal);
     const ready = beginRegistry(payer, admin, keys, fleet.registry);
     ready.then(
       () =>
@@ -216,8 +215,8 @@ export class System {
     const registrar = new Registrar({
       ...{ engine, mqtt, prefix, fleet, ready },
       ...(authority === undefined ? {} : { ca: authority.pem }),
-      registry: openRegistry(payer.rpc, fleet.registry),
-      account: new Account(payer.rpc, keys.enroller, this.#over.signal),
+      registry: openRegistry(rpc, fleet.registry),
+      account: new Account(rpc, keys.enroller, this.#over.signal),
       admits: (mote) => (this.#motes.has(toHex(mote)) ? BOARD_PLACING : undefined),
       onEvent: (event) => onEvent("registrar", event),
     });
@@ -249,7 +248,7 @@ export class System {
 
   /** Resolves once the collector is connected to the broker. */
   #startCollector(node: FollowedChain, mqtt: string, fleet: Fleet, contracts: Contracts | undefined): Promise<void> {
-    const { layout, authority, prefix, exportPath, recordsMax } = this.#options;
+    const { layout, authority, prefix, exportPath, recordsMax, anchorIntervalS } = this.#options;
     makeFolder(layout.collector);
     let lastWords = "";
     const launch = (): Running => {
@@ -257,8 +256,10 @@ export class System {
       words.push("--fleet", `0x${toHex(fleet.registry)}@${fleet.chain}`);
       if (node.payer !== undefined) words.push("--reporter", join(layout.keys, "reporter.key"));
       if (prefix !== "") words.push("--prefix", prefix);
-      if (contracts !== undefined) words.push("--anchor", `0x${toHex(contracts.anchor)}`, ...ANCHORING);
-      if (this.#anchorsOnBitcoin(node)) words.push(...BITCOIN_ANCHORING);
+      if (contracts !== undefined) words.push("--anchor", `0x${toHex(contracts.anchor)}`);
+      if (this.#anchorsOnBitcoin(node)) words.push("--anchor", "bitcoin");
+      if (anchorIntervalS !== undefined) words.push("--anchor-interval", String(anchorIntervalS));
+      if (node.settledDepth !== undefined && contracts !== undefined) words.push("--settled-depth", String(node.settledDepth));
       if (recordsMax !== undefined) words.push("--records-max", String(Math.max(1, recordsMax())));
       const child = spawn(process.execPath, ["--import", TIED, COMMAND, "collect", ...words], {
         stdio: ["ignore", "pipe", "pipe", "ipc"],

@@ -22,14 +22,14 @@ export class Tally {
   readonly #addresses = new Map<string, string>();
   readonly #places = new Map<string, { readonly mote: string; readonly seq: number }>();
   readonly #anchored = new Map<string, { readonly from: number; readonly through: number }[]>();
-  readonly #needsAnchors: boolean;
+  /** Whether a record is done only once its mote has proven its anchor. */
+  readonly needsAnchors: boolean;
   readonly #motes = new Set<string>();
   #enginePeak: EnginePeak | undefined;
   #movedMs = performance.now();
 
-  /** @param needsAnchors whether a record is done only once its mote has proven its anchor */
   constructor(needsAnchors = false) {
-    this.#needsAnchors = needsAnchors;
+    this.needsAnchors = needsAnchors;
   }
 
   /** Takes in one event; true where it moved a record on. */
@@ -106,7 +106,7 @@ export class Tally {
   get done(): number {
     let done = 0;
     for (const digest of this.#stored)
-      if (this.#verified.has(digest) && (!this.#needsAnchors || this.#isAnchored(digest))) done += 1;
+      if (this.#verified.has(digest) && (!this.needsAnchors || this.#isAnchored(digest))) done += 1;
     return done;
   }
 

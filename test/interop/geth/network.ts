@@ -32,6 +32,9 @@ export const SLOTS = 200;
 /** Accounts of the genesis block: account i has i + 1 wei. */
 export const ACCOUNTS = 300;
 
+/** Whose account has a thousand ether, as `account` makes it. */
+export const RICH = "rich";
+
 export function allocated(i: number): string {
   return `0xee${(i + 1).toString(16).padStart(38, "0")}`;
 }
@@ -39,8 +42,9 @@ export function allocated(i: number): string {
 function allocations(): Record<string, object> {
   const word = (i: number): string => `0x${i.toString(16).padStart(64, "0")}`;
   const storage = Object.fromEntries(Array.from({ length: SLOTS }, (_, i) => [word(i + 1), word(i + 1)]));
+  const rich = { [account(RICH).hex]: { balance: `0x${(10n ** 21n).toString(16)}` } };
   const accounts = Array.from({ length: ACCOUNTS }, (_, i) => [allocated(i), { balance: `0x${(i + 1).toString(16)}` }]);
-  return { ...Object.fromEntries(accounts), [CONTRACT]: { balance: "0x1", code: "0x00", storage } };
+  return { ...rich, ...Object.fromEntries(accounts), [CONTRACT]: { balance: "0x1", code: "0x00", storage } };
 }
 
 /** One node: `rpc` is its JSON-RPC. */

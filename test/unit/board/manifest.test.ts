@@ -179,12 +179,14 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "ledger/calls",
       "ledger/enrolling",
       "ledger/kept",
+      "ledger/own-tree",
       "ledger/peers",
       "ledger/proof-wire",
       "ledger/prover",
       "ledger/registry",
       "ledger/registry-slots",
       "ledger/sender",
+      "ledger/single-call",
       "ledger/state-proofs",
       "ledger/submission-wire",
       "ledger/transaction",
@@ -198,11 +200,6 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "record/merkle",
     ],
     "the standard mote with the ledger": ["main-ledger"],
-    "the standard mote with one call to make, which chainmote tx simulates": [
-      "ledger/own-tree",
-      "ledger/single-call",
-      "main-transaction",
-    ],
     "the standard mote on Bitcoin with its anchors": ["main-bitcoin"],
     "sensors that the standard mote has not got": [
       "sensor/analogue/analogue",
@@ -303,6 +300,9 @@ test("each feature that reads the chain's state or writes to it is a manifest of
     ["ledger/manifest", "ledger/state-proofs"],
     ["ledger/manifest-registry", "ledger/registry"],
     ["ledger/manifest-transactions", "ledger/transactions"],
+    ["ledger/manifest-call", "ledger/single-call"],
+    ["ledger/manifest-anchors", "ledger/anchors"],
+    ["ledger/manifest-bitcoin-anchors", "ledger/bitcoin-anchors"],
     ["command/manifest", "command/commands"],
   ]) {
     const { files: own, preloads } = whole(`firmware/${path}.json`);
@@ -328,22 +328,26 @@ test("all but the main module is preloaded, and by its own name: mcconfig takes 
   assert.equal([...new Set(preloads)].sort(), expected.sort());
 });
 
-test("the mote with the ledger is the standard mote and the ledger's parts, all but its main module preloaded", () => {
-  const ledger = whole("firmware/manifest-ledger.json");
-  const { main } = read("firmware/manifest-ledger.json").creation;
-  const needed = closure(main, ledger.files);
-  assert.ok(needed.has("chainmote/ledger/anchors"));
-  assert.equal(
-    [...needed].filter((name) => !ledger.files.has(name) && !SDK.includes(name)),
-    [],
-  );
-  assert.equal(
-    [...files.keys()].filter((name) => name !== manifest.creation.main && !ledger.files.has(name)),
-    [],
-  );
-  const expected = [...ledger.files.keys()].filter((name) => name !== main);
-  assert.equal([...new Set(ledger.preloads)].sort(), expected.sort());
-});
+for (const [path, feature] of [
+  ["firmware/manifest-ledger.json", "chainmote/ledger/single-call"],
+  ["firmware/manifest-bitcoin.json", "chainmote/ledger/bitcoin-anchors"],
+] as const)
+  test(`${path}: the standard mote and what its main module takes besides, all but that preloaded`, () => {
+    const image = whole(path);
+    const { main } = read(path).creation;
+    const needed = closure(main, image.files);
+    assert.ok(needed.has(feature));
+    assert.equal(
+      [...needed].filter((name) => !image.files.has(name) && !SDK.includes(name)),
+      [],
+    );
+    assert.equal(
+      [...files.keys()].filter((name) => name !== manifest.creation.main && !image.files.has(name)),
+      [],
+    );
+    const expected = [...image.files.keys()].filter((name) => name !== main);
+    assert.equal([...new Set(image.preloads)].sort(), expected.sort());
+  });
 
 test("the bench firmware brings all that its main module imports, and preloads all of its own but that", () => {
   assert.is(bench.modules["bench/inputs"], relative(BENCH, `${BENCH_BUILT}inputs`));

@@ -125,6 +125,10 @@ onAnvil(
     await pause(200);
     assert.is(messages.length, 1);
     assert.ok(events.some((event) => event.event === "refused" && event.code === "request-malformed"));
+    // Whoever was answered keeps nobody waiting: the broker's word for the answer comes behind the question.
+    send(mote, mote.next({ seq: 6, head }));
+    await eventually("the next record", () => events.some((event) => event.event === "stored" && event.seq === 6));
+    assert.not.ok(events.find((event) => event.event === "lost"));
   },
 );
 
