@@ -45,6 +45,7 @@ export interface LinkOptions {
   /** What connects, such as "relay"; the client's identifier is this and a number by chance, so that two never put each other out. */
   readonly role: string;
   readonly subscriptions: readonly string[];
+  /** Never waits for a `publish` of QoS 1 on this link: its acknowledgement is behind the message that is handled. */
   readonly onMessage: (topic: string, payload: Uint8Array) => void | Promise<void>;
   /** Told of what `onMessage` threw: one message that trips us must neither end the program nor hold up those behind it. */
   readonly onFault: (topic: string, error: Error) => void;
