@@ -41,7 +41,7 @@ export interface Chain {
   readonly mined: readonly Mined[];
 }
 
-export function sure<T>(value: T | Rejection): T {
+function sure<T>(value: T | Rejection): T {
   if (value instanceof Rejection) throw new Error(String(value));
   return value;
 }
