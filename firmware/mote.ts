@@ -379,12 +379,23 @@ export class Mote
   }
 
   restart(): void {
-    const { restart, timer } = this.#options.device;
     // From within a step: it is to end first.
-    timer.set(() => {
-      this.close();
-      restart?.();
-    }, 0);
+    this.#options.device.timer.set(() => void this.restartNow(), 0);
+  }
+
+  /** What was measured and is in no record yet becomes one before the end, or counts as lost where the journal has no room. */
+  private async restartNow(): Promise<void> {
+    const author = this.#identity?.author;
+    try {
+      for (let batch = author && this.rest(author); author && batch !== undefined; batch = this.rest(author)) {
+        const input = this.inputOf(batch);
+        this.recorded(input, batch, await author.write(input, batch.length));
+      }
+    } catch (error) {
+      this.#options.device.log.write("error", { what: "close", detail: String(error) });
+    }
+    this.close();
+    this.#options.device.restart?.();
   }
 
   private ownRecords(): Own {
@@ -566,6 +577,16 @@ export class Mote
     if (lost > 0) this.lose(author, lost, "records of the application that were refused");
     const taken = own.waiting.shift();
     return taken && [taken];
+  }
+
+  /** The next record's, however few; a mote that withholds its records has none. */
+  private rest(author: Author): readonly Sample[] | undefined {
+    if (this.withholds) return undefined;
+    const samples = this.#samples;
+    if (samples.length === 0) return this.ownBatch(author);
+    const count = countFitting(samples, samples.length);
+    this.#samples = samples.slice(count);
+    return samples.slice(0, count);
   }
 
   private lose(author: Author, samples: number, reason: string): void {

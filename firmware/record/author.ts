@@ -194,10 +194,10 @@ export class Author {
       // Records that the mount had not seen: the next one follows the newest of them.
       if (refusal.code === "journal-found") this.goOnAfterNewest();
       // The flash may hold a part of it: the number is gone, the link is not, for nothing was signed.
-      if (refusal.code === "journal-write" || refusal.code === "journal-worn") sequence.use(seq);
+      if (refusal.code === "journal-write" || refusal.code === "journal-worn") sequence.use(seq, false);
       return refusal;
     }
-    sequence.use(seq);
+    sequence.use(seq, true);
     return payload;
   }
 

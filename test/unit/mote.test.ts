@@ -603,4 +603,43 @@ test("a feature's configuration is looked at before anything is opened; what nob
   assert.is(await opened([{ ...type, anchors: true }], "anchored"), "");
 });
 
+test("what was measured and waits for its record is in one before a restart", async () => {
+  for (const waitingMs of [100, 1100, 3100]) {
+    let owner: FeatureOwner | undefined;
+    let taken = 0;
+    const feature: FeatureType = {
+      fault: () => undefined,
+      open(given) {
+        owner = given;
+        const onSample = (): void => {
+          taken += 1;
+        };
+        return { subscriptions: [], received: () => false, linkChanged: () => undefined, step: () => 60_000, onSample };
+      },
+    };
+    const bench = new MoteBench({ config: { sampling: { intervalMs: 1000, samplesPerRecord: 5 } }, features: [feature] });
+    const values = (): number => powered.of("record").flatMap((line) => line.values as unknown[]).length;
+    let valuesAtRestart = -1;
+    const powered = await bench.boot((device) => ({
+      ...device,
+      restart: () => {
+        valuesAtRestart = values();
+      },
+    }));
+    await follow(bench, powered, bench.chain.genesis, 12);
+    while (powered.of("record").length < 3) await powered.pass(100);
+    await powered.pass(waitingMs);
+    // A sample is a temperature and a humidity.
+    assert.ok(values() < 2 * taken || waitingMs < 1000, "samples wait");
+    (owner as FeatureOwner).restart();
+    for (let i = 0; i < 20 && valuesAtRestart < 0; i += 1) await powered.pass(1);
+    assert.is(valuesAtRestart, 2 * taken, "all of them are in records when it starts anew");
+    powered.cut();
+    const { journal } = (await bench.boot()).mote;
+    let last = 0;
+    for (let seq = journal.after(0); seq !== undefined; seq = journal.after(seq)) last = seq;
+    assert.is(last, powered.of("record").length, "and the next start finds them");
+  }
+});
+
 test.run();

@@ -135,7 +135,7 @@ export class Anchoring {
     const size = this.#ledger.evidence(root) === undefined ? this.#sizes.find((one) => one > leaf) : this.#settled;
     if (size === undefined || size <= leaf || size > this.#settled) return undefined;
     const [record] = await this.#options.store.records(leaf, leaf + 1);
-    // Not waited for: the broker's acknowledgement comes behind the question, which is not done with before this returns.
+    // Not waited for: the broker's acknowledgement is behind the message that is being handled here.
     if (record !== undefined) void this.#send(record, size, this.#receipt(leaf, size));
     return undefined;
   }

@@ -31,6 +31,14 @@ const BLOCK_TIME_MS = 1_500;
 let account: Account;
 let registry: Contract;
 let fleet: Fleet;
+/** What a test has opened, the newest last: a watch that is left would keep the program alive. */
+const opened: { close(): Promise<void> }[] = [];
+
+async function openStore(): Promise<RecordStore> {
+  const store = await RecordStore.open(await openPglite());
+  opened.push(store);
+  return store;
+}
 
 test.before(async () => {
   if (anvil === undefined) return;
@@ -39,6 +47,9 @@ test.before(async () => {
   registry = await deployRegistry(account, admin.address, new Uint8Array(20));
   await registry.send(account, "setEnroller", admin.address, FOR_EVER);
   fleet = new Fleet(account, registry);
+});
+test.after.each(async () => {
+  for (const part of opened.splice(0).reverse()) await part.close();
 });
 test.after(async () => {
   await anvil?.stop();
@@ -80,16 +91,20 @@ function watch(store: RecordStore, settledBlocks: number, rpc = new JsonRpc(anvi
     },
     onEvent: (event) => told.push(event),
   });
+  opened.push(watching);
   return { watching, told };
 }
 
-/** Reports two records of one place; answers the block of the quarantine, which is of now: after a revert anvil's clock is behind by what was reverted. */
+/** Reports two records of one place; answers the block of the quarantine, whose time has come then. */
 async function quarantined(mote: TestMote): Promise<number> {
-  const { timestamp } = (await anvil.rpc.call("eth_getBlockByNumber", "latest", false)) as { timestamp: string };
-  const nowS = Math.max(Math.floor(Date.now() / 1000), Number(timestamp) + 1);
-  await anvil.rpc.call("evm_setNextBlockTimestamp", `0x${nowS.toString(16)}`);
   const [a, b] = [1, 2].map((time) => mote.make({ seq: 50, fleet: named(), time }).sign1);
-  return (await registry.send(account, "reportEquivocation", a as Uint8Array, b as Uint8Array)).blockNumber;
+  // After a revert anvil's clock is behind by what was reverted: by the clock instead, after all that came before and before what comes after.
+  const { timestamp } = (await anvil.rpc.call("eth_getBlockByNumber", "latest", false)) as { timestamp: string };
+  const timeS = Math.max(Math.floor(Date.now() / 1000), Number(timestamp)) + 1;
+  await anvil.rpc.call("evm_setNextBlockTimestamp", timeS);
+  const { blockNumber } = await registry.send(account, "reportEquivocation", a as Uint8Array, b as Uint8Array);
+  await until("the block's time", () => Date.now() >= timeS * 1000);
+  return blockNumber;
 }
 
 const open = async (store: RecordStore) => (await store.quarantines.open(named(), new Uint8Array(0), 100)).motes;
@@ -97,7 +112,7 @@ const open = async (store: RecordStore) => (await store.quarantines.open(named()
 onAnvil(
   "a key in quarantine: its records are stored, marked, and in no export and no anchor; those from before stay",
   async () => {
-    const store = await RecordStore.open(await openPglite());
+    const store = await openStore();
     const [thief, honest] = [new TestMote(), new TestMote()];
     for (const mote of [thief, honest]) await fleet.enrol(mote);
     const before = [thief, honest].flatMap((mote) => [recordOf(mote, 1), recordOf(mote, 2)]);
@@ -106,7 +121,7 @@ onAnvil(
     await pause(BLOCK_TIME_MS);
     const snapshot = await anvil.rpc.call("evm_snapshot");
     const since = await quarantined(thief);
-    const { watching, told } = watch(store, 1_000);
+    const { told } = watch(store, 1_000);
     await until("it is told", () => told.length > 0);
     assert.equal(told, [{ event: "quarantined-since", mote: `0x${toHex(thief.address)}`, block: since, records: 0 }]);
     // Named a head from before, or one from after: both came when the block was there.
@@ -128,15 +143,13 @@ onAnvil(
     assert.equal(await exported(store, thief), [0, 1, 2, 3], "they count again");
     await store.anchors.batch();
     assert.ok((await leafOf(thief, after[1] as TestRecord)) !== undefined);
-    await watching.close();
-    await store.close();
   },
 );
 
 onAnvil(
   "what was stored before it was noticed is marked by its head; settled, it is asked for no more, by whoever goes on",
   async () => {
-    const store = await RecordStore.open(await openPglite());
+    const store = await openStore();
     const thief = new TestMote();
     await fleet.enrol(thief);
     await stored(store, recordOf(thief, 1));
@@ -155,12 +168,11 @@ onAnvil(
     assert.equal(await exported(store, thief), [0], "what comes later is marked as it is stored");
     await again.watching.close();
     assert.equal(again.told, []);
-    await store.close();
   },
 );
 
 onAnvil("a node that cannot say takes nothing back; a registry that is no contract has quarantined nobody", async () => {
-  const store = await RecordStore.open(await openPglite());
+  const store = await openStore();
   const thief = new TestMote();
   await fleet.enrol(thief);
   await stored(store, recordOf(thief, 1));
@@ -175,10 +187,10 @@ onAnvil("a node that cannot say takes nothing back; a registry that is no contra
     ...{ store: store.quarantines, fleet: elsewhere, rpc: anvil.rpc, registry: openRegistry(anvil.rpc, elsewhere.registry) },
     ...{ settledBlocks: 3, pollMs: 20, onEvent: (event) => told.push(event) },
   });
+  opened.push(other);
   await pause(200);
   await other.close();
   assert.is(told.filter(({ event }) => event !== "lost").length, 0);
-  await store.close();
 });
 
 test.run();
