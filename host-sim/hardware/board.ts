@@ -3,7 +3,7 @@
 // Promises: everything that is chance comes from the board's seed; what lasts through a power cut is only `storage`.
 // Never knows which firmware runs on it.
 
-import { boardOf, DEFAULT_BOARD } from "../boards.js";
+import { boardOf, DEFAULT_BOARD, partitionBytes } from "../boards.js";
 import type { WorldClock } from "../world/clock.js";
 import { RealClock } from "../world/clock.js";
 import { Network, type Service } from "../world/network.js";
@@ -83,6 +83,7 @@ export class Board {
 
   constructor(options: BoardOptions) {
     const prng = new Prng(options.seed ?? "chainmote");
+    const kind = boardOf(options.board ?? DEFAULT_BOARD);
     this.config = deepFreeze(structuredClone(options.config ?? {}));
     this.world = new PoweredClock(options.clock ?? new RealClock(), (reason) => {
       this.stop();
@@ -99,7 +100,7 @@ export class Board {
     this.radio = new Radio(this.world, this.network, options.radio);
     this.rtc = options.rtc ?? { noiseFailed: false };
     this.entropy = new EntropySource(() => this.radio.on, this.rtc, options.entropy);
-    this.i2c = new I2CBus(this.world, boardOf(options.board ?? DEFAULT_BOARD).pins.i2c);
+    this.i2c = new I2CBus(this.world, kind.pins.i2c);
     const room = climate(options.sensor?.trace, this.world, prng.fork("climate"));
     this.sensor = new Sht3x(this.world, prng.fork("sensor"), room, options.sensor?.address, { ...options.sensor?.faults });
     this.i2c.attach(this.sensor);
@@ -111,7 +112,7 @@ export class Board {
     }
     this.pins = new Pins(() => this.world.nowMs(), options.pins);
     this.storage = options.storage;
-    this.keyValue = new KeyValuePartition(options.storage.nvs);
+    this.keyValue = new KeyValuePartition(options.storage.nvs, partitionBytes(kind, "nvs"));
   }
 
   /** Power off: the radio goes and every connection with it, and nothing of this board runs any more. */

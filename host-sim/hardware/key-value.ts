@@ -13,12 +13,12 @@ const NAME_BYTES_MAX = 15;
 const ENTRY_BYTES = 32;
 /** A page is given up for a new value when less than a tenth of a chunk is left in it. */
 const ENTRIES_UNUSED_PER_PAGE_MAX = 12;
-/** A partition of 0x6000 bytes: six pages of 126 entries, one page kept free. */
-const PAGES = 5;
+const PAGE_BYTES = 4096;
+/** The least that NVS works with: a page for values, one that is being filled, one kept free. */
+const PAGES_MIN = 3;
 const ENTRIES_PER_PAGE = 126;
 /** Calibration of the radio: a namespace, two numbers and 1,904 bytes. */
 const ENTRIES_OF_PHY = 1 + 2 + 2 + 60;
-const ENTRIES_MAX = PAGES * (ENTRIES_PER_PAGE - ENTRIES_UNUSED_PER_PAGE_MAX) - ENTRIES_OF_PHY;
 const CHUNK_BYTES_MAX = ENTRY_BYTES * (ENTRIES_PER_PAGE - 1);
 
 /** Where values lie; keys are `namespace` and `key`. */
@@ -33,11 +33,18 @@ export interface NvsStore {
 export class KeyValuePartition {
   readonly #store: NvsStore;
   readonly #opened = new Set<string>();
+  /** Pages that hold values: one is kept free. */
+  readonly #pages: number;
+  readonly #entriesMax: number;
   /** Makes every write and delete fail. */
   failWrites = false;
 
-  constructor(store: NvsStore) {
+  /** @param byteLength of the partition */
+  constructor(store: NvsStore, byteLength = 0x6000) {
+    if (byteLength % PAGE_BYTES !== 0 || byteLength < PAGES_MIN * PAGE_BYTES) throw new RangeError(`nvs of ${byteLength} bytes`);
     this.#store = store;
+    this.#pages = byteLength / PAGE_BYTES - 1;
+    this.#entriesMax = this.#pages * (ENTRIES_PER_PAGE - ENTRIES_UNUSED_PER_PAGE_MAX) - ENTRIES_OF_PHY;
   }
 
   /** As `nvs_open`: only for reading, a namespace has to be there; else its name is written where it is not. */
@@ -46,7 +53,7 @@ export class KeyValuePartition {
     if (this.#namespaces().has(namespace)) return;
     if (readOnly) throw new Error("ESP_ERR_NVS_NOT_FOUND");
     if (this.failWrites) throw new Error("ESP_ERR_FLASH_OP_FAIL");
-    if (this.#entries() + 1 > ENTRIES_MAX) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
+    if (this.#entries() + 1 > this.#entriesMax) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
     this.#opened.add(namespace);
   }
 
@@ -58,8 +65,8 @@ export class KeyValuePartition {
   write(namespace: string, key: string, value: Uint8Array): void {
     checkNames(namespace, key);
     if (this.failWrites) throw new Error("ESP_ERR_FLASH_OP_FAIL");
-    if (value.length > PAGES * CHUNK_BYTES_MAX) throw new Error("ESP_ERR_NVS_VALUE_TOO_LONG");
-    if (this.#entries() + entriesOf(value.length) > ENTRIES_MAX) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
+    if (value.length > this.#pages * CHUNK_BYTES_MAX) throw new Error("ESP_ERR_NVS_VALUE_TOO_LONG");
+    if (this.#entries() + entriesOf(value.length) > this.#entriesMax) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
     this.#store.set(namespace, key, value);
   }
 

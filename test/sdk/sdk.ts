@@ -86,14 +86,23 @@ async function idfFolders(): Promise<string> {
   return empty;
 }
 
-/** Begins from nothing: a second run of the SDK's makefiles passes over what the first complained about. */
-export async function configure(sdk: Sdk, platform: string, manifest: string, debug = false): Promise<Configured> {
+/**
+ * Begins from nothing: a second run of the SDK's makefiles passes over what the first complained about.
+ * @param options a folder of ESP-IDF's options; the manifest's own where absent
+ */
+export async function configure(
+  sdk: Sdk,
+  platform: string,
+  manifest: string,
+  debug = false,
+  options?: string,
+): Promise<Configured> {
   const output = join(OUTPUT, platform.replaceAll("/", "-") + (debug ? "-debug" : ""));
   await rm(output, { recursive: true, force: true });
   await mkdir(output, { recursive: true });
   const { code, all } = await run("mcconfig", [...(debug ? ["-d"] : []), "-p", platform, "-o", output, manifest], {
     cwd: REPOSITORY,
-    env: { ...sdk.env, IDF_PATH: await idfFolders() },
+    env: { ...sdk.env, IDF_PATH: await idfFolders(), ...(options === undefined ? {} : { SDKCONFIGPATH: options }) },
   });
   if (code !== 0) throw new Error(`mcconfig -p ${platform} failed:\n${all}`);
   const files = await readdir(output, { recursive: true });
