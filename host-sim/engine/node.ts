@@ -15,6 +15,11 @@ import type { GuestEngine } from "./engines.js";
 
 export type { BoardFile, Reset, WorldChange } from "./board-process.js";
 
+/** How a board starts again that has ended with that code: after an orderly restart, or a crash. */
+export function resetAfter(code: number): Reset {
+  return code === 0 ? "software" : "panic";
+}
+
 /** One line of the board's log: the event's name and its fields. */
 export interface BoardEvent {
   readonly event: string;

@@ -3,6 +3,7 @@
 // Promises: everything that is chance comes from the board's seed; what lasts through a power cut is only `storage`.
 // Never knows which firmware runs on it.
 
+import type { ResetReason } from "../../firmware/ports.js";
 import { boardOf, DEFAULT_BOARD, partitionBytes } from "../boards.js";
 import type { WorldClock } from "../world/clock.js";
 import { RealClock } from "../world/clock.js";
@@ -10,6 +11,7 @@ import { Network, type Service } from "../world/network.js";
 import { Prng } from "../world/prng.js";
 import { Bme280, type Bme280Faults } from "./bme280.js";
 import { BoardClock, type BoardClockOptions } from "./board-clock.js";
+import { type ChipOptions, SimulatedChip } from "./chip.js";
 import { type EntropyOptions, EntropySource, type RtcMemory } from "./entropy.js";
 import { I2CBus } from "./i2c.js";
 import { KeyValuePartition } from "./key-value.js";
@@ -24,6 +26,10 @@ export interface BoardOptions {
   readonly board?: string;
   /** What a power cut leaves. */
   readonly storage: BoardStorage;
+  /** Why it starts; with its power where absent. */
+  readonly reset?: ResetReason;
+  /** What its eFuses say, and what its image was built to be; a new chip with an image of the profile dev where absent. */
+  readonly chip?: ChipOptions;
   /** What a software reset leaves: given, this start is one; absent, the power has just come on. */
   readonly rtc?: RtcMemory;
   /** What `mc/config` exports. */
@@ -44,6 +50,8 @@ export interface BoardOptions {
   readonly pins?: Readonly<Record<string, Wired>>;
   /** The firmware let an exception out of a callback, and the board has ended. Thrown to whoever turns the world where absent. */
   readonly onAbort?: (reason: BoardAborted) => void;
+  /** The firmware asked for an orderly restart, and the board has ended. */
+  readonly onRestart?: () => void;
 }
 
 export interface SensorOptions {
@@ -80,6 +88,8 @@ export class Board {
   readonly keyValue: KeyValuePartition;
   readonly storage: BoardStorage;
   readonly rtc: RtcMemory;
+  readonly chip: SimulatedChip;
+  readonly #onRestart: (() => void) | undefined;
 
   constructor(options: BoardOptions) {
     const prng = new Prng(options.seed ?? "chainmote");
@@ -112,7 +122,16 @@ export class Board {
     }
     this.pins = new Pins(() => this.world.nowMs(), options.pins);
     this.storage = options.storage;
-    this.keyValue = new KeyValuePartition(options.storage.nvs, partitionBytes(kind, "nvs"));
+    const { chip = {}, reset = "power-on", storage, seed = "chainmote" } = options;
+    this.chip = new SimulatedChip(chip, reset, seed, storage.nvs.fault);
+    this.#onRestart = options.onRestart;
+    this.keyValue = new KeyValuePartition(storage.nvs, partitionBytes(kind, "nvs"), this.chip.storage());
+  }
+
+  /** The orderly restart: this board ends, and whoever keeps it running starts it anew. */
+  restart(): void {
+    this.stop();
+    this.#onRestart?.();
   }
 
   /** Power off: the radio goes and every connection with it, and nothing of this board runs any more. */

@@ -48,7 +48,6 @@ const ALWAYS: readonly Requirement[] = [
   on("PARTITION_TABLE_MD5", "a table that rots is noticed"),
   on("BOOTLOADER_APP_ROLLBACK_ENABLE", "an update that does not prove itself is taken back"),
   on("COMPILER_OPTIMIZATION_SIZE", "an image has to fit its slot", "COMPILER_OPTIMIZATION_DEBUG", "COMPILER_OPTIMIZATION_PERF"),
-  off("ESP_ERR_TO_NAME_LOOKUP", "size: nobody reads these names"),
   off("ESP_WIFI_ENTERPRISE_SUPPORT", "size: no configuration of ours has it"),
   off("ETH_USE_SPI_ETHERNET", "size"),
   off("MBEDTLS_CERTIFICATE_BUNDLE", "size: one certificate is pinned"),
