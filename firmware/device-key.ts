@@ -10,8 +10,9 @@ import { addressOf, checksumAddress } from "./crypto/identity.js";
 import type { Chip, Device, KeyHandle } from "./ports.js";
 import { Rejection } from "./rejection.js";
 
-/** The slot of the key store that holds it, by the image's profile. */
-const KEY_SLOTS = { dev: "device", production: "sealed" } as const;
+/** The slots of the key store that hold it, by the image's profile. */
+const DEV_SLOT = "device";
+const PRODUCTION_SLOT = "sealed";
 
 /**
  * @param noisy whether the radio feeds the noise source, so that a key may be made
@@ -26,7 +27,7 @@ export function openDeviceKey(
   try {
     const open = chip === undefined ? undefined : openness(chip);
     if (open !== undefined) return open;
-    const slot = KEY_SLOTS[chip?.profile() ?? "dev"];
+    const slot = chip?.profile() === "production" ? PRODUCTION_SLOT : DEV_SLOT;
     let key: KeyHandle | undefined = keys.open(slot);
     const created = key === undefined;
     if (key === undefined) {

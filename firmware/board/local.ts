@@ -86,7 +86,7 @@ class NoBus {
 }
 
 // Frozen, for what a preloaded module holds lies in flash.
-const chip: Chip = Object.freeze({ mac, profile, resetReason, security, storage });
+const chip = Object.freeze({ mac, profile, resetReason, security, storage }) as Chip;
 const entropy: Entropy = Object.freeze({ read, failed, fail });
 export const log: Log = Object.freeze({
   write(event: string, fields?: Readonly<Record<string, unknown>>) {

@@ -75,10 +75,13 @@ export interface Configured {
 
 /** IDF_PATH for mcconfig, which wants every folder of headers that the manifest names: empty ones where ESP-IDF is not there whole. */
 async function idfFolders(): Promise<string> {
-  const { modules } = JSON.parse(await readFile(join(REPOSITORY, "firmware/board/manifest.json"), "utf8")) as {
-    modules: { "*": string[] };
-  };
-  const folders = modules["*"].map((folder) => folder.replace("$(IDF_PATH)", ""));
+  const folders: string[] = [];
+  for (const name of ["manifest", "manifest-offline"]) {
+    const { modules } = JSON.parse(await readFile(join(REPOSITORY, `firmware/board/${name}.json`), "utf8")) as {
+      modules: { "*": string[] };
+    };
+    folders.push(...modules["*"].map((folder) => folder.replace("$(IDF_PATH)", "")));
+  }
   const idf = process.env.IDF_PATH ?? "";
   if (idf !== "" && folders.every((folder) => existsSync(join(idf, folder)))) return idf;
   const empty = join(OUTPUT, "empty-esp-idf");

@@ -1,7 +1,7 @@
-// What the profile production burns into a chip's eFuses, each for ever: said to a person before it is burnt (`chainmote flash`), and in
+// What the profile production burns into a chip's eFuses, each for ever: said to a person before it is burnt (the command that flashes), and in
 // docs/boards.md.
 //
-// Promises: everything that the options of firmware/boards/sdkconfig.production have the bootloader, the image or `chainmote flash` burn, by
+// Promises: everything that the options of firmware/boards/sdkconfig.production have the bootloader, the image or the one who flashes burn, by
 // the names of ESP-IDF 6.0's eFuse tables, in the order in which it happens. Never: burns.
 
 import type { BoardKind } from "../../host-sim/boards.js";
@@ -17,7 +17,7 @@ export interface Burn {
   readonly after: string;
 }
 
-const FLASHING = "`chainmote flash`, before the first start";
+const FLASHING = "whoever flashes it, before the first start";
 const BOOTLOADER = "the bootloader, at the first start";
 const UPDATE = "the image, once an update with a higher `secure_version` has proven itself";
 

@@ -34,21 +34,16 @@
 #include <string.h>
 
 #if CONFIG_NVS_ENCRYPTION
-	#if CONFIG_MBEDTLS_HARDWARE_AES
-		#include "mbedtls/port/include/aes/esp_aes.h"
-		#define XTS(name) esp_aes_##name
-		#define XTS_DECRYPT ESP_AES_DECRYPT
-	#else
-		#define MBEDTLS_DECLARE_PRIVATE_IDENTIFIERS
-		#include "mbedtls/private/aes.h"
-		#define XTS(name) mbedtls_aes_##name
-		#define XTS_DECRYPT MBEDTLS_AES_DECRYPT
+	#if !CONFIG_MBEDTLS_HARDWARE_AES
+		#error "NVS is decrypted here by the chip's AES, as NVS itself does it (CONFIG_MBEDTLS_HARDWARE_AES)"
 	#endif
+	#include "aes/esp_aes.h"
 #endif
 
 /* Of the SDK's main.c: the task that runs the firmware, and what comes before it. */
 extern void loop_task(void* parameter);
 extern void setupDebugger(void);
+extern void* xsPreparationAndCreation(xsCreation** creation);
 enum { LOOP_TASK_PRIORITY = 4, LOOP_TASK_STACK_BYTES = 10 * 1024 };
 
 unsigned chainmoteBegin(void);
@@ -151,13 +146,13 @@ static bool readPartition(void* context, uint32_t at, void* to, uint32_t bytes)
 #if CONFIG_NVS_ENCRYPTION
 typedef struct {
 	const esp_partition_t* partition;
-	XTS(xts_context) keys;
+	esp_aes_xts_context keys;
 } Encrypted;
 
 static bool decryptEntry(void* context, uint32_t at, uint8_t entry[NVS_ENTRY_BYTES])
 {
 	uint8_t unit[16] = { (uint8_t)at, (uint8_t)(at >> 8), (uint8_t)(at >> 16), (uint8_t)(at >> 24) };
-	return XTS(crypt_xts)(&((Encrypted*)context)->keys, XTS_DECRYPT, NVS_ENTRY_BYTES, unit, entry, entry) == 0;
+	return esp_aes_crypt_xts(&((Encrypted*)context)->keys, ESP_AES_DECRYPT, NVS_ENTRY_BYTES, unit, entry, entry) == 0;
 }
 
 #if CONFIG_NVS_SEC_KEY_PROTECT_USING_FLASH_ENC
@@ -202,13 +197,13 @@ static const char* lookAtStorage(const esp_partition_t* partition)
 	/* By HMAC the key is burnt before the first start: later ones could not be kept from being read. */
 	if (error != ESP_OK)
 		return "nvs-keys";
-	XTS(xts_init)(&encrypted.keys);
-	bool set = XTS(xts_setkey_dec)(&encrypted.keys, (const uint8_t*)&keys, 2 * NVS_KEY_SIZE * 8) == 0;
+	esp_aes_xts_init(&encrypted.keys);
+	bool set = esp_aes_xts_setkey_dec(&encrypted.keys, (const uint8_t*)&keys, 2 * NVS_KEY_SIZE * 8) == 0;
 	memset(&keys, 0, sizeof keys);
 	nvs.decrypt = decryptEntry;
 	nvs.context = &encrypted;
 	const char* fault = set ? faultOf(nvsLook(&nvs)) : "nvs-keys";
-	XTS(xts_free)(&encrypted.keys);
+	esp_aes_xts_free(&encrypted.keys);
 	return fault;
 #else
 	return faultOf(nvsLook(&nvs));

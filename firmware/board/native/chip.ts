@@ -2,15 +2,14 @@
 //
 // Never answers what a configuration claims: what is locked is read from the eFuses, the profile from what the image was built with.
 
-import type { ResetReason, Security, StorageFault } from "../../ports.js";
-
 const SECURE_BOOT = 1;
 const FLASH_ENCRYPTED = 2;
 const FLASH_RELEASE = 4;
 const NVS_ENCRYPTED = 8;
 
-export function resetReason(this: unknown): ResetReason {
-  return native<ResetReason>("xs_chainmote_chip_reason").call(this);
+/** A word of ports.ts's `ResetReason`. */
+export function resetReason(this: unknown): string {
+  return native<string>("xs_chainmote_chip_reason").call(this);
 }
 
 function macBuffer(this: unknown): ArrayBuffer {
@@ -26,7 +25,8 @@ function securityBits(this: unknown): number {
   return native<number>("xs_chainmote_chip_security").call(this);
 }
 
-export function security(): Security {
+/** As ports.ts's `Security`. */
+export function security(): object {
   const bits = securityBits();
   const encrypted = (bits & FLASH_RELEASE) === 0 ? "development" : "release";
   return {
@@ -36,16 +36,17 @@ export function security(): Security {
   };
 }
 
-export function profile(this: unknown): "dev" | "production" {
-  return native<"dev" | "production">("xs_chainmote_chip_profile").call(this);
+/** "dev" or "production". */
+export function profile(this: unknown): string {
+  return native<string>("xs_chainmote_chip_profile").call(this);
 }
 
-/** Why NVS is not open, or undefined where it is. */
-export function storage(this: unknown): StorageFault | undefined {
-  return native<StorageFault | undefined>("xs_chainmote_chip_storage").call(this);
+/** Why NVS is not open, a word of ports.ts's `StorageFault`, or undefined where it is. */
+export function storage(this: unknown): string | undefined {
+  return native<string | undefined>("xs_chainmote_chip_storage").call(this);
 }
 
 /** Starts the firmware anew, and never returns: the next start knows that it was meant. */
-export function restart(this: unknown): void {
-  return native<void>("xs_chainmote_chip_restart").call(this);
+export function restart(this: unknown): unknown {
+  return native("xs_chainmote_chip_restart").call(this);
 }
