@@ -92,20 +92,25 @@ export const SLOTS = ["ota_0", "ota_1"] as const;
 
 /** @param root the repository, or a copy of it */
 export function readBoards(root: string): readonly BoardKind[] {
-  const files = readdirSync(join(root, BOARD_FOLDER))
+  const names = readdirSync(join(root, BOARD_FOLDER))
     .filter((name) => name.endsWith(".json"))
+    .map((name) => name.slice(0, -".json".length))
     .sort();
-  const boards = files.map((file) =>
-    readBoard(file.slice(0, -".json".length), readFileSync(join(root, BOARD_FOLDER, file), "utf8")),
-  );
-  for (const [i, { name, platform }] of boards.entries()) {
-    const other = boards.slice(0, i).find((before) => before.platform === platform);
-    if (other !== undefined)
+  const boards = names.map((name) => readBoard(name, readFileSync(join(root, BOARD_FOLDER, `${name}.json`), "utf8")));
+  for (const board of boards) {
+    const first = firstOfPlatform(boards, board);
+    const differ = [board, first].map(({ chip, memory, pins }) => JSON.stringify([chip, memory, pins]));
+    if (first !== board && (differ[0] !== differ[1] || JSON.stringify(board.flash) === JSON.stringify(first.flash)))
       throw new Error(
-        `${BOARD_FOLDER}/${name}.json: platform ${platform} is ${other.name}'s already; mcconfig could not tell them`,
+        `${BOARD_FOLDER}/${board.name}.json: platform ${board.platform} is ${first.name}'s already; mcconfig could not tell them by anything but their flash`,
       );
   }
   return boards;
+}
+
+/** The board of that platform which manifests name; others of it differ in their flash alone, and are told by the environment. */
+export function firstOfPlatform(boards: readonly BoardKind[], { platform }: Pick<BoardKind, "platform">): BoardKind {
+  return boards.find((board) => board.platform === platform) as BoardKind;
 }
 
 /** @param text of the file `name`.json; throws an `Error` that names file and field */

@@ -6,7 +6,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { BOARD_FOLDER, type BoardKind, boardOf, TABLE_AT } from "../../host-sim/boards.js";
+import { BOARD_FOLDER, BOARDS, type BoardKind, boardOf, firstOfPlatform, TABLE_AT } from "../../host-sim/boards.js";
 import type { Creation } from "../../host-sim/xs/presets.js";
 import { IMAGE_FILE, imageBytesMax, imageFault } from "../../tools/boards/slots.js";
 import { OPTIONS_FOLDERS, PARTITIONS_FOLDER, type Profile } from "../../tools/boards/written.js";
@@ -135,9 +135,9 @@ export async function linkBoard(sdk: Sdk, board: string, image: Image, tools: To
 async function linkProfile(sdk: Sdk, board: string, image: Image, profile: Profile, tools: Tools): Promise<BoardReport> {
   const kind = boardOf(board);
   const manifest = join(REPOSITORY, image.manifest);
-  // The manifest names the options of dev itself.
-  const folder = profile === "dev" ? undefined : optionsFolder(board, profile);
-  const built = await configure(sdk, kind.platform, manifest, false, folder);
+  // The manifest itself names the options of dev of the platform's first board.
+  const named = profile === "dev" && firstOfPlatform(BOARDS, kind) === kind;
+  const built = await configure(sdk, kind.platform, manifest, false, named ? {} : environmentOf(board, profile));
   const project = join(built.folder, `xsProj-${kind.chip.name}`);
   const options = await readFile(join(project, "sdkconfig.mc"), "utf8");
   await writeHeader(sdk, board, options, join(project, "build/config"), tools);
@@ -208,7 +208,7 @@ const VARIANTS_OF_OPTIONS: readonly (readonly [Profile, Build])[] = [
 async function checkOptions(sdk: Sdk, board: string, manifest: string, { idf }: Tools): Promise<BoardReport> {
   const faults: string[] = [];
   for (const [profile, build] of VARIANTS_OF_OPTIONS) {
-    const built = await configure(sdk, boardOf(board).platform, manifest, build === "debug", optionsFolder(board, profile));
+    const built = await configure(sdk, boardOf(board).platform, manifest, build === "debug", environmentOf(board, profile));
     const options = await readFile(join(built.folder, `xsProj-${boardOf(board).chip.name}/sdkconfig.mc`), "utf8");
     faults.push(...optionFaults(board, profile, build, options));
     if (idf === undefined) continue;
@@ -222,8 +222,12 @@ async function checkOptions(sdk: Sdk, board: string, manifest: string, { idf }: 
   return { faults, lines: ["options of both profiles as ESP-IDF's kconfgen decides them"] };
 }
 
-function optionsFolder(board: string, profile: Profile): string {
-  return join(REPOSITORY, OPTIONS_FOLDERS[profile], board);
+/** What tells mcconfig of a board's flash and profile. */
+function environmentOf(board: string, profile: Profile): NodeJS.ProcessEnv {
+  return {
+    SDKCONFIGPATH: join(REPOSITORY, OPTIONS_FOLDERS[profile], board),
+    PARTITIONS_FILE: join(REPOSITORY, PARTITIONS_FOLDER, `${board}.csv`),
+  };
 }
 
 /** What the makefile's rules and ESP-IDF's headers want of a configuration: kconfgen's where there is one, else its name alone. */

@@ -31,7 +31,7 @@ export async function findSdk(folder = process.env.MODDABLE ?? ""): Promise<Sdk 
   const version = await readFile(join(folder, "tools/VERSION"), "utf8");
   const path = [bin, join(REPOSITORY, "node_modules/.bin"), process.env.PATH ?? ""].join(delimiter);
   const env: NodeJS.ProcessEnv = { ...process.env, MODDABLE: folder, PATH: path };
-  delete env.SDKCONFIGPATH; // it would stand in for the manifest's
+  for (const name of ["SDKCONFIGPATH", "PARTITIONS_FILE"]) delete env[name]; // they would stand in for the manifest's
   return { folder, version: version.trim(), env };
 }
 
@@ -91,21 +91,21 @@ async function idfFolders(): Promise<string> {
 
 /**
  * Begins from nothing: a second run of the SDK's makefiles passes over what the first complained about.
- * @param options a folder of ESP-IDF's options; the manifest's own where absent
+ * @param more of the environment: SDKCONFIGPATH, PARTITIONS_FILE; the manifest's own where absent
  */
 export async function configure(
   sdk: Sdk,
   platform: string,
   manifest: string,
   debug = false,
-  options?: string,
+  more: NodeJS.ProcessEnv = {},
 ): Promise<Configured> {
   const output = join(OUTPUT, platform.replaceAll("/", "-") + (debug ? "-debug" : ""));
   await rm(output, { recursive: true, force: true });
   await mkdir(output, { recursive: true });
   const { code, all } = await run("mcconfig", [...(debug ? ["-d"] : []), "-p", platform, "-o", output, manifest], {
     cwd: REPOSITORY,
-    env: { ...sdk.env, IDF_PATH: await idfFolders(), ...(options === undefined ? {} : { SDKCONFIGPATH: options }) },
+    env: { ...sdk.env, IDF_PATH: await idfFolders(), ...more },
   });
   if (code !== 0) throw new Error(`mcconfig -p ${platform} failed:\n${all}`);
   const files = await readdir(output, { recursive: true });

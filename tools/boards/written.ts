@@ -5,7 +5,7 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import type { BoardKind, Partition } from "../../host-sim/boards.js";
+import { type BoardKind, firstOfPlatform, type Partition } from "../../host-sim/boards.js";
 import { burnsOf } from "./burns.js";
 import { imageBytesMax } from "./slots.js";
 
@@ -122,20 +122,21 @@ function releaseOptions({ name, pins, chip }: BoardKind): string {
 /** Platforms of mcconfig in the order in which a manifest has them: what is more special first. */
 function platforms(boards: readonly BoardKind[], of: (board: BoardKind) => object, before: Json = {}): Json {
   const special = (board: BoardKind): number => (board.platform.includes("/") ? 0 : 1);
-  const ordered = [...boards].sort((a, b) => special(a) - special(b));
+  const named = boards.filter((board) => firstOfPlatform(boards, board) === board);
+  const ordered = named.sort((a, b) => special(a) - special(b));
   const others = before["..."] === undefined ? {} : { "...": before["..."] };
   return { ...Object.fromEntries(ordered.map((board) => [board.platform, of(board)])), ...others };
 }
 
 /** @param library how the manifest reaches the library's files */
 function flashed(boards: readonly BoardKind[], manifest: Manifest, library: string): string {
-  const setUp = boards.filter(({ platform }) => platform.includes("/")).map(setUpOf);
+  const setUp = [...new Set(boards.filter(({ platform }) => platform.includes("/")).map(setUpOf))];
   const kept = (manifest.modules["~"] as readonly string[]).filter((module) => !/\/targets\/\w+\/setup-target$/.test(module));
   const of = ({ name, memory, pins }: BoardKind) => ({
     creation: memory,
     config: { i2c: pins.i2c },
     build: {
-      PARTITIONS_FILE: `${library}${PARTITIONS_FOLDER}/${name}.csv`,
+      "PARTITIONS_FILE ?=": `${library}${PARTITIONS_FOLDER}/${name}.csv`,
       "SDKCONFIGPATH ?=": `${library}${OPTIONS_FOLDERS.dev}/${name}`,
     },
   });

@@ -10,6 +10,7 @@ import {
   boardOf,
   DEFAULT_BOARD,
   dataPartitions,
+  firstOfPlatform,
   partitionBytes,
   readBoard,
   TABLE_AT,
@@ -145,6 +146,16 @@ test("a board with 8 MB has a table of its own, by its file alone, and larger im
   for (const folder of Object.values(OPTIONS_FOLDERS))
     assert.match(files.get(`${folder}/large/sdkconfig.defaults`) ?? "", /^CONFIG_ESPTOOLPY_FLASHSIZE_8MB=y$/m);
   assert.match(files.get("docs/boards.md") ?? "", /8 MB: Large\. An image has at most 3,276,800 bytes/);
+});
+
+test("two boards of one platform differ in their flash alone; manifests name the first, each has files of its own", () => {
+  const [first, second] = [boardOf("esp32s3"), boardOf("esp32s3-n8")];
+  assert.is(first.platform, second.platform);
+  assert.is(firstOfPlatform(BOARDS, second), first);
+  const { build } = JSON.parse(read("manifest.json")).platforms[first.platform];
+  assert.equal(Object.values(build), ["./firmware/board/partitions/esp32s3.csv", "./firmware/board/sdkconfig/esp32s3"]);
+  assert.equal(Object.keys(build), ["PARTITIONS_FILE ?=", "SDKCONFIGPATH ?="], "the environment may name others");
+  assert.match(read(`${PARTITIONS_FOLDER}/esp32s3-n8.csv`), /ota_1, +app, +ota_1, +0x3a0000, 0x380000/);
 });
 
 test("what is wrong in a board's file is an error that names file and field", () => {
