@@ -117,7 +117,7 @@ for (const [cause, damage] of Object.entries(DAMAGES))
     writeFileSync(join(keys, Buffer.from("device").toString("hex")), new Uint8Array(32).fill(9));
     configure(directory, damage(directory));
     const before = contents(join(directory, "nvs"));
-    const { said, events } = await run(directory, "power-on", ["safe-mode", "boot", "key"]);
+    const { said, events } = await run(directory, "power-on", ["safe-mode", "error"]);
     assert.is(said?.event, "safe-mode");
     assert.is(said?.cause, cause);
     assert.equal(
@@ -135,14 +135,14 @@ for (const [cause, damage] of Object.entries(DAMAGES))
 test("an NVS that is a file, and one that was encrypted under an image without encryption", async ({ directory }) => {
   configure(directory);
   writeFileSync(join(directory, "nvs"), "not even a folder");
-  assert.is((await run(directory, "power-on", ["safe-mode", "boot"])).said?.cause, "nvs-corrupt");
+  assert.is((await run(directory, "power-on", ["safe-mode", "error"])).said?.cause, "nvs-corrupt");
   assert.is(readFileSync(join(directory, "nvs"), "utf8"), "not even a folder");
   rmSync(join(directory, "nvs"));
   configure(directory, { chip: { nvsEncryption: true } });
   await run(directory, "power-on", ["app"], PANICS);
   configure(directory);
   const before = contents(join(directory, "nvs"));
-  assert.is((await run(directory, "power-on", ["safe-mode", "boot"])).said?.cause, "nvs-corrupt");
+  assert.is((await run(directory, "power-on", ["safe-mode", "error"])).said?.cause, "nvs-corrupt");
   assert.equal(contents(join(directory, "nvs")), before);
 });
 
