@@ -11,6 +11,7 @@ import type { Creation } from "../../host-sim/xs/presets.js";
 import { IMAGE_FILE, imageBytesMax, imageFault } from "../../tools/boards/slots.js";
 import { OPTIONS_FOLDERS, PARTITIONS_FOLDER, type Profile } from "../../tools/boards/written.js";
 import { chipFaults } from "./chip.js";
+import { hookFaults } from "./hook.js";
 import {
   COMPILER,
   compileStrictly,
@@ -148,6 +149,9 @@ async function linkProfile(sdk: Sdk, board: string, image: Image, profile: Profi
   const table = `${PARTITIONS_FOLDER}/${board}.csv`;
   if (partitions !== (await readFile(join(REPOSITORY, table), "utf8"))) faults.push(`the partitions are not those of ${table}`);
   if (tools.idf !== undefined) faults.push(...(await tableFaults(sdk, tools.idf, kind, table)));
+  const sdkText = (path: string): string => readFileSync(join(sdk.folder, path), "utf8");
+  const defines = await readFile(join(built.folder, "mc.defines.h"), "utf8");
+  faults.push(...hookFaults(defines, sdkText("xs/platforms/esp/xsHost.c"), sdkText("build/devices/esp32/lib/main/main.c")));
   const config = await readFile(join(built.folder, "mc.config.js"), "utf8");
   const besides = startedBesides(built.makefile, config, sdk.folder, (path) => readFileSync(path, "utf8"));
   faults.push(...besides.faults);
