@@ -39,6 +39,15 @@ export interface SafeCause {
   readonly resets: number;
 }
 
+/** A part of safe mode that an image may have: it takes updates. */
+export interface SafePart extends BusUser {
+  /** Does what is due, the network being there. Answers the milliseconds until it wants to be called again. */
+  step(): number;
+}
+
+/** Makes that part, once: of the board, its configuration and its bus. It opens no key, and NVS may not be there. */
+export type SafePartType = (owner: SafeMode) => SafePart;
+
 export class SafeMode implements AssociationOptions, TimekeeperOptions, BusOptions, BusUser {
   readonly #device: Device;
   readonly #config: MoteConfig | Rejection;
@@ -48,12 +57,15 @@ export class SafeMode implements AssociationOptions, TimekeeperOptions, BusOptio
   #timekeeper: Timekeeper | undefined;
   #bus: Bus | undefined;
   readonly refusals: RefusalLog;
+  readonly #updates: SafePartType | undefined;
+  #part: SafePart | undefined;
   #healthDueMs = 0;
 
-  constructor(device: Device, config: MoteConfig | Rejection, cause: SafeCause) {
+  constructor(device: Device, config: MoteConfig | Rejection, cause: SafeCause, updates?: SafePartType) {
     this.#device = device;
     this.#config = config;
     this.cause = cause;
+    this.#updates = updates;
     this.#pacer = new Pacer(device.timer, device.log, this);
     this.refusals = new RefusalLog(device.clock, device.log);
   }
@@ -70,7 +82,8 @@ export class SafeMode implements AssociationOptions, TimekeeperOptions, BusOptio
       // TLS knows no certificate without the time.
       this.#timekeeper = new Timekeeper(this);
       this.#bus = new Bus(this, this.topics(config));
-      this.#bus.join(this);
+      this.#part = this.#updates?.(this);
+      for (const user of [this, ...(this.#part === undefined ? [] : [this.#part])]) this.#bus.join(user);
     }
     this.#pacer.run();
   }
@@ -85,12 +98,17 @@ export class SafeMode implements AssociationOptions, TimekeeperOptions, BusOptio
     if (association === undefined || bus === undefined) return dueMs;
     dueMs = Math.min(dueMs, association.step(), this.#timekeeper?.step(association.online) ?? dueMs);
     if (!association.online) return dueMs;
-    dueMs = Math.min(dueMs, bus.step());
+    dueMs = Math.min(dueMs, bus.step(), this.#part?.step() ?? dueMs);
     if (bus.up && nowMs >= this.#healthDueMs) {
       this.#healthDueMs = nowMs + HEALTH_MS;
       bus.publish(bus.topics.health, this.health(), { retain: true });
     }
     return dueMs;
+  }
+
+  /** There once it runs. */
+  get bus(): Bus {
+    return this.#bus as Bus;
   }
 
   get device(): Device {
@@ -114,7 +132,7 @@ export class SafeMode implements AssociationOptions, TimekeeperOptions, BusOptio
     this.#pacer.wake();
   }
 
-  /** What an update would come on; MQTT knows no client without a subscription here (bus/uplink.ts). */
+  /** What updates come on; also, a session is up only with a subscription that the broker has granted (bus/uplink.ts). */
   get subscriptions(): readonly string[] {
     return [`${this.board(this.config)}/updates`];
   }

@@ -8,7 +8,7 @@ import { type MoteConfig, parseConfig } from "../config.js";
 import type { Device } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { ageResets, countReset, RESETS_MAX } from "./resets.js";
-import { type SafeCause, SafeMode } from "./safe-mode.js";
+import { type SafeCause, SafeMode, type SafePartType } from "./safe-mode.js";
 
 /** Whatever runs from then on. */
 export interface Runnable {
@@ -19,18 +19,24 @@ export interface Runnable {
  * Begins the application, or safe mode.
  * @param configuration the board's, as it is: checked by config.ts
  * @param open opens the mote; called once, where nothing speaks against it
+ * @param updates what safe mode has besides, in an image that takes updates
  */
-export function start(device: Device, configuration: unknown, open: (config: MoteConfig) => Runnable | Rejection): void {
+export function start(
+  device: Device,
+  configuration: unknown,
+  open: (config: MoteConfig) => Runnable | Rejection,
+  updates?: SafePartType,
+): void {
   const config = parseConfig(configuration);
-  const begun = safeModeOf(device, config) ?? opened(device, config, open);
+  const begun = safeModeOf(device, config, updates) ?? opened(device, config, open, updates);
   if (begun instanceof Rejection) device.log.write("error", { what: "start", code: begun.code, detail: begun.detail });
   else begun.run();
 }
 
 /** Counts the start. Answers safe mode where there is a cause for it, else undefined. */
-function safeModeOf(device: Device, config: MoteConfig | Rejection): SafeMode | undefined {
+function safeModeOf(device: Device, config: MoteConfig | Rejection, updates?: SafePartType): SafeMode | undefined {
   const cause = causeOf(device);
-  return cause && new SafeMode(device, config, cause);
+  return cause && new SafeMode(device, config, cause, updates);
 }
 
 function causeOf({ chip, store, timer, log }: Device): SafeCause | undefined {
@@ -53,6 +59,7 @@ function opened(
   device: Device,
   config: MoteConfig | Rejection,
   open: (config: MoteConfig) => Runnable | Rejection,
+  updates?: SafePartType,
 ): Runnable | Rejection {
   if (config instanceof Rejection) return config;
   try {
@@ -60,7 +67,7 @@ function opened(
   } catch (error) {
     // By the names of ESP-IDF's errors, which its key-value store throws.
     if (!String(error).includes("ESP_ERR_")) throw error;
-    return new SafeMode(device, config, refused(error));
+    return new SafeMode(device, config, refused(error), updates);
   }
 }
 

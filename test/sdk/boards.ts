@@ -9,7 +9,7 @@ import { basename, join } from "node:path";
 import { BOARD_FOLDER, BOARDS, type BoardKind, boardOf, firstOfPlatform, TABLE_AT } from "../../host-sim/boards.js";
 import type { Creation } from "../../host-sim/xs/presets.js";
 import { IMAGE_FILE, imageBytesMax, imageFault } from "../../tools/boards/slots.js";
-import { OPTIONS_FOLDERS, PARTITIONS_FOLDER, type Profile } from "../../tools/boards/written.js";
+import { buildEnvironment, PARTITIONS_FOLDER, type Profile } from "../../tools/boards/written.js";
 import { chipFaults } from "./chip.js";
 import { hookFaults } from "./hook.js";
 import {
@@ -138,7 +138,13 @@ async function linkProfile(sdk: Sdk, board: string, image: Image, profile: Profi
   const manifest = join(REPOSITORY, image.manifest);
   // The manifest itself names the options of dev of the platform's first board.
   const named = profile === "dev" && firstOfPlatform(BOARDS, kind) === kind;
-  const built = await configure(sdk, kind.platform, manifest, false, named ? {} : environmentOf(board, profile));
+  const built = await configure(
+    sdk,
+    kind.platform,
+    manifest,
+    false,
+    named ? {} : buildEnvironment(boardOf(board), profile, REPOSITORY),
+  );
   const project = join(built.folder, `xsProj-${kind.chip.name}`);
   const options = await readFile(join(project, "sdkconfig.mc"), "utf8");
   await writeHeader(sdk, board, options, join(project, "build/config"), tools);
@@ -212,7 +218,13 @@ const VARIANTS_OF_OPTIONS: readonly (readonly [Profile, Build])[] = [
 async function checkOptions(sdk: Sdk, board: string, manifest: string, { idf }: Tools): Promise<BoardReport> {
   const faults: string[] = [];
   for (const [profile, build] of VARIANTS_OF_OPTIONS) {
-    const built = await configure(sdk, boardOf(board).platform, manifest, build === "debug", environmentOf(board, profile));
+    const built = await configure(
+      sdk,
+      boardOf(board).platform,
+      manifest,
+      build === "debug",
+      buildEnvironment(boardOf(board), profile, REPOSITORY),
+    );
     const options = await readFile(join(built.folder, `xsProj-${boardOf(board).chip.name}/sdkconfig.mc`), "utf8");
     faults.push(...optionFaults(board, profile, build, options));
     if (idf === undefined) continue;
@@ -224,14 +236,6 @@ async function checkOptions(sdk: Sdk, board: string, manifest: string, { idf }: 
   for (const name of unknownOptions(idf, [...new Set(names.map(({ option }) => option))]))
     faults.push(`no Kconfig of ESP-IDF knows CONFIG_${name}`);
   return { faults, lines: ["options of both profiles as ESP-IDF's kconfgen decides them"] };
-}
-
-/** What tells mcconfig of a board's flash and profile. */
-function environmentOf(board: string, profile: Profile): NodeJS.ProcessEnv {
-  return {
-    SDKCONFIGPATH: join(REPOSITORY, OPTIONS_FOLDERS[profile], board),
-    PARTITIONS_FILE: join(REPOSITORY, PARTITIONS_FOLDER, `${board}.csv`),
-  };
 }
 
 /** What the makefile's rules and ESP-IDF's headers want of a configuration: kconfgen's where there is one, else its name alone. */

@@ -30,6 +30,18 @@ const MADE = "# Made by `npm run boards` out of";
 const LINE_WIDTH = 130;
 const BAUD = "115,200";
 
+/** What tells mcconfig of a board's flash and profile, whatever its manifest says. @param root the repository, or the package */
+export function buildEnvironment(
+  { name }: Pick<BoardKind, "name">,
+  profile: Profile,
+  root: string,
+): { readonly SDKCONFIGPATH: string; readonly PARTITIONS_FILE: string } {
+  return {
+    SDKCONFIGPATH: join(root, OPTIONS_FOLDERS[profile], name),
+    PARTITIONS_FILE: join(root, PARTITIONS_FOLDER, `${name}.csv`),
+  };
+}
+
 type Json = Readonly<Record<string, unknown>>;
 interface Manifest extends Json {
   readonly creation: { readonly main: string };

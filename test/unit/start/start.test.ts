@@ -8,6 +8,7 @@ import type { MoteConfig } from "../../../firmware/config.js";
 import { SoftwareKeys } from "../../../firmware/crypto/software-keys.js";
 import type { Device, ResetReason } from "../../../firmware/ports.js";
 import { RESETS_MAX } from "../../../firmware/start/resets.js";
+import type { SafePartType } from "../../../firmware/start/safe-mode.js";
 import { start } from "../../../firmware/start/start.js";
 import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../../host-sim/device.js";
 import { type BoardStorage, memoryStorage } from "../../../host-sim/hardware/storage.js";
@@ -34,6 +35,7 @@ class Bench {
   board: SimulatedDevice | undefined;
   opened = 0;
   restarted = 0;
+  updates: SafePartType | undefined;
   /** What opening the mote throws. */
   throws: string | undefined;
 
@@ -56,11 +58,16 @@ class Bench {
       restart: () => this.restart(),
     };
     const before = this.log.of("safe-mode").length;
-    start(whole, configuration, (_config: MoteConfig) => {
-      this.opened += 1;
-      if (this.throws !== undefined) throw new Error(this.throws);
-      return { run: () => undefined };
-    });
+    start(
+      whole,
+      configuration,
+      (_config: MoteConfig) => {
+        this.opened += 1;
+        if (this.throws !== undefined) throw new Error(this.throws);
+        return { run: () => undefined };
+      },
+      this.updates,
+    );
     const lines = this.log.of("safe-mode");
     return lines.length > before ? String(lines.at(-1)?.cause) : undefined;
   }
@@ -207,6 +214,31 @@ test("safe mode publishes its cause, retained, on a topic of the board's MAC, an
   assert.equal(bench.log.of("key"), [], "no key is opened");
   assert.is(client.options.id, `mote-${MAC}`);
   assert.is((client.options.will as { topic: string }).topic, `farm/boards/${MAC}/health`);
+});
+
+test("an image that takes updates takes them in safe mode, too: on topics of its own and on the board's", async () => {
+  const bench = new Bench();
+  const taken: string[] = [];
+  let steps = 0;
+  bench.updates = (owner) => ({
+    subscriptions: [`${owner.config.mqtt.prefix}releases`],
+    received: (topic, message) => taken.push(`${topic} ${message.length}`) > 0,
+    linkChanged: () => undefined,
+    step() {
+      steps += 1;
+      return owner.bus.up ? 5000 : 60_000;
+    },
+  });
+  bench.boot("power-on", { chip: { nvs: "nvs-corrupt" } });
+  await bench.world.advance(10_000);
+  const client = Scripted.made.at(-1) as Scripted;
+  client.room = 1e6;
+  client.accept([1, 1]);
+  client.message("farm/releases", new Uint8Array(7));
+  client.message(`farm/boards/${MAC}/updates`, new Uint8Array(9));
+  await bench.world.advance(60_000);
+  assert.equal(taken, ["farm/releases 7", `farm/boards/${MAC}/updates 9`]);
+  assert.ok(steps > 10, `${steps} steps`);
 });
 
 test("after an hour it starts anew, for a cause may pass", async () => {
