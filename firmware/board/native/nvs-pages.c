@@ -20,6 +20,8 @@ enum {
 	VALUE_AT = 24,
 	VALUE_CRC_AT = 28,
 	ENTRY_WRITTEN = 2,
+	/* One, and one more from a power cut before, which NVS has not come to use yet. */
+	ERASED_HALFWAY_MAX = 2,
 	/* Types whose value lies in the entries behind: a text, a blob of format 1, a part of a blob. */
 	TYPE_TEXT = 0x21,
 	TYPE_BLOB = 0x41,
@@ -233,5 +235,6 @@ NvsState nvsLook(const NvsPartition* partition)
 	}
 	if (good == 0)
 		return bad == 0 ? NVS_BLANK : NVS_CORRUPT;
-	return NVS_SOUND;
+	/* Pages are erased one at a time: more of them are no power cut's, but bytes of something else. */
+	return bad > ERASED_HALFWAY_MAX ? NVS_CORRUPT : NVS_SOUND;
 }

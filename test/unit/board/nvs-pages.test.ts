@@ -77,6 +77,23 @@ it("bytes of something else are corrupt, not blank: an older table had an image 
   assert.is(look(Uint8Array.from([...new Uint8Array(PAGE_BYTES).fill(0xff), ...foreign.subarray(PAGE_BYTES)])), "corrupt");
 });
 
+/** A partition of 14 pages that begins with these. */
+const inLarge = (pages: Uint8Array): Uint8Array => {
+  const large = new Uint8Array(14 * PAGE_BYTES).fill(0xff);
+  large.set(pages);
+  return large;
+};
+
+it("an older, smaller NVS that was moved whole is sound; one that the new partition lies half over is not", () => {
+  assert.is(look(inLarge(plainImage())), "sound");
+  const half = inLarge(plainImage());
+  // The radio's calibration, and the old image's beginning.
+  for (let at = 2 * PAGE_BYTES; at < half.length; at += 1) half[at] = (at * 37) & 0xff;
+  assert.is(look(half), "corrupt");
+  half.fill(0xff, 4 * PAGE_BYTES);
+  assert.is(look(half), "sound", "two pages could be a power cut's");
+});
+
 it("what a power cut leaves is sound", () => {
   const unmarked = plainImage();
   unmarked.set(new Uint8Array(16), entryAt(15));
