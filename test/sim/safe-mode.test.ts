@@ -87,6 +87,12 @@ test("a firmware that panics five times is in safe mode at the fifth start after
   assert.is(again.said?.reset, "power-on");
 });
 
+test("a board that is killed has lost its power: that is no panic, and forgets those before", () => {
+  assert.equal([0, 2, 130, 134, 137, 139, 143].map(resetAfter), [
+    ...["software", "panic", "power-on", "panic", "power-on", "panic", "power-on"],
+  ]);
+});
+
 test("orderly restarts, however many, are no panics", async ({ directory }) => {
   configure(directory, { config: { ...CONFIG, orderly: true } });
   let reset: Reset = "power-on";
