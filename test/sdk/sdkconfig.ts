@@ -49,6 +49,8 @@ const ALWAYS: readonly Requirement[] = [
   on("BOOTLOADER_APP_ROLLBACK_ENABLE", "an update that does not prove itself is taken back"),
   on("COMPILER_OPTIMIZATION_SIZE", "an image has to fit its slot", "COMPILER_OPTIMIZATION_DEBUG", "COMPILER_OPTIMIZATION_PERF"),
   off("ESP_WIFI_ENTERPRISE_SUPPORT", "size: no configuration of ours has it"),
+  off("ESP_WIFI_SOFTAP_SUPPORT", "size: a mote joins a network and is none"),
+  off("LWIP_DHCPS", "size: it gives no addresses"),
   off("ETH_USE_SPI_ETHERNET", "size"),
   off("MBEDTLS_CERTIFICATE_BUNDLE", "size: one certificate is pinned"),
   on("MBEDTLS_TLS_CLIENT_ONLY", "size", "MBEDTLS_TLS_SERVER_AND_CLIENT", "MBEDTLS_TLS_SERVER_ONLY", "MBEDTLS_TLS_DISABLED"),
