@@ -23,6 +23,8 @@ export interface Events {
     chain: string;
     head: number;
   };
+  /** No mote is begun, and why (start/start.ts): a fault of NVS, or `resets` within ten minutes. Nothing was erased. */
+  "safe-mode": { cause: string; detail: string; resets: number };
   /** The key is there: the mote's address with its checksum (ERC-55). */
   key: { address: string; created: boolean };
   wifi: { state: string; reason?: string; retryMs?: number };

@@ -22,6 +22,7 @@ export { type Decimal, decimal, fraction, type Numeric } from "./record/decimal.
 export type { Entry } from "./record/senml.js";
 export { Rejection } from "./rejection.js";
 export type { Part, Sensor, SensorType } from "./sensor/sensor.js";
+export { start } from "./start/start.js";
 
 export interface MoteOptions {
   /** The board: `createDevice()` of `board/provider`. */

@@ -6,13 +6,13 @@
 
 import { engine } from "chainmote/crypto";
 import { configuration, createDevice } from "./board/provider.js";
-import { Mote, parseConfig, Rejection } from "./index.js";
+import { Mote } from "./index.js";
 import { BitcoinAnchors } from "./ledger/bitcoin-anchors.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
+import { start } from "./start/start.js";
 
 const device = createDevice();
-const config = parseConfig(configuration);
-const features = [new BitcoinAnchors()];
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x], features });
-if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
-else mote.run();
+start(device, configuration, (config) => {
+  const features = [new BitcoinAnchors()];
+  return Mote.open({ device, engine, config, sensors: [sht3x], features });
+});

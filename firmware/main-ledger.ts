@@ -8,7 +8,7 @@
 import { engine } from "chainmote/crypto";
 import { configuration, createDevice } from "./board/provider.js";
 import { Commands } from "./command/commands.js";
-import { Mote, parseConfig, Rejection } from "./index.js";
+import { Mote } from "./index.js";
 import { Anchors } from "./ledger/anchors.js";
 import { Peers } from "./ledger/peers.js";
 import { Registry } from "./ledger/registry.js";
@@ -16,22 +16,22 @@ import { SingleCall } from "./ledger/single-call.js";
 import { ledgerOf, StateProofs } from "./ledger/state-proofs.js";
 import { Transactions } from "./ledger/transactions.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
+import { start } from "./start/start.js";
 
 const device = createDevice();
-const config = parseConfig(configuration);
-const proofs = new StateProofs();
-const has = (name: string): boolean => !(config instanceof Rejection) && ledgerOf(config).has(name);
-const transactions = has("fees") || has("call") ? new Transactions(proofs) : undefined;
-const registry = new Registry(proofs, transactions);
-const features = [
-  proofs,
-  ...(transactions === undefined ? [] : [transactions]),
-  ...(transactions !== undefined && has("call") ? [new SingleCall(proofs, transactions)] : []),
-  registry,
-  new Commands(registry),
-  ...(has("peers") ? [new Peers(registry)] : []),
-  ...(has("anchor") ? [new Anchors(proofs)] : []),
-];
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x], features });
-if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
-else mote.run();
+start(device, configuration, (config) => {
+  const proofs = new StateProofs();
+  const has = (name: string): boolean => ledgerOf(config).has(name);
+  const transactions = has("fees") || has("call") ? new Transactions(proofs) : undefined;
+  const registry = new Registry(proofs, transactions);
+  const features = [
+    proofs,
+    ...(transactions === undefined ? [] : [transactions]),
+    ...(transactions !== undefined && has("call") ? [new SingleCall(proofs, transactions)] : []),
+    registry,
+    new Commands(registry),
+    ...(has("peers") ? [new Peers(registry)] : []),
+    ...(has("anchor") ? [new Anchors(proofs)] : []),
+  ];
+  return Mote.open({ device, engine, config, sensors: [sht3x], features });
+});

@@ -5,11 +5,9 @@
 
 import { engine } from "chainmote/crypto";
 import { configuration, createDevice } from "./board/provider.js";
-import { Mote, parseConfig, Rejection } from "./index.js";
+import { Mote } from "./index.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
+import { start } from "./start/start.js";
 
 const device = createDevice();
-const config = parseConfig(configuration);
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x] });
-if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
-else mote.run();
+start(device, configuration, (config) => Mote.open({ device, engine, config, sensors: [sht3x] }));

@@ -20,8 +20,57 @@ export interface Device {
   readonly io: BoardIO;
   readonly network: BoardNetwork;
   readonly log: Log;
+  /** What the chip says of itself; absent where an application has not got it. */
+  readonly chip?: Chip;
   /** Starts the firmware anew, as a software reset does, and never returns; absent where there is no way to. */
   readonly restart?: (() => void) | undefined;
+}
+
+/** Why the firmware starts. A software reset that nobody asked for (an exception that nobody caught) is a panic. */
+export type ResetReason =
+  | "power-on"
+  | "software"
+  | "panic"
+  | "task-watchdog"
+  | "interrupt-watchdog"
+  | "watchdog"
+  | "deep-sleep"
+  | "brown-out"
+  | "external"
+  | "unknown";
+
+/**
+ * Why NVS is not open. Its partition is missing; it has no page left that is free; its format is a later one; what lies there cannot be read
+ * (bytes that NVS would erase, values in plain text where it is encrypted, a key that is not that of the values or not burnt); another reason.
+ */
+export type StorageFault =
+  | "nvs-missing"
+  | "nvs-full"
+  | "nvs-newer"
+  | "nvs-corrupt"
+  | "nvs-plaintext"
+  | "nvs-keys"
+  | "nvs-unreadable"
+  | "nvs-unopened"
+  | "nvs-failed";
+
+/** What is locked for ever, as the chip's eFuses have it now, and whether NVS is open encrypted. */
+export interface Security {
+  readonly secureBoot: boolean;
+  readonly flashEncryption: "off" | "development" | "release";
+  readonly nvsEncryption: boolean;
+}
+
+/** `chainmote/chip`. */
+export interface Chip {
+  resetReason(): ResetReason;
+  /** 6 bytes, which the chip was made with. */
+  mac(): Bytes;
+  security(): Security;
+  /** What the image was built to be (docs/boards.md, "Two profiles"). */
+  profile(): "dev" | "production";
+  /** Why NVS is not open, or undefined where it is. Nothing in it was erased. */
+  storage(): StorageFault | undefined;
 }
 
 /** Two clocks: one that only counts, one that is set from outside and may be wrong. */

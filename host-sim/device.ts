@@ -11,6 +11,7 @@ import { boardOf, DEFAULT_BOARD, dataPartitions } from "./boards.js";
 import { Board, type BoardOptions } from "./hardware/board.js";
 import { type BoardStorage, memoryStorage } from "./hardware/storage.js";
 import { builtinFor } from "./modules/builtin.js";
+import { chipFor } from "./modules/chip.js";
 import { resolverFor } from "./modules/dns.js";
 import { entropyFor } from "./modules/entropy.js";
 import { flashFor } from "./modules/flash.js";
@@ -86,6 +87,7 @@ export function createBoard(options: DeviceOptions = {}): SimulatedDevice {
       mqtts: { io: MQTTClient, dns, socket: secure },
     },
     log,
+    chip: chipFor(board),
   };
   // The mirrors take wider options than the ports name, as the SDK's classes do.
   return { device: device as unknown as Omit<Device, "keys">, board: hardware, storage, close: () => hardware.stop() };

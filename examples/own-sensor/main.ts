@@ -4,7 +4,7 @@
 import Analog from "embedded:io/analog";
 import { configuration, createDevice } from "chainmote/board/provider";
 import { engine } from "chainmote/crypto";
-import { type Fields, fraction, Mote, parseConfig, Rejection, type Sensor, type SensorType } from "chainmote/index";
+import { type Fields, fraction, Mote, Rejection, type Sensor, type SensorType, start } from "chainmote/index";
 
 const FULL_SCALE_V = 3.1;
 const UNPLUGGED_V = 0.2;
@@ -44,7 +44,4 @@ class Battery implements Sensor {
 }
 
 const device = createDevice();
-const config = parseConfig(configuration);
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [battery] });
-if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
-else mote.run();
+start(device, configuration, (config) => Mote.open({ device, engine, config, sensors: [battery] }));

@@ -8,6 +8,7 @@ import I2C from "embedded:io/i2c";
 import builtin from "embedded:provider/builtin";
 import FlashStorage from "embedded:storage/flash";
 import KeyValueStorage from "embedded:storage/key-value";
+import { mac, profile, resetReason, restart, security, storage } from "chainmote/chip";
 import { createKeys } from "chainmote/crypto";
 import { fail, failed, read } from "chainmote/entropy";
 import config from "mc/config";
@@ -15,6 +16,7 @@ import Time from "time";
 import ModuleTimer from "timer";
 import type {
   BoardIO,
+  Chip,
   Clock,
   Device,
   Entropy,
@@ -41,7 +43,8 @@ export function createLocal(io: PinClasses = {}): Omit<Device, "network"> {
     store,
     io: { ...wiring(), ...(io as Omit<BoardIO, "i2c">) },
     log,
-    restart: (globalThis as { readonly System?: { restart(): void } }).System?.restart,
+    chip,
+    restart,
   };
 }
 
@@ -83,6 +86,7 @@ class NoBus {
 }
 
 // Frozen, for what a preloaded module holds lies in flash.
+const chip = Object.freeze({ mac, profile, resetReason, security, storage }) as Chip;
 const entropy: Entropy = Object.freeze({ read, failed, fail });
 export const log: Log = Object.freeze({
   write(event: string, fields?: Readonly<Record<string, unknown>>) {

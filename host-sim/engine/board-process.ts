@@ -9,6 +9,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { ResetReason } from "../../firmware/ports.js";
 import { boardOf, DEFAULT_BOARD, dataPartitions } from "../boards.js";
 import { Board, type BoardOptions } from "../hardware/board.js";
 import type { Wired } from "../hardware/pins.js";
@@ -23,7 +24,7 @@ import type { LinkState } from "../world/network.js";
 const EXIT_EXCEPTION = 2;
 
 /** `board.json` in a board's folder. */
-export interface BoardFile extends Omit<BoardOptions, "storage" | "rtc" | "clock" | "onAbort"> {
+export interface BoardFile extends Omit<BoardOptions, "storage" | "rtc" | "clock" | "onAbort" | "onRestart" | "reset"> {
   readonly flash?: FlashChip;
   /** How many times as fast as this machine's the world's clock runs. */
   readonly speed?: number;
@@ -46,8 +47,8 @@ export interface WorldChange {
   readonly count?: boolean;
 }
 
-/** How a board comes to start: with its power, or by itself, as after a crash of its firmware. */
-export type Reset = "power-on" | "software";
+/** How a board comes to start: with its power, or by itself, as after a crash of its firmware (`panic`). */
+export type Reset = ResetReason;
 
 /**
  * The board of `folder`, with power on, tied to this process's signals and to the parent.
@@ -65,8 +66,10 @@ export async function powerOn(folder: string, reset: Reset, powerOff: (board: Bo
   const clock = new RealClock(speed);
   const rtc = new FileRtc(folder, reset);
   const which = kind ?? options.board ?? DEFAULT_BOARD;
-  const storage = fileStorage(folder, { partitions: dataPartitions(boardOf(which)), ...flash });
-  const board = new Board({ ...options, board: which, clock, storage, rtc, onAbort: endWith });
+  const chip = { partitions: dataPartitions(boardOf(which)), ...flash };
+  const storage = fileStorage(folder, chip, options.chip?.nvsEncryption);
+  const onRestart = () => powerOff(board);
+  const board: Board = new Board({ ...options, board: which, clock, storage, rtc, reset, onAbort: endWith, onRestart });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGTERM", () => powerOff(board));
   process.on("SIGINT", () => undefined); // the parent of a terminal's group decides
@@ -92,11 +95,7 @@ export async function runBoard(folder: string, firmware: string, reset: Reset): 
   process.on("uncaughtException", (error, origin) =>
     endWith(new BoardAborted(origin === "unhandledRejection" ? "a promise" : "the main module", error)),
   );
-  const restart = (): void => {
-    board.stop();
-    process.exit(0);
-  };
-  Object.assign(globalThis, { trace: (...parts: unknown[]) => process.stdout.write(parts.join("")), System: { restart } });
+  Object.assign(globalThis, { trace: (...parts: unknown[]) => process.stdout.write(parts.join("")) });
   Date.now = () => board.clock.nowMs();
   const main: { default?: unknown } = await import(pathToFileURL(firmware).href);
   if (typeof main.default === "function") main.default();

@@ -50,6 +50,15 @@ export interface BoardProcess {
 
 const STOP_MS_MAX = 5000;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGINT: 2, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };
+/** Codes of a process that somebody ended: the plug was pulled. */
+const UNPLUGGED = ["SIGINT", "SIGKILL", "SIGTERM"].map((signal) => 128 + (SIGNAL_NUMBERS[signal] as number));
+
+/** How a board starts again that has ended with that code: after an orderly restart, a plug that was pulled, or a crash. */
+export function resetAfter(code: number): Reset {
+  if (UNPLUGGED.includes(code)) return "power-on";
+  return code === 0 ? "software" : "panic";
+}
+
 const BOARD = fileURLToPath(new URL("board.mjs", import.meta.url));
 const FIRMWARE = fileURLToPath(runningModule("firmware/main"));
 /** The standard mote with the ledger. */

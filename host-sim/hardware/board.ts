@@ -3,13 +3,15 @@
 // Promises: everything that is chance comes from the board's seed; what lasts through a power cut is only `storage`.
 // Never knows which firmware runs on it.
 
-import { boardOf, DEFAULT_BOARD } from "../boards.js";
+import type { ResetReason } from "../../firmware/ports.js";
+import { boardOf, DEFAULT_BOARD, partitionBytes } from "../boards.js";
 import type { WorldClock } from "../world/clock.js";
 import { RealClock } from "../world/clock.js";
 import { Network, type Service } from "../world/network.js";
 import { Prng } from "../world/prng.js";
 import { Bme280, type Bme280Faults } from "./bme280.js";
 import { BoardClock, type BoardClockOptions } from "./board-clock.js";
+import { type ChipOptions, SimulatedChip } from "./chip.js";
 import { type EntropyOptions, EntropySource, type RtcMemory } from "./entropy.js";
 import { I2CBus } from "./i2c.js";
 import { KeyValuePartition } from "./key-value.js";
@@ -24,6 +26,10 @@ export interface BoardOptions {
   readonly board?: string;
   /** What a power cut leaves. */
   readonly storage: BoardStorage;
+  /** Why it starts; with its power where absent. */
+  readonly reset?: ResetReason;
+  /** What its eFuses say, and what its image was built to be; a new chip with an image of the profile dev where absent. */
+  readonly chip?: ChipOptions;
   /** What a software reset leaves: given, this start is one; absent, the power has just come on. */
   readonly rtc?: RtcMemory;
   /** What `mc/config` exports. */
@@ -44,6 +50,8 @@ export interface BoardOptions {
   readonly pins?: Readonly<Record<string, Wired>>;
   /** The firmware let an exception out of a callback, and the board has ended. Thrown to whoever turns the world where absent. */
   readonly onAbort?: (reason: BoardAborted) => void;
+  /** The firmware asked for an orderly restart, and the board has ended. */
+  readonly onRestart?: () => void;
 }
 
 export interface SensorOptions {
@@ -80,9 +88,12 @@ export class Board {
   readonly keyValue: KeyValuePartition;
   readonly storage: BoardStorage;
   readonly rtc: RtcMemory;
+  readonly chip: SimulatedChip;
+  readonly #onRestart: (() => void) | undefined;
 
   constructor(options: BoardOptions) {
     const prng = new Prng(options.seed ?? "chainmote");
+    const kind = boardOf(options.board ?? DEFAULT_BOARD);
     this.config = deepFreeze(structuredClone(options.config ?? {}));
     this.world = new PoweredClock(options.clock ?? new RealClock(), (reason) => {
       this.stop();
@@ -99,7 +110,7 @@ export class Board {
     this.radio = new Radio(this.world, this.network, options.radio);
     this.rtc = options.rtc ?? { noiseFailed: false };
     this.entropy = new EntropySource(() => this.radio.on, this.rtc, options.entropy);
-    this.i2c = new I2CBus(this.world, boardOf(options.board ?? DEFAULT_BOARD).pins.i2c);
+    this.i2c = new I2CBus(this.world, kind.pins.i2c);
     const room = climate(options.sensor?.trace, this.world, prng.fork("climate"));
     this.sensor = new Sht3x(this.world, prng.fork("sensor"), room, options.sensor?.address, { ...options.sensor?.faults });
     this.i2c.attach(this.sensor);
@@ -111,7 +122,16 @@ export class Board {
     }
     this.pins = new Pins(() => this.world.nowMs(), options.pins);
     this.storage = options.storage;
-    this.keyValue = new KeyValuePartition(options.storage.nvs);
+    const { chip = {}, reset = "power-on", storage, seed = "chainmote" } = options;
+    this.chip = new SimulatedChip(chip, reset, seed, storage.nvs.fault);
+    this.#onRestart = options.onRestart;
+    this.keyValue = new KeyValuePartition(storage.nvs, partitionBytes(kind, "nvs"), this.chip.storage());
+  }
+
+  /** The orderly restart: this board ends, and whoever keeps it running starts it anew. */
+  restart(): void {
+    this.stop();
+    this.#onRestart?.();
   }
 
   /** Power off: the radio goes and every connection with it, and nothing of this board runs any more. */

@@ -5,7 +5,7 @@
 
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { FlashStorage } from "../../firmware/ports.js";
+import type { FlashStorage, ResetReason } from "../../firmware/ports.js";
 import { boardOf, DEFAULT_BOARD, dataPartitions } from "../boards.js";
 import type { RtcMemory } from "./entropy.js";
 import { type FlashMode, NorFlash, SECTOR_BYTES, SimulatedFlash } from "./flash.js";
@@ -28,11 +28,11 @@ export interface FlashChip {
   readonly seed?: number;
 }
 
-/** In a folder: `nvs/` and `flash/`. */
-export function fileStorage(folder: string, chip: FlashChip = {}): BoardStorage {
+/** In a folder: `nvs/` and `flash/`. @param nvsEncrypted whether NVS is */
+export function fileStorage(folder: string, chip: FlashChip = {}, nvsEncrypted = false): BoardStorage {
   const images = join(folder, "flash");
   mkdirSync(images, { recursive: true, mode: 0o700 });
-  return assemble(new FileNvs(join(folder, "nvs")), chip, (name, byteLength) => {
+  return assemble(new FileNvs(join(folder, "nvs"), nvsEncrypted), chip, (name, byteLength) => {
     const path = join(images, `${name}.bin`);
     if (!existsSync(path)) createImage(path, byteLength);
     return new FlashFile(path);
@@ -68,7 +68,7 @@ function assemble(
 export class FileRtc implements RtcMemory {
   readonly #failed: string;
 
-  constructor(folder: string, reset: "power-on" | "software") {
+  constructor(folder: string, reset: ResetReason) {
     this.#failed = join(folder, "rtc-noise-failed");
     if (reset === "power-on") rmSync(this.#failed, { force: true });
   }

@@ -1,5 +1,5 @@
-// octets.c, compiled on this machine: as a program for the comparison with the reference, or for libFuzzer. Both under the
-// address and the undefined-behaviour sanitizer, where the compiler has them.
+// C of ours that reads bytes from outside, compiled on this machine: as a program that says what it makes of them, or for libFuzzer. Both
+// under the address and the undefined-behaviour sanitizer, where the compiler has them.
 //
 // Promises: what is missing is one line. Never: writes outside build/.
 
@@ -10,10 +10,18 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
-export const CORPUS = join(REPOSITORY, "test/fuzz/corpus/octets");
-const HARNESS = join(REPOSITORY, "test/fuzz/octets.c");
-const NATIVE = join(REPOSITORY, "firmware/bytes/native");
-export const SOURCE = join(NATIVE, "octets.c");
+
+/** A file of C, its header beside it, and its harness, test/fuzz/NAME.c. */
+export interface Target {
+  readonly name: string;
+  readonly folder: string;
+}
+
+export const OCTETS: Target = { name: "octets", folder: "firmware/bytes/native" };
+export const NVS_PAGES: Target = { name: "nvs-pages", folder: "firmware/board/native" };
+export const TARGETS: readonly Target[] = [OCTETS, NVS_PAGES];
+export const corpusOf = ({ name }: Target): string => join(REPOSITORY, "test/fuzz/corpus", name);
+export const sourceOf = ({ name, folder }: Target): string => join(REPOSITORY, folder, `${name}.c`);
 const CACHE = join(REPOSITORY, "build/fuzz");
 const WARNINGS = ["-Wall", "-Wextra", "-Werror"];
 const SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
@@ -23,13 +31,15 @@ export interface Missing {
   readonly missing: string;
 }
 
-function compile(compiler: string, words: readonly string[], source: string, name: string): string | Missing {
-  const texts = [HARNESS, join(NATIVE, "octets.h")].map((file) => readFileSync(file, "utf8"));
+function compile(compiler: string, words: readonly string[], target: Target, source: string, kind: string): string | Missing {
+  const native = join(REPOSITORY, target.folder);
+  const harness = join(REPOSITORY, `test/fuzz/${target.name}.c`);
+  const texts = [harness, join(native, `${target.name}.h`)].map((file) => readFileSync(file, "utf8"));
   const key = createHash("sha256")
     .update([compiler, ...words, source, ...texts].join("\0"))
     .digest("hex")
     .slice(0, 24);
-  const file = join(CACHE, `${name}-${key}`);
+  const file = join(CACHE, `${kind}-${key}`);
   if (existsSync(file)) return file;
   mkdirSync(CACHE, { recursive: true });
   const changed = `${file}.${process.pid}.c`;
@@ -37,23 +47,25 @@ function compile(compiler: string, words: readonly string[], source: string, nam
   const temporary = `${file}.${process.pid}`;
   const { error, status, stderr } = spawnSync(
     compiler,
-    ["-g", "-O1", ...WARNINGS, ...words, "-I", NATIVE, HARNESS, changed, "-o", temporary],
+    ["-g", "-O1", ...WARNINGS, ...words, "-I", native, harness, changed, "-o", temporary],
     { encoding: "utf8" },
   );
   if (error !== undefined) return { missing: `no ${compiler} here` };
-  if (status !== 0) return { missing: `${compiler} cannot build octets.c: ${stderr.trim().split("\n").slice(0, 8).join("\n")}` };
+  if (status !== 0)
+    return { missing: `${compiler} cannot build ${target.name}.c: ${stderr.trim().split("\n").slice(0, 8).join("\n")}` };
   renameSync(temporary, file);
   return file;
 }
 
-/** The program of the comparison; `source` stands for octets.c where it is given. */
-export function comparer(source = readFileSync(SOURCE, "utf8")): string | Missing {
-  return compile("gcc", SANITIZERS, source, "compare");
+/** The program that says what it makes of its input; `source` stands for the target's file where it is given. */
+export function comparer(target: Target, source = readFileSync(sourceOf(target), "utf8")): string | Missing {
+  return compile("gcc", SANITIZERS, target, source, "compare");
 }
 
 /** The program of libFuzzer. */
-export function fuzzer(): string | Missing {
-  const made = compile("clang", ["-fsanitize=fuzzer", ...SANITIZERS, "-DFUZZER"], readFileSync(SOURCE, "utf8"), "fuzz");
+export function fuzzer(target: Target): string | Missing {
+  const words = ["-fsanitize=fuzzer", ...SANITIZERS, "-DFUZZER"];
+  const made = compile("clang", words, target, readFileSync(sourceOf(target), "utf8"), "fuzz");
   return typeof made === "string" ? made : { missing: `${made.missing}; bring it with: apt install clang libclang-rt-dev` };
 }
 

@@ -2,6 +2,7 @@
 
 import type { Board } from "../../hardware/board.js";
 import type { Notices, Operations } from "./bridge.js";
+import { chipOperations } from "./chip.js";
 import { i2cOperations, timeOperations } from "./io.js";
 import { mqttOperations, ntpOperations, wifiOperations } from "./network.js";
 import { pinOperations } from "./pins.js";
@@ -10,6 +11,7 @@ import { tlsOperations } from "./tls.js";
 
 export function boardOperations(board: Board, notices: Notices): Operations {
   return {
+    ...chipOperations(board),
     ...storageOperations(board),
     ...timeOperations(board, notices),
     ...i2cOperations(board),

@@ -9,11 +9,12 @@ import * as assert from "uvu/assert";
 import { ROOT, trackedFiles } from "../sources.js";
 
 const NAME = "c3-kit";
-/** A C3 on another target of the SDK, with its bus elsewhere and a journal of twice the size. */
+/** A C3 on another target of the SDK, with its bus elsewhere, twice the flash and a journal of twice the size. */
 const CHANGES = { label: "C3 kit", platform: "esp32/c3_32s_kit" };
 const PINS = { i2c: { data: 8, clock: 9 }, console: { transmit: 21, receive: 20 }, led: 19 };
-const JOURNAL = { name: "journal", type: "data", subtype: "undefined", at: "0x370000", bytes: "0x80000" };
-const FACTORY = { name: "factory", type: "app", subtype: "factory", at: "0x10000", bytes: "0x360000" };
+const JOURNAL = { name: "journal", type: "data", subtype: "undefined", at: "0x740000", bytes: "0x80000" };
+const SLOT_0 = { name: "ota_0", type: "app", subtype: "ota_0", at: "0x20000", bytes: "0x380000" };
+const SLOT_1 = { name: "ota_1", type: "app", subtype: "ota_1", at: "0x3a0000", bytes: "0x380000" };
 
 const folder = mkdtempSync(join(tmpdir(), "chainmote-board-"));
 const copy = join(folder, "tree");
@@ -30,8 +31,8 @@ test.before(() => {
   }
   symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
   const board = JSON.parse(readFileSync(join(copy, "firmware/boards/esp32c3.json"), "utf8"));
-  const [nvs, phy] = board.flash.partitions;
-  const flash = { bytes: board.flash.bytes, partitions: [nvs, phy, FACTORY, JOURNAL] };
+  const [nvs, otadata, phy] = board.flash.partitions;
+  const flash = { bytes: 8 << 20, partitions: [nvs, otadata, phy, SLOT_0, SLOT_1, JOURNAL] };
   writeFileSync(join(copy, `firmware/boards/${NAME}.json`), JSON.stringify({ ...board, ...CHANGES, pins: PINS, flash }));
 });
 test.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -48,6 +49,7 @@ test("the command writes all that follows, names it, and has nothing to do a sec
   for (const path of [
     `firmware/board/partitions/${NAME}.csv`,
     `firmware/board/sdkconfig/${NAME}/sdkconfig.defaults`,
+    `firmware/board/sdkconfig-production/${NAME}/sdkconfig.defaults`,
     "examples/own-sensor/manifest.json",
     "tools/new/application/manifest.json",
     "test/bench/firmware/manifest.json",
@@ -57,7 +59,7 @@ test("the command writes all that follows, names it, and has nothing to do a sec
   assert.match(run("--import", "tsx", "tools/boards/main.ts", "--check").said, "0 files differ");
   const { platforms } = JSON.parse(readFileSync(join(copy, "manifest.json"), "utf8"));
   assert.equal(platforms[CHANGES.platform].config, { i2c: PINS.i2c });
-  assert.match(readFileSync(join(copy, `firmware/board/partitions/${NAME}.csv`), "utf8"), "0x370000, 0x80000");
+  assert.match(readFileSync(join(copy, `firmware/board/partitions/${NAME}.csv`), "utf8"), "0x740000, 0x80000");
   assert.match(readFileSync(join(copy, "docs/boards.md"), "utf8"), /\| `mcconfig -p` \|.*`esp32\/c3_32s_kit`/);
 });
 

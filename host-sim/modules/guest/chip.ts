@@ -1,0 +1,32 @@
+// `chainmote/chip` on the XS engine, over the bridge.
+
+import type { ResetReason, Security, StorageFault } from "../../../firmware/ports.js";
+import { call } from "./bridge.js";
+
+export function resetReason(): ResetReason {
+  return call<ResetReason>("chip.resetReason");
+}
+
+export function mac(): Uint8Array {
+  return new Uint8Array(call<ArrayBuffer>("chip.mac"));
+}
+
+export function security(): Security {
+  return {
+    secureBoot: call<boolean>("chip.secureBoot"),
+    flashEncryption: call<Security["flashEncryption"]>("chip.flashEncryption"),
+    nvsEncryption: call<boolean>("chip.nvsEncryption"),
+  };
+}
+
+export function profile(): "dev" | "production" {
+  return call<"dev" | "production">("chip.profile");
+}
+
+export function storage(): StorageFault | undefined {
+  return call<StorageFault | undefined>("chip.storage");
+}
+
+export function restart(): void {
+  call("chip.restart");
+}

@@ -1,0 +1,155 @@
+// Boards in processes of their own: five panics end in safe mode, and an NVS that cannot be read is left as it is, byte for byte, by the
+// firmware that is flashed.
+
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type BoardEvent, type BoardFile, type Reset, resetAfter, spawnBoard } from "../../host-sim/engine/node.js";
+import { until } from "../patience.js";
+
+const PANICS = fileURLToPath(new URL("fixtures/panics.ts", import.meta.url));
+const CONFIG = {
+  ntp: { servers: ["time"] },
+  mqtt: { host: "broker" },
+  fleet: { registry: `0x${"f1".repeat(20)}`, chain: "eip155:1337" },
+  collector: `0x${"c0".repeat(20)}`,
+  checkpoint: { consensus: "clique" },
+};
+
+const test = suite<{ directory: string }>("safe mode");
+test.before.each((context) => {
+  context.directory = mkdtempSync(join(tmpdir(), "chainmote-safe-"));
+});
+test.after.each(({ directory }) => rmSync(directory, { recursive: true, force: true }));
+
+function configure(directory: string, more: Partial<BoardFile> = {}): void {
+  writeFileSync(join(directory, "board.json"), JSON.stringify({ config: CONFIG, ...more }));
+}
+
+/** Runs a board until it says one of these events, or ends. */
+async function run(directory: string, reset: Reset, until_: readonly string[], firmware?: string) {
+  const events: BoardEvent[] = [];
+  const text: string[] = [];
+  let ended = false;
+  const board = spawnBoard({
+    ...{ directory, reset, onText: (line: string) => void text.push(line) },
+    ...(firmware === undefined ? {} : { firmware }),
+    onEvent: (event) => events.push(event),
+  });
+  void board.exited.then(() => {
+    ended = true;
+  });
+  const said = (): BoardEvent | undefined => events.find(({ event }) => until_.includes(event));
+  await until(
+    () => JSON.stringify({ events, text }),
+    () => ended || said() !== undefined,
+  );
+  if (!ended) await board.stop();
+  return { events, said: said(), code: await board.exited };
+}
+
+/** Every file below a folder, with its bytes' hash and its time of change. */
+function contents(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path).isFile())
+    .map((path) => `${path} ${createHash("sha256").update(readFileSync(path)).digest("hex")} ${statSync(path).mtimeMs}`)
+    .sort();
+}
+
+test("a firmware that panics five times is in safe mode at the fifth start after a panic, until the power comes anew", async ({
+  directory,
+}) => {
+  configure(directory);
+  let reset: Reset = "power-on";
+  const reasons: unknown[] = [];
+  for (let i = 0; i < 5; i += 1) {
+    const { events, code } = await run(directory, reset, ["safe-mode"], PANICS);
+    assert.equal(
+      events.filter(({ event }) => event === "safe-mode"),
+      [],
+      `start ${i}`,
+    );
+    reasons.push(events.find(({ event }) => event === "app")?.reset);
+    assert.is(code, 2);
+    reset = resetAfter(code);
+  }
+  assert.equal(reasons, ["power-on", "panic", "panic", "panic", "panic"]);
+  const safe = await run(directory, reset, ["safe-mode"], PANICS);
+  assert.is(safe.said?.cause, "resets");
+  assert.is(safe.said?.resets, 5);
+  assert.not(safe.events.some(({ event }) => event === "app"));
+  const again = await run(directory, "power-on", ["app"], PANICS);
+  assert.is(again.said?.reset, "power-on");
+});
+
+test("a board that is killed has lost its power: that is no panic, and forgets those before", () => {
+  assert.equal([0, 2, 130, 134, 137, 139, 143].map(resetAfter), [
+    ...["software", "panic", "power-on", "panic", "power-on", "panic", "power-on"],
+  ]);
+});
+
+test("orderly restarts, however many, are no panics", async ({ directory }) => {
+  configure(directory, { config: { ...CONFIG, orderly: true } });
+  let reset: Reset = "power-on";
+  for (let i = 0; i < 7; i += 1) {
+    const { events, code } = await run(directory, reset, ["safe-mode"], PANICS);
+    assert.not(events.some(({ event }) => event === "safe-mode"));
+    assert.is(code, 0);
+    reset = resetAfter(code);
+    assert.is(reset, "software");
+  }
+});
+
+/** Makes of a sound NVS what cannot be opened, and says by which name. */
+const DAMAGES: Readonly<Record<string, (directory: string) => Partial<BoardFile>>> = {
+  "nvs-corrupt": (directory) => {
+    writeFileSync(join(directory, "nvs", Buffer.from("keys").toString("hex"), "rubbish"), "what NVS never wrote");
+    return {};
+  },
+  "nvs-plaintext": () => ({ chip: { nvsEncryption: true } }),
+  "nvs-keys": () => ({ chip: { nvs: "nvs-keys" } }),
+};
+
+for (const [cause, damage] of Object.entries(DAMAGES))
+  test(`${cause}: the standard mote is in safe mode, and no file of NVS or flash has changed`, async ({ directory }) => {
+    configure(directory);
+    const keys = join(directory, "nvs", Buffer.from("keys").toString("hex"));
+    mkdirSync(keys, { recursive: true });
+    writeFileSync(join(keys, Buffer.from("device").toString("hex")), new Uint8Array(32).fill(9));
+    configure(directory, damage(directory));
+    const before = contents(join(directory, "nvs"));
+    const { said, events } = await run(directory, "power-on", ["safe-mode", "error"]);
+    assert.is(said?.event, "safe-mode");
+    assert.is(said?.cause, cause);
+    assert.equal(
+      events.filter(({ event }) => event === "key" || event === "boot"),
+      [],
+    );
+    assert.equal(contents(join(directory, "nvs")), before);
+    for (const image of readdirSync(join(directory, "flash")))
+      assert.ok(
+        readFileSync(join(directory, "flash", image)).every((byte) => byte === 0xff),
+        image,
+      );
+  });
+
+test("an NVS that is a file, and one that was encrypted under an image without encryption", async ({ directory }) => {
+  configure(directory);
+  writeFileSync(join(directory, "nvs"), "not even a folder");
+  assert.is((await run(directory, "power-on", ["safe-mode", "error"])).said?.cause, "nvs-corrupt");
+  assert.is(readFileSync(join(directory, "nvs"), "utf8"), "not even a folder");
+  rmSync(join(directory, "nvs"));
+  configure(directory, { chip: { nvsEncryption: true } });
+  await run(directory, "power-on", ["app"], PANICS);
+  configure(directory);
+  const before = contents(join(directory, "nvs"));
+  assert.is((await run(directory, "power-on", ["safe-mode", "error"])).said?.cause, "nvs-corrupt");
+  assert.equal(contents(join(directory, "nvs")), before);
+});
+
+test.run();
