@@ -85,7 +85,7 @@ test("a wait for a receipt ends when nobody wants to know it any more, also wher
   const answers: Readonly<Record<string, unknown>> = {
     eth_call: "0x",
     eth_chainId: "0x1",
-    eth_getBlockByNumber: { baseFeePerGas: "0x1" },
+    eth_getBlockByNumber: { baseFeePerGas: "0x1", gasLimit: "0x1c9c380" },
     eth_getTransactionCount: "0x0",
     eth_sendRawTransaction: "0x12",
   };
