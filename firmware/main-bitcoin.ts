@@ -6,13 +6,13 @@
 
 import { engine } from "chainmote/crypto";
 import { configuration, createDevice } from "./board/provider.js";
-import { Mote, parseConfig, Rejection } from "./index.js";
+import { servicePorts } from "./board/service-port.js";
+import { Mote } from "./index.js";
 import { BitcoinAnchors } from "./ledger/bitcoin-anchors.js";
+import { start } from "./provision/start.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
 
-const device = createDevice();
-const config = parseConfig(configuration);
-const features = [new BitcoinAnchors()];
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x], features });
-if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
-else mote.run();
+start({
+  ...{ device: { ...createDevice(), ...servicePorts() }, engine, configuration },
+  open: (config, device) => Mote.open({ device, engine, config, sensors: [sht3x], features: [new BitcoinAnchors()] }),
+});

@@ -6,29 +6,32 @@
 
 import { engine } from "chainmote/crypto";
 import { configuration, createDevice } from "./board/provider.js";
+import { servicePorts } from "./board/service-port.js";
 import { Commands } from "./command/commands.js";
-import { Mote, parseConfig, Rejection } from "./index.js";
+import { Mote } from "./index.js";
 import { Anchors } from "./ledger/anchors.js";
 import { Peers } from "./ledger/peers.js";
 import { Registry } from "./ledger/registry.js";
 import { ledgerOf, StateProofs } from "./ledger/state-proofs.js";
 import { Transactions } from "./ledger/transactions.js";
+import { start } from "./provision/start.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
 
-const device = createDevice();
-const config = parseConfig(configuration);
-const proofs = new StateProofs();
-const has = (name: string): boolean => !(config instanceof Rejection) && ledgerOf(config).has(name);
-const transactions = has("fees") ? new Transactions(proofs) : undefined;
-const registry = new Registry(proofs, transactions);
-const features = [
-  proofs,
-  ...(transactions === undefined ? [] : [transactions]),
-  registry,
-  new Commands(registry),
-  ...(has("peers") ? [new Peers(registry)] : []),
-  ...(has("anchor") ? [new Anchors(proofs)] : []),
-];
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x], features });
-if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
-else mote.run();
+start({
+  ...{ device: { ...createDevice(), ...servicePorts() }, engine, configuration },
+  open(config, device) {
+    const proofs = new StateProofs();
+    const has = (name: string): boolean => ledgerOf(config).has(name);
+    const transactions = has("fees") ? new Transactions(proofs) : undefined;
+    const registry = new Registry(proofs, transactions);
+    const features = [
+      proofs,
+      ...(transactions === undefined ? [] : [transactions]),
+      registry,
+      new Commands(registry),
+      ...(has("peers") ? [new Peers(registry)] : []),
+      ...(has("anchor") ? [new Anchors(proofs)] : []),
+    ];
+    return Mote.open({ device, engine, config, sensors: [sht3x], features });
+  },
+});

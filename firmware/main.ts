@@ -1,15 +1,16 @@
-// The standard mote, as it is flashed: a board's configuration, a Device from its modules, and a Mote with an SHT3x that runs until
-// the power goes.
+// The standard mote, as it is flashed: a Device from a board's modules, the configuration that the board keeps or that its image has, and a
+// Mote with an SHT3x that runs until the power goes.
 //
 // Promises: a configuration that does not hold is said so on the log, and nothing is begun. Never knows which board it is.
 
 import { engine } from "chainmote/crypto";
 import { configuration, createDevice } from "./board/provider.js";
-import { Mote, parseConfig, Rejection } from "./index.js";
+import { servicePorts } from "./board/service-port.js";
+import { Mote } from "./index.js";
+import { start } from "./provision/start.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
 
-const device = createDevice();
-const config = parseConfig(configuration);
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x] });
-if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
-else mote.run();
+start({
+  ...{ device: { ...createDevice(), ...servicePorts() }, engine, configuration },
+  open: (config, device) => Mote.open({ device, engine, config, sensors: [sht3x] }),
+});

@@ -6,11 +6,14 @@
 // process ends with the parent (the channel closes), and with code 0 on SIGTERM. What the firmware throws and nobody catches
 // ends the process, as it restarts a board: on Node with code 2, as on the XS engine, and the reason on standard error.
 
-import { readFileSync } from "node:fs";
+import { once } from "node:events";
+import { readFileSync, rmSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { boardOf, DEFAULT_BOARD, dataPartitions } from "../boards.js";
 import { Board, type BoardOptions } from "../hardware/board.js";
+import type { Cable } from "../hardware/cable.js";
 import type { Wired } from "../hardware/pins.js";
 import { BoardAborted } from "../hardware/power.js";
 import type { Sht3xFaults } from "../hardware/sht3x.js";
@@ -19,6 +22,8 @@ import { setCurrentBoard } from "../modules/current.js";
 import { RealClock } from "../world/clock.js";
 import type { LinkState } from "../world/network.js";
 
+/** The board's serial port, in its folder. */
+export const SERIAL_SOCKET = "serial.sock";
 /** Exit code of an exception that nobody caught (host-sim/xs/src/main.c). */
 const EXIT_EXCEPTION = 2;
 
@@ -29,6 +34,8 @@ export interface BoardFile extends Omit<BoardOptions, "storage" | "rtc" | "clock
   readonly speed?: number;
   /** The reference in place of the fast engine, where the firmware runs on Node. */
   readonly crypto?: "noble";
+  /** Whether a cable is in: then the socket SERIAL_SOCKET in the folder is the board's serial port, for one at a time. */
+  readonly serial?: boolean;
   /** File of a module whose default export is called with the board, and attaches parts to it; absolute. */
   readonly parts?: string;
 }
@@ -60,6 +67,7 @@ export async function powerOn(folder: string, reset: Reset, powerOff: (board: Bo
     speed,
     crypto: _column,
     parts,
+    serial,
     ...options
   } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
   const clock = new RealClock(speed);
@@ -73,7 +81,26 @@ export async function powerOn(folder: string, reset: Reset, powerOff: (board: Bo
   process.on("message", (change) => changeWorld(board, change as WorldChange));
   if (process.send === undefined) throw new Error("a board's process is started by engine/node.ts");
   if (parts !== undefined) await solder(parts, board);
+  if (serial === true) await plugIn(join(folder, SERIAL_SOCKET), board.cable);
   return board;
+}
+
+/** Whoever connects holds the other end of the cable; a second one takes it from the first. */
+async function plugIn(path: string, cable: Cable): Promise<void> {
+  rmSync(path, { force: true });
+  let held: Socket | undefined;
+  const server = createServer((socket) => {
+    held?.destroy();
+    held = socket;
+    socket.on("error", () => undefined); // a cable that is pulled
+    socket.on("data", (bytes) => cable.receive(bytes));
+    socket.on("close", () => {
+      if (held === socket) cable.plug(undefined);
+    });
+    cable.plug({ write: (bytes) => void socket.write(bytes) });
+  });
+  server.listen(path);
+  await once(server, "listening");
 }
 
 async function solder(parts: string, board: Board): Promise<void> {
@@ -96,10 +123,16 @@ export async function runBoard(folder: string, firmware: string, reset: Reset): 
     board.stop();
     process.exit(0);
   };
-  Object.assign(globalThis, { trace: (...parts: unknown[]) => process.stdout.write(parts.join("")), System: { restart } });
+  Object.assign(globalThis, { trace: (...parts: unknown[]) => say(board, parts.join("")), System: { restart } });
   Date.now = () => board.clock.nowMs();
   const main: { default?: unknown } = await import(pathToFileURL(firmware).href);
   if (typeof main.default === "function") main.default();
+}
+
+/** The log, which goes to the console and over the cable. */
+export function say({ cable }: Board, text: string): void {
+  process.stdout.write(text);
+  cable.write(Buffer.from(text, "utf8"));
 }
 
 /** Ends this process as XS ends a board. */

@@ -3,13 +3,14 @@
 // Promises: everything that is chance comes from the board's seed; what lasts through a power cut is only `storage`.
 // Never knows which firmware runs on it.
 
-import { boardOf, DEFAULT_BOARD } from "../boards.js";
+import { boardOf, DEFAULT_BOARD, serviceOf } from "../boards.js";
 import type { WorldClock } from "../world/clock.js";
 import { RealClock } from "../world/clock.js";
 import { Network, type Service } from "../world/network.js";
 import { Prng } from "../world/prng.js";
 import { Bme280, type Bme280Faults } from "./bme280.js";
 import { BoardClock, type BoardClockOptions } from "./board-clock.js";
+import { Cable } from "./cable.js";
 import { type EntropyOptions, EntropySource, type RtcMemory } from "./entropy.js";
 import { I2CBus } from "./i2c.js";
 import { KeyValuePartition } from "./key-value.js";
@@ -77,13 +78,17 @@ export class Board {
   readonly sensor: Sht3x;
   readonly bme280: Bme280 | undefined;
   readonly pins: Pins;
+  /** At its serial port. */
+  readonly cable: Cable;
   readonly keyValue: KeyValuePartition;
   readonly storage: BoardStorage;
   readonly rtc: RtcMemory;
 
   constructor(options: BoardOptions) {
     const prng = new Prng(options.seed ?? "chainmote");
-    this.config = deepFreeze(structuredClone(options.config ?? {}));
+    const kind = boardOf(options.board ?? DEFAULT_BOARD);
+    this.config = deepFreeze({ service: serviceOf(kind), ...structuredClone(options.config ?? {}) });
+    this.cable = new Cable(kind.chip.usbConsole ? "usb" : "uart");
     this.world = new PoweredClock(options.clock ?? new RealClock(), (reason) => {
       this.stop();
       if (options.onAbort === undefined) throw reason;
@@ -99,7 +104,7 @@ export class Board {
     this.radio = new Radio(this.world, this.network, options.radio);
     this.rtc = options.rtc ?? { noiseFailed: false };
     this.entropy = new EntropySource(() => this.radio.on, this.rtc, options.entropy);
-    this.i2c = new I2CBus(this.world, boardOf(options.board ?? DEFAULT_BOARD).pins.i2c);
+    this.i2c = new I2CBus(this.world, kind.pins.i2c);
     const room = climate(options.sensor?.trace, this.world, prng.fork("climate"));
     this.sensor = new Sht3x(this.world, prng.fork("sensor"), room, options.sensor?.address, { ...options.sensor?.faults });
     this.i2c.attach(this.sensor);

@@ -63,6 +63,13 @@ export class KeyValuePartition {
     this.#store.set(namespace, key, value);
   }
 
+  /** Keys of a namespace. */
+  keys(namespace: string): readonly string[] {
+    checkNamespace(namespace);
+    const front = `${namespace}/`;
+    return [...this.#store.sizes().keys()].filter((name) => name.startsWith(front)).map((name) => name.slice(front.length));
+  }
+
   #entries(): number {
     let entries = this.#namespaces().size;
     for (const byteLength of this.#store.sizes().values()) entries += entriesOf(byteLength);

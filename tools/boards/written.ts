@@ -5,7 +5,7 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import type { BoardKind, Partition } from "../../host-sim/boards.js";
+import { type BoardKind, type Partition, serviceOf } from "../../host-sim/boards.js";
 
 export const PARTITIONS_FOLDER = "firmware/board/partitions";
 const OPTIONS_FOLDER = "firmware/board/sdkconfig";
@@ -94,12 +94,12 @@ function platforms(boards: readonly BoardKind[], of: (board: BoardKind) => objec
 function flashed(boards: readonly BoardKind[], manifest: Manifest, library: string): string {
   const setUp = boards.filter(({ platform }) => platform.includes("/")).map(setUpOf);
   const kept = (manifest.modules["~"] as readonly string[]).filter((module) => !/\/targets\/\w+\/setup-target$/.test(module));
-  const of = ({ name, memory, pins }: BoardKind) => ({
-    creation: memory,
-    config: { i2c: pins.i2c },
+  const of = (board: BoardKind) => ({
+    creation: board.memory,
+    config: { i2c: board.pins.i2c, service: serviceOf(board) },
     build: {
-      PARTITIONS_FILE: `${library}${PARTITIONS_FOLDER}/${name}.csv`,
-      "SDKCONFIGPATH ?=": `${library}${OPTIONS_FOLDER}/${name}`,
+      PARTITIONS_FILE: `${library}${PARTITIONS_FOLDER}/${board.name}.csv`,
+      "SDKCONFIGPATH ?=": `${library}${OPTIONS_FOLDER}/${board.name}`,
     },
   });
   const { main } = manifest.creation;
@@ -171,6 +171,7 @@ function boardTable(boards: readonly BoardKind[]): string {
       of("C stack of the task, bytes", ({ creation }) => grouped(creation.nativeStackBytes)),
       of("RTC memory, bytes", ({ chip }) => grouped(chip.rtcMemoryBytes)),
       of("I²C data, clock (GPIO)", ({ pins }) => `${pins.i2c.data}, ${pins.i2c.clock}`),
+      of("button that opens provisioning (GPIO)", ({ pins }) => pins.button),
       of("LED of the SDK's target (GPIO)", ({ pins }) => pins.led ?? "none"),
       of("flash", ({ flash }) => `${flash.bytes / (1 << 20)} MB`),
     ],

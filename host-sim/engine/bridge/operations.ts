@@ -5,6 +5,7 @@ import type { Notices, Operations } from "./bridge.js";
 import { i2cOperations, timeOperations } from "./io.js";
 import { mqttOperations, ntpOperations, wifiOperations } from "./network.js";
 import { pinOperations } from "./pins.js";
+import { serialOperations } from "./serial.js";
 import { storageOperations } from "./storage.js";
 import { tlsOperations } from "./tls.js";
 
@@ -14,6 +15,7 @@ export function boardOperations(board: Board, notices: Notices): Operations {
     ...timeOperations(board, notices),
     ...i2cOperations(board),
     ...pinOperations(board, notices),
+    ...serialOperations(board, notices),
     ...wifiOperations(board, notices),
     ...ntpOperations(board, notices),
     ...mqttOperations(board, notices),

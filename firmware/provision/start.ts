@@ -1,0 +1,176 @@
+// How a board comes to its work: by the configuration that it keeps, laid over the image's own, or by being given one.
+//
+// Promises: a stored configuration goes before the image's; one on trial that does not reach its broker gives way to the one before, in
+// bounded time; provisioning is open where the board knows no network yet, and else only after the button was held. Never: takes a store that
+// cannot be read for an empty one; begins anything with a configuration that does not hold.
+// docs/provisioning.md, "From the start".
+
+import { type MoteConfig, parseConfig } from "../config.js";
+import type { CryptoEngine } from "../crypto/engine.js";
+import type { EventName, Events } from "../events.js";
+import { isObject } from "../fields.js";
+import type { Device, Log } from "../ports.js";
+import { Rejection } from "../rejection.js";
+import { watchButton } from "./button.js";
+import { type Document, isWifiAlone, laidOver } from "./document.js";
+import { Provisioner } from "./provisioner.js";
+import { finishReset } from "./reset.js";
+import { type Failure, StoredConfiguration, TRIAL_MS } from "./stored.js";
+
+/** A store that could not be read is read again after so long. */
+const RETRY_MS = 10_000;
+
+/** What a configuration makes run: a mote. */
+export interface Running {
+  run(): void;
+  close(): void;
+}
+
+export interface StartOptions {
+  readonly device: Device;
+  readonly engine: CryptoEngine;
+  /** The image's own configuration, as it is. */
+  readonly configuration: unknown;
+  /** Opens what the image is for; `device` is to be its device. */
+  open(config: MoteConfig, device: Device): Running | Rejection;
+}
+
+export function start(options: StartOptions): void {
+  const { device } = options;
+  let stored: StoredConfiguration | Rejection;
+  try {
+    stored = StoredConfiguration.open(device.store);
+    if (!(stored instanceof Rejection)) {
+      begin(options, stored);
+      return;
+    }
+  } catch (error) {
+    stored = new Rejection("configuration-unreadable", String(error));
+  }
+  refuse(device, stored);
+  if (stored.code === "configuration-unreadable") device.timer.set(() => start(options), RETRY_MS);
+  else
+    onButton(device, () => {
+      StoredConfiguration.renew(device.store);
+      device.restart?.();
+    });
+}
+
+function begin(options: StartOptions, stored: StoredConfiguration): void {
+  const { device, engine, configuration: image } = options;
+  const restart = (): void => device.restart?.();
+  if (stored.resetting) {
+    device.log.write("configuration", { state: "resetting" });
+    finishReset(device, stored, restart);
+    return;
+  }
+  const isOpened = stored.takeOpened();
+  const isTrial = !isOpened && stored.beginTrial();
+  const document = stored.document();
+  const config = document instanceof Rejection ? document : parseConfig(laidOver(image, document));
+  const isOpen = isOpened || (!isTrial && knowsNoNetwork(document, config));
+  let mote: Running | Rejection | undefined;
+  if (config instanceof Rejection) mote = config;
+  // Whoever has pressed the button wants the board for himself; one that knows no network may measure meanwhile.
+  else if (!isOpened) mote = isTrial ? tried(options, stored, config) : opened(options, config, device);
+  const running = mote instanceof Rejection ? undefined : mote;
+  const end = (): void => ending(running, restart);
+  const isServed = isOpen && device.serial !== undefined;
+  // A board that was given nothing yet is no mistake.
+  if (mote instanceof Rejection && !(isServed && document === undefined && isBlank(image))) refuse(device, mote);
+  if (isServed) new Provisioner({ device, engine, image, stored, restart: end }, isOpened && !(config instanceof Rejection));
+  if (isTrial && mote instanceof Rejection) giveUp(device, stored, "start", restart);
+  else if (!isOpen && !isTrial)
+    onButton(device, () => {
+      stored.openNext();
+      end();
+    });
+  running?.run();
+}
+
+/** Features look at the configuration themselves, and may throw what is wrong with it. */
+function opened({ open }: StartOptions, config: MoteConfig, device: Device): Running | Rejection {
+  try {
+    return open(config, device);
+  } catch (error) {
+    if (error instanceof Rejection) return error;
+    throw error;
+  }
+}
+
+/** An image without a mote's configuration. */
+function isBlank(image: unknown): boolean {
+  return !isObject(image) || image.mqtt === undefined;
+}
+
+/** Nobody has told it a network: neither the image nor anybody at its port. What is kept and does not hold is another matter. */
+function knowsNoNetwork(document: Document | undefined | Rejection, config: MoteConfig | Rejection): boolean {
+  if (document instanceof Rejection) return false;
+  if (config instanceof Rejection) return document === undefined || isWifiAlone(document);
+  return document === undefined && config.wifi === undefined;
+}
+
+/** What a configuration on trial makes run, on a log that tells when the broker is reached. */
+function tried(options: StartOptions, stored: StoredConfiguration, config: MoteConfig): Running | Rejection {
+  const { device } = options;
+  let mote: Running | Rejection | undefined;
+  const trial = new Trial(device.log, () => {
+    device.timer.clear(handle);
+    stored.succeed();
+    device.log.write("configuration", { state: "kept" });
+  });
+  const handle = device.timer.set(() => {
+    const restart = (): void => ending(mote instanceof Rejection ? undefined : mote, () => device.restart?.());
+    giveUp(device, stored, trial.wasOnline ? "broker" : "wifi", restart);
+  }, TRIAL_MS);
+  device.log.write("configuration", { state: "trying" });
+  mote = opened(options, config, { ...device, log: trial });
+  if (mote instanceof Rejection) device.timer.clear(handle);
+  return mote;
+}
+
+/** The log, until the broker is reached. */
+class Trial implements Log {
+  readonly #log: Log;
+  #onJoined: (() => void) | undefined;
+  wasOnline = false;
+
+  constructor(log: Log, onJoined: () => void) {
+    this.#log = log;
+    this.#onJoined = onJoined;
+  }
+
+  write<Name extends EventName>(event: Name, fields: Readonly<Events[Name]>): void {
+    this.#log.write(event, fields);
+    if (this.#onJoined === undefined) return;
+    const { state } = fields as { readonly state?: unknown };
+    if (event === "wifi" && state === "up") this.wasOnline = true;
+    if (event !== "link" || state !== "up") return;
+    const joined = this.#onJoined;
+    this.#onJoined = undefined;
+    joined();
+  }
+}
+
+function giveUp(device: Device, stored: StoredConfiguration, failure: Failure, restart: () => void): void {
+  stored.fail(failure);
+  device.log.write("configuration", { state: "refused", reason: failure });
+  restart();
+}
+
+function ending(mote: Running | undefined, restart: () => void): void {
+  mote?.close();
+  restart();
+}
+
+function onButton({ button, clock, timer, log }: Device, held: () => void): void {
+  if (button === undefined) return;
+  watchButton(button, clock, timer, () => {
+    log.write("configuration", { state: "opening" });
+    held();
+  });
+}
+
+function refuse(device: Device, { code, detail }: Rejection): void {
+  device.log.write("error", { what: "start", code, detail });
+}
