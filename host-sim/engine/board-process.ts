@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { boardOf, DEFAULT_BOARD, dataPartitions } from "../boards.js";
 import { Board, type BoardOptions } from "../hardware/board.js";
-import type { Cable } from "../hardware/cable.js";
+import { type Cable, SERIAL_SOCKET } from "../hardware/cable.js";
 import type { Wired } from "../hardware/pins.js";
 import { BoardAborted } from "../hardware/power.js";
 import type { Sht3xFaults } from "../hardware/sht3x.js";
@@ -22,8 +22,6 @@ import { setCurrentBoard } from "../modules/current.js";
 import { RealClock } from "../world/clock.js";
 import type { LinkState } from "../world/network.js";
 
-/** The board's serial port, in its folder. */
-export const SERIAL_SOCKET = "serial.sock";
 /** Exit code of an exception that nobody caught (host-sim/xs/src/main.c). */
 const EXIT_EXCEPTION = 2;
 

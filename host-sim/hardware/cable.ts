@@ -3,6 +3,8 @@
 // Promises: bytes come and go in order. Faults it may cause, as the parts do: what a UART has no room for (128 bytes) is lost on its way in;
 // USB makes the other side wait; a cable that is out takes whatever is written. The log goes the same way as the answers.
 
+/** Where a simulated board of a folder of its own has its serial port. */
+export const SERIAL_SOCKET = "serial.sock";
 const UART_BYTES = 128;
 const USB_BYTES = 512;
 

@@ -11,7 +11,7 @@ import { ROOT, trackedFiles } from "../sources.js";
 const NAME = "c3-kit";
 /** A C3 on another target of the SDK, with its bus elsewhere and a journal of twice the size. */
 const CHANGES = { label: "C3 kit", platform: "esp32/c3_32s_kit" };
-const PINS = { i2c: { data: 8, clock: 9 }, console: { transmit: 21, receive: 20 }, led: 19 };
+const PINS = { i2c: { data: 8, clock: 9 }, console: { transmit: 21, receive: 20 }, button: 2, led: 19 };
 const JOURNAL = { name: "journal", type: "data", subtype: "undefined", at: "0x370000", bytes: "0x80000" };
 const FACTORY = { name: "factory", type: "app", subtype: "factory", at: "0x10000", bytes: "0x360000" };
 
