@@ -199,8 +199,9 @@ test("the plug pulled at each step: it is said what was done, and nothing counts
     const message = await refusedWith(provision(context, [cable.path]));
     assert.match(message, /the port is gone/, `${kind}: ${message}`);
     assert.match(message, said, `${kind}`);
-    const { path } = await cableOf(context);
-    assert.is(first(await provision(context, [path, "--info"]), "board")?.configured, false, `after ${kind}`);
+    const whole = await cableOf(context);
+    assert.is(first(await provision(context, [whole.path, "--info"]), "board")?.configured, false, `after ${kind}`);
+    whole.pull();
   }
   const { path } = await cableOf(context);
   assert.is((await provision(context, [path])).code, 0, "and then it is done");
