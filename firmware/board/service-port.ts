@@ -6,7 +6,7 @@
 
 import Digital from "embedded:io/digital";
 import Serial from "embedded:io/serial";
-import * as usb from "chainmote/serial-link";
+import { close, open as openUsb, read, write } from "chainmote/serial-link";
 import config from "mc/config";
 import type { Bytes, Device, SerialLink, SerialPort } from "../ports.js";
 import { contain } from "./contained.js";
@@ -83,7 +83,7 @@ class Usb implements SerialLink {
   #handle: object | undefined;
 
   constructor(onReadable: () => void) {
-    usb.open();
+    openUsb();
     this.#onReadable = onReadable;
     this.look();
   }
@@ -92,17 +92,17 @@ class Usb implements SerialLink {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting !== undefined) return waiting;
-    const bytes = usb.read(countMax);
+    const bytes = read(countMax);
     return bytes === undefined ? undefined : new Uint8Array(bytes);
   }
 
   write(bytes: Bytes): boolean {
-    return usb.write(bytes);
+    return write(bytes);
   }
 
   close(): void {
     timer.clear(this.#handle);
-    usb.close();
+    close();
   }
 
   private look(): void {

@@ -11,6 +11,7 @@ import type { StoredConfiguration } from "./stored.js";
 const DOMAINS: readonly string[] = Object.freeze(["keys", "mote"]);
 const KEYS_MAX = 256;
 const JOURNAL = "journal";
+const RETRY_MS = 10_000;
 
 /** Goes on with the reset, a piece at a time, and calls back when nothing of it is left to do. */
 export function finishReset(device: Device, stored: StoredConfiguration, done: () => void): void {
@@ -23,18 +24,24 @@ export function finishReset(device: Device, stored: StoredConfiguration, done: (
   }
   const journal = device.flash.open({ path: JOURNAL, mode: "r+" });
   eraseFrom(device, journal, 0, () => {
-    journal.close();
     stored.erase();
+    journal.close();
     done();
   });
 }
 
-/** A block takes up to half a second: the machine has its turn between two. */
+/** A block takes up to half a second: the machine has its turn between two. What the flash refuses is tried again. */
 function eraseFrom(device: Device, journal: FlashPartition, block: number, done: () => void): void {
-  if (block === journal.status().blocks) {
-    done();
-    return;
+  const { timer, log } = device;
+  try {
+    if (block === journal.status().blocks) {
+      done();
+      return;
+    }
+    journal.eraseBlock(block);
+    timer.set(() => eraseFrom(device, journal, block + 1, done), 0);
+  } catch (error) {
+    log.write("error", { what: "factory reset", detail: String(error) });
+    timer.set(() => eraseFrom(device, journal, block, done), RETRY_MS);
   }
-  journal.eraseBlock(block);
-  device.timer.set(() => eraseFrom(device, journal, block + 1, done), 0);
 }
