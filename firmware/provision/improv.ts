@@ -35,7 +35,6 @@ export const IMPROV_UNABLE_TO_CONNECT = 3;
 export const IMPROV_SET_WIFI = 1;
 export const IMPROV_GET_STATE = 2;
 export const IMPROV_GET_INFO = 3;
-export const IMPROV_GET_NETWORKS = 4;
 
 export interface ImprovCall {
   readonly command: number;
@@ -77,7 +76,7 @@ function callOf(data: Uint8Array): ImprovCall | number {
   if (data.length < 2 || data[1] !== data.length - 2) return IMPROV_INVALID;
   const command = data[0] as number;
   if (command !== IMPROV_SET_WIFI)
-    return command >= IMPROV_GET_STATE && command <= IMPROV_GET_NETWORKS ? { command } : IMPROV_UNKNOWN;
+    return command >= IMPROV_GET_STATE && command <= IMPROV_GET_INFO ? { command } : IMPROV_UNKNOWN;
   const ssid = textAt(data, 2, SSID_BYTES_MAX);
   if (ssid === undefined || ssid === "") return IMPROV_INVALID;
   const at = 3 + (data[2] as number);

@@ -14,7 +14,6 @@ import { Channel } from "./channel.js";
 import { laidOver } from "./document.js";
 import {
   IMPROV_GET_INFO,
-  IMPROV_GET_NETWORKS,
   IMPROV_GET_STATE,
   IMPROV_INVALID,
   IMPROV_NO_ERROR,
@@ -133,10 +132,6 @@ export class Provisioner {
         channel.send(improvResult(call.command, [FIRMWARE_NAME, FIRMWARE_VERSION, board, FIRMWARE_NAME]));
         break;
       }
-      case IMPROV_GET_NETWORKS:
-        // The SDK's station, which is all that a firmware may ask, does not look for networks here: an empty result ends the list.
-        channel.send(improvResult(call.command, []));
-        break;
       case IMPROV_SET_WIFI:
         this.beginToJoin(channel, call.wifi as Wifi);
         break;
