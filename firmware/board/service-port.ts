@@ -8,7 +8,7 @@ import Digital from "embedded:io/digital";
 import Serial from "embedded:io/serial";
 import { close, open as openUsb, read, write } from "chainmote/serial-link";
 import config from "mc/config";
-import type { Bytes, Device, SerialLink, SerialPort } from "../ports.js";
+import type { ButtonPort, Bytes, Device, SerialLink, SerialPort } from "../ports.js";
 import { contain } from "./contained.js";
 import { log, timer } from "./local.js";
 
@@ -30,13 +30,29 @@ const READ_BYTES_MAX = 256;
 
 /** What a board's device has besides, where its image takes a configuration over the serial port. */
 export function servicePorts(): Pick<Device, "serial" | "button"> {
-  const { service } = config as { readonly service?: Wiring };
-  if (service === undefined) return {};
-  const { board, button } = service;
-  const uart: SerialPort = { open: (onReadable) => opened("UART 0", () => new Uart(service, onReadable)) };
-  const ports = service.usb ? [uart, { open: (onReadable: () => void) => opened("USB", () => new Usb(onReadable)) }] : [uart];
-  return { serial: { board, ports }, button: { open: () => new Button(button) } };
+  return wiring() === undefined ? {} : { serial: SERIAL, button: BUTTON };
 }
+
+function wiring(): Wiring {
+  return (config as { readonly service?: Wiring }).service as Wiring;
+}
+
+// Frozen, for what a preloaded module holds lies in flash: a board that nobody speaks to has none of it on its heap.
+const UART: SerialPort = Object.freeze({
+  open: (onReadable: () => void) => opened("UART 0", () => new Uart(wiring(), onReadable)),
+});
+const USB: SerialPort = Object.freeze({ open: (onReadable: () => void) => opened("USB", () => new Usb(onReadable)) });
+const UART_ALONE: readonly SerialPort[] = Object.freeze([UART]);
+const BOTH: readonly SerialPort[] = Object.freeze([UART, USB]);
+const SERIAL: NonNullable<Device["serial"]> = Object.freeze({
+  get board() {
+    return wiring().board;
+  },
+  get ports() {
+    return wiring().usb ? BOTH : UART_ALONE;
+  },
+});
+const BUTTON: ButtonPort = Object.freeze({ open: () => new Button(wiring().button) });
 
 function opened(what: string, open: () => SerialLink): SerialLink {
   try {

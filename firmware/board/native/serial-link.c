@@ -15,7 +15,10 @@
 #if defined(ESP32) && SOC_USB_SERIAL_JTAG_SUPPORTED
 
 #include "driver/usb_serial_jtag.h"
-#include "driver/usb_serial_jtag_vfs.h"
+
+/* Of driver/usb_serial_jtag_vfs.h, which wants all that a file system has of types. */
+void usb_serial_jtag_vfs_use_driver(void);
+void usb_serial_jtag_vfs_use_nonblocking(void);
 
 enum { BUFFER_BYTES = 512, READ_BYTES_MAX = 256, WRITE_BYTES_MAX = 128 };
 
