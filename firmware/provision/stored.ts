@@ -13,14 +13,14 @@ import type { ByteBuffer, KeyValueDomain, KeyValueStorage } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { DOCUMENT_BYTES_MAX, type Document, readDocument } from "./document.js";
 
-export const CONFIGURATION_DOMAIN = "config";
+const CONFIGURATION_DOMAIN = "config";
 /** From the boot that tries a configuration until its broker must have been reached. */
 export const TRIAL_MS = 300_000;
 /** So many boots may try one: a configuration that the firmware dies of is not tried for ever. */
 export const TRIAL_BOOTS_MAX = 3;
 
 /** Why the last trial failed; docs/provisioning.md lists them. */
-export const FAILURES: readonly string[] = Object.freeze(["", "wifi", "broker", "start", "boots"]);
+const FAILURES: readonly string[] = Object.freeze(["", "wifi", "broker", "start", "boots"]);
 export type Failure = "wifi" | "broker" | "start" | "boots";
 
 const STATE_KEY = "state";

@@ -202,7 +202,8 @@ async function simulated(folder: string, document: Json, work: (path: string) =>
 async function isThere(path: string): Promise<void> {
   const untilMs = Date.now() + START_MS_MAX;
   while (!existsSync(path)) {
-    if (Date.now() > untilMs) throw new CommandError("the simulated board does not start: its board.log in the folder may tell why");
+    if (Date.now() > untilMs)
+      throw new CommandError("the simulated board does not start: its board.log in the folder may tell why");
     await new Promise((resolve) => setTimeout(resolve, START_LOOK_MS));
   }
 }

@@ -16,7 +16,7 @@
 
 #include "driver/usb_serial_jtag.h"
 
-/* Of driver/usb_serial_jtag_vfs.h, which wants all that a file system has of types. */
+/* The driver's own header of these wants all that a file system has of types. */
 void usb_serial_jtag_vfs_use_driver(void);
 void usb_serial_jtag_vfs_use_nonblocking(void);
 

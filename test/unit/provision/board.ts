@@ -1,11 +1,20 @@
 // A board whose firmware starts by firmware/provision, on virtual time: simulated parts, a serial port that a test holds by hand, a button,
 // and in the place of a mote whatever the test makes of its configuration.
 
+import * as assert from "uvu/assert";
 import type { MoteConfig } from "../../../firmware/config.js";
 import { SoftwareKeys } from "../../../firmware/crypto/software-keys.js";
 import type { Device } from "../../../firmware/ports.js";
+import { HELD_MS } from "../../../firmware/provision/button.js";
 import { encodeFrame, type Frame, FrameReader } from "../../../firmware/provision/frames.js";
-import { ANSWER_BIT, COMMAND_BEGIN, COMMAND_CHECK, COMMAND_MORE, COMMAND_PART } from "../../../firmware/provision/session.js";
+import {
+  ANSWER_BIT,
+  COMMAND_BEGIN,
+  COMMAND_CHECK,
+  COMMAND_COMMIT,
+  COMMAND_MORE,
+  COMMAND_PART,
+} from "../../../firmware/provision/session.js";
 import { type Running, start } from "../../../firmware/provision/start.js";
 import type { Rejection } from "../../../firmware/rejection.js";
 import { createBoard, type SimulatedDevice } from "../../../host-sim/device.js";
@@ -105,9 +114,18 @@ export class BootedBoard {
         this.configs.push(config);
         this.moteLog = given.log;
         const running = bench.open?.(config, given);
-        return running ?? { run: () => undefined, close: () => void (this.closed += 1) };
+        return running ?? { run: () => undefined, close: () => this.#closes() };
       },
     });
+  }
+
+  #closes(): void {
+    this.closed += 1;
+  }
+
+  #next(): number {
+    this.#number += 1;
+    return this.#number;
   }
 
   #open(onReadable: () => void) {
@@ -150,8 +168,7 @@ export class BootedBoard {
   async ask(
     kind: number,
     payload: Uint8Array | string = new Uint8Array(0),
-    number = (this.#number +=
-      1),
+    number = this.#next(),
   ): Promise<Record<string, unknown>> {
     const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
     let body = Buffer.alloc(0);
@@ -188,6 +205,38 @@ export class BootedBoard {
   }
 }
 
+/** A board that keeps a configuration. */
+export async function kept(bench = new ProvisionBench()): Promise<ProvisionBench> {
+  const first = bench.boot();
+  await first.send(configuration());
+  await first.ask(COMMAND_COMMIT);
+  await first.pass(1_000);
+  assert.is(first.restarts, 1);
+  const trial = bench.boot();
+  trial.moteLog?.write("link", { state: "up" });
+  assert.equal(trial.states(), ["trying", "kept"]);
+  trial.cut();
+  return bench;
+}
+
+/** Gives a board that keeps a configuration another one to try, by the button. */
+export async function given(bench: ProvisionBench, document = configuration({ mqtt: { host: "new.lab" } })): Promise<void> {
+  const board = await pressed(bench);
+  await board.send(document);
+  await board.ask(COMMAND_COMMIT);
+  await board.pass(1_000);
+  assert.is(board.restarts, 1);
+}
+
+/** Holds the button at a start, and answers the board of the next one. */
+export async function pressed(bench: ProvisionBench): Promise<BootedBoard> {
+  const board = bench.boot();
+  board.pressed = true;
+  await board.pass(HELD_MS + 200);
+  assert.is(board.restarts, 1);
+  return bench.boot();
+}
+
 /** Store, flash and restart of the device on this power; deleting counts as writing does. */
 function guarded(power: Power, device: Device): Partial<Device> {
   const powered = poweredBy(power, device, { onRestart: () => device.restart?.() });
@@ -215,7 +264,7 @@ export function uint32(value: number): Uint8Array {
 }
 
 /** CRC-32, bit by bit, as its definition has it. */
-export function crc(bytes: Uint8Array): number {
+function crc(bytes: Uint8Array): number {
   let value = 0xffffffff;
   for (const byte of bytes) {
     value ^= byte;

@@ -1,48 +1,13 @@
-// How a board comes to its work: what counts of image and store, a trial to its good and to its bad end, who may open the port, and a
-// factory reset that is cut anywhere.
+// How a board comes to its work: what counts of image and store, a trial to its good and to its bad end, who may open the port.
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { KEYS_DOMAIN } from "../../../firmware/crypto/software-keys.js";
 import { BEGIN_MS, HELD_MS } from "../../../firmware/provision/button.js";
 import { OPEN_MS } from "../../../firmware/provision/provisioner.js";
-import { COMMAND_COMMIT, COMMAND_HELLO, COMMAND_KEY, COMMAND_RESET, RESET_WORDS } from "../../../firmware/provision/session.js";
+import { COMMAND_COMMIT, COMMAND_HELLO } from "../../../firmware/provision/session.js";
 import { StoredConfiguration, TRIAL_BOOTS_MAX, TRIAL_MS } from "../../../firmware/provision/stored.js";
 import { Rejection } from "../../../firmware/rejection.js";
-import { Power } from "../power.js";
-import { type BootedBoard, configuration, ProvisionBench } from "./board.js";
-
-/** A board that keeps `old`. */
-async function kept(bench = new ProvisionBench()): Promise<ProvisionBench> {
-  const first = bench.boot();
-  await first.send(configuration());
-  await first.ask(COMMAND_COMMIT);
-  await first.pass(1_000);
-  assert.is(first.restarts, 1);
-  const trial = bench.boot();
-  trial.moteLog?.write("link", { state: "up" });
-  assert.equal(trial.states(), ["trying", "kept"]);
-  trial.cut();
-  return bench;
-}
-
-/** Gives a board that keeps a configuration another one to try, by the button. */
-async function given(bench: ProvisionBench, document = configuration({ mqtt: { host: "new.lab" } })): Promise<void> {
-  const board = await pressed(bench);
-  await board.send(document);
-  await board.ask(COMMAND_COMMIT);
-  await board.pass(1_000);
-  assert.is(board.restarts, 1);
-}
-
-/** Holds the button at a start, and answers the board of the next one. */
-async function pressed(bench: ProvisionBench): Promise<BootedBoard> {
-  const board = bench.boot();
-  board.pressed = true;
-  await board.pass(HELD_MS + 200);
-  assert.is(board.restarts, 1);
-  return bench.boot();
-}
+import { type BootedBoard, configuration, given, kept, ProvisionBench, pressed } from "./board.js";
 
 const hostOf = (board: BootedBoard): string | undefined => board.configs[0]?.mqtt.host;
 
@@ -212,46 +177,6 @@ test("a store that cannot be read is read again; one that is corrupt waits for a
   assert.is(corrupt.log.of("error")[0]?.code, "configuration-corrupt");
   corrupt.cut();
   assert.is((await pressed(bench)).portsOpen, 1);
-});
-
-/** What is there of a board that a factory reset takes. */
-function left(bench: ProvisionBench): string[] {
-  return [...bench.storage.nvs.sizes().keys()].filter((name) => /^(keys|mote|config)\//.test(name));
-}
-
-test("a factory reset that is cut anywhere is finished at the next start, the key first", async () => {
-  for (let cutAt = 0; ; cutAt += 3) {
-    const bench = await kept();
-    const first = await pressed(bench);
-    for (let i = 0; i < 40; i += 1) {
-      await first.pass(500);
-      if ((await first.ask(COMMAND_KEY)).address !== undefined) break;
-    }
-    bench.storage.nvs.set("mote", "sequence", Uint8Array.of(1));
-    bench.storage.nvs.set("update", "sequence", Uint8Array.of(1));
-    const journal = first.simulated.board.storage;
-    assert.ok(journal !== undefined);
-    assert.ok((await first.ask(COMMAND_RESET, "please")).code, "words are wanted");
-    await first.ask(COMMAND_RESET, RESET_WORDS);
-    await first.pass(1_000);
-    const power = new Power();
-    power.cutAt = cutAt;
-    const cut = bench.boot(power);
-    await cut.pass(60_000);
-    if (bench.storage.nvs.get("mote", "sequence") === undefined)
-      assert.is(bench.storage.nvs.get(KEYS_DOMAIN, "device"), undefined, "no counter goes before the key");
-    cut.cut();
-    const after = bench.boot();
-    await after.pass(60_000);
-    after.cut();
-    const blank = bench.boot();
-    assert.equal(left(bench), [], `cut at ${cutAt}`);
-    assert.is(bench.storage.nvs.get("update", "sequence")?.length, 1);
-    assert.equal([blank.portsOpen, blank.configs.length], [1, 0]);
-    blank.cut();
-    if (power.on) break;
-    if (cutAt > 12) cutAt += 20;
-  }
 });
 
 test.run();
