@@ -77,6 +77,7 @@ export class Provisioner {
       firmware: FIRMWARE_VERSION,
       board: device.serial?.board ?? "",
       noisy: () => this.noisy(),
+      heard: () => this.heard(),
       ended: () => {
         this.#endMs = device.clock.ticksMs() + END_MS;
       },
@@ -103,8 +104,11 @@ export class Provisioner {
     device.timer.set(() => this.tick(), TICK_MS);
   }
 
-  private noisy(): boolean {
+  private heard(): void {
     this.#heardMs = this.#options.device.clock.ticksMs();
+  }
+
+  private noisy(): boolean {
     this.#radio ??= this.association(undefined);
     this.#radio.step();
     return this.#radio.started;
@@ -117,7 +121,7 @@ export class Provisioner {
 
   private improv(channel: Channel, call: ImprovCall | number): void {
     const { device } = this.#options;
-    this.#heardMs = device.clock.ticksMs();
+    this.heard();
     if (typeof call === "number") {
       channel.send(improvError(call));
       return;

@@ -47,6 +47,8 @@ export interface SessionOptions {
   readonly board: string;
   /** Whether the radio feeds the noise source; starts it where it does not. */
   noisy(): boolean;
+  /** Somebody is there. */
+  heard(): void;
   /** Nothing more is answered: the board is to start anew, once the answer is out. */
   ended(): void;
 }
@@ -68,6 +70,7 @@ export class Session {
   /** UTF-8 of JSON: what the command asked for, or `{ code, detail }`. */
   async answer(command: number, payload: Uint8Array): Promise<{ readonly ok: boolean; readonly body: Uint8Array }> {
     let said: Answer;
+    this.#options.heard();
     try {
       said = await this.do(command, payload);
     } catch (error) {

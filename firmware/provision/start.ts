@@ -116,8 +116,10 @@ function tried(options: StartOptions, stored: StoredConfiguration, config: MoteC
   let mote: Running | Rejection | undefined;
   const trial = new Trial(device.log, () => {
     device.timer.clear(handle);
-    stored.succeed();
-    device.log.write("configuration", { state: "kept" });
+    persistently(device, () => {
+      stored.succeed();
+      device.log.write("configuration", { state: "kept" });
+    });
   });
   const handle = device.timer.set(() => {
     const restart = (): void => ending(mote instanceof Rejection ? undefined : mote, () => device.restart?.());
@@ -153,9 +155,21 @@ class Trial implements Log {
 }
 
 function giveUp(device: Device, stored: StoredConfiguration, failure: Failure, restart: () => void): void {
-  stored.fail(failure);
-  device.log.write("configuration", { state: "refused", reason: failure });
-  restart();
+  persistently(device, () => {
+    stored.fail(failure);
+    device.log.write("configuration", { state: "refused", reason: failure });
+    restart();
+  });
+}
+
+/** What begins by a write that the store may refuse: then it is said, and tried again. */
+function persistently(device: Device, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    device.log.write("store", { what: "configuration", state: "failed", reason: String(error) });
+    device.timer.set(() => persistently(device, work), RETRY_MS);
+  }
 }
 
 function ending(mote: Running | undefined, restart: () => void): void {
@@ -165,10 +179,15 @@ function ending(mote: Running | undefined, restart: () => void): void {
 
 function onButton({ button, clock, timer, log }: Device, held: () => void): void {
   if (button === undefined) return;
-  watchButton(button, clock, timer, () => {
-    log.write("configuration", { state: "opening" });
-    held();
-  });
+  try {
+    watchButton(button, clock, timer, () => {
+      log.write("configuration", { state: "opening" });
+      held();
+    });
+  } catch (error) {
+    // Its pin is somebody else's.
+    log.write("error", { what: "button", detail: String(error) });
+  }
 }
 
 function refuse(device: Device, { code, detail }: Rejection): void {

@@ -106,6 +106,20 @@ test("one that the firmware refuses, or dies of, is not tried for ever", async (
   assert.is(hostOf(dying.boot()), "broker.lab");
 });
 
+test("a store that refuses the end of a trial is asked again, and the mote goes on", async () => {
+  const bench = await kept();
+  await given(bench);
+  const trial = bench.boot();
+  trial.simulated.board.keyValue.failWrites = true;
+  trial.moteLog?.write("link", { state: "up" });
+  assert.is(trial.log.of("store")[0]?.state, "failed");
+  trial.simulated.board.keyValue.failWrites = false;
+  await trial.pass(15_000);
+  assert.equal([trial.states().at(-1), trial.restarts], ["kept", 0]);
+  trial.cut();
+  assert.is(hostOf(bench.boot()), "new.lab");
+});
+
 test("what a feature throws of its section is a refusal, and anything else goes up", async () => {
   const bench = await kept();
   bench.open = () => {
