@@ -12,10 +12,13 @@ import { decodeSign1 } from "../../firmware/record/cose.js";
 import { decodeEnrolment } from "../../firmware/record/enrolment.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { boardOf } from "../../host-sim/boards.js";
+import type { GuestEngine } from "../../host-sim/engine/engines.js";
 import { type BoardEvent, type BoardFile, type BoardProcess, spawnBoard } from "../../host-sim/engine/node.js";
 import { SERIAL_SOCKET } from "../../host-sim/hardware/cable.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
+import { findToolchain } from "../../host-sim/xs/toolchain.js";
 import { run } from "../../tools/commands/provision.js";
+import { builtEngine } from "../../tools/start/engine-choice.js";
 import type { CommandError } from "../../tools/terminal.js";
 import { bftCheckpointAt } from "../chains/bft-fixture.js";
 import { BftChain } from "../chains/bft-generator.js";
@@ -36,9 +39,11 @@ class Powered {
   process: BoardProcess;
   #isOff = false;
   readonly #directory: string;
+  readonly #engine: GuestEngine | undefined;
 
-  constructor(directory: string) {
+  constructor(directory: string, engine?: GuestEngine) {
     this.#directory = directory;
+    this.#engine = engine;
     this.process = this.#start("power-on");
   }
 
@@ -60,6 +65,7 @@ class Powered {
     const board = spawnBoard({
       directory: this.#directory,
       reset,
+      ...(this.#engine === undefined ? {} : { engine: this.#engine }),
       onEvent: (event) => this.events.push(event),
       onText: (line) => this.text.push(line),
     });
@@ -95,11 +101,12 @@ test.after.each(async (context) => {
 });
 
 /** Switches the board on; its image is blank, where `board` says nothing else. */
-function powerOn(context: Context, board: BoardFile = {}): void {
+async function powerOn(context: Context, board: BoardFile = {}, engine?: GuestEngine): Promise<void> {
   const network = { "broker.lab:1883": context.broker.endpoint, "time.lab:123": context.sntp.endpoint };
   const radio = { accessPoints: { lab: { password: PASSWORD } } };
   writeFileSync(join(context.directory, "board.json"), JSON.stringify({ serial: true, network, radio, ...board }));
-  context.board = new Powered(context.directory);
+  context.board = new Powered(context.directory, engine);
+  await context.board.seen("open", ({ event, state }) => event === "configuration" && state === "open");
 }
 
 async function cableOf(context: Context): Promise<SerialCable> {
@@ -156,7 +163,7 @@ async function refusedWith(work: Promise<unknown>): Promise<string> {
 const first = (told: Told, event: string) => told.events.find((one) => one.event === event);
 
 test("a blank board gets its configuration, makes its key, joins, and shows who it is; its passwords are shown nowhere", async (context) => {
-  powerOn(context);
+  await powerOn(context);
   const { path } = await cableOf(context);
   const told = await provision(context, [path]);
   assert.is(told.code, 0);
@@ -183,7 +190,7 @@ test("a blank board gets its configuration, makes its key, joins, and shows who 
 });
 
 test("the plug pulled at each step: it is said what was done, and nothing counts before the last", async (context) => {
-  powerOn(context);
+  await powerOn(context);
   const steps = [
     [session.COMMAND_HELLO, /nothing was changed/],
     [session.COMMAND_KEY, /may have made its key, which stays with it; no configuration was sent/],
@@ -208,7 +215,7 @@ test("the plug pulled at each step: it is said what was done, and nothing counts
 });
 
 test("a configuration that leads to no broker gives way to none, in bounded time, and the reason is told", async (context) => {
-  powerOn(context, { speed: 60 });
+  await powerOn(context, { speed: 60 });
   const { path } = await cableOf(context);
   const told = await provision(context, [path], configuration({ mqtt: { host: "nowhere.lab" } }));
   assert.is(told.code, 1);
@@ -223,7 +230,7 @@ test("a configuration that leads to no broker gives way to none, in bounded time
 });
 
 test("what the schema refuses is refused by the board, by the field's name, and is kept nowhere", async (context) => {
-  powerOn(context);
+  await powerOn(context);
   const { path } = await cableOf(context);
   for (const [more, said] of [
     [{ collector: PASSWORD }, /collector: expected 20 bytes in hexadecimal/],
@@ -238,7 +245,7 @@ test("what the schema refuses is refused by the board, by the field's name, and 
 });
 
 test("held for 5 s at the start the button opens the port again, and a factory reset makes another board of it", async (context) => {
-  powerOn(context);
+  await powerOn(context);
   const { path } = await cableOf(context);
   const told = await provision(context, [path]);
   const before = first(told, "identity")?.address;
@@ -259,9 +266,37 @@ test("held for 5 s at the start the button opens the port again, and a factory r
   assert.is.not(first(again, "identity")?.address, before);
 });
 
+test("on the real engine in a board's memory: the same, by UART and by the chip's own USB port", async (context) => {
+  const tools = await findToolchain("m32");
+  if ("missing" in tools) {
+    console.log(`skipped: ${tools.missing}`);
+    await powerOn(context);
+    return;
+  }
+  for (const board of ["esp32", "esp32c3"]) {
+    const wish = { engine: "xs", memory: board, crypto: "native" } as const;
+    const engine = await builtEngine(
+      wish,
+      () => undefined,
+      () => false,
+    );
+    await powerOn(context, { board }, engine);
+    const cable = await cableOf(context);
+    const told = await provision(context, [cable.path]);
+    cable.pull();
+    assert.is(told.code, 0, told.lines);
+    assert.is(first(told, "board")?.board, board);
+    const address = first(told, "identity")?.address;
+    if (board === "esp32") {
+      await context.board.off();
+      rmSync(join(context.directory, "nvs"), { recursive: true });
+    } else assert.is((await context.board.seen("its key", ({ event }) => event === "key")).address, address);
+  }
+});
+
 test("an image that brings all but the Wi-Fi takes that alone", async (context) => {
   const { wifi, ...image } = configuration() as { wifi: object };
-  powerOn(context, { config: image });
+  await powerOn(context, { config: image });
   const { path } = await cableOf(context);
   await context.board.seen("its key", ({ event }) => event === "key");
   const told = await provision(context, [path], { wifi });

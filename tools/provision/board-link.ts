@@ -29,7 +29,7 @@ export interface LogLine {
 }
 
 const ANSWER_MS_MAX = 1_500;
-const TRIES = 4;
+const TRIES = 8;
 const LINE_BYTES_MAX = 4_096;
 const NEWLINE = 10;
 const ANSWER_HEAD_BYTES = 3;

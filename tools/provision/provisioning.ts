@@ -43,13 +43,14 @@ export interface BoardSaid {
 export type Outcome = "kept" | "refused" | "unknown";
 
 const PROTOCOL = 1;
-const HELLO_TRIES = 6;
+const HELLO_TRIES = 12;
 const KEY_TRIES = 60;
 const KEY_PAUSE_MS = 500;
 const PART_BYTES = PAYLOAD_BYTES_MAX - 4;
 /** A board that starts anew takes its USB port with it. */
 const AWAY_MS_MAX = 30_000;
 const AWAY_LOOK_MS = 250;
+const BEGUN_MS_MAX = 10_000;
 /** Beyond the trial: the board says it, or nobody does. */
 const TRIAL_MORE_MS = 60_000;
 
@@ -92,7 +93,7 @@ export class Provisioning {
         return String(address);
       } catch (error) {
         if (!(error instanceof Refused) || i >= KEY_TRIES) throw error;
-        await new Promise((resolve) => setTimeout(resolve, KEY_PAUSE_MS));
+        await pause(KEY_PAUSE_MS);
       }
     }
   }
@@ -125,11 +126,18 @@ export class Provisioning {
 
   /** Has the board try the configuration, and waits for what comes of it. */
   async commit(): Promise<Outcome> {
-    await this.step(
-      "whether the board has taken the configuration is not known: it tries it by itself now, or has the one before. Plug it in, and run this with --info",
-      () => this.#link.ask(COMMAND_COMMIT),
-    );
-    return await this.untilTold();
+    const outcome = this.untilTold();
+    try {
+      await this.step(
+        "whether the board has taken the configuration is not known: it tries it by itself now, or has the one before. Plug it in, and run this with --info",
+        () => Promise.race([this.#link.ask(COMMAND_COMMIT), this.#begun]),
+      );
+    } catch (error) {
+      // The answer may be lost with a port that goes when the board starts anew; then its log tells.
+      const isBegun = await Promise.race([this.#begun.then(() => true), pause(BEGUN_MS_MAX)]);
+      if (isBegun !== true) throw error;
+    }
+    return await outcome;
   }
 
   /** Key, counters, records and configuration of the board are gone after this. */
@@ -140,41 +148,48 @@ export class Provisioning {
   }
 
   async close(): Promise<void> {
+    this.#isOver = true;
     await this.#link.close();
   }
 
   #told: (outcome: Outcome) => void = () => undefined;
+  #isOver = false;
+  #begin: () => void = () => undefined;
+  /** The board has begun to try what it was given. */
+  readonly #begun = new Promise<void>((resolve) => {
+    this.#begin = resolve;
+  });
 
   private logged(line: LogLine): void {
     this.#onLog(line);
+    if (line.event === "configuration" && line.state === "trying") this.#begin();
     if (line.event === "configuration" && (line.state === "kept" || line.state === "refused")) this.#told(line.state);
   }
 
   /** Follows the log over the board's start, during which its port may be away. */
   private async untilTold(): Promise<Outcome> {
-    let isOver = false;
     const timer = new Promise<Outcome>((resolve) => {
       this.#told = resolve;
       setTimeout(resolve, TRIAL_MS + TRIAL_MORE_MS, "unknown").unref();
     });
-    const outcome = await Promise.race([timer, this.follow(() => isOver)]);
-    isOver = true;
+    const outcome = await Promise.race([timer, this.follow()]);
+    this.#isOver = true;
     return outcome;
   }
 
-  private async follow(isOver: () => boolean): Promise<Outcome> {
+  private async follow(): Promise<Outcome> {
     for (;;) {
       await this.#link.gone;
       const untilMs = Date.now() + AWAY_MS_MAX;
       for (;;) {
-        if (isOver()) return "unknown";
+        if (this.#isOver) return "unknown";
         const port = await openPort(this.#path).catch(() => undefined);
         if (port !== undefined) {
           this.#link = new BoardLink(port, (line) => this.logged(line));
           break;
         }
         if (Date.now() > untilMs) return "unknown";
-        await new Promise((resolve) => setTimeout(resolve, AWAY_LOOK_MS));
+        await pause(AWAY_LOOK_MS);
       }
     }
   }
@@ -195,6 +210,10 @@ export class Provisioning {
       throw error;
     }
   }
+}
+
+function pause(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(resolve, ms, undefined).unref());
 }
 
 function uint32(value: number): Uint8Array {
