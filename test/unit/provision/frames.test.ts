@@ -65,6 +65,12 @@ test("random bytes are no frame, and what is longer than one is passed over", ()
   assert.equal(framesIn([new Uint8Array(100_000).fill(0x41), encodeFrame(one)]), [one]);
 });
 
+test("a whole frame with more behind it is none", () => {
+  const wire = encodeFrame({ kind: 1, number: 1, payload: new Uint8Array(PAYLOAD_BYTES_MAX).fill(7) });
+  for (const more of [[1], [1, 1, 1], [5, 5, 5, 5, 5, 5]])
+    assert.equal(framesIn([Uint8Array.from([...wire.subarray(0, -1), ...more, 0])]), []);
+});
+
 test("another version is none", () => {
   const wire = encodeFrame({ kind: 1, number: 1, payload: new Uint8Array(0) });
   const other = wire.slice();

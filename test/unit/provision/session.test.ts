@@ -111,6 +111,7 @@ test("what does not hold is refused as config.ts refuses it, and a kept Wi-Fi st
     [configuration({ wifi: { ssid: "lab", password: 5 } }), /^wifi\.password: /],
     [configuration({ checkpoint: { consensus: "secret" } }), /^consensus: /],
     [{ wifi: { ssid: "lab" } }, /^ntp: |^mqtt: /],
+    [configuration({ fleet: { registry: `0x${"f1".repeat(20)}`, chain: "eip155:1" } }), /^the checkpoint is of eip155:1337/],
   ] as const) {
     const { code, detail } = await board.send(document);
     assert.ok(code);
