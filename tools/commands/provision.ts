@@ -10,7 +10,7 @@ import { makeFolder, writeWhole } from "../files.js";
 import { readWords, type Words } from "../options.js";
 import { acquireLock } from "../processes/lock.js";
 import type { LogLine } from "../provision/board-link.js";
-import { documentFrom, type Json, withWifiAsked } from "../provision/document.js";
+import { askedWords, documentFrom, type Json, withWifiAsked } from "../provision/document.js";
 import { type BoardSaid, type Enrolment, Provisioning } from "../provision/provisioning.js";
 import { seedOf } from "../start/board-file.js";
 import { runningBoard } from "../start/board-run.js";
@@ -33,7 +33,7 @@ it, and only then keeps it; shows the board's address, its did:pkh and an enrolm
   --enroller ADDRESS whom the enrolment names (default: ledger.enroller); --counter N, --expiry-block N: its counter (1), and the
                      last block at which it counts (default: ${ENROLMENT_BLOCKS} blocks after the checkpoint)
   --enrolment FILE   where the enrolment goes, as bytes
-  --no-input         asks nothing
+  --no-input         asks nothing; else a terminal is asked for all of it where nothing is given here, and for the Wi-Fi's password
   --json             one object per event
 
 A board that has a configuration listens to nobody until its button is held for 5 s, from within 3 s after a reset on.`;
@@ -42,42 +42,31 @@ const SOURCE = "board";
 const START_MS_MAX = 120_000;
 const START_LOOK_MS = 50;
 
+const TEXT = { type: "string" } as const;
+const FLAG = { type: "boolean" } as const;
+const SPEC = {
+  ...{ sim: TEXT, config: TEXT, ssid: TEXT, mqtt: TEXT, ca: TEXT, checkpoint: TEXT, relays: TEXT, fleet: TEXT, collector: TEXT },
+  ...{ ntp: TEXT, enroller: TEXT, counter: TEXT, "expiry-block": TEXT, enrolment: TEXT },
+  ...{ info: FLAG, "factory-reset": FLAG, "no-input": FLAG, json: FLAG },
+};
+
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const text = { type: "string" } as const;
-  const flag = { type: "boolean" } as const;
-  const options = readWords(
-    words,
-    {
-      ...{
-        sim: text,
-        config: text,
-        ssid: text,
-        mqtt: text,
-        ca: text,
-        checkpoint: text,
-        relays: text,
-        fleet: text,
-        collector: text,
-      },
-      ...{ ntp: text, enroller: text, counter: text, "expiry-block": text, enrolment: text },
-      ...{ info: flag, "factory-reset": flag, "no-input": flag, json: flag },
-    },
-    1,
-  );
+  let options = readWords(words, SPEC, 1);
   const sim = options.text("sim");
   const port = options.others[0];
   if ((sim === undefined) === (port === undefined))
     throw new UsageError("name the board's port, such as /dev/ttyUSB0, or a simulated board by --sim DIR");
   const isAsking = options.has("info") || options.has("factory-reset");
-  const document = isAsking ? {} : documentFrom(options);
-  const enrolment = isAsking ? undefined : enrolmentFrom(options, document);
   const asks = !isAsking && !options.has("no-input") && process.stdin.isTTY === true;
-  const whole = asks ? await withWifiAsked(document) : document;
-  if (!isAsking && Object.keys(whole).length === 0)
+  if (asks && Object.keys(documentFrom(options)).length === 0) options = readWords([...words, ...(await askedWords())], SPEC, 1);
+  const given = isAsking ? {} : documentFrom(options);
+  const document = asks ? await withWifiAsked(given) : given;
+  const enrolment = isAsking ? undefined : enrolmentFrom(options, document);
+  if (!isAsking && Object.keys(document).length === 0)
     throw new UsageError("nothing to give to the board: --config FILE, or --ssid NAME for an image that brings the rest");
   const show = shower(output, options.has("json"));
-  const work = (path: string): Promise<number> => provision(path, options, whole, enrolment, show);
-  return port === undefined ? await simulated(sim as string, whole, work) : await work(port);
+  const work = (path: string): Promise<number> => provision(path, options, document, enrolment, show);
+  return port === undefined ? await simulated(sim as string, document, work) : await work(port);
 }
 
 type Show = (name: string, text: string, event: Json) => void;
