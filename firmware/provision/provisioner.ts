@@ -7,8 +7,9 @@
 import type { MoteConfig } from "../config.js";
 import { parseConfig } from "../config.js";
 import type { CryptoEngine } from "../crypto/engine.js";
+import type { EventName, Events } from "../events.js";
 import { Association } from "../link/association.js";
-import type { Device } from "../ports.js";
+import type { Device, Log } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { Channel } from "./channel.js";
 import { laidOver } from "./document.js";
@@ -40,6 +41,8 @@ const END_MS = 500;
 export const OPEN_MS = 900_000;
 /** Improv's client waits half a minute. */
 const JOIN_MS = 28_000;
+/** So many attempts that were turned down are enough. */
+const JOIN_FAILURES_MAX = 2;
 
 type Wifi = NonNullable<MoteConfig["wifi"]>;
 
@@ -62,6 +65,8 @@ export class Provisioner {
   /** What Improv has told to join, and until when it may take. */
   #joining: { readonly wifi: Wifi; readonly untilMs: number; readonly channel: Channel } | undefined;
   #provisioned = false;
+  /** Attempts to join that failed. */
+  #failures = 0;
 
   /** @param bounded whether there is a configuration to go back to */
   constructor(options: ProvisionerOptions, bounded: boolean) {
@@ -116,7 +121,14 @@ export class Provisioner {
 
   private association(wifi: Wifi | undefined): Association {
     const { device } = this.#options;
-    return new Association({ device, config: wifi === undefined ? {} : { wifi }, onWake: () => undefined });
+    const log: Log = { write: (event, fields) => this.told(event, fields) };
+    const given = { clock: device.clock, network: device.network, log };
+    return new Association({ device: given, config: wifi === undefined ? {} : { wifi }, onWake: () => undefined });
+  }
+
+  private told<Name extends EventName>(event: Name, fields: Readonly<Events[Name]>): void {
+    this.#options.device.log.write(event, fields);
+    if (event === "wifi" && (fields as { readonly state?: unknown }).state === "failed") this.#failures += 1;
   }
 
   private improv(channel: Channel, call: ImprovCall | number): void {
@@ -153,6 +165,7 @@ export class Provisioner {
     const nowMs = this.#options.device.clock.ticksMs();
     this.#radio?.close();
     this.#radio = this.association(wifi);
+    this.#failures = 0;
     this.#joining = { wifi, untilMs: nowMs + JOIN_MS, channel };
     channel.send(improvState(IMPROV_PROVISIONING));
   }
@@ -163,7 +176,7 @@ export class Provisioner {
     const { channel, wifi, untilMs } = joining;
     this.#radio?.step();
     const isJoined = this.#radio?.online === true;
-    if (!isJoined && nowMs < untilMs) return;
+    if (!isJoined && nowMs < untilMs && this.#failures < JOIN_FAILURES_MAX) return;
     this.#joining = undefined;
     const fault = isJoined ? this.keep(wifi) : undefined;
     if (fault !== undefined) this.#options.device.log.write("error", { what: "configuration", ...fault });

@@ -23,7 +23,7 @@ const RETRY_MS = 10_000;
 /** What a configuration makes run: a mote. */
 export interface Running {
   run(): void;
-  close(): void;
+  close?(): void;
 }
 
 export interface StartOptions {
@@ -173,7 +173,7 @@ function persistently(device: Device, work: () => void): void {
 }
 
 function ending(mote: Running | undefined, restart: () => void): void {
-  mote?.close();
+  mote?.close?.();
   restart();
 }
 

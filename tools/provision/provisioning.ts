@@ -54,8 +54,9 @@ const BEGUN_MS_MAX = 10_000;
 /** Beyond the trial: the board says it, or nobody does. */
 const TRIAL_MORE_MS = 60_000;
 
-const SILENT = `nothing answers on this port. A board that has its configuration listens to nobody until its button (BOOT) is held for 5 s, from
-within 3 s after a reset on (docs/provisioning.md); one that is just being plugged in may need a moment: try again`;
+const BUTTON = "its button (BOOT) is held for 5 s, from within 3 s after a reset on (docs/provisioning.md)";
+const CLOSED = `the board runs, and listens to nobody, since it has its configuration: until ${BUTTON}`;
+const SILENT = `nothing answers on this port; a board that has its configuration listens to nobody until ${BUTTON}, and one that was just plugged in may need a moment`;
 
 export class Provisioning {
   readonly #path: string;
@@ -154,6 +155,8 @@ export class Provisioning {
 
   #told: (outcome: Outcome) => void = () => undefined;
   #isOver = false;
+  /** Lines of its log have come. */
+  #isHeard = false;
   #begin: () => void = () => undefined;
   /** The board has begun to try what it was given. */
   readonly #begun = new Promise<void>((resolve) => {
@@ -161,6 +164,7 @@ export class Provisioning {
   });
 
   private logged(line: LogLine): void {
+    this.#isHeard = true;
     this.#onLog(line);
     if (line.event === "configuration" && line.state === "trying") this.#begin();
     if (line.event === "configuration" && (line.state === "kept" || line.state === "refused")) this.#told(line.state);
@@ -204,7 +208,9 @@ export class Provisioning {
     } catch (error) {
       if (error instanceof PortGone) throw new CommandError(`the port is gone (unplugged?): ${state}`);
       if (error instanceof NoAnswer)
-        throw new CommandError(state.startsWith("nothing was") ? SILENT : `the board answers no more: ${state}`);
+        throw new CommandError(
+          state.startsWith("nothing was") ? (this.#isHeard ? CLOSED : SILENT) : `the board answers no more: ${state}`,
+        );
       if (error instanceof Refused && error.code !== passed)
         throw new CommandError(`the board refuses: ${plainText(error.message, 300)} (${plainText(error.code, 40)})`);
       throw error;

@@ -152,7 +152,7 @@ test("Wi-Fi that Improv brings is joined before it is kept", async () => {
   bench.image = image;
   const board = bench.boot();
   board.give(wifiCall("lab", "secret wrong"));
-  await board.pass(40_000);
+  await board.pass(10_000);
   assert.ok(has(board, improvState(3)), "provisioning");
   assert.ok(has(board, improvError(3)), "unable to connect");
   assert.is(bench.storage.nvs.get("config", "a"), undefined);
