@@ -13,7 +13,7 @@ import { Rejection } from "../rejection.js";
 export const DOCUMENT_BYTES_MAX = 12_288;
 const DOCUMENT_DEPTH_MAX = 12;
 /** Values and names, each of which takes a slot or two of the heap while it is read. */
-const DOCUMENT_VALUES_MAX = 640;
+const DOCUMENT_VALUES_MAX = 320;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

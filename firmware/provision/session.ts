@@ -35,7 +35,7 @@ export const ANSWER_BIT = 0x80;
 export const RESET_WORDS = "erase key and configuration";
 /** Version of the commands and of their answers. */
 const PROTOCOL = 1;
-const ANSWER_BYTES_MAX = 1024;
+const DETAIL_CHARACTERS_MAX = 200;
 
 export interface SessionOptions {
   readonly device: Device;
@@ -77,7 +77,7 @@ export class Session {
       said = error instanceof Rejection ? error : new Rejection("failed", String(error));
     }
     const ok = !(said instanceof Rejection);
-    const shown = said instanceof Rejection ? { code: said.code, detail: said.detail.slice(0, ANSWER_BYTES_MAX / 8) } : said;
+    const shown = said instanceof Rejection ? { code: said.code, detail: said.detail.slice(0, DETAIL_CHARACTERS_MAX) } : said;
     return { ok, body: fromText(JSON.stringify(shown)) };
   }
 

@@ -8,7 +8,7 @@
 // Never: a copy that counts, or is on trial, is written over. A store that cannot be read is not taken for an empty one.
 // Codes: configuration-unreadable, configuration-corrupt, store-failed, and those of document.ts.
 
-import { equal, fromText } from "../bytes.js";
+import { crc32, fromText } from "../bytes.js";
 import type { ByteBuffer, KeyValueDomain, KeyValueStorage } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { DOCUMENT_BYTES_MAX, type Document, readDocument } from "./document.js";
@@ -185,7 +185,7 @@ export class StoredConfiguration {
 
   /** Writes the copy that does not count, reads it back, and lets `choose` name it in the state. */
   private put(document: Document, choose: (state: Uint8Array, copy: number) => void): Rejection | undefined {
-    const bytes = fromText(JSON.stringify(document));
+    let bytes: Uint8Array | undefined = fromText(JSON.stringify(document));
     if (bytes.length > DOCUMENT_BYTES_MAX)
       return new Rejection("document-too-long", `${bytes.length} bytes as they are kept, at most ${DOCUMENT_BYTES_MAX}`);
     const copy = this.#state[AT_KEPT] === 1 ? 2 : 1;
@@ -199,8 +199,12 @@ export class StoredConfiguration {
       // Its room is wanted: the store would hold the old value until the new one is whole.
       this.#domain.delete(name);
       this.#domain.write(name, buffer(bytes));
+      // Known by their length and their CRC from here on: twice as many would be the most that a board has on its heap.
+      const { length } = bytes;
+      const check = crc32(bytes);
+      bytes = undefined;
       const back = this.#domain.read(name);
-      if (back === undefined || !equal(new Uint8Array(back), bytes))
+      if (back === undefined || back.byteLength !== length || crc32(new Uint8Array(back)) !== check)
         return new Rejection("store-failed", "the store gives back another configuration than was written");
       this.change((state) => {
         state[AT_BOOTS] = 0;

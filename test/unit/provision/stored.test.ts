@@ -171,6 +171,24 @@ test("a configuration is never larger than what a boot would read", () => {
   assert.equal(found(nvs), OLD);
 });
 
+test("what the store gives back otherwise than it was written is refused, and the old one counts", () => {
+  const nvs = withOld();
+  const store = storeOn(nvs);
+  const rotten: KeyValueStorage = {
+    open(options) {
+      const domain = store.open(options);
+      const write = (key: string, value: Parameters<typeof domain.write>[1]): void => {
+        const bytes = new Uint8Array(value as ArrayBuffer).slice();
+        if (key !== "state") bytes[5] = (bytes[5] as number) ^ 1;
+        domain.write(key, bytes.buffer);
+      };
+      return { ...domain, read: domain.read, delete: domain.delete, close: domain.close, write };
+    },
+  };
+  assert.is(opened(rotten).try(NEW)?.code, "store-failed");
+  assert.equal(found(nvs), OLD);
+});
+
 test("a full store refuses the new one, and the old one counts", () => {
   const nvs = withOld();
   const keyValue = new KeyValuePartition(nvs);
