@@ -23,7 +23,10 @@ const UART = { transmit: 1, receive: 3, baud: 115_200, port: 0, format: "buffer"
 test("a UART keeps 128 bytes, tells that there is something, and loses the rest", async () => {
   const { board, clock, Serial } = boardOf("esp32");
   let told = 0;
-  const serial = new Serial({ ...UART, onReadable: () => void (told += 1) });
+  const onReadable = (): void => {
+    told += 1;
+  };
+  const serial = new Serial({ ...UART, onReadable });
   board.cable.receive(counted(200));
   assert.is(told, 0, "as a message to the machine");
   await clock.advance(1);
