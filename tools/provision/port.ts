@@ -37,7 +37,7 @@ export async function openPort(path: string): Promise<OpenPort> {
     writable: writable as unknown as WritableStream<Uint8Array>,
     async close() {
       stream.destroy();
-      await Promise.resolve();
+      if (!stream.closed) await once(stream, "close");
     },
   };
 }
