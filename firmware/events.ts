@@ -84,6 +84,11 @@ export interface Events {
   store: { what: string; state: string; reason?: string };
   /** A command was answered: whose, which of its commands, and what came of it (command/commands.ts). `skipped`: counters that never came. */
   command: { commander: string; counter: number; action: string; outcome: string; reason?: string; skipped?: number };
+  /**
+   * The board's configuration: opening and open (it can be given one over its serial port), trying (a new one, until the broker is reached),
+   * kept, refused (the one before counts again), resetting.
+   */
+  configuration: { state: string; reason?: string };
   /** The application's own. */
   app: Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
   /** Something that should not happen, and went on all the same. */

@@ -6,13 +6,13 @@
 
 import { engine } from "chainmote/crypto";
 import { configuration, createDevice } from "./board/provider.js";
+import { servicePorts } from "./board/service-port.js";
 import { Mote } from "./index.js";
 import { BitcoinAnchors } from "./ledger/bitcoin-anchors.js";
+import { start } from "./provision/start.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
-import { start } from "./start/start.js";
 
-const device = createDevice();
-start(device, configuration, (config) => {
-  const features = [new BitcoinAnchors()];
-  return Mote.open({ device, engine, config, sensors: [sht3x], features });
+start({
+  ...{ device: { ...createDevice(), ...servicePorts() }, engine, configuration },
+  open: (config, device) => Mote.open({ device, engine, config, sensors: [sht3x], features: [new BitcoinAnchors()] }),
 });

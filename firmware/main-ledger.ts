@@ -7,6 +7,7 @@
 
 import { engine } from "chainmote/crypto";
 import { configuration, createDevice } from "./board/provider.js";
+import { servicePorts } from "./board/service-port.js";
 import { Commands } from "./command/commands.js";
 import { Mote } from "./index.js";
 import { Anchors } from "./ledger/anchors.js";
@@ -15,23 +16,25 @@ import { Registry } from "./ledger/registry.js";
 import { SingleCall } from "./ledger/single-call.js";
 import { ledgerOf, StateProofs } from "./ledger/state-proofs.js";
 import { Transactions } from "./ledger/transactions.js";
+import { start } from "./provision/start.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
-import { start } from "./start/start.js";
 
-const device = createDevice();
-start(device, configuration, (config) => {
-  const proofs = new StateProofs();
-  const has = (name: string): boolean => ledgerOf(config).has(name);
-  const transactions = has("fees") || has("call") ? new Transactions(proofs) : undefined;
-  const registry = new Registry(proofs, transactions);
-  const features = [
-    proofs,
-    ...(transactions === undefined ? [] : [transactions]),
-    ...(transactions !== undefined && has("call") ? [new SingleCall(proofs, transactions)] : []),
-    registry,
-    new Commands(registry),
-    ...(has("peers") ? [new Peers(registry)] : []),
-    ...(has("anchor") ? [new Anchors(proofs)] : []),
-  ];
-  return Mote.open({ device, engine, config, sensors: [sht3x], features });
+start({
+  ...{ device: { ...createDevice(), ...servicePorts() }, engine, configuration },
+  open(config, device) {
+    const proofs = new StateProofs();
+    const has = (name: string): boolean => ledgerOf(config).has(name);
+    const transactions = has("fees") || has("call") ? new Transactions(proofs) : undefined;
+    const registry = new Registry(proofs, transactions);
+    const features = [
+      proofs,
+      ...(transactions === undefined ? [] : [transactions]),
+      ...(transactions !== undefined && has("call") ? [new SingleCall(proofs, transactions)] : []),
+      registry,
+      new Commands(registry),
+      ...(has("peers") ? [new Peers(registry)] : []),
+      ...(has("anchor") ? [new Anchors(proofs)] : []),
+    ];
+    return Mote.open({ device, engine, config, sensors: [sht3x], features });
+  },
 });

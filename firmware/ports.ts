@@ -22,6 +22,10 @@ export interface Device {
   readonly log: Log;
   /** What the chip says of itself; absent where an application has not got it. */
   readonly chip?: Chip;
+  /** Ports for a person with a cable, and the board's name; absent where the image takes no configuration over them. */
+  readonly serial?: { readonly board: string; readonly ports: readonly SerialPort[] };
+  /** The button that opens provisioning. */
+  readonly button?: ButtonPort;
   /** Starts the firmware anew, as a software reset does, and never returns; absent where there is no way to. */
   readonly restart?: (() => void) | undefined;
 }
@@ -153,7 +157,28 @@ export interface KeyValueDomain {
   read(key: string): ArrayBuffer | undefined;
   write(key: string, value: ByteBuffer): void;
   delete(key: string): void;
+  /** The keys that are there; a stand-in may have none of it. */
+  [Symbol.iterator]?(): Iterator<string>;
   close(): void;
+}
+
+/** A serial port that is not open yet: a UART (`embedded:io/serial`), or the chip's own USB port (chainmote/serial-link). */
+export interface SerialPort {
+  /** @param onReadable called when there is something to read, never before `open` has returned */
+  open(onReadable: () => void): SerialLink;
+}
+
+export interface SerialLink {
+  /** What came, up to `countMax` bytes; undefined where nothing did. */
+  read(countMax: number): Bytes | undefined;
+  /** Writes all of it, up to 112 bytes, or, where there is no room for that now, nothing, and answers false. */
+  write(bytes: Bytes): boolean;
+  close(): void;
+}
+
+/** A button that is not looked at yet. */
+export interface ButtonPort {
+  open(): { pressed(): boolean; close(): void };
 }
 
 /** What a board is wired to, as `embedded:provider/builtin` names it. */

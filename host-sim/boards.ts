@@ -29,6 +29,8 @@ export interface BoardPins {
   readonly i2c: { readonly data: number; readonly clock: number };
   /** UART 0. */
   readonly console: { readonly transmit: number; readonly receive: number };
+  /** The one that a person presses, to ground; on most boards that of the chip's boot mode. */
+  readonly button: number;
   /** The LED that the SDK's target of the board names; absent where it names none. */
   readonly led?: number;
 }
@@ -184,7 +186,7 @@ function creationIn(fields: Fields): Creation {
 }
 
 function pinsIn(fields: Fields): BoardPins {
-  only(fields, ["i2c", "console", "led"]);
+  only(fields, ["i2c", "console", "button", "led"]);
   const taken = new Map<number, string>();
   const pin = (section: Fields, name: string): number => {
     const number = section.uint(name, 0, GPIO_MAX);
@@ -200,6 +202,7 @@ function pinsIn(fields: Fields): BoardPins {
   return {
     i2c: { data: pin(i2c, "data"), clock: pin(i2c, "clock") },
     console: { transmit: pin(console, "transmit"), receive: pin(console, "receive") },
+    button: pin(fields, "button"),
     ...(fields.has("led") ? { led: pin(fields, "led") } : {}),
   };
 }
@@ -265,6 +268,11 @@ function only(fields: Fields, names: readonly string[]): void {
   for (const name of Object.keys(fields.json))
     if (!names.includes(name))
       throw new Error(`${fields.path === "" ? name : `${fields.path}.${name}`}: no such field; there are ${names.join(", ")}`);
+}
+
+/** What the manifest's `config` has of a board as `service`: its name, its button and its serial ports (firmware/board/service-port.ts). */
+export function serviceOf({ name, pins, chip }: BoardKind): object {
+  return { board: name, button: pins.button, ...pins.console, usb: chip.usbConsole };
 }
 
 export const BOARDS: readonly BoardKind[] = readBoards(REPOSITORY);

@@ -20,6 +20,7 @@ interface Command {
 const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Promise<Command>]>> = {
   start: ["the whole system on this machine: node, broker, relay, collector, boards", () => import("./commands/start.js")],
   board: ["one simulated mote by itself, against your broker, relay and collector", () => import("./commands/board.js")],
+  provision: ["gives a board on a serial port its configuration, and shows who it is", () => import("./commands/provision.js")],
   verify: ["checks a file of records without any network", () => import("./commands/verify.js")],
   inspect: ["prints records readably", () => import("./commands/inspect.js")],
   journal: ["reads the journal in a raw flash image", () => import("./commands/journal.js")],

@@ -3,12 +3,13 @@
 // Promises: safe mode where NVS is not open or refuses a write, and after five resets within ten minutes that nobody wanted (resets.ts);
 // nothing is erased then, no key is opened, made or used, and the journal is not touched. An exception that says nothing of NVS goes on, and
 // restarts the board. A configuration that does not hold is said so on the log, and nothing is begun. Never: asks which board it is.
+// An image that is given its configuration over a cable starts by provision/start.ts, which asks the same.
 
 import { type MoteConfig, parseConfig } from "../config.js";
 import type { Device } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { ageResets, countReset, RESETS_MAX } from "./resets.js";
-import { type SafeCause, SafeMode, type SafePartType } from "./safe-mode.js";
+import { type SafeCause, SafeMode } from "./safe-mode.js";
 
 /** Whatever runs from then on. */
 export interface Runnable {
@@ -19,27 +20,17 @@ export interface Runnable {
  * Begins the application, or safe mode.
  * @param configuration the board's, as it is: checked by config.ts
  * @param open opens the mote; called once, where nothing speaks against it
- * @param updates what safe mode has besides, in an image that takes updates
  */
-export function start(
-  device: Device,
-  configuration: unknown,
-  open: (config: MoteConfig) => Runnable | Rejection,
-  updates?: SafePartType,
-): void {
+export function start(device: Device, configuration: unknown, open: (config: MoteConfig) => Runnable | Rejection): void {
+  const cause = causeOf(device);
   const config = parseConfig(configuration);
-  const begun = safeModeOf(device, config, updates) ?? opened(device, config, open, updates);
+  const begun = cause === undefined ? opened(device, config, open) : new SafeMode(device, config, cause);
   if (begun instanceof Rejection) device.log.write("error", { what: "start", code: begun.code, detail: begun.detail });
   else begun.run();
 }
 
-/** Counts the start. Answers safe mode where there is a cause for it, else undefined. */
-function safeModeOf(device: Device, config: MoteConfig | Rejection, updates?: SafePartType): SafeMode | undefined {
-  const cause = causeOf(device);
-  return cause && new SafeMode(device, config, cause, updates);
-}
-
-function causeOf({ chip, store, timer, log }: Device): SafeCause | undefined {
+/** Counts the start. Answers why the board is to be in safe mode; undefined where nothing speaks against a mote. */
+export function causeOf({ chip, store, timer, log }: Device): SafeCause | undefined {
   if (chip === undefined) return undefined;
   const reason = chip.resetReason();
   const fault = chip.storage();
@@ -55,19 +46,24 @@ function causeOf({ chip, store, timer, log }: Device): SafeCause | undefined {
   return undefined;
 }
 
+/** The cause in what was thrown; undefined where that says nothing of NVS. */
+export function causeIn(error: unknown): SafeCause | undefined {
+  // By the names of ESP-IDF's errors, which its key-value store throws.
+  return String(error).includes("ESP_ERR_") ? refused(error) : undefined;
+}
+
 function opened(
   device: Device,
   config: MoteConfig | Rejection,
   open: (config: MoteConfig) => Runnable | Rejection,
-  updates?: SafePartType,
 ): Runnable | Rejection {
   if (config instanceof Rejection) return config;
   try {
     return open(config);
   } catch (error) {
-    // By the names of ESP-IDF's errors, which its key-value store throws.
-    if (!String(error).includes("ESP_ERR_")) throw error;
-    return new SafeMode(device, config, refused(error), updates);
+    const cause = causeIn(error);
+    if (cause === undefined) throw error;
+    return new SafeMode(device, config, cause);
   }
 }
 

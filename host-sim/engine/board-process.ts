@@ -6,12 +6,15 @@
 // process ends with the parent (the channel closes), and with code 0 on SIGTERM. What the firmware throws and nobody catches
 // ends the process, as it restarts a board: on Node with code 2, as on the XS engine, and the reason on standard error.
 
-import { readFileSync } from "node:fs";
+import { once } from "node:events";
+import { readFileSync, rmSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ResetReason } from "../../firmware/ports.js";
 import { boardOf, DEFAULT_BOARD, dataPartitions } from "../boards.js";
 import { Board, type BoardOptions } from "../hardware/board.js";
+import { type Cable, SERIAL_SOCKET } from "../hardware/cable.js";
 import type { Wired } from "../hardware/pins.js";
 import { BoardAborted } from "../hardware/power.js";
 import type { Sht3xFaults } from "../hardware/sht3x.js";
@@ -30,6 +33,8 @@ export interface BoardFile extends Omit<BoardOptions, "storage" | "rtc" | "clock
   readonly speed?: number;
   /** The reference in place of the fast engine, where the firmware runs on Node. */
   readonly crypto?: "noble";
+  /** Whether a cable is in: then the socket SERIAL_SOCKET in the folder is the board's serial port, for one at a time. */
+  readonly serial?: boolean;
   /** File of a module whose default export is called with the board, and attaches parts to it; absolute. */
   readonly parts?: string;
 }
@@ -61,6 +66,7 @@ export async function powerOn(folder: string, reset: Reset, powerOff: (board: Bo
     speed,
     crypto: _column,
     parts,
+    serial,
     ...options
   } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
   const clock = new RealClock(speed);
@@ -76,7 +82,26 @@ export async function powerOn(folder: string, reset: Reset, powerOff: (board: Bo
   process.on("message", (change) => changeWorld(board, change as WorldChange));
   if (process.send === undefined) throw new Error("a board's process is started by engine/node.ts");
   if (parts !== undefined) await solder(parts, board);
+  if (serial === true) await plugIn(join(folder, SERIAL_SOCKET), board.cable);
   return board;
+}
+
+/** Whoever connects holds the other end of the cable; a second one takes it from the first. */
+async function plugIn(path: string, cable: Cable): Promise<void> {
+  rmSync(path, { force: true });
+  let held: Socket | undefined;
+  const server = createServer((socket) => {
+    held?.destroy();
+    held = socket;
+    socket.on("error", () => undefined); // a cable that is pulled
+    socket.on("data", (bytes) => cable.receive(bytes));
+    socket.on("close", () => {
+      if (held === socket) cable.plug(undefined);
+    });
+    cable.plug({ write: (bytes) => void socket.write(bytes) });
+  });
+  server.listen(path);
+  await once(server, "listening");
 }
 
 async function solder(parts: string, board: Board): Promise<void> {
@@ -95,10 +120,16 @@ export async function runBoard(folder: string, firmware: string, reset: Reset): 
   process.on("uncaughtException", (error, origin) =>
     endWith(new BoardAborted(origin === "unhandledRejection" ? "a promise" : "the main module", error)),
   );
-  Object.assign(globalThis, { trace: (...parts: unknown[]) => process.stdout.write(parts.join("")) });
+  Object.assign(globalThis, { trace: (...parts: unknown[]) => say(board, parts.join("")) });
   Date.now = () => board.clock.nowMs();
   const main: { default?: unknown } = await import(pathToFileURL(firmware).href);
   if (typeof main.default === "function") main.default();
+}
+
+/** The log, which goes to the console and over the cable. */
+export function say({ cable }: Board, text: string): void {
+  process.stdout.write(text);
+  cable.write(Buffer.from(text, "utf8"));
 }
 
 /** Ends this process as XS ends a board. */

@@ -10,7 +10,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Board } from "../hardware/board.js";
 import { type Report, runImage } from "../xs/run.js";
-import { powerOn, type Reset } from "./board-process.js";
+import { powerOn, type Reset, say } from "./board-process.js";
 import { answerCall, Notices } from "./bridge/bridge.js";
 import { boardOperations } from "./bridge/operations.js";
 import { answerKeys } from "./bridge/storage.js";
@@ -38,7 +38,7 @@ export async function runGuest(folder: string, engine: GuestEngine, reset: Reset
     call: (message) => answerCall(operations, message),
     keys: (message) => answerKeys(board, message),
     notice: () => notices.next(),
-    trace: (text) => void process.stdout.write(text),
+    trace: (text) => say(board, text),
     line: (text) => void process.stderr.write(`${text}\n`),
     timeoutMs: Number.POSITIVE_INFINITY,
     realTime: true,

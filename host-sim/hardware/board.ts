@@ -4,13 +4,14 @@
 // Never knows which firmware runs on it.
 
 import type { ResetReason } from "../../firmware/ports.js";
-import { boardOf, DEFAULT_BOARD, partitionBytes } from "../boards.js";
+import { boardOf, DEFAULT_BOARD, partitionBytes, serviceOf } from "../boards.js";
 import type { WorldClock } from "../world/clock.js";
 import { RealClock } from "../world/clock.js";
 import { Network, type Service } from "../world/network.js";
 import { Prng } from "../world/prng.js";
 import { Bme280, type Bme280Faults } from "./bme280.js";
 import { BoardClock, type BoardClockOptions } from "./board-clock.js";
+import { Cable } from "./cable.js";
 import { type ChipOptions, SimulatedChip } from "./chip.js";
 import { type EntropyOptions, EntropySource, type RtcMemory } from "./entropy.js";
 import { I2CBus } from "./i2c.js";
@@ -85,6 +86,8 @@ export class Board {
   readonly sensor: Sht3x;
   readonly bme280: Bme280 | undefined;
   readonly pins: Pins;
+  /** At its serial port. */
+  readonly cable: Cable;
   readonly keyValue: KeyValuePartition;
   readonly storage: BoardStorage;
   readonly rtc: RtcMemory;
@@ -94,7 +97,8 @@ export class Board {
   constructor(options: BoardOptions) {
     const prng = new Prng(options.seed ?? "chainmote");
     const kind = boardOf(options.board ?? DEFAULT_BOARD);
-    this.config = deepFreeze(structuredClone(options.config ?? {}));
+    this.config = deepFreeze({ service: serviceOf(kind), ...structuredClone(options.config ?? {}) });
+    this.cable = new Cable(kind.chip.usbConsole ? "usb" : "uart");
     this.world = new PoweredClock(options.clock ?? new RealClock(), (reason) => {
       this.stop();
       if (options.onAbort === undefined) throw reason;

@@ -90,6 +90,14 @@ export class KeyValuePartition {
     this.#store.set(namespace, key, value);
   }
 
+  /** Keys of a namespace. */
+  keys(namespace: string): readonly string[] {
+    checkNamespace(namespace);
+    this.#mustBeOpen();
+    const front = `${namespace}/`;
+    return [...this.#store.sizes().keys()].filter((name) => name.startsWith(front)).map((name) => name.slice(front.length));
+  }
+
   #mustBeOpen(): void {
     if (this.#fault !== undefined) throw new Error("ESP_ERR_NVS_NOT_INITIALIZED");
   }

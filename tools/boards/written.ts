@@ -5,7 +5,7 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { type BoardKind, firstOfPlatform, type Partition } from "../../host-sim/boards.js";
+import { type BoardKind, firstOfPlatform, type Partition, serviceOf } from "../../host-sim/boards.js";
 import { burnsOf } from "./burns.js";
 import { imageBytesMax } from "./slots.js";
 
@@ -156,7 +156,7 @@ function flashed(
   const kept = (manifest.modules["~"] as readonly string[]).filter((module) => !/\/targets\/\w+\/setup-target$/.test(module));
   const of = (board: BoardKind) => ({
     creation: memoryOf(board),
-    config: { i2c: board.pins.i2c },
+    config: { i2c: board.pins.i2c, service: serviceOf(board) },
     build: {
       "PARTITIONS_FILE ?=": `${library}${PARTITIONS_FOLDER}/${board.name}.csv`,
       "SDKCONFIGPATH ?=": `${library}${OPTIONS_FOLDERS.dev}/${board.name}`,
@@ -232,6 +232,7 @@ function boardTable(boards: readonly BoardKind[]): string {
       of("C stack of the task, bytes", ({ creation }) => grouped(creation.nativeStackBytes)),
       of("RTC memory, bytes", ({ chip }) => grouped(chip.rtcMemoryBytes)),
       of("I²C data, clock (GPIO)", ({ pins }) => `${pins.i2c.data}, ${pins.i2c.clock}`),
+      of("button that opens provisioning (GPIO)", ({ pins }) => pins.button),
       of("LED of the SDK's target (GPIO)", ({ pins }) => pins.led ?? "none"),
       of("flash", ({ flash }) => `${flash.bytes / (1 << 20)} MB`),
     ],

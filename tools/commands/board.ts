@@ -185,7 +185,7 @@ export function configured(options: Words, application?: NamedApplication): Conf
 }
 
 /** The configuration with the broker and the authority that the command line names. */
-function withBroker(given: Json, options: Words): Json {
+export function withBroker(given: Json, options: Words): Json {
   const named = options.text("ca");
   const { MQTT_URL = "" } = process.env;
   const hasUrl = options.text("mqtt") !== undefined || MQTT_URL !== "";

@@ -6,6 +6,7 @@ import { chipOperations } from "./chip.js";
 import { i2cOperations, timeOperations } from "./io.js";
 import { mqttOperations, ntpOperations, wifiOperations } from "./network.js";
 import { pinOperations } from "./pins.js";
+import { serialOperations } from "./serial.js";
 import { storageOperations } from "./storage.js";
 import { tlsOperations } from "./tls.js";
 
@@ -16,6 +17,7 @@ export function boardOperations(board: Board, notices: Notices): Operations {
     ...timeOperations(board, notices),
     ...i2cOperations(board),
     ...pinOperations(board, notices),
+    ...serialOperations(board, notices),
     ...wifiOperations(board, notices),
     ...ntpOperations(board, notices),
     ...mqttOperations(board, notices),

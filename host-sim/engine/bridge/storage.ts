@@ -47,6 +47,8 @@ export function storageOperations(board: Board): Operations {
       domains.get(number).delete(key as string);
       return undefined;
     },
+    // No name of a key has a line end (NVS would take one; nobody here writes any).
+    "value.keys": (number) => [...(domains.get(number) as KeyValueDomain & Iterable<string>)].join("\n"),
     "value.close"(number) {
       domains.take(number)?.close();
       return undefined;

@@ -6,7 +6,7 @@ import { basename, dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { BOARD_NAMES, BOARDS, boardOf, firstOfPlatform } from "../../../host-sim/boards.js";
+import { BOARD_NAMES, BOARDS, boardOf, firstOfPlatform, serviceOf } from "../../../host-sim/boards.js";
 import { KECCAK_FOLDER, LIBRARY_FOLDER } from "../../../host-sim/xs/libsecp256k1.js";
 import type { Creation } from "../../../host-sim/xs/presets.js";
 import { asApplication } from "../../sdk/application.js";
@@ -65,7 +65,7 @@ const BENCH_BUILT = "build/bench/";
 /** Modules that the SDK's own manifests bring, by specifier: the mirrors' table, without ours. */
 const table = JSON.parse(readFileSync(join(root, "host-sim/modules/table.json"), "utf8")) as Record<string, unknown>;
 /** What the manifest's `include` brings; what `modules` adds must not be counted on. */
-const OURS = ["chainmote/crypto", "chainmote/entropy", "chainmote/tls", "embedded:network/ntp/client"];
+const OURS = ["chainmote/crypto", "chainmote/entropy", "chainmote/serial-link", "chainmote/tls", "embedded:network/ntp/client"];
 const SDK = Object.keys(table).filter((specifier) => !OURS.includes(specifier));
 
 /** Module name to source file in this repository, as mcconfig expands the manifest. */
@@ -196,7 +196,6 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "proof/merkle-block",
       "proof/trie",
       "record/anchor-receipt",
-      "record/enrolment",
       "record/merkle",
     ],
     "the standard mote with the ledger": ["main-ledger"],
@@ -455,10 +454,11 @@ test("every manifest that is flashed names each board, and all but the bench fir
       path,
     );
   for (const path of flashed.filter((path) => path !== join(BENCH, "manifest.json")))
-    for (const { name, platform, pins } of BOARDS.filter((board) => firstOfPlatform(BOARDS, board) === board)) {
+    for (const board of BOARDS.filter((one) => firstOfPlatform(BOARDS, one) === one)) {
+      const { name, platform } = board;
       const { creation, config, build = {} } = read(path).platforms[platform] ?? {};
       assert.equal(creation, manifest.platforms[platform]?.creation, `${path}: ${platform}`);
-      assert.equal(config, { i2c: pins.i2c }, `${path}: ${platform}`);
+      assert.equal(config, { i2c: board.pins.i2c, service: serviceOf(board) }, `${path}: ${platform}`);
       const library = path.startsWith("tools/new/") ? "." : dirname(path);
       for (const file of [build["PARTITIONS_FILE ?="], build["SDKCONFIGPATH ?="]]) {
         const there = join(library, (file ?? "none").replace("./node_modules/chainmote/", "./"));

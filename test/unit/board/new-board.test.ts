@@ -11,7 +11,7 @@ import { ROOT, trackedFiles } from "../sources.js";
 const NAME = "c3-kit";
 /** A C3 on another target of the SDK, with its bus elsewhere, twice the flash and a journal of twice the size. */
 const CHANGES = { label: "C3 kit", platform: "esp32/c3_32s_kit" };
-const PINS = { i2c: { data: 8, clock: 9 }, console: { transmit: 21, receive: 20 }, led: 19 };
+const PINS = { i2c: { data: 8, clock: 9 }, console: { transmit: 21, receive: 20 }, button: 2, led: 19 };
 const JOURNAL = { name: "journal", type: "data", subtype: "undefined", at: "0x740000", bytes: "0x80000" };
 const SLOT_0 = { name: "ota_0", type: "app", subtype: "ota_0", at: "0x20000", bytes: "0x380000" };
 const SLOT_1 = { name: "ota_1", type: "app", subtype: "ota_1", at: "0x3a0000", bytes: "0x380000" };
@@ -58,7 +58,8 @@ test("the command writes all that follows, names it, and has nothing to do a sec
     assert.match(first.said, `written: ${path}`);
   assert.match(run("--import", "tsx", "tools/boards/main.ts", "--check").said, "0 files differ");
   const { platforms } = JSON.parse(readFileSync(join(copy, "manifest.json"), "utf8"));
-  assert.equal(platforms[CHANGES.platform].config, { i2c: PINS.i2c });
+  const service = { board: NAME, button: PINS.button, ...PINS.console, usb: true };
+  assert.equal(platforms[CHANGES.platform].config, { i2c: PINS.i2c, service });
   assert.match(readFileSync(join(copy, `firmware/board/partitions/${NAME}.csv`), "utf8"), "0x740000, 0x80000");
   assert.match(readFileSync(join(copy, "docs/boards.md"), "utf8"), /\| `mcconfig -p` \|.*`esp32\/c3_32s_kit`/);
 });

@@ -57,7 +57,7 @@ test("each fact that is another one, by its field", () => {
   const wrong: BoardKind = {
     ...c3,
     chip: { name: "esp32c3", isa: "xtensa", cores: 2, rtcMemoryBytes: 16_384, usbConsole: false, hmac: false },
-    pins: { i2c: c3.pins.i2c, console: { transmit: 1, receive: 4 }, led: 10 },
+    pins: { i2c: c3.pins.i2c, console: { transmit: 1, receive: 4 }, button: 9, led: 10 },
   };
   const said = chipFaults(wrong, sdk, idf).flatMap((fault) => /json: (\S+) is/.exec(fault)?.[1] ?? []);
   assert.equal(said.sort(), [

@@ -1,12 +1,14 @@
-// The start: what ends in safe mode, what safe mode does and leaves alone, and when resets are counted together. On simulated boards that
+// The start, that of an application and that of an image which keeps a configuration: what ends in safe mode, what safe mode does and leaves alone, and when resets are counted together. On simulated boards that
 // share a storage, on virtual time.
 
-import { test } from "uvu";
+import { test as once } from "uvu";
 import * as assert from "uvu/assert";
 import { decode } from "../../../firmware/codec/cbor.js";
 import type { MoteConfig } from "../../../firmware/config.js";
 import { SoftwareKeys } from "../../../firmware/crypto/software-keys.js";
 import type { Device, ResetReason } from "../../../firmware/ports.js";
+import { start as startKept } from "../../../firmware/provision/start.js";
+import { Rejection } from "../../../firmware/rejection.js";
 import { RESETS_MAX } from "../../../firmware/start/resets.js";
 import type { SafePartType } from "../../../firmware/start/safe-mode.js";
 import { start } from "../../../firmware/start/start.js";
@@ -28,6 +30,18 @@ const CONFIGURATION = {
 };
 const MAC = "0a1b2c3d4e5f";
 
+/** Whether the image keeps a configuration (provision/start.ts). */
+let keeps = false;
+
+/** Each is held by either start. */
+function test(name: string, body: () => void | Promise<void>): void {
+  for (const which of [false, true])
+    once(which ? `${name}; where a configuration is kept` : name, () => {
+      keeps = which;
+      return body();
+    });
+}
+
 class Bench {
   readonly world = new VirtualClock(1_800_000_000_000);
   readonly storage: BoardStorage = memoryStorage();
@@ -38,6 +52,7 @@ class Bench {
   updates: SafePartType | undefined;
   /** What opening the mote throws. */
   throws: string | undefined;
+  refuses: Rejection | undefined;
 
   /** Power or a reset: another board on the same storage. Answers the cause of safe mode, or undefined where a mote was begun. */
   boot(reset: ResetReason, options: DeviceOptions = {}, configuration: unknown = CONFIGURATION): string | undefined {
@@ -58,16 +73,13 @@ class Bench {
       restart: () => this.restart(),
     };
     const before = this.log.of("safe-mode").length;
-    start(
-      whole,
-      configuration,
-      (_config: MoteConfig) => {
-        this.opened += 1;
-        if (this.throws !== undefined) throw new Error(this.throws);
-        return { run: () => undefined };
-      },
-      this.updates,
-    );
+    const open = (_config: MoteConfig) => {
+      this.opened += 1;
+      if (this.throws !== undefined) throw new Error(this.throws);
+      return this.refuses ?? { run: () => undefined };
+    };
+    if (keeps) startKept({ device: whole, engine: fastEngine, configuration, open, updates: this.updates });
+    else start(whole, configuration, open);
     const lines = this.log.of("safe-mode");
     return lines.length > before ? String(lines.at(-1)?.cause) : undefined;
   }
@@ -216,7 +228,8 @@ test("safe mode publishes its cause, retained, on a topic of the board's MAC, an
   assert.is((client.options.will as { topic: string }).topic, `farm/boards/${MAC}/health`);
 });
 
-test("an image that takes updates takes them in safe mode, too: on topics of its own and on the board's", async () => {
+once("an image that takes updates takes them in safe mode, too: on topics of its own and on the board's", async () => {
+  keeps = true;
   const bench = new Bench();
   const taken: string[] = [];
   let steps = 0;
@@ -250,6 +263,43 @@ test("after an hour it starts anew, for a cause may pass", async () => {
   assert.is(bench.restarted, 1);
 });
 
+once(
+  "a mote that is refused leaves safe mode, by which another image may come; a configuration that does not hold leaves nothing",
+  async () => {
+    keeps = true;
+    const bench = new Bench();
+    bench.refuses = new Rejection("config-invalid", "ledger: expected an object");
+    assert.is(bench.boot("power-on"), "start");
+    assert.is(bench.log.of("safe-mode").at(-1)?.detail, "config-invalid");
+    assert.match(String(bench.log.of("error")[0]?.detail), /^ledger: /);
+    await bench.world.advance(10_000);
+    assert.is(Scripted.made.length, 1);
+    keeps = false;
+    const alone = new Bench();
+    alone.refuses = bench.refuses;
+    assert.is(alone.boot("power-on"), undefined, "an application's own affair");
+  },
+);
+
+once("the network of safe mode is that of the kept configuration, as far as it can be read", async () => {
+  keeps = true;
+  const bench = new Bench();
+  const copy = new TextEncoder().encode(JSON.stringify({ mqtt: { host: "broker.kept" } }));
+  bench.storage.nvs.set("config", "a", copy);
+  bench.storage.nvs.set("config", "state", Uint8Array.of(1, 1, 0, 0, 0, 0));
+  const before = bench.values();
+  for (const [nvs, host] of [
+    [undefined, "broker.kept"],
+    ["nvs-corrupt", "broker.lab"],
+  ] as const) {
+    for (let i = 0; i < RESETS_MAX; i += 1) bench.boot("panic", nvs === undefined ? {} : { chip: { nvs } });
+    await bench.world.advance(10_000);
+    assert.is((Scripted.made.at(-1) as Scripted).options.host, host);
+    const { "config/a": a, "config/state": state } = bench.values();
+    assert.equal({ "config/a": a, "config/state": state }, before);
+  }
+});
+
 test("a configuration that does not hold is said in either mode, and nothing is begun", async () => {
   const bench = new Bench();
   assert.is(bench.boot("power-on", {}, {}), undefined);
@@ -274,4 +324,4 @@ test("without a chip that says anything of itself the mote is begun", () => {
   close();
 });
 
-test.run();
+once.run();

@@ -1,0 +1,239 @@
+// How a board comes to its work: by the configuration that it keeps, laid over the image's own, or by being given one.
+//
+// Promises: what speaks for safe mode comes first (start/start.ts), and then nothing of the configuration is written; a mote that is refused,
+// or that NVS refuses, ends there as well, where the configuration itself holds. A stored configuration goes before the image's; one on trial that does not reach its broker gives way to the one before, in
+// bounded time; provisioning is open where the board knows no network yet, and else only after the button was held. Never: takes a store that
+// cannot be read for an empty one; begins anything with a configuration that does not hold.
+// docs/provisioning.md, "From the start".
+
+import { type MoteConfig, parseConfig } from "../config.js";
+import type { CryptoEngine } from "../crypto/engine.js";
+import type { EventName, Events } from "../events.js";
+import { isObject } from "../fields.js";
+import type { Device, Log } from "../ports.js";
+import { Rejection } from "../rejection.js";
+import { SafeMode, type SafePartType } from "../start/safe-mode.js";
+import { causeIn, causeOf } from "../start/start.js";
+import { watchButton } from "./button.js";
+import { type Document, isWifiAlone, laidOver } from "./document.js";
+import { Provisioner } from "./provisioner.js";
+import { finishReset } from "./reset.js";
+import { type Failure, StoredConfiguration, TRIAL_MS } from "./stored.js";
+
+/** A store that could not be read is read again after so long. */
+const RETRY_MS = 10_000;
+
+/** What a configuration makes run: a mote. */
+export interface Running {
+  run(): void;
+  close?(): void;
+}
+
+export interface StartOptions {
+  readonly device: Device;
+  readonly engine: CryptoEngine;
+  /** The image's own configuration, as it is. */
+  readonly configuration: unknown;
+  /** Opens what the image is for; `device` is to be its device. */
+  open(config: MoteConfig, device: Device): Running | Rejection;
+  /** What safe mode has besides, in an image that takes updates. */
+  readonly updates?: SafePartType | undefined;
+}
+
+export function start(options: StartOptions): void {
+  const { device } = options;
+  const cause = causeOf(device);
+  if (cause === undefined) go(options);
+  else new SafeMode(device, parseConfig(knownConfiguration(options)), cause, options.updates).run();
+}
+
+/** The configuration as far as it can be read, for a board in safe mode: nothing is written for it. */
+function knownConfiguration({ device, configuration }: StartOptions): unknown {
+  const stored = StoredConfiguration.open(device.store);
+  if (stored instanceof Rejection) return configuration;
+  const document = stored.document();
+  stored.close();
+  return document instanceof Rejection ? configuration : laidOver(configuration, document);
+}
+
+function go(options: StartOptions): void {
+  const { device } = options;
+  const state = stateOf(options);
+  if (state === undefined) return;
+  if (!(state instanceof Rejection)) {
+    begin(options, state);
+    return;
+  }
+  refuse(device, state);
+  if (state.code === "configuration-unreadable") device.timer.set(() => go(options), RETRY_MS);
+  else
+    onButton(device, () => {
+      StoredConfiguration.renew(device.store);
+      device.restart?.();
+    });
+}
+
+/** What is kept says of this boot. */
+interface BootState {
+  readonly stored: StoredConfiguration;
+  readonly document: Document | undefined | Rejection;
+  /** Somebody has pressed the button. */
+  readonly isOpened: boolean;
+  readonly isTrial: boolean;
+}
+
+/** Undefined where a factory reset goes on, which restarts the board. */
+function stateOf({ device }: StartOptions): BootState | Rejection | undefined {
+  try {
+    const stored = StoredConfiguration.open(device.store);
+    if (stored instanceof Rejection) return stored;
+    if (stored.resetting) {
+      device.log.write("configuration", { state: "resetting" });
+      finishReset(device, stored, () => device.restart?.());
+      return undefined;
+    }
+    const isOpened = stored.takeOpened();
+    const isTrial = !isOpened && stored.beginTrial();
+    return { stored, document: stored.document(), isOpened, isTrial };
+  } catch (error) {
+    return new Rejection("configuration-unreadable", String(error));
+  }
+}
+
+function begin(options: StartOptions, { stored, document, isOpened, isTrial }: BootState): void {
+  const { device, engine, configuration: image } = options;
+  const restart = (): void => device.restart?.();
+  const config = document instanceof Rejection ? document : parseConfig(laidOver(image, document));
+  const isOpen = isOpened || (!isTrial && knowsNoNetwork(document, config));
+  let mote: Running | Rejection | undefined;
+  if (config instanceof Rejection) mote = config;
+  // Whoever has pressed the button wants the board for himself; one that knows no network may measure meanwhile.
+  else if (!isOpened) mote = isTrial ? tried(options, stored, config) : opened(options, config, device);
+  const isServed = isOpen && device.serial !== undefined;
+  // A board that was given nothing yet is no mistake.
+  if (mote instanceof Rejection && !(isServed && document === undefined && isBlank(image))) refuse(device, mote);
+  const running = mote instanceof Rejection ? (isServed || isTrial ? undefined : inSafety(options, config, mote)) : mote;
+  const end = (): void => ending(running, restart);
+  if (isServed) new Provisioner({ device, engine, image, stored, restart: end }, isOpened && !(config instanceof Rejection));
+  if (isTrial && mote instanceof Rejection) giveUp(device, stored, "start", restart);
+  else if (!isOpen && !isTrial)
+    onButton(device, () => {
+      stored.openNext();
+      end();
+    });
+  running?.run();
+}
+
+/** What is left of a board whose mote was refused: safe mode, by which another image may come. */
+function inSafety({ device, updates }: StartOptions, config: MoteConfig | Rejection, { code }: Rejection): Running | undefined {
+  if (config instanceof Rejection) return undefined;
+  return new SafeMode(device, config, { code: "start", detail: code, resets: 0 }, updates);
+}
+
+/** Features look at the configuration themselves, and may throw what is wrong with it. */
+function opened({ open, updates }: StartOptions, config: MoteConfig, device: Device): Running | Rejection {
+  try {
+    return open(config, device);
+  } catch (error) {
+    if (error instanceof Rejection) return error;
+    const cause = causeIn(error);
+    if (cause === undefined) throw error;
+    return new SafeMode(device, config, cause, updates);
+  }
+}
+
+/** An image without a mote's configuration. */
+function isBlank(image: unknown): boolean {
+  return !isObject(image) || image.mqtt === undefined;
+}
+
+/** Nobody has told it a network: neither the image nor anybody at its port. What is kept and does not hold is another matter. */
+function knowsNoNetwork(document: Document | undefined | Rejection, config: MoteConfig | Rejection): boolean {
+  if (document instanceof Rejection) return false;
+  if (config instanceof Rejection) return document === undefined || isWifiAlone(document);
+  return document === undefined && config.wifi === undefined;
+}
+
+/** What a configuration on trial makes run, on a log that tells when the broker is reached. */
+function tried(options: StartOptions, stored: StoredConfiguration, config: MoteConfig): Running | Rejection {
+  const { device } = options;
+  let mote: Running | Rejection | undefined;
+  const trial = new Trial(device.log, () => {
+    device.timer.clear(handle);
+    persistently(device, () => {
+      stored.succeed();
+      device.log.write("configuration", { state: "kept" });
+    });
+  });
+  const handle = device.timer.set(() => {
+    const restart = (): void => ending(mote instanceof Rejection ? undefined : mote, () => device.restart?.());
+    giveUp(device, stored, trial.wasOnline ? "broker" : "wifi", restart);
+  }, TRIAL_MS);
+  device.log.write("configuration", { state: "trying" });
+  mote = opened(options, config, { ...device, log: trial });
+  if (mote instanceof Rejection || mote instanceof SafeMode) device.timer.clear(handle);
+  return mote;
+}
+
+/** The log, until the broker is reached. */
+class Trial implements Log {
+  readonly #log: Log;
+  #onJoined: (() => void) | undefined;
+  wasOnline = false;
+
+  constructor(log: Log, onJoined: () => void) {
+    this.#log = log;
+    this.#onJoined = onJoined;
+  }
+
+  write<Name extends EventName>(event: Name, fields: Readonly<Events[Name]>): void {
+    this.#log.write(event, fields);
+    if (this.#onJoined === undefined) return;
+    const { state } = fields as { readonly state?: unknown };
+    if (event === "wifi" && state === "up") this.wasOnline = true;
+    if (event !== "link" || state !== "up") return;
+    const joined = this.#onJoined;
+    this.#onJoined = undefined;
+    joined();
+  }
+}
+
+function giveUp(device: Device, stored: StoredConfiguration, failure: Failure, restart: () => void): void {
+  persistently(device, () => {
+    stored.fail(failure);
+    device.log.write("configuration", { state: "refused", reason: failure });
+    restart();
+  });
+}
+
+/** What begins by a write that the store may refuse: then it is said, and tried again. */
+function persistently(device: Device, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    device.log.write("store", { what: "configuration", state: "failed", reason: String(error) });
+    device.timer.set(() => persistently(device, work), RETRY_MS);
+  }
+}
+
+function ending(mote: Running | undefined, restart: () => void): void {
+  mote?.close?.();
+  restart();
+}
+
+function onButton({ button, clock, timer, log }: Device, held: () => void): void {
+  if (button === undefined) return;
+  try {
+    watchButton(button, clock, timer, () => {
+      log.write("configuration", { state: "opening" });
+      held();
+    });
+  } catch (error) {
+    // Its pin is somebody else's.
+    log.write("error", { what: "button", detail: String(error) });
+  }
+}
+
+function refuse(device: Device, { code, detail }: Rejection): void {
+  device.log.write("error", { what: "start", code, detail });
+}
