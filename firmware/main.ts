@@ -4,12 +4,18 @@
 // Promises: a configuration that does not hold is said so on the log, and nothing is begun. Never knows which board it is.
 
 import { engine } from "chainmote/crypto";
+import slots from "chainmote/slots";
 import { configuration, createDevice } from "./board/provider.js";
 import { Mote, parseConfig, Rejection } from "./index.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
+import { updatesOf } from "./update/updates.js";
 
-const device = createDevice();
+const device = { ...createDevice(), slots };
 const config = parseConfig(configuration);
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x] });
-if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
-else mote.run();
+const updates = updatesOf(device, config, configuration);
+const features = updates === undefined ? {} : { features: [updates] };
+const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x], ...features });
+if (mote instanceof Rejection) {
+  device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
+  updates?.unfit();
+} else mote.run();

@@ -11,12 +11,14 @@ import { Prng } from "../world/prng.js";
 import { Bme280, type Bme280Faults } from "./bme280.js";
 import { BoardClock, type BoardClockOptions } from "./board-clock.js";
 import { type EntropyOptions, EntropySource, type RtcMemory } from "./entropy.js";
+import type { EspImage } from "./esp-image.js";
 import { I2CBus } from "./i2c.js";
 import { KeyValuePartition } from "./key-value.js";
 import { Pins, type Wired } from "./pins.js";
 import { type BoardAborted, PoweredClock } from "./power.js";
 import { Radio, type RadioOptions } from "./radio.js";
 import { type Climate, generatedTrace, recordedTrace, Sht3x, type Sht3xFaults } from "./sht3x.js";
+import { ChipSlots } from "./slots.js";
 import type { BoardStorage } from "./storage.js";
 
 export interface BoardOptions {
@@ -80,10 +82,16 @@ export class Board {
   readonly keyValue: KeyValuePartition;
   readonly storage: BoardStorage;
   readonly rtc: RtcMemory;
+  /** Places of images; absent where the flash has none. */
+  readonly slots: ChipSlots | undefined;
+  /** The image that the bootloader has chosen; undefined for what was flashed over the wire. */
+  readonly image: EspImage | undefined;
 
   constructor(options: BoardOptions) {
     const prng = new Prng(options.seed ?? "chainmote");
-    this.config = deepFreeze(structuredClone(options.config ?? {}));
+    const kind = boardOf(options.board ?? DEFAULT_BOARD);
+    // The manifest says for each board which one it is.
+    this.config = deepFreeze({ board: kind.name, ...structuredClone(options.config ?? {}) });
     this.world = new PoweredClock(options.clock ?? new RealClock(), (reason) => {
       this.stop();
       if (options.onAbort === undefined) throw reason;
@@ -99,7 +107,7 @@ export class Board {
     this.radio = new Radio(this.world, this.network, options.radio);
     this.rtc = options.rtc ?? { noiseFailed: false };
     this.entropy = new EntropySource(() => this.radio.on, this.rtc, options.entropy);
-    this.i2c = new I2CBus(this.world, boardOf(options.board ?? DEFAULT_BOARD).pins.i2c);
+    this.i2c = new I2CBus(this.world, kind.pins.i2c);
     const room = climate(options.sensor?.trace, this.world, prng.fork("climate"));
     this.sensor = new Sht3x(this.world, prng.fork("sensor"), room, options.sensor?.address, { ...options.sensor?.faults });
     this.i2c.attach(this.sensor);
@@ -112,6 +120,9 @@ export class Board {
     this.pins = new Pins(() => this.world.nowMs(), options.pins);
     this.storage = options.storage;
     this.keyValue = new KeyValuePartition(options.storage.nvs);
+    const { slots } = options.storage;
+    this.slots = slots && new ChipSlots(slots, kind.chip.name);
+    this.image = this.slots?.boot();
   }
 
   /** Power off: the radio goes and every connection with it, and nothing of this board runs any more. */

@@ -26,6 +26,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["feature"],
   ["ledger"],
   ["command"],
+  ["update"],
   ["timekeeper", "sampler", "readiness", "pacer", "teller"],
   ["delivery", "device-key"],
   ["mote"],

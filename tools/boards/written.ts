@@ -96,7 +96,7 @@ function flashed(boards: readonly BoardKind[], manifest: Manifest, library: stri
   const kept = (manifest.modules["~"] as readonly string[]).filter((module) => !/\/targets\/\w+\/setup-target$/.test(module));
   const of = ({ name, memory, pins }: BoardKind) => ({
     creation: memory,
-    config: { i2c: pins.i2c },
+    config: { board: name, i2c: pins.i2c },
     build: {
       PARTITIONS_FILE: `${library}${PARTITIONS_FOLDER}/${name}.csv`,
       "SDKCONFIGPATH ?=": `${library}${OPTIONS_FOLDER}/${name}`,
