@@ -16,6 +16,8 @@ export interface SlotStorage {
   readonly otadata: NorFlash;
   /** Made when it is first asked for: a place is large. */
   slot(number: number): NorFlash;
+  /** Whether it was made. */
+  made(number: number): boolean;
   /** The eFuse; absent in a build without anti-rollback. */
   readonly fuse?: Fuse;
 }
@@ -136,6 +138,7 @@ export class ChipSlots implements Slots {
 
   /** What is in a place: an image that loads; undefined for one that was never written; "none" for whatever does not load. */
   #image(slot: number): EspImage | undefined | "none" {
+    if (!this.storage.made(slot)) return slot === 0 ? undefined : "none";
     const flash = this.storage.slot(slot);
     const bytes = new Uint8Array(flash.read(flash.status().size, 0));
     if (bytes.every((byte) => byte === 0xff)) return slot === 0 ? undefined : "none";

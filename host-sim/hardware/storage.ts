@@ -60,6 +60,7 @@ export function fileStorage(folder: string, chip: FlashChip = {}): BoardStorage 
       return new FlashFile(path);
     },
     new FileFuse(folder),
+    (name) => existsSync(join(images, `${name}.bin`)),
   );
 }
 
@@ -73,6 +74,7 @@ function assemble(
   chip: FlashChip,
   backingOf: (name: string, byteLength: number) => FlashFile | undefined,
   fuse: Fuse,
+  isThere: (name: string) => boolean = () => false,
 ): BoardStorage {
   const partitions: Record<string, NorFlash> = {};
   const sizes = chip.partitions ?? dataPartitions(boardOf(DEFAULT_BOARD));
@@ -99,7 +101,8 @@ function assemble(
     places.set(number, place);
     return place;
   };
-  return { ...whole, slots: { otadata: make("otadata"), slot, ...(chip.antiRollback === true ? { fuse } : {}) } };
+  const made = (number: number): boolean => places.has(number) || isThere(`ota_${number}`);
+  return { ...whole, slots: { otadata: make("otadata"), slot, made, ...(chip.antiRollback === true ? { fuse } : {}) } };
 }
 
 /** An eFuse in a folder. */

@@ -248,6 +248,7 @@ const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "board/crypto-noble": "test/sim/engines.test.ts",
   "board/local": "test/sdk/check.ts",
   "board/native/entropy": "test/xs/keys.test.ts",
+  "board/native/slots": "test/sdk/check.ts",
   "board/native/tls": "test/xs/tls.test.ts",
   "board/provider": "test/sim/engines.test.ts",
   "board/sockets": "test/unit/board/mqtt-client.test.ts",
