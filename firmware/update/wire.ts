@@ -6,7 +6,7 @@
 // Codes: release-part, part-request-malformed, update-report-malformed.
 
 import { toHex } from "../bytes.js";
-import { decode, encodeFields } from "../codec/cbor.js";
+import { type CborValue, decode, encode, encodeFields } from "../codec/cbor.js";
 import { isUint } from "../fields.js";
 import { DIGEST_BYTES, KID_BYTES } from "../record/cose.js";
 import type { Fleet } from "../record/record.js";
@@ -95,7 +95,7 @@ export function decodePartRequest(message: Uint8Array): PartRequest | Rejection 
     isUint(offset, 0, IMAGE_BYTES_MAX - 1) &&
     isUint(bytes, 1, PART_BYTES);
   if (!holds) return new Rejection("part-request-malformed", "a field is absent or out of its bounds");
-  return { id: id as number, to, digest, offset: offset as number, bytes: bytes as number };
+  return { id, to, digest, offset, bytes } as PartRequest;
 }
 
 export function encodePart(id: number, offset: number, bytes: Uint8Array): Uint8Array {
@@ -132,7 +132,14 @@ export interface UpdateReport {
 }
 
 export function encodeReport({ phase, sequence, offset, size, reason }: UpdateReport): Uint8Array {
-  return encodeFields([phase, sequence, offset, size, asciiOf(reason)]);
+  const fields: [CborValue, CborValue][] = [
+    [0, phase],
+    [1, sequence],
+    [2, offset],
+    [3, size],
+    [4, reason],
+  ];
+  return encode(new Map(fields));
 }
 
 /** `update-report-malformed` where a field is absent or out of its bounds. */
@@ -145,16 +152,8 @@ export function decodeReport(message: Uint8Array): UpdateReport | Rejection {
     isUint(sequence, 0, SEQUENCE_MAX) &&
     isUint(offset, 0, IMAGE_BYTES_MAX) &&
     isUint(size, 0, IMAGE_BYTES_MAX) &&
-    reason instanceof Uint8Array &&
-    reason.length <= REASON_CHARACTERS_MAX &&
-    reason.every((byte) => byte >= 0x20 && byte < 0x7f);
+    typeof reason === "string" &&
+    reason.length <= REASON_CHARACTERS_MAX;
   if (!holds) return new Rejection("update-report-malformed", "a field is absent or out of its bounds");
-  const text = String.fromCharCode(...(reason as Uint8Array));
-  return { phase: phase as number, sequence: sequence as number, offset: offset as number, size: size as number, reason: text };
-}
-
-function asciiOf(text: string): Uint8Array {
-  const bytes = new Uint8Array(Math.min(text.length, REASON_CHARACTERS_MAX));
-  for (let i = 0; i < bytes.length; i += 1) bytes[i] = text.charCodeAt(i);
-  return bytes;
+  return { phase, sequence, offset, size, reason } as UpdateReport;
 }

@@ -219,6 +219,7 @@ const CROSS_CUTTING: Readonly<Record<string, string>> = {
   "bus/portal": "uplink and client against a captive portal",
   "chain/header-limits": "the longest of everything, together",
   "chain/header-rules": "the table of docs/header-rules.md",
+  "update/formats": "bytes of the next version of every stored format",
   "chain/late-times": "times of headers, for each consensus",
   "chain/bft/bench": "the cases that are benchmarked",
   "chain/bft/chains": "whole chains of the BFT family",

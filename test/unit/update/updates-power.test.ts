@@ -54,7 +54,10 @@ class Life {
 
   /** The last word on the update. */
   get end(): string | undefined {
-    return this.bench.said().filter((word) => /^(valid|failed|rolled-back)/.test(word)).at(-1);
+    return this.bench
+      .said()
+      .filter((word) => /^(valid|failed|rolled-back)/.test(word))
+      .at(-1);
   }
 }
 

@@ -98,11 +98,7 @@ test("an image with another digest is fetched again, three times, and given up",
   bench.bend = (part, offset) => (offset === 4096 ? part.map((byte) => byte ^ 1) : part);
   bench.release(bench.image("v2"));
   await bench.until("it is given up", () => bench.said().includes("failed (digest)"));
-  assert.equal(
-    bench.refusals().filter((code) => code === "release-digest").length,
-    2,
-    "two are said, the third is the end",
-  );
+  assert.equal(bench.refusals().filter((code) => code === "release-digest").length, 2, "two are said, the third is the end");
   bench.bend = (part) => part;
   await bench.boot();
   await bench.live(200);
@@ -200,7 +196,11 @@ test("the broker is away for an hour while v2 proves itself: v1 comes back, and 
   bench.brokerUp = false;
   await bench.live(3600);
   assert.is(bench.running, "v1");
-  assert.equal(bench.said().slice(2), ["proving", "rolling-back (unproven: broker, record)", "rolled-back (unproven: broker, record)"]);
+  assert.equal(bench.said().slice(2), [
+    "proving",
+    "rolling-back (unproven: broker, record)",
+    "rolled-back (unproven: broker, record)",
+  ]);
   bench.brokerUp = true;
   await bench.live(600);
   assert.is(bench.running, "v1", "the same manifest is not taken again");
@@ -236,7 +236,10 @@ test("the secure version rises after proving alone, and only where the manifest 
   bench.release(bench.image("v2", { secureVersion: 1 }), { sequence: 1 });
   await bench.until("an image that would burn unasked", () => bench.said().includes("failed (secure-version)"));
   bench.release(bench.image("v2"), { sequence: 2, secureVersion: 1 });
-  await bench.until("an image that would not burn", () => bench.said().filter((word) => word === "failed (secure-version)").length === 2);
+  await bench.until(
+    "an image that would not burn",
+    () => bench.said().filter((word) => word === "failed (secure-version)").length === 2,
+  );
   assert.is(fuse(), 0);
   bench.release(bench.image("deaf", { secureVersion: 1 }), { sequence: 3, secureVersion: 1 });
   await bench.until("it goes back", () => bench.said().at(-1)?.startsWith("rolled-back") === true);
@@ -294,7 +297,10 @@ test("with a registry: its proven admin alone releases, and only the image that 
   await bench.until("no image is named", () => bench.refusals().includes("release-unregistered"));
   hash = fastEngine.sha256(bench.image("v3"));
   bench.give(bench.manifest as Uint8Array);
-  await bench.until("another image is named", () => bench.refusals().filter((code) => code === "release-unregistered").length === 2);
+  await bench.until(
+    "another image is named",
+    () => bench.refusals().filter((code) => code === "release-unregistered").length === 2,
+  );
   hash = fastEngine.sha256(image);
   bench.bend = (part, offset) => (offset > 30_000 ? undefined : part);
   bench.give(bench.manifest as Uint8Array);
@@ -311,6 +317,5 @@ test("with a registry: its proven admin alone releases, and only the image that 
   await bench.boot();
   await bench.until("v2 is valid", () => bench.said().includes("valid"));
 });
-
 
 test.run();
