@@ -176,7 +176,8 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
 
   received(topic: string, message: Uint8Array): boolean {
     const { manifest, parts } = this.topics;
-    if (topic === manifest) this.#manifest = message;
+    // An empty one says that the release was taken back.
+    if (topic === manifest) this.#manifest = message.length === 0 ? undefined : message;
     else if (topic === parts) this.#intake?.received(message);
     else return false;
     return true;
