@@ -36,6 +36,8 @@ const DESCRIPTION_BYTES = 256;
 const CHECKSUM_SEED = 0xef;
 const CHECKSUM_ALIGN = 16;
 const DIGEST_BYTES = 32;
+/** Of an image that is told no other length. */
+const IMAGE_BYTES = 12_288;
 /** Of our own: where on a chip there would be code. */
 const PROGRAM_ADDRESS = 0x4d4f_5445;
 
@@ -89,7 +91,7 @@ export interface ImageOptions {
 }
 
 /** An image that the simulator boots. */
-export function writeImage({ chip, version, secureVersion = 0, program, bytes = 0 }: ImageOptions): Uint8Array {
+export function writeImage({ chip, version, secureVersion = 0, program, bytes = IMAGE_BYTES }: ImageOptions): Uint8Array {
   const description = Buffer.alloc(DESCRIPTION_BYTES);
   description.writeUInt32LE(DESCRIPTION_MAGIC, 0);
   description.writeUInt32LE(secureVersion, 4);

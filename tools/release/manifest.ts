@@ -4,7 +4,14 @@
 // be burnt, is refused here, in words, before anything is signed. Never: asks the eFuse of any board; each board compares its own.
 
 import { digestOf, encodeSign1 } from "../../firmware/record/cose.js";
-import { encodeRelease, PROFILES, type Release, SEQUENCE_MAX } from "../../firmware/update/release.js";
+import {
+  encodeRelease,
+  IMAGE_BYTES_MAX,
+  IMAGE_BYTES_MIN,
+  PROFILES,
+  type Release,
+  SEQUENCE_MAX,
+} from "../../firmware/update/release.js";
 import { type BoardKind, boardOf } from "../../host-sim/boards.js";
 import { CHIP_IDS, readImage } from "../../host-sim/hardware/esp-image.js";
 import { engine } from "../crypto/engine.js";
@@ -38,6 +45,8 @@ export interface SignedRelease {
 export function signRelease(options: ReleaseOptions, key: KeyFile): SignedRelease {
   const { image, board, sequence, burnVersion, fleet, profile } = options;
   if (sequence < 1 || sequence > SEQUENCE_MAX) throw new CommandError(`a sequence from 1 to ${SEQUENCE_MAX} is wanted`);
+  if (image.length < IMAGE_BYTES_MIN || image.length > IMAGE_BYTES_MAX)
+    throw new CommandError(`an image of ${count(image.length)} bytes; one has ${IMAGE_BYTES_MIN} to ${count(IMAGE_BYTES_MAX)}`);
   const kind = boardOf(board);
   const read = readImage(image);
   if ("fault" in read) throw new CommandError(`the image would not boot: ${read.fault}`);
