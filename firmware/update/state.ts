@@ -62,7 +62,7 @@ export interface UpdateState {
 const DOMAIN = "update";
 const KEY = "state";
 const VERSION = 1;
-const AT = {
+const AT = Object.freeze({
   phase: 1,
   reason: 2,
   missing: 3,
@@ -72,7 +72,7 @@ const AT = {
   sequence: 7,
   size: 11,
   offset: 15,
-} as const;
+});
 const AT_DIGEST = 19;
 const AT_MANIFEST = AT_DIGEST + DIGEST_BYTES;
 const AT_CRC = AT_MANIFEST + DIGEST_BYTES;

@@ -12,11 +12,15 @@
 
 #include <stdint.h>
 
-#include "esp_efuse.h"
-#include "esp_ota_ops.h"
+#include "app_update/include/esp_ota_ops.h"
 #include "esp_partition.h"
 #include "psa/crypto.h"
 #include "sdkconfig.h"
+
+#ifdef CONFIG_BOOTLOADER_APP_ANTI_ROLLBACK
+/* Of ESP-IDF's component efuse, whose headers the SDK's makefile has no folder for. */
+uint32_t esp_efuse_read_secure_version(void);
+#endif
 
 #define READ_BYTES 1024
 #define DIGEST_BYTES 32
