@@ -15,7 +15,7 @@ import { PART_BYTES, partIn } from "./wire.js";
 /** Of a sector of the flash. */
 const SECTOR_BYTES = 4096;
 /** Progress is kept so often: 28 times in the largest image of a board with 4 MB. */
-export const KEPT_EVERY_BYTES = 65_536;
+const KEPT_EVERY_BYTES = 65_536;
 /** What encrypted flash is written in, at most; a last part that is shorter is filled up. */
 const WRITE_ALIGN_BYTES = 32;
 const ERASED = 0xff;

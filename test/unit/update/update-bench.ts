@@ -25,9 +25,9 @@ import { COLLECTOR, MoteBench, PoweredMote } from "../mote-bench.js";
 import { Power, poweredBy } from "../power.js";
 import { signed, type TestKey, testKey } from "../record/signing.js";
 
-export const ADMIN = testKey("the admin of the fleet");
+const ADMIN = testKey("the admin of the fleet");
 export const FLEET = { registry: new Uint8Array(20).fill(0xf1), chain: "eip155:1337" };
-export const BOARD = "esp32c3";
+const BOARD = "esp32c3";
 const SECTOR_BYTES = 4096;
 export const SLOT_BYTES = 160 * 1024;
 const TURN_MS = 1_000;
