@@ -13,8 +13,10 @@ import { updatesOf } from "./update/updates.js";
 const device = { ...createDevice(), slots };
 const config = parseConfig(configuration);
 const updates = updatesOf(device, config, configuration);
-const features = updates === undefined ? {} : { features: [updates] };
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x], ...features });
+const mote =
+  config instanceof Rejection
+    ? config
+    : Mote.open({ device, engine, config, sensors: [sht3x], ...(updates === undefined ? {} : { features: [updates] }) });
 if (mote instanceof Rejection) {
   device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
   updates?.unfit();
