@@ -53,7 +53,8 @@ export class UpdateBench {
   /** What the broker has retained. */
   manifest: Uint8Array | undefined;
   brokerUp = true;
-  collecting = true;
+  /** The collector has records up to this one. */
+  collectsThrough = Number.POSITIVE_INFINITY;
   /** What the server of parts makes of an answer; undefined keeps it back. */
   bend: (part: Uint8Array, offset: number) => Uint8Array | undefined = (part) => part;
   report: UpdateReport | undefined;
@@ -226,8 +227,9 @@ export class UpdateBench {
       this.report = report;
     } else if (options.QoS === 1 && options.id !== undefined) {
       client.control({ operation: (client.constructor as typeof Scripted).PUBACK, id: options.id });
-      if (options.topic?.endsWith("/records") === true && this.collecting && this.running !== "stuck")
-        powered.give("receipts", receiptFor(bytes));
+      const receipt = options.topic?.endsWith("/records") === true ? receiptFor(bytes) : undefined;
+      if (receipt !== undefined && receipt.seq <= this.collectsThrough && this.running !== "stuck")
+        powered.give("receipts", receipt.message);
     }
   }
 
@@ -248,13 +250,14 @@ export class UpdateBench {
 }
 
 /** As a collector signs it, whichever boot the record is of. */
-function receiptFor(message: Uint8Array): Uint8Array {
+function receiptFor(message: Uint8Array): { readonly seq: number; readonly message: Uint8Array } {
   const parts = decodeSign1(message);
   if (parts instanceof Rejection) throw new Error(String(parts));
   const record = decodeRecord(parts.payload);
   if (record instanceof Rejection) throw new Error(String(record));
   const digest = digestOf(fastEngine, parts.kid, parts.payload);
-  return signed(COLLECTOR, encodeReceipt({ seq: record.seq, stream: record.stream, digest, mote: parts.kid }));
+  const { seq, stream } = record;
+  return { seq, message: signed(COLLECTOR, encodeReceipt({ seq, stream, digest, mote: parts.kid })) };
 }
 
 class Crash extends Error {}

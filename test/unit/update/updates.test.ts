@@ -188,6 +188,22 @@ for (const [program, reason, seconds] of [
     assert.is(bench.running, "v2");
   });
 
+test("records of the image before are no proof: one of its own has to be stored", async () => {
+  const bench = await settled();
+  const before = bench.stored().at(-1) as number;
+  bench.collectsThrough = before;
+  await bench.live(120);
+  bench.release(bench.image("v2"));
+  await bench.until("it proves itself", () => bench.said().includes("proving"));
+  const last = bench.powered?.mote.journal.lastSeq as number;
+  bench.collectsThrough = last;
+  await bench.until("what the old image has left is stored", () => bench.stored().at(-1) === last);
+  await bench.live(60);
+  assert.not.ok(bench.said().includes("valid"));
+  bench.collectsThrough = last + 1;
+  await bench.until("one of its own", () => bench.said().includes("valid"));
+});
+
 test("the broker is away for an hour while v2 proves itself: v1 comes back, and v2 only with a new manifest", async () => {
   const bench = await settled();
   const image = bench.image("v2");
