@@ -15,15 +15,17 @@ import { Registry } from "./ledger/registry.js";
 import { ledgerOf, StateProofs } from "./ledger/state-proofs.js";
 import { Transactions } from "./ledger/transactions.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
+import { provingOf } from "./update/proving.js";
 import { updatesOf } from "./update/updates.js";
 
 const device = { ...createDevice(), slots };
+const proving = provingOf(device);
 const config = parseConfig(configuration);
 const proofs = new StateProofs();
 const has = (name: string): boolean => !(config instanceof Rejection) && ledgerOf(config).has(name);
 const transactions = has("fees") ? new Transactions(proofs) : undefined;
 const registry = new Registry(proofs, transactions);
-const updates = updatesOf(device, config, configuration, registry);
+const updates = config instanceof Rejection ? undefined : updatesOf(device, config, configuration, proving, registry);
 const features = [
   proofs,
   ...(transactions === undefined ? [] : [transactions]),
@@ -36,5 +38,5 @@ const features = [
 const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x], features });
 if (mote instanceof Rejection) {
   device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
-  updates?.unfit();
+  proving?.unfit();
 } else mote.run();

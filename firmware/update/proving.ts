@@ -9,7 +9,17 @@
 
 import type { Device, Slots, TimerHandle } from "../ports.js";
 import { Rejection } from "../rejection.js";
-import { FAILED, PROOFS, REASON_UNPROVEN, reasonText, SELECTED, type UpdateState, UpdateStore, VALID } from "./state.js";
+import {
+  FAILED,
+  PROOFS,
+  REASON_START,
+  REASON_UNPROVEN,
+  reasonText,
+  SELECTED,
+  type UpdateState,
+  UpdateStore,
+  VALID,
+} from "./state.js";
 
 /** From the boot on. */
 export const PROVING_MS = 15 * 60_000;
@@ -18,6 +28,12 @@ const RESTART_MS = 1_000;
 const RETRY_MS = 60_000;
 /** As `Slots.rollback` throws it. */
 const NO_OTHER_IMAGE = "no other image";
+
+/** Begun where the image that runs has still to prove itself: to be asked before all else, since the time runs from here. */
+export function provingOf(device: Device): Proving | undefined {
+  const { slots } = device;
+  return slots?.running().state === "pending" ? new Proving(device, slots) : undefined;
+}
 
 export class Proving {
   readonly #device: Device;
@@ -32,7 +48,6 @@ export class Proving {
   /** The image is kept. */
   onKept: (() => void) | undefined;
 
-  /** Begun where the image that runs is pending. */
   constructor(device: Device, slots: Slots) {
     this.#device = device;
     this.#slots = slots;
@@ -51,6 +66,11 @@ export class Proving {
     if (this.#ended || (this.#missing & proof) === 0) return;
     this.#missing &= ~proof;
     if (this.#missing === 0) this.keep("valid");
+  }
+
+  /** The mote cannot be opened with this image. */
+  unfit(): void {
+    this.end(REASON_START);
   }
 
   /** The image will not do: what came before it comes back. */

@@ -80,10 +80,15 @@ const STATE_BYTES = AT_CRC + 4;
 const READS_MAX = 3;
 
 export class UpdateStore {
-  readonly #domain: KeyValueDomain;
+  /** Undefined where the store itself is not open: safe mode comes here as well. */
+  readonly #domain: KeyValueDomain | undefined;
 
   constructor(storage: KeyValueStorage) {
-    this.#domain = storage.open({ path: DOMAIN, format: "buffer" });
+    try {
+      this.#domain = storage.open({ path: DOMAIN, format: "buffer" });
+    } catch {
+      // Each read says so.
+    }
   }
 
   /** The state; undefined where there never was an update. */
@@ -102,7 +107,7 @@ export class UpdateStore {
     const bytes = bytesOf(state);
     let reason = "the store gives it back differently";
     try {
-      this.#domain.write(KEY, bytes);
+      this.#domain?.write(KEY, bytes);
     } catch (error) {
       reason = String(error);
     }
@@ -110,11 +115,8 @@ export class UpdateStore {
     return found instanceof Uint8Array && equal(found, bytes) ? undefined : new Rejection("update-not-stored", reason);
   }
 
-  close(): void {
-    this.#domain.close();
-  }
-
   private bytes(): Uint8Array | undefined | Rejection {
+    if (this.#domain === undefined) return new Rejection("update-store-lost", "the key-value store is not open");
     let reason: unknown;
     for (let reads = 1; reads <= READS_MAX; reads += 1) {
       try {

@@ -17,7 +17,7 @@ import { Fields } from "../fields.js";
 import type { Device, Slots } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { Intake, type IntakeOptions } from "./intake.js";
-import { Proving } from "./proving.js";
+import type { Proving } from "./proving.js";
 import { type CheckedRelease, checkRelease, isBoardClass, PROFILES } from "./release.js";
 import {
   FAILED,
@@ -29,7 +29,6 @@ import {
   REASON_DIGEST,
   REASON_IMAGE,
   REASON_RESET,
-  REASON_START,
   REASON_VERSION,
   RECEIVING,
   reasonText,
@@ -75,23 +74,20 @@ export type UpdatesOwner = Pick<
   Partial<Pick<FeatureOwner, "journal" | "record">>;
 
 /**
- * The feature for this image, where `update` is configured; and where the image has still to prove itself, whatever is configured. To be made before
- * the mote is opened: from here on the time runs that an image has for it.
+ * The feature, where `update` is configured; and where the image has still to prove itself, whatever is configured.
  * @param configured the image's own configuration, as the manifest has it: `board` and `profile` are what it was built as
+ * @param proving what `provingOf` has begun
  */
 export function updatesOf(
   device: Device,
-  config: MoteConfig | Rejection,
+  config: MoteConfig,
   configured: unknown,
+  proving: Proving | undefined,
   authority?: ReleaseAuthority,
 ): Updates | undefined {
   const { slots } = device;
-  if (slots === undefined) return undefined;
-  const pending = slots.running().state === "pending";
-  if (!pending && (config instanceof Rejection || config.update === undefined)) return undefined;
-  const updates = new Updates(device, slots, builtAs(configured), authority);
-  if (config instanceof Rejection) updates.unfit();
-  return updates;
+  if (slots === undefined || (proving === undefined && config.update === undefined)) return undefined;
+  return new Updates(device, slots, builtAs(configured), proving, authority);
 }
 
 function builtAs(configured: unknown): BuiltAs {
@@ -122,18 +118,13 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
   #lastSeq = 0;
   #reportDue = true;
 
-  constructor(device: Device, slots: Slots, built: BuiltAs, authority?: ReleaseAuthority) {
+  constructor(device: Device, slots: Slots, built: BuiltAs, proving: Proving | undefined, authority?: ReleaseAuthority) {
     this.device = device;
     this.slots = slots;
     this.#built = built;
+    this.#proving = proving;
     this.#authority = authority;
     this.#store = new UpdateStore(device.store);
-    this.#proving = slots.running().state === "pending" ? new Proving(device, slots) : undefined;
-  }
-
-  /** The mote cannot be opened with this image: it gives way to the one before, where it has still to prove itself. */
-  unfit(): void {
-    this.#proving?.end(REASON_START);
   }
 
   fault(config: MoteConfig): Rejection | undefined {

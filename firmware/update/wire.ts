@@ -18,6 +18,7 @@ export const PART_BYTES = 2048;
 /** Head, id, offset, head of the bytes. */
 const PART_MESSAGE_BYTES_MAX = 24 + PART_BYTES;
 const REQUEST_BYTES_MAX = 96;
+const MAC_BYTES = 6;
 const REPORT_BYTES_MAX = 96;
 const REASON_CHARACTERS_MAX = 64;
 
@@ -69,7 +70,7 @@ export function partRequestsTopic(prefix: string, { registry }: Pick<Fleet, "reg
 export interface PartRequest {
   /** 1 to 2³²−1; the answer repeats it. */
   readonly id: number;
-  /** Address of the mote that asks, 20 bytes. */
+  /** Address of the mote that asks, 20 bytes; of a board that opens no key, in safe mode, its MAC, 6 bytes. */
   readonly to: Uint8Array;
   readonly digest: Uint8Array;
   readonly offset: number;
@@ -89,7 +90,7 @@ export function decodePartRequest(message: Uint8Array): PartRequest | Rejection 
   const holds =
     isUint(id, 1, 0xffff_ffff) &&
     to instanceof Uint8Array &&
-    to.length === KID_BYTES &&
+    (to.length === KID_BYTES || to.length === MAC_BYTES) &&
     digest instanceof Uint8Array &&
     digest.length === DIGEST_BYTES &&
     isUint(offset, 0, IMAGE_BYTES_MAX - 1) &&

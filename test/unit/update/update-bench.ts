@@ -13,6 +13,7 @@ import { decodeSign1, digestOf } from "../../../firmware/record/cose.js";
 import { encodeReceipt } from "../../../firmware/record/receipt.js";
 import { decodeRecord } from "../../../firmware/record/record.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { provingOf } from "../../../firmware/update/proving.js";
 import { encodeRelease, PROFILE_DEV, type Release } from "../../../firmware/update/release.js";
 import { type ReleaseAuthority, type Updates, updatesOf } from "../../../firmware/update/updates.js";
 import { decodePartRequest, decodeReport, encodePart, type UpdateReport, updateTopicsOf } from "../../../firmware/update/wire.js";
@@ -75,7 +76,7 @@ export class UpdateBench {
       sampleMs: options.sampleMs ?? 20_000,
       config: { update },
       featuresOn: (device, config) => {
-        this.updates = updatesOf(device, config, { board: BOARD }, options.authority);
+        this.updates = updatesOf(device, config, { board: BOARD }, provingOf(device), options.authority);
         return this.updates === undefined ? [] : [this.updates];
       },
     });
@@ -159,7 +160,7 @@ export class UpdateBench {
     const whole = { ...device, log: { ...log, write } } as Device;
     const powered = poweredBy(this.power, whole, { onRestart: () => this.restarted() });
     if (image !== "unfit") return powered;
-    updatesOf(powered, new Rejection("config-invalid", "unfit"), { board: BOARD });
+    provingOf(powered)?.unfit();
     throw new Unfit();
   }
 
