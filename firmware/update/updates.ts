@@ -143,6 +143,9 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
 
   open(owner: UpdatesOwner): Feature {
     this.#owner = owner;
+    // Safe mode opens no mote, which asks before.
+    const fault = this.fault(owner.config);
+    if (fault !== undefined) this.refused(fault);
     const proving = this.#proving;
     if (proving === undefined) this.settle();
     else {
