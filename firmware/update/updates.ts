@@ -112,6 +112,8 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
   /** The update under way, and its image; undefined where nothing goes on. */
   #state: UpdateState | undefined;
   #intake: Intake | undefined;
+  /** Who has signed its manifest. */
+  #signer: Uint8Array | undefined;
   /** When the whole image is looked at again. */
   #finishMs = 0;
   /** Records above this one are this boot's. */
@@ -241,9 +243,15 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
       if (this.keep({ ...state, phase: VALID })) this.say("valid", state);
       return;
     }
-    const other = this.slots.other().state;
-    if (other === "aborted" || other === "invalid") this.sayFailed({ ...state, reason: REASON_RESET });
-    else if (other === "pending") this.sayFailed({ ...state, reason: REASON_IMAGE });
+    const reason = this.goneBack();
+    if (reason !== 0) this.sayFailed({ ...state, reason });
+  }
+
+  /** Why the image in the other slot, which was selected, does not run; 0 where it was never started. */
+  private goneBack(): number {
+    const { state } = this.slots.other();
+    if (state === "aborted" || state === "invalid") return REASON_RESET;
+    return state === "pending" ? REASON_IMAGE : 0;
   }
 
   private sayFailed(state: UpdateState): void {
@@ -260,17 +268,25 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
     if (state instanceof Rejection) return this.drop(state, nowMs);
     const release = this.check(this.#manifest as Uint8Array, admin, state);
     if (release instanceof Rejection) return this.drop(release, nowMs);
-    const hash = this.#authority?.firmwareHash();
-    if (this.#authority !== undefined) {
-      if (hash === undefined) return this.later(nowMs, UNKNOWN_MS);
-      if (!equal(hash, release.digest)) {
-        const named = isFilled(hash, 0) ? "none" : `0x${toHex(hash)}`;
-        return this.drop(new Rejection("release-unregistered", `the registry names ${named} for this mote`), nowMs);
-      }
-    }
+    const named = this.named(admin, release.digest);
+    if (named === undefined) return this.later(nowMs, UNKNOWN_MS);
+    if (named instanceof Rejection) return this.drop(named, nowMs);
     this.#manifest = undefined;
+    this.#signer = admin.slice();
     this.accept(release, state);
     return 0;
+  }
+
+  /** Whether the registry, where there is one, has this admin and names this image for this mote; undefined while that is not known. */
+  private named(signer: Uint8Array, digest: Uint8Array): true | Rejection | undefined {
+    const authority = this.#authority;
+    if (authority === undefined) return true;
+    const [admin, hash] = [authority.admin(), authority.firmwareHash()];
+    if (admin === undefined || hash === undefined) return undefined;
+    if (!equal(admin, signer)) return new Rejection("release-signer", `0x${toHex(signer)} is the fleet's admin no more`);
+    if (equal(hash, digest)) return true;
+    const other = isFilled(hash, 0) ? "none" : `0x${toHex(hash)}`;
+    return new Rejection("release-unregistered", `the registry names ${other} for this mote`);
   }
 
   private later(nowMs: number, waitMs: number): number {
@@ -308,6 +324,12 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
       return;
     }
     if (known && this.#intake !== undefined) return;
+    // What could not be kept when this boot began is kept now, or not at all: it is not started again.
+    const reason = known && before.phase === SELECTED ? this.goneBack() : 0;
+    if (reason !== 0) {
+      this.sayFailed({ ...(before as UpdateState), reason });
+      return;
+    }
     const { sequence, size, secureVersion = 0 } = release;
     const fresh = { phase: RECEIVING, reason: 0, missing: 0, attempts: 0, offset: 0, slot: this.slots.other().slot };
     const named = { sequence, size, secureVersion, digest: release.digest.slice(), manifest: release.manifest };
@@ -327,6 +349,17 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
   /** The image is whole. */
   private finish(intake: Intake, nowMs: number): void {
     const state = this.#state as UpdateState;
+    // It may have taken hours.
+    const named = this.named(this.#signer as Uint8Array, state.digest);
+    if (named === undefined) {
+      this.#finishMs = nowMs + UNKNOWN_MS;
+      return;
+    }
+    if (named instanceof Rejection) {
+      this.refused(named);
+      this.close();
+      return;
+    }
     this.#finishMs = nowMs + RETRY_MS;
     try {
       if (!intake.holds()) {

@@ -26,7 +26,7 @@ import { COLLECTOR, MoteBench, PoweredMote } from "../mote-bench.js";
 import { Power, poweredBy } from "../power.js";
 import { signed, type TestKey, testKey } from "../record/signing.js";
 
-const ADMIN = testKey("the admin of the fleet");
+export const ADMIN = testKey("the admin of the fleet");
 export const FLEET = { registry: new Uint8Array(20).fill(0xf1), chain: "eip155:1337" };
 const BOARD = "esp32c3";
 const SECTOR_BYTES = 4096;
@@ -58,6 +58,8 @@ export class UpdateBench {
   collectsThrough = Number.POSITIVE_INFINITY;
   /** What the server of parts makes of an answer; undefined keeps it back. */
   bend: (part: Uint8Array, offset: number) => Uint8Array | undefined = (part) => part;
+  /** Writes that the store refuses. */
+  refuses: (key: string, value: Uint8Array) => boolean = () => false;
   report: UpdateReport | undefined;
   updates: Updates | undefined;
   powered: PoweredMote | undefined;
@@ -158,7 +160,12 @@ export class UpdateBench {
       throw new Crash();
     }
     const whole = { ...device, log: { ...log, write } } as Device;
-    const powered = poweredBy(this.power, whole, { onRestart: () => this.restarted() });
+    const powered = poweredBy(this.power, whole, {
+      onRestart: () => this.restarted(),
+      onWrite: (key, value) => {
+        if (this.refuses(key, value)) throw new Error("ESP_ERR_FLASH_OP_FAIL");
+      },
+    });
     if (image !== "unfit") return powered;
     provingOf(powered)?.unfit();
     throw new Unfit();

@@ -4,9 +4,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { PROFILE_DEV, PROFILE_PRODUCTION } from "../../../firmware/update/release.js";
+import { FAILED_SAID } from "../../../firmware/update/state.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { signed, testKey } from "../record/signing.js";
-import { FLEET, SLOT_BYTES, UpdateBench } from "./update-bench.js";
+import { ADMIN, FLEET, SLOT_BYTES, UpdateBench } from "./update-bench.js";
 
 /** A mote that has run for a while on what was flashed over the wire. */
 async function settled(options: ConstructorParameters<typeof UpdateBench>[0] = {}): Promise<UpdateBench> {
@@ -332,6 +333,58 @@ test("with a registry: its proven admin alone releases, and only the image that 
   admin = next.address;
   await bench.boot();
   await bench.until("v2 is valid", () => bench.said().includes("valid"));
+});
+
+test("an admin who is replaced, and an image that is named no more, while it comes: it is not started", async () => {
+  let admin: Uint8Array | undefined;
+  let hash: Uint8Array | undefined;
+  const bench = await settled({ authority: { admin: () => admin, firmwareHash: () => hash } });
+  const image = bench.image("v2");
+  const digest = fastEngine.sha256(image);
+  for (const [code, change] of [
+    ["release-signer", () => (admin = new Uint8Array(20).fill(1))],
+    ["release-unregistered", () => (hash = new Uint8Array(32).fill(1))],
+  ] as const) {
+    admin = ADMIN.address;
+    hash = digest;
+    bench.bend = (part, offset) => (offset > 60_000 ? undefined : part);
+    bench.release(image, { sequence: 1 });
+    await bench.until("most of it is there", () => bench.requests % 40 > 30);
+    bench.requests = 0;
+    change();
+    bench.bend = (part) => part;
+    await bench.until(code, () => bench.refusals().includes(code));
+    await bench.live(120);
+    assert.is(bench.restarts, 0);
+  }
+  // Silence is no "no": it waits.
+  admin = ADMIN.address;
+  hash = digest;
+  bench.bend = (part, offset) => (offset > 60_000 ? undefined : part);
+  bench.release(image, { sequence: 1 });
+  await bench.live(30);
+  hash = undefined;
+  bench.bend = (part) => part;
+  await bench.live(300);
+  assert.is(bench.restarts, 0);
+  hash = digest;
+  await bench.until("v2 is valid", () => bench.said().includes("valid"));
+});
+
+test("a store that refuses the end of an image does not have it started again", async () => {
+  const bench = await settled();
+  bench.release(bench.image("crash"), { sequence: 1 });
+  // The first word of the image that comes back is not kept.
+  let refusals = 0;
+  bench.refuses = (key, value) => {
+    if (key !== "state" || value[1] !== FAILED_SAID) return false;
+    refusals += 1;
+    return refusals === 1;
+  };
+  await bench.until("it comes back", () => bench.said().includes("rolled-back (reset)"));
+  await bench.live(300);
+  assert.is(bench.restarts, 1, "it was started once");
+  assert.is(bench.running, "v1");
 });
 
 test.run();
