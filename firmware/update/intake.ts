@@ -1,8 +1,9 @@
 // An image on its way into the other slot: asks for one part after another, writes each, and keeps how far that is.
 //
-// Promises: one request under way, one part kept; a sector is erased just before its first byte is written; what was kept of the progress
-// is in the flash, and what is begun again is erased again. A part that is none, or does not come, is asked for again after waits that
-// double up to a minute, for ever: that somebody does not answer is no end. The digest is taken over what the flash gives back.
+// Promises: one request under way, one part kept; a sector is erased just before its first byte is written; what was kept of the
+// progress is in the flash, and what is begun again is erased again. A part that is none, or does not come, is asked for again
+// after waits that double up to a minute, for ever: that somebody does not answer is no end. The digest is taken over what the
+// flash gives back.
 // Never: believes a part, selects a slot, or decides what a wrong digest means.
 // Codes: release-part, release-flash.
 

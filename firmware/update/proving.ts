@@ -1,10 +1,11 @@
-// An image that boots for the first time and has to prove itself: its key loads, its journal mounts, the broker is reached, and a record of
-// its own is stored. Only then is it kept; else the one before it comes back.
+// An image that boots for the first time and has to prove itself: its key loads, its journal mounts, the broker is reached, and a
+// record of its own is stored. Only then is it kept; else the one before it comes back.
 //
-// Promises: it begins with the boot, before the configuration is read, and ends by a timer of its own, so that a mote that never opens, or
-// whose key never does, ends as well. Why it ends is kept before the bootloader is told, for the image that comes back to say.
-// Any reset before the end is an end, whatever causes it (ESP-IDF: the bootloader gives a pending image one boot): whoever would have the
-// chip sleep looks at `slots.running()` first. Where there is no other image to go back to, this one is kept.
+// Promises: it begins with the boot, before the configuration is read, and ends by a timer of its own, so that a mote that never
+// opens, or whose key never does, ends as well. Why it ends is kept before the bootloader is told, for the image that comes back
+// to say.
+// Any reset before the end is an end, whatever causes it (ESP-IDF: the bootloader gives a pending image one boot): whoever would
+// have the chip sleep looks at `slots.running()` first. Where there is no other image to go back to, this one is kept.
 // Never: takes "not yet" for a no before `PROVING_MS` have passed.
 
 import type { Device, Slots, TimerHandle } from "../ports.js";

@@ -2,11 +2,11 @@
 // (record/cose.ts) with a payload of type 10, whose fields are named after the elements of RFC 9124; it is not a SUIT envelope.
 // docs/update.md has it byte by byte.
 //
-// Promises: `encode(decode(x))` is `x` for every payload that is accepted; the checks are made in one order, and the first that does not
-// hold is the answer: signer, fleet, board, profile, sequence, size. Nothing is erased before all of them hold.
+// Promises: `encode(decode(x))` is `x` for every payload that is accepted; the checks are made in one order, and the first that
+// does not hold is the answer: signer, fleet, board, profile, sequence, size. Nothing is erased before all of them hold.
 // Never: fetches an image, or says that one is good; its digest is compared where its bytes are.
-// Codes: those of record/cose.ts and record/payload.ts; release-signer, release-fleet, release-class, release-profile, release-sequence,
-// release-size.
+// Codes: those of record/cose.ts and record/payload.ts; release-signer, release-fleet, release-class, release-profile,
+// release-sequence, release-size.
 
 import { equal, toHex } from "../bytes.js";
 import { CborWriter } from "../codec/cbor.js";
@@ -138,8 +138,9 @@ export interface CheckedRelease extends Release {
 }
 
 /**
- * Checks a manifest, the cheapest first where the order allows it: whose address it names, that the signature is his, and then what it says.
- * The byte strings are views of `message`. A sequence that was taken already is `release-sequence`, unless the manifest is that very one:
+ * Checks a manifest, the cheapest first where the order allows it: whose address it names, that the signature is his, and then
+ * what it says. The byte strings are views of `message`. A sequence that was taken already is `release-sequence`, unless the
+ * manifest is that very one:
  * `known` says which that is, and then it is answered as it is.
  */
 export function checkRelease(

@@ -1,8 +1,9 @@
-// How far an update has come, in the key-value store's domain `update`: one value, written whole, read back before anything rests on it.
+// How far an update has come, in the key-value store's domain `update`: one value, written whole, read back before anything rests
+// on it.
 //
-// Promises: what the store gives back is what counts, whether or not a write has thrown; a read that goes wrong is made again, and is no
-// absence. A value of a later version (a newer image's, before a rollback) is left as it is, and so is one that is damaged: the sequence in
-// it is what refuses a downgrade, and without it none is taken. Never: erases, or guesses.
+// Promises: what the store gives back is what counts, whether or not a write has thrown; a read that goes wrong is made again,
+// and is no absence. A value of a later version (a newer image's, before a rollback) is left as it is, and so is one that is
+// damaged: the sequence in it is what refuses a downgrade, and without it none is taken. Never: erases, or guesses.
 // Codes: update-store-lost, update-state-newer, update-state-malformed, update-not-stored. docs/update.md, "State".
 
 import { crc32, equal, readUint, writeUint } from "../bytes.js";

@@ -1,11 +1,13 @@
-// Takes new images over the broker: a release that the fleet's admin has signed, its image part by part into the other slot, and the proof
-// that the new image works (docs/update.md).
+// Takes new images over the broker: a release that the fleet's admin has signed, its image part by part into the other slot, and
+// the proof that the new image works (docs/update.md).
 //
-// Promises: nothing is erased before the manifest holds in all that `checkRelease` and, where there is a registry, its proven admin and
-// firmware say; the manifest is looked at anew after each start and each connection, before an image goes on. A slot is selected only where the
-// bytes that the flash gives back have the digest. Whatever cuts it short, a valid image runs, key and journal are as they were, and one event says
-// why an update ended. One that has ended is not tried again before another manifest with a higher sequence comes.
-// Never: takes "not known" for a no; keeps more than one manifest and one part; anything but the sequence in the store where nothing goes on.
+// Promises: nothing is erased before the manifest holds in all that `checkRelease` and, where there is a registry, its proven
+// admin and firmware say; the manifest is looked at anew after each start and each connection, before an image goes on. A slot is
+// selected only where the bytes that the flash gives back have the digest. Whatever cuts it short, a valid image runs, key and
+// journal are as they were, and one event says why an update ended. One that has ended is not tried again before another manifest
+// with a higher sequence comes.
+// Never: takes "not known" for a no; keeps more than one manifest and one part; anything but the sequence in the store where
+// nothing goes on.
 // Codes: those of release.ts, state.ts and intake.ts; release-unregistered, release-ended, release-digest, release-select.
 // Configuration: `update.admin`, where no registry says who the admin is.
 
@@ -229,7 +231,10 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
     this.owner.refusals.write("release", rejection);
   }
 
-  /** What the boot before has left: an update that came to its end, and was not said; or one that goes on once its manifest is there. */
+  /**
+   * What the boot before has left: an update that came to its end, and was not said; or one that goes on once its manifest is
+   * there.
+   */
   private settle(): void {
     const state = this.#store.read();
     if (state === undefined || state instanceof Rejection) {
@@ -277,7 +282,10 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
     return 0;
   }
 
-  /** Whether the registry, where there is one, has this admin and names this image for this mote; undefined while that is not known. */
+  /**
+   * Whether the registry, where there is one, has this admin and names this image for this mote; undefined while that is not
+   * known.
+   */
   private named(signer: Uint8Array, digest: Uint8Array): true | Rejection | undefined {
     const authority = this.#authority;
     if (authority === undefined) return true;

@@ -1,8 +1,8 @@
-// What travels for an update besides the signed manifest: the mote's request for a part of an image, the answer, and the mote's word on how
-// far it is. CBOR payloads; topics of MQTT (docs/wire.md, "Releases").
+// What travels for an update besides the signed manifest: the mote's request for a part of an image, the answer, and the mote's
+// word on how far it is. CBOR payloads; topics of MQTT (docs/wire.md, "Releases").
 //
-// Promises: every length is bounded; an answer has exactly the part that was asked for, or is none. Never: believes a byte of an image; the
-// digest in the manifest decides over all of them together.
+// Promises: every length is bounded; an answer has exactly the part that was asked for, or is none. Never: believes a byte of an
+// image; the digest in the manifest decides over all of them together.
 // Codes: release-part, part-request-malformed, update-report-malformed.
 
 import { toHex } from "../bytes.js";
@@ -104,8 +104,8 @@ export function encodePart(id: number, offset: number, bytes: Uint8Array): Uint8
 }
 
 /**
- * The bytes of the part that was asked for, as a view of the message; undefined for an answer to another request: one that came late. `release-part`
- * where it is no answer, or has more or fewer bytes.
+ * The bytes of the part that was asked for, as a view of the message; undefined for an answer to another request: one that came
+ * late. `release-part` where it is no answer, or has more or fewer bytes.
  */
 export function partIn(message: Uint8Array, id: number, offset: number, bytes: number): Uint8Array | undefined | Rejection {
   if (message.length > PART_MESSAGE_BYTES_MAX)

@@ -1,8 +1,9 @@
-// Images of applications as ESP-IDF has them (esp_image_header_t, segments, checksum, SHA-256 at the end; esp_app_desc_t at the beginning of
-// the first segment), and those that the simulator can boot: such an image whose second segment says, as JSON, which firmware it is.
+// Images of applications as ESP-IDF has them (esp_image_header_t, segments, checksum, SHA-256 at the end; esp_app_desc_t at the
+// beginning of the first segment), and those that the simulator can boot: such an image whose second segment says, as JSON, which
+// firmware it is.
 //
-// Promises: what the bootloader would refuse is refused, by name: another magic byte, another chip, a segment that leaves the image, a
-// wrong checksum or digest. Never: runs anything, or looks at a signature behind the image.
+// Promises: what the bootloader would refuse is refused, by name: another magic byte, another chip, a segment that leaves the
+// image, a wrong checksum or digest. Never: runs anything, or looks at a signature behind the image.
 
 import { createHash } from "node:crypto";
 

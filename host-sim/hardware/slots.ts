@@ -1,9 +1,11 @@
-// The two places of images of a chip, and its bootloader: what ESP-IDF 6.0 does with `otadata` at each reset (bootloader_utility.c) and when
-// an application calls it (esp_ota_ops.c), by its own bytes, sector by sector, so that a cut of the power falls between erase and write.
+// The two places of images of a chip, and its bootloader: what ESP-IDF 6.0 does with `otadata` at each reset
+// (bootloader_utility.c) and when an application calls it (esp_ota_ops.c), by its own bytes, sector by sector, so that a cut of
+// the power falls between erase and write.
 //
-// Promises: each reset is one `boot`, whatever has caused it; an image that was booted once and has not been marked valid is not booted again.
-// Where `otadata` is blank, or points to an image that does not load, the next place is tried. A place that was never written stands for what was
-// flashed over the wire: the firmware that the simulator was told to run.
+// Promises: each reset is one `boot`, whatever has caused it; an image that was booted once and has not been marked valid is not
+// booted again.
+// Where `otadata` is blank, or points to an image that does not load, the next place is tried. A place that was never written
+// stands for what was flashed over the wire: the firmware that the simulator was told to run.
 // Never: changes a place but by the flash's own operations.
 
 import { createHash } from "node:crypto";

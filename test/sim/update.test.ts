@@ -1,5 +1,6 @@
-// A board in a process of its own takes releases by the command line over a real broker, with a real collector: from what was flashed to v2, then
-// a v3 that ends as soon as it boots, and back to v2, which says why and goes on. On Node, and in an ESP32-C3's memory.
+// A board in a process of its own takes releases by the command line over a real broker, with a real collector: from what was
+// flashed to v2, then a v3 that ends as soon as it boots, and back to v2, which says why and goes on. On Node, and in an
+// ESP32-C3's memory.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

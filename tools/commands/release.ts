@@ -22,8 +22,8 @@ export const usage = `chainmote release IMAGE --board NAME --key FILE --fleet AD
 chainmote release --withdraw --board NAME --fleet ADDRESS@CHAIN [--mqtt URL]
 chainmote release --simulated MAIN.ts --board NAME --out FILE [--version TEXT]
 
-Signs a release with the fleet's admin key, publishes it for all boards of one kind, and serves the image to the motes that ask for
-it, until Ctrl-C. Each mote checks signer, fleet, board, profile and sequence before it erases anything, proves the new image, and
+Signs a release with the fleet's admin key, publishes it for all boards of one kind, and serves the image to the motes that ask
+for it, until Ctrl-C. Each mote checks signer, fleet, board, profile and sequence before it erases anything, proves the new image, and
 goes back to the old one where that fails (docs/update.md).
 
   IMAGE             an application's image as ESP-IDF makes it (xs_esp32.bin of the build), for signed boots a signed one
@@ -127,8 +127,11 @@ function eventText(event: ReleaseEvent): string {
       return `the broker: ${plainText(event.reason)}; again in ${event.retryMs} ms`;
     case "refused":
       return `refused a request: ${plainText(event.detail)} (${event.code})`;
-    case "mote":
-      return `${event.mote}: ${event.state}${event.state === "receiving" ? `, ${event.offset} bytes` : ""}${event.reason === "" ? "" : ` (${plainText(event.reason, 80)})`}`;
+    case "mote": {
+      const { mote, state, offset, reason } = event;
+      const progress = state === "receiving" ? `, ${offset} bytes` : "";
+      return `${mote}: ${state}${progress}${reason === "" ? "" : ` (${plainText(reason, 80)})`}`;
+    }
   }
 }
 

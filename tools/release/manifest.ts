@@ -1,7 +1,8 @@
 // The manifest of a release, out of an image and what its author says of it (docs/update.md).
 //
-// Promises: an image that the board's bootloader would refuse, that does not fit its slot, or whose secure version is another than the one that is to
-// be burnt, is refused here, in words, before anything is signed. Never: asks the eFuse of any board; each board compares its own.
+// Promises: an image that the board's bootloader would refuse, that does not fit its slot, or whose secure version is another
+// than the one that is to be burnt, is refused here, in words, before anything is signed. Never: asks the eFuse of any board;
+// each board compares its own.
 
 import { digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import {

@@ -1,7 +1,8 @@
 // Publishes a release, and serves its image to the motes that ask for it (docs/update.md, docs/wire.md).
 //
-// Promises: the manifest is retained at the broker, and published again after each connection; each request is answered with exactly the bytes
-// that it asks for, and one for another image not at all; what a mote says of its update is told once for each change.
+// Promises: the manifest is retained at the broker, and published again after each connection; each request is answered with
+// exactly the bytes that it asks for, and one for another image not at all; what a mote says of its update is told once for each
+// change.
 // Never: counts a mote's word for more than a word: it is unsigned.
 
 import { toHex } from "../../firmware/bytes.js";

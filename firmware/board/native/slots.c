@@ -1,9 +1,10 @@
 /*
  * The two places of images for the module `chainmote/slots`: ESP-IDF's OTA slots, and what its bootloader notes of them.
  *
- * Promises: one call does one thing: an image is selected without a restart, marked without a restart, and hashed as the flash gives it.
- * Never: ends or begins a session of the SDK's `embedded:update`, which selects a slot as soon as the last byte is written, before anybody has
- * read it back, and cannot go on where a cut has left it.
+ * Promises: one call does one thing: an image is selected without a restart, marked without a restart, and hashed as the flash
+ * gives it.
+ * Never: ends or begins a session of the SDK's `embedded:update`, which selects a slot as soon as the last byte is written,
+ * before anybody has read it back, and cannot go on where a cut has left it.
  */
 
 #include "xsmc.h"
@@ -118,7 +119,8 @@ void xs_chainmote_slots_select(xsMachine *the)
 
 	if (slot < 0 || slot >= SLOTS)
 		xsRangeError("no slot");
-	partition = esp_partition_find_first(ESP_PARTITION_TYPE_APP, (esp_partition_subtype_t)(ESP_PARTITION_SUBTYPE_APP_OTA_MIN + slot), NULL);
+	partition = esp_partition_find_first(
+		ESP_PARTITION_TYPE_APP, (esp_partition_subtype_t)(ESP_PARTITION_SUBTYPE_APP_OTA_MIN + slot), NULL);
 	if (partition == NULL)
 		xsUnknownError("no slot");
 	error = esp_ota_set_boot_partition(partition);

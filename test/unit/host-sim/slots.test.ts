@@ -1,5 +1,5 @@
-// The bootloader of a simulated chip: what it does with otadata at each reset, by ESP-IDF's rules, also where the power goes between erase and write;
-// and images that are none.
+// The bootloader of a simulated chip: what it does with otadata at each reset, by ESP-IDF's rules, also where the power goes
+// between erase and write; and images that are none.
 
 import * as fc from "fast-check";
 import { test } from "uvu";

@@ -1,5 +1,6 @@
-// What an image finds that a newer one has written, before it came back: bytes of a made-up next version of every stored format, with checks that
-// hold. What cannot be made again is refused by name and left as it is; what can be is passed over. docs/update.md, "Formats".
+// What an image finds that a newer one has written, before it came back: bytes of a made-up next version of every stored format,
+// with checks that hold. What cannot be made again is refused by name and left as it is; what can be is passed over.
+// docs/update.md, "Formats".
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,4 +1,5 @@
-// The proof of a new image alone: what the flash refuses is tried again and is no end, and where there is nothing to go back to the image is kept.
+// The proof of a new image alone: what the flash refuses is tried again and is no end, and where there is nothing to go back to
+// the image is kept.
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,5 +1,5 @@
-// The manifest of a release: one byte string for the same fields, held against cborg and OpenSSL; the order of the checks; the example of
-// docs/update.md; and whatever else comes.
+// The manifest of a release: one byte string for the same fields, held against cborg and OpenSSL; the order of the checks; the
+// example of docs/update.md; and whatever else comes.
 
 import { readFileSync } from "node:fs";
 import { decode as cborgDecode, encode as cborgEncode, rfc8949EncodeOptions } from "cborg";

@@ -1,4 +1,5 @@
-// How far an update is, in the store: bytes that a later version has written, or that rot has changed, are refused and left as they are.
+// How far an update is, in the store: bytes that a later version has written, or that rot has changed, are refused and left as
+// they are.
 
 import * as fc from "fast-check";
 import { test } from "uvu";

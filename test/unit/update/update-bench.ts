@@ -1,7 +1,7 @@
-// A whole mote that takes images, on virtual time: a broker's retained manifest, a server of parts, a collector, and a board whose flash has two
-// places of images and a bootloader. An image's program is a word that says how it behaves:
+// A whole mote that takes images, on virtual time: a broker's retained manifest, a server of parts, a collector, and a board
+// whose flash has two places of images and a bootloader. An image's program is a word that says how it behaves:
 //
-//   v1, v2, …   as it should          crash  ends as soon as it boots        deaf   never reaches the broker
+//   v1, v2, …   as it should         crash  ends as soon as it boots     deaf   never reaches the broker
 //   unfit       its mote cannot be opened     stuck  runs, and no record of it is stored
 //
 // The power can go at every write to store, flash and otadata, the bootloader's own among them.

@@ -1,5 +1,6 @@
-// The power goes before and after every write of an update: to the store, to the slot, to otadata, the bootloader's own among them. Always an
-// image that is whole runs, the key is the same, no record is lost and no number used twice; and the update comes to its end.
+// The power goes before and after every write of an update: to the store, to the slot, to otadata, the bootloader's own among
+// them. Always an image that is whole runs, the key is the same, no record is lost and no number used twice; and the update comes
+// to its end.
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";

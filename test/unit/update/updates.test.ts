@@ -1,5 +1,5 @@
-// The whole of an update on virtual time: what a release needs to be taken, what comes of every wrong one, how a new image proves itself, and
-// what follows where it does not. docs/update.md.
+// The whole of an update on virtual time: what a release needs to be taken, what comes of every wrong one, how a new image proves
+// itself, and what follows where it does not. docs/update.md.
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -110,7 +110,7 @@ test("an image with another digest is fetched again, three times, and given up",
   assert.is(bench.running, "v2");
 });
 
-test("parts that are too short, too long, of another place or none at all change nothing, and it goes on once good ones come", async () => {
+test("parts that are too short, too long or none at all change nothing, and it goes on once good ones come", async () => {
   const bench = await settled();
   const faults = [
     (part: Uint8Array) => part.slice(0, -1),
