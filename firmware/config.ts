@@ -29,6 +29,8 @@ export interface MoteConfig {
   readonly healthIntervalMs: number;
   /** For the features that read the chain's state or write to it (`ledger/`), which look at it themselves. */
   readonly ledger?: unknown;
+  /** For the feature that takes new images (`update/`). */
+  readonly update?: unknown;
 }
 
 export interface JournalConfig {
@@ -118,6 +120,7 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
         keep: journal.choice("keep", ["stored", "anchored"]),
       },
       ...(root.has("ledger") ? { ledger: root.value("ledger") } : {}),
+      ...(root.has("update") ? { update: root.value("update") } : {}),
       healthIntervalMs: root.section("health", {}).uint("intervalMs", 1000, DAY_MS, 60_000),
     };
   } catch (error) {

@@ -82,6 +82,11 @@ export interface Events {
   refused: { what: string; code: string; detail: string; unsaid?: number };
   /** What is believed could not be written, or can be again. */
   store: { what: string; state: string; reason?: string };
+  /**
+   * An update (update/updates.ts): receiving, restarting, proving, valid; and its end where it has none of its own: failed, rolling-back,
+   * rolled-back, kept. `reason` says why.
+   */
+  update: { state: string; sequence: number; bytes?: number; reason?: string };
   /** A command was answered: whose, which of its commands, and what came of it (command/commands.ts). `skipped`: counters that never came. */
   command: { commander: string; counter: number; action: string; outcome: string; reason?: string; skipped?: number };
   /**

@@ -1,11 +1,12 @@
 // The standard mote with the ledger: as main.ts, and it reads its place in the fleet's registry by proof, and asks to be enrolled where
 // `ledger.enroller` is configured; it obeys the commanders that the registry names, watches `ledger.peers`, sends transactions where
-// `ledger.fees` is configured, waits for its anchors where `ledger.anchor` is, and makes the one call of `ledger.call`, which is how
-// `chainmote tx` has one made.
+// `ledger.fees` is configured, waits for its anchors where `ledger.anchor` is, makes the one call of `ledger.call`, which is how `chainmote tx`
+// has one made, and takes new images where `update` is: not in safe mode, where nobody proves who the fleet's admin is.
 //
 // Promises: a configuration that does not hold is said so on the log, and nothing is begun. Never knows which board it is.
 
 import { engine } from "chainmote/crypto";
+import slots from "chainmote/slots";
 import { configuration, createDevice } from "./board/provider.js";
 import { servicePorts } from "./board/service-port.js";
 import { Commands } from "./command/commands.js";
@@ -18,14 +19,19 @@ import { ledgerOf, StateProofs } from "./ledger/state-proofs.js";
 import { Transactions } from "./ledger/transactions.js";
 import { start } from "./provision/start.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
+import { provingOf } from "./update/proving.js";
+import { updatesOf } from "./update/updates.js";
 
+const board = { ...createDevice(), ...servicePorts(), slots };
+const proving = provingOf(board);
 start({
-  ...{ device: { ...createDevice(), ...servicePorts() }, engine, configuration },
+  ...{ device: board, engine, configuration, proving },
   open(config, device) {
     const proofs = new StateProofs();
     const has = (name: string): boolean => ledgerOf(config).has(name);
     const transactions = has("fees") || has("call") ? new Transactions(proofs) : undefined;
     const registry = new Registry(proofs, transactions);
+    const updates = updatesOf(device, config, configuration, proving, registry);
     const features = [
       proofs,
       ...(transactions === undefined ? [] : [transactions]),
@@ -34,6 +40,7 @@ start({
       new Commands(registry),
       ...(has("peers") ? [new Peers(registry)] : []),
       ...(has("anchor") ? [new Anchors(proofs)] : []),
+      ...(updates === undefined ? [] : [updates]),
     ];
     return Mote.open({ device, engine, config, sensors: [sht3x], features });
   },

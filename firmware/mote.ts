@@ -465,6 +465,10 @@ export class Mote
     this.#pacer.wake();
   }
 
+  onStored(seq: number): void {
+    for (const feature of this.#identity?.features ?? []) feature.onStored?.(seq);
+  }
+
   /** The mote's own newest record, as the collector keeps it. */
   get subscriptions(): readonly string[] {
     return [this.bus.topics.latest];

@@ -28,6 +28,8 @@ export interface Device {
   readonly button?: ButtonPort;
   /** Starts the firmware anew, as a software reset does, and never returns; absent where there is no way to. */
   readonly restart?: (() => void) | undefined;
+  /** The places of images; absent in a build without updates. */
+  readonly slots?: Slots | undefined;
 }
 
 /** Why the firmware starts. A software reset that nobody asked for (an exception that nobody caught) is a panic. */
@@ -179,6 +181,36 @@ export interface SerialLink {
 /** A button that is not looked at yet. */
 export interface ButtonPort {
   open(): { pressed(): boolean; close(): void };
+}
+
+/**
+ * What the bootloader has of an image: it may be booted (`valid`; `undefined` where nothing is noted of it), boots next for the first time
+ * (`new`), boots now for the first time and goes at the next reset, whatever causes it (`pending`), or is not booted any more (`invalid`,
+ * `aborted`).
+ */
+export type ImageState = "valid" | "undefined" | "new" | "pending" | "invalid" | "aborted";
+
+export interface ImageSlot {
+  readonly slot: number;
+  readonly state: ImageState;
+}
+
+/** `chainmote/slots`: the two places of images (ESP-IDF's OTA slots). The flash opens the other one as `nextota`. */
+export interface Slots {
+  /** The image that runs. */
+  running(): ImageSlot;
+  /** The place that the next image goes to. */
+  other(): ImageSlot;
+  /** SHA-256 over the first `byteLength` bytes of the other slot, as the flash gives them now: 32 bytes. */
+  digest(byteLength: number): ArrayBuffer;
+  /** Has this slot boot next. Throws "image invalid" where what is in it is no image that could, and otherwise where it went wrong. */
+  select(slot: number): void;
+  /** The image that runs has proven itself. Raises the eFuse's secure version to the image's, where the build has that. */
+  markValid(): void;
+  /** The image that runs is not to be booted any more; it runs on until a restart. Throws "no other image" where there is none to go back to. */
+  rollback(): void;
+  /** The eFuse's secure version; 0 in a build that does not look at it. */
+  secureVersion(): number;
 }
 
 /** What a board is wired to, as `embedded:provider/builtin` names it. */

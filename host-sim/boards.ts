@@ -285,9 +285,14 @@ export function boardOf(name: string): BoardKind {
   return board;
 }
 
-/** Partitions that a firmware can open by their names, and how many bytes each has: ESP-IDF's `data` of no kind that it uses itself. */
+/**
+ * Partitions that a simulated chip has, and how many bytes each has: those that a firmware can open by their names, which are ESP-IDF's `data` of no
+ * kind that it uses itself, and the places of images with what the bootloader notes of them.
+ */
 export function dataPartitions({ flash }: BoardKind): Readonly<Record<string, number>> {
-  const own = flash.partitions.filter(({ type, subtype }) => type === "data" && subtype === "undefined");
+  const own = flash.partitions.filter(({ type, subtype }) =>
+    type === "data" ? subtype === "undefined" || subtype === "ota" : subtype.startsWith("ota_"),
+  );
   return Object.fromEntries(own.map(({ name, bytes }) => [name, bytes]));
 }
 

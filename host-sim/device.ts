@@ -19,6 +19,7 @@ import { keyValueFor } from "./modules/key-value.js";
 import { mqttClientFor } from "./modules/mqtt-client.js";
 import { ntpFor } from "./modules/ntp-client.js";
 import { analogFor, digitalFor, pulseCountFor } from "./modules/pins.js";
+import { slotsFor } from "./modules/slots.js";
 import { tcpFor } from "./modules/tcp.js";
 import { timerFor } from "./modules/timer.js";
 import * as tls from "./modules/tls.js";
@@ -73,6 +74,7 @@ export function createBoard(options: DeviceOptions = {}): SimulatedDevice {
     timer,
     entropy: entropyFor(board),
     flash: flashFor(board),
+    slots: slotsFor(board),
     store: keyValueFor(board),
     io: {
       i2c: builtinFor(board).I2C.default,

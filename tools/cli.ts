@@ -27,6 +27,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   collect: ["verifies and stores records, or exports those stored", () => import("./commands/collect.js")],
   relay: ["carries headers from an Ethereum or a Bitcoin node to motes", () => import("./commands/relay.js")],
   command: ["sends a mote a signed command, and waits for its signed answer", () => import("./commands/command.js")],
+  release: ["signs an image for a fleet, publishes it, and serves it to the motes", () => import("./commands/release.js")],
   tx: ["has a simulated mote send one transaction, and waits for its proven end", () => import("./commands/tx.js")],
   headers: ["verifies a chain's headers as a mote does, and exports checkpoints", () => import("./commands/headers.js")],
   broker: ["a local MQTT broker", () => import("./commands/broker.js")],

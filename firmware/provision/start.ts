@@ -38,6 +38,8 @@ export interface StartOptions {
   open(config: MoteConfig, device: Device): Running | Rejection;
   /** What safe mode has besides, in an image that takes updates. */
   readonly updates?: SafePartType | undefined;
+  /** Of an image that has still to prove itself: that with it no mote is opened (update/proving.ts). */
+  readonly proving?: { unfit(): void } | undefined;
 }
 
 export function start(options: StartOptions): void {
@@ -101,7 +103,7 @@ function stateOf({ device }: StartOptions): BootState | Rejection | undefined {
 }
 
 function begin(options: StartOptions, { stored, document, isOpened, isTrial }: BootState): void {
-  const { device, engine, configuration: image } = options;
+  const { device, engine, configuration: image, proving } = options;
   const restart = (): void => device.restart?.();
   const config = document instanceof Rejection ? document : parseConfig(laidOver(image, document));
   const isOpen = isOpened || (!isTrial && knowsNoNetwork(document, config));
@@ -112,6 +114,7 @@ function begin(options: StartOptions, { stored, document, isOpened, isTrial }: B
   const isServed = isOpen && device.serial !== undefined;
   // A board that was given nothing yet is no mistake.
   if (mote instanceof Rejection && !(isServed && document === undefined && isBlank(image))) refuse(device, mote);
+  if (mote instanceof Rejection) proving?.unfit();
   const running = mote instanceof Rejection ? (isServed || isTrial ? undefined : inSafety(options, config, mote)) : mote;
   const end = (): void => ending(running, restart);
   if (isServed) new Provisioner({ device, engine, image, stored, restart: end }, isOpened && !(config instanceof Rejection));

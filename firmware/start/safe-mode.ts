@@ -45,8 +45,8 @@ export interface SafePart extends BusUser {
   step(): number;
 }
 
-/** Makes that part, once: of the board, its configuration and its bus. It opens no key, and NVS may not be there. */
-export type SafePartType = (owner: SafeMode) => SafePart;
+/** Makes that part, once: of the board, its configuration and its bus; undefined where that takes none. It opens no key, and NVS may not be there. */
+export type SafePartType = (owner: SafeMode) => SafePart | undefined;
 
 export class SafeMode implements AssociationOptions, TimekeeperOptions, BusOptions, BusUser {
   readonly #device: Device;

@@ -122,7 +122,7 @@ export async function runBoard(folder: string, firmware: string, reset: Reset): 
   );
   Object.assign(globalThis, { trace: (...parts: unknown[]) => say(board, parts.join("")) });
   Date.now = () => board.clock.nowMs();
-  const main: { default?: unknown } = await import(pathToFileURL(firmware).href);
+  const main: { default?: unknown } = await import(pathToFileURL(bootedBy(board, firmware)).href);
   if (typeof main.default === "function") main.default();
 }
 
@@ -130,6 +130,13 @@ export async function runBoard(folder: string, firmware: string, reset: Reset): 
 export function say({ cable }: Board, text: string): void {
   process.stdout.write(text);
   cable.write(Buffer.from(text, "utf8"));
+}
+
+/** The firmware of the image that the bootloader has chosen; `flashed` where nothing has come since that was flashed over the wire. */
+export function bootedBy({ image }: Board, flashed: string): string {
+  if (image === undefined) return flashed;
+  if (image.program === undefined) endWith(new BoardAborted("the image", new Error("it is a chip's, and no simulated one")));
+  return image.program.firmware;
 }
 
 /** Ends this process as XS ends a board. */

@@ -14,12 +14,14 @@ import { BoardClock, type BoardClockOptions } from "./board-clock.js";
 import { Cable } from "./cable.js";
 import { type ChipOptions, SimulatedChip } from "./chip.js";
 import { type EntropyOptions, EntropySource, type RtcMemory } from "./entropy.js";
+import type { EspImage } from "./esp-image.js";
 import { I2CBus } from "./i2c.js";
 import { KeyValuePartition } from "./key-value.js";
 import { Pins, type Wired } from "./pins.js";
 import { type BoardAborted, PoweredClock } from "./power.js";
 import { Radio, type RadioOptions } from "./radio.js";
 import { type Climate, generatedTrace, recordedTrace, Sht3x, type Sht3xFaults } from "./sht3x.js";
+import { ChipSlots } from "./slots.js";
 import type { BoardStorage } from "./storage.js";
 
 export interface BoardOptions {
@@ -93,11 +95,16 @@ export class Board {
   readonly rtc: RtcMemory;
   readonly chip: SimulatedChip;
   readonly #onRestart: (() => void) | undefined;
+  /** Places of images; absent where the flash has none. */
+  readonly slots: ChipSlots | undefined;
+  /** The image that the bootloader has chosen; undefined for what was flashed over the wire. */
+  readonly image: EspImage | undefined;
 
   constructor(options: BoardOptions) {
     const prng = new Prng(options.seed ?? "chainmote");
     const kind = boardOf(options.board ?? DEFAULT_BOARD);
-    this.config = deepFreeze({ service: serviceOf(kind), ...structuredClone(options.config ?? {}) });
+    // The manifest says for each board which one it is.
+    this.config = deepFreeze({ board: kind.name, service: serviceOf(kind), ...structuredClone(options.config ?? {}) });
     this.cable = new Cable(kind.chip.usbConsole ? "usb" : "uart");
     this.world = new PoweredClock(options.clock ?? new RealClock(), (reason) => {
       this.stop();
@@ -130,6 +137,9 @@ export class Board {
     this.chip = new SimulatedChip(chip, reset, seed, storage.nvs.fault);
     this.#onRestart = options.onRestart;
     this.keyValue = new KeyValuePartition(storage.nvs, partitionBytes(kind, "nvs"), this.chip.storage());
+    const { slots } = storage;
+    this.slots = slots && new ChipSlots(slots, kind.chip.name);
+    this.image = this.slots?.boot();
   }
 
   /** The orderly restart: this board ends, and whoever keeps it running starts it anew. */

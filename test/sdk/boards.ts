@@ -95,6 +95,7 @@ const NO_IDF = join(REPOSITORY, "build/sdk/no-esp-idf");
 const VARIANTS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "board-esp32.c": [["-DMODDEF_CHAINMOTE_ETHERNET=1"], []],
   "k1.c": [["-DMODDEF_CHAINMOTE_SMALLFLASH=1"], []],
+  "slots.c": [["-DCONFIG_BOOTLOADER_APP_ANTI_ROLLBACK=1"], []],
 };
 const SLOT_BYTES = 16;
 

@@ -60,6 +60,8 @@ export interface BenchOptions {
   /** More of the configuration. */
   readonly config?: object;
   readonly features?: readonly FeatureType[];
+  /** Those of one board, which need it. */
+  readonly featuresOn?: (device: Device, config: MoteConfig) => readonly FeatureType[];
   readonly onEvent?: (event: MoteEvent) => void;
   /** Those of the default board where absent. */
   readonly storage?: BoardStorage;
@@ -134,8 +136,9 @@ export class PoweredMote {
       mqtt: { io: Scripted },
       ntp: { client: { io: timeServers(bench), servers: [] } },
     };
-    const { sensors = [sht3x], features, onEvent } = bench.options;
+    const { sensors = [sht3x], featuresOn, onEvent } = bench.options;
     const opened = { device: bend({ ...device, keys, network }), engine: bench.engine, config: bench.config(), sensors };
+    const features = featuresOn?.(opened.device, opened.config) ?? bench.options.features;
     const mote = Mote.open({
       ...opened,
       ...(features === undefined ? {} : { features }),

@@ -156,7 +156,7 @@ function flashed(
   const kept = (manifest.modules["~"] as readonly string[]).filter((module) => !/\/targets\/\w+\/setup-target$/.test(module));
   const of = (board: BoardKind) => ({
     creation: memoryOf(board),
-    config: { i2c: board.pins.i2c, service: serviceOf(board) },
+    config: { board: board.name, i2c: board.pins.i2c, service: serviceOf(board) },
     build: {
       "PARTITIONS_FILE ?=": `${library}${PARTITIONS_FOLDER}/${board.name}.csv`,
       "SDKCONFIGPATH ?=": `${library}${OPTIONS_FOLDERS.dev}/${board.name}`,

@@ -30,6 +30,7 @@ const SECTIONS = [
   "journal",
   "health",
   "ledger",
+  "update",
 ];
 const NTP_SERVERS = ["0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org"];
 

@@ -65,7 +65,14 @@ const BENCH_BUILT = "build/bench/";
 /** Modules that the SDK's own manifests bring, by specifier: the mirrors' table, without ours. */
 const table = JSON.parse(readFileSync(join(root, "host-sim/modules/table.json"), "utf8")) as Record<string, unknown>;
 /** What the manifest's `include` brings; what `modules` adds must not be counted on. */
-const OURS = ["chainmote/crypto", "chainmote/entropy", "chainmote/serial-link", "chainmote/tls", "embedded:network/ntp/client"];
+const OURS = [
+  "chainmote/crypto",
+  "chainmote/entropy",
+  "chainmote/serial-link",
+  "chainmote/slots",
+  "chainmote/tls",
+  "embedded:network/ntp/client",
+];
 const SDK = Object.keys(table).filter((specifier) => !OURS.includes(specifier));
 
 /** Module name to source file in this repository, as mcconfig expands the manifest. */
@@ -458,7 +465,7 @@ test("every manifest that is flashed names each board, and all but the bench fir
       const { name, platform } = board;
       const { creation, config, build = {} } = read(path).platforms[platform] ?? {};
       assert.equal(creation, manifest.platforms[platform]?.creation, `${path}: ${platform}`);
-      assert.equal(config, { i2c: board.pins.i2c, service: serviceOf(board) }, `${path}: ${platform}`);
+      assert.equal(config, { board: name, i2c: board.pins.i2c, service: serviceOf(board) }, `${path}: ${platform}`);
       const library = path.startsWith("tools/new/") ? "." : dirname(path);
       for (const file of [build["PARTITIONS_FILE ?="], build["SDKCONFIGPATH ?="]]) {
         const there = join(library, (file ?? "none").replace("./node_modules/chainmote/", "./"));

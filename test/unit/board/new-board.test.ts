@@ -59,7 +59,7 @@ test("the command writes all that follows, names it, and has nothing to do a sec
   assert.match(run("--import", "tsx", "tools/boards/main.ts", "--check").said, "0 files differ");
   const { platforms } = JSON.parse(readFileSync(join(copy, "manifest.json"), "utf8"));
   const service = { board: NAME, button: PINS.button, ...PINS.console, usb: true };
-  assert.equal(platforms[CHANGES.platform].config, { i2c: PINS.i2c, service });
+  assert.equal(platforms[CHANGES.platform].config, { board: NAME, i2c: PINS.i2c, service });
   assert.match(readFileSync(join(copy, `firmware/board/partitions/${NAME}.csv`), "utf8"), "0x740000, 0x80000");
   assert.match(readFileSync(join(copy, "docs/boards.md"), "utf8"), /\| `mcconfig -p` \|.*`esp32\/c3_32s_kit`/);
 });

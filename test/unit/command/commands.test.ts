@@ -381,7 +381,7 @@ test("outcomes, reasons and limits of the document are the code's", () => {
   const text = readFileSync(new URL("../../../docs/ledger.md", import.meta.url), "utf8");
   const tables = ["outcome", "reason"].map((name) => {
     const table = new RegExp(`^\\| ${name} \\| \\|\n((?:\\|.*\n)+)`, "m").exec(text)?.[1] ?? "";
-    return [...table.matchAll(/^\| (\d) ([\w-]+) \|/gm)].map(([, number, word]) => [Number(number), word]);
+    return [...table.matchAll(/^\| (\d+) ([\w-]+) \|/gm)].map(([, number, word]) => [Number(number), word]);
   });
   assert.equal(tables[0], [...OUTCOMES.entries()]);
   assert.equal(tables[1], [...REASONS.entries()]);
