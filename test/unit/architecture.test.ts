@@ -250,6 +250,7 @@ const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "board/native/tls": "test/xs/tls.test.ts",
   "board/provider": "test/sim/engines.test.ts",
   "board/sockets": "test/unit/board/mqtt-client.test.ts",
+  "board/station-ethernet": "test/sdk/check.ts",
   "bytes/primitives": "test/unit/bytes.test.ts",
   "bytes/primitives-native": "test/xs/octets.test.ts",
   "ledger/state-proofs": "test/sim/anchor.test.ts",
