@@ -8,7 +8,7 @@ import { dirname, join, relative } from "node:path";
 import type { BoardKind, Partition } from "../../host-sim/boards.js";
 
 export const PARTITIONS_FOLDER = "firmware/board/partitions";
-export const OPTIONS_FOLDER = "firmware/board/sdkconfig";
+const OPTIONS_FOLDER = "firmware/board/sdkconfig";
 const COMMON_OPTIONS = "firmware/boards/sdkconfig.defaults";
 const DOCUMENT = "docs/boards.md";
 /** What is flashed, besides examples; the application's library lies where npm puts it. */

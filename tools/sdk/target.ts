@@ -8,11 +8,16 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join, relative } from "node:path";
 import { BOARDS, type BoardKind } from "../../host-sim/boards.js";
 import { REPOSITORY } from "../../host-sim/place.js";
-import { OPTIONS_FOLDER, PARTITIONS_FOLDER } from "../boards/written.js";
+import { PARTITIONS_FOLDER } from "../boards/written.js";
 import type { Profile } from "../image/image-folder.js";
 import { CommandError, plainText, UsageError } from "../terminal.js";
 
 const TARGETS = "build/devices/esp32/targets";
+/** Options of ESP-IDF, a folder for each board. */
+const OPTIONS_FOLDERS: Readonly<Record<Profile, string>> = {
+  dev: "firmware/board/sdkconfig",
+  production: "firmware/board/sdkconfig-production",
+};
 const ETHERNET_MANIFEST = "firmware/board/manifest-ethernet.json";
 
 export interface Target {
@@ -59,7 +64,7 @@ function unknown(name: string, moddable: string): string {
 
 /** Where the options of ESP-IDF for a board and a profile lie. @throws CommandError where there are none */
 export function optionsFolder(board: BoardKind, profile: Profile, root = REPOSITORY): string {
-  const folder = join(root, OPTIONS_FOLDER, profile === "dev" ? board.name : `${board.name}-${profile}`);
+  const folder = join(root, OPTIONS_FOLDERS[profile], board.name);
   if (existsSync(folder)) return folder;
   throw new CommandError(
     `there are no options of ESP-IDF for ${board.name} with the profile ${profile} in ${relative(root, folder)}`,
