@@ -53,6 +53,8 @@ export interface PortInfo {
   readonly productId?: string;
 }
 
+/** How often its device is looked for: serialport reads a port that was hung up without end where that came between two reads. */
+const LOOK_MS = 500;
 const GONE = "the port has gone: is the board still plugged in?";
 
 async function nativeClass(): Promise<NativeClass> {
@@ -101,6 +103,7 @@ class NodePort implements SerialPort {
   #signals = { dtr: true, rts: true, brk: false };
   #controlled = true;
   #closing = false;
+  #looking: NodeJS.Timeout | undefined;
   /** Calls that are under way: those that are when the port goes get no answer of its own. */
   readonly #waiting = new Set<(error: Error) => void>();
   #tellLost: (why: string) => void = () => undefined;
@@ -128,6 +131,10 @@ class NodePort implements SerialPort {
     port.on("data", (data) => this.#into?.enqueue(new Uint8Array(data)));
     port.on("close", () => this.gone(port));
     port.on("error", () => this.gone(port));
+    if (process.platform !== "win32") {
+      this.#looking = setInterval(() => void (existsSync(this.path) || this.gone(port)), LOOK_MS);
+      this.#looking.unref();
+    }
     this.#writable = new WritableStream({ write: (bytes) => this.write(bytes) });
   }
 
@@ -202,10 +209,12 @@ class NodePort implements SerialPort {
     if (this.#port !== port || this.#closing) return;
     this.end(new CommandError(GONE));
     this.#tellLost(GONE);
+    if (port.isOpen) port.close(() => undefined);
   }
 
   private end(error: Error | undefined): void {
     const into = this.#into;
+    clearInterval(this.#looking);
     for (const reject of this.#waiting) reject(error ?? new CommandError("the port was closed"));
     this.#waiting.clear();
     this.#port = undefined;
