@@ -159,7 +159,7 @@ export class RomBoard {
   #download: Download | undefined;
   #memory: { left: number; next: number } | undefined;
   #commands = 0;
-  #lines = { dtr: false, rts: false };
+  #held = false;
   /** A read of the flash under way; the host acknowledges each packet, and gets their MD5 last. */
   #reading: { readonly from: number; at: number; readonly end: number; readonly packet: number } | undefined;
 
@@ -189,12 +189,15 @@ export class RomBoard {
     return this.#commands;
   }
 
-  /** The host's two lines, through the two transistors of most boards: RTS alone holds the chip in reset, DTR alone its BOOT pin low. */
+  /**
+   * The host's two lines, through the two transistors of most boards: RTS alone holds the chip in reset, DTR alone its BOOT pin low. With
+   * both it is let go, and takes a while to begin, for a capacitor: until then it counts as held.
+   */
   setLines({ dtr, rts }: { readonly dtr: boolean; readonly rts: boolean }): void {
-    const wasReset = this.#lines.rts && !this.#lines.dtr;
-    this.#lines = { dtr, rts };
-    const isReset = rts && !dtr;
-    if (wasReset && !isReset) this.reset(this.#options.bootHeld === true || (dtr && !rts));
+    if (rts && !dtr) this.#held = true;
+    if (!this.#held || rts) return;
+    this.#held = false;
+    this.reset(this.#options.bootHeld === true || dtr);
   }
 
   receive(bytes: Uint8Array): void {
