@@ -6,7 +6,7 @@ import Ethernet from "embedded:network/interface/ethernet";
 export default class Station {
   readonly #ethernet: Ethernet;
 
-  constructor(options: { onChanged: (property: string) => void }) {
+  constructor(options: { onChanged?: (property: "connection" | "address") => void }) {
     this.#ethernet = new Ethernet(options);
   }
 

@@ -9,6 +9,7 @@ import { basename, join } from "node:path";
 import { BOARD_FOLDER, boardOf } from "../../host-sim/boards.js";
 import type { Creation } from "../../host-sim/xs/presets.js";
 import { PARTITIONS_FOLDER } from "../../tools/boards/written.js";
+import { EMULATOR_MANIFESTS, prepareManifest, targetNamed } from "../../tools/sdk/target.js";
 import { chipFaults } from "./chip.js";
 import {
   COMPILER,
@@ -36,6 +37,8 @@ export interface Image {
   readonly modules?: readonly string[];
   /** Writes the manifest's folder, where it is not in this tree. */
   readonly write?: () => Promise<void>;
+  /** Of one board alone, and what mcconfig takes for it there. */
+  readonly only?: { readonly board: string; readonly platform: string };
 }
 
 const NATIVE = ["firmware/crypto/native", "firmware/bytes/native", "firmware/board/native"];
@@ -48,8 +51,31 @@ const example = (name: string, native: readonly string[]): Image => ({
   native,
 });
 
+/** The standard mote as `chainmote build` hands it to mcconfig for a target of the SDK, or for the emulator. */
+const built = (name: string, board: string, target: string, native: readonly string[], more: readonly string[] = []): Image => {
+  const folder = `build/sdk/${name}`;
+  const write = async (): Promise<void> => {
+    const { folder: _, ...own } = targetNamed(board, "");
+    const found = target === board ? own : targetNamed(target, process.env.MODDABLE ?? "");
+    await rm(join(REPOSITORY, folder), { recursive: true, force: true });
+    prepareManifest(found, join(REPOSITORY, "manifest.json"), "dev", join(REPOSITORY, folder, "chainmote"), more);
+  };
+  const platform = target === board ? boardOf(board).platform : `esp32/${target}`;
+  return {
+    name,
+    manifest: `${folder}/chainmote/manifest.json`,
+    main: "chainmote/main",
+    native,
+    write,
+    only: { board, platform },
+  };
+};
+
 export const IMAGES: readonly Image[] = [
   { name: "firmware", manifest: "manifest.json", main: "chainmote/main", native: NATIVE },
+  built("target-esp32c3-cdc", "esp32c3", "esp32c3_cdc", NATIVE),
+  built("target-ethernet-kit", "esp32", "ethernet_kit", NATIVE),
+  built("emulator", "esp32c3", "esp32c3", [...NATIVE, "firmware/board/emulator"], EMULATOR_MANIFESTS),
   { name: "ledger", manifest: "firmware/manifest-ledger.json", main: "chainmote/main-ledger", native: NATIVE },
   {
     name: "bench",
@@ -116,13 +142,16 @@ export interface BoardReport {
 }
 
 export async function linkBoard(sdk: Sdk, board: string, image: Image, tools: Tools): Promise<BoardReport> {
+  const { only } = image;
+  if (only !== undefined && only.board !== board) return { faults: [], lines: [`an image for ${only.board} alone`] };
   await image.write?.();
   const { chip } = boardOf(board);
+  const platform = only?.platform ?? boardOf(board).platform;
   const manifest = join(REPOSITORY, image.manifest);
-  const built = await configure(sdk, boardOf(board).platform, manifest);
+  const built = await configure(sdk, platform, manifest);
   const project = join(built.folder, `xsProj-${chip.name}`);
   const options = await readFile(join(project, "sdkconfig.mc"), "utf8");
-  const settings = await checkOptions(sdk, board, manifest, options, tools);
+  const settings = await checkOptions(sdk, board, platform, manifest, options, tools);
   await writeHeader(sdk, board, options, join(project, "build/config"), tools);
   const linked = await make(sdk, built, [IDF, join(built.folder, "mc.xs.c")], { IDF_PATH: NO_IDF });
   const faults = [...settings.faults, ...complaints(built.said), ...complaints(linked), ...makefileFaults(board, image, built)];
@@ -148,8 +177,15 @@ export async function linkBoard(sdk: Sdk, board: string, image: Image, tools: To
 }
 
 /** The options of both profiles, as mcconfig merged them and, where there is an ESP-IDF, as that reads them. */
-async function checkOptions(sdk: Sdk, board: string, manifest: string, release: string, { idf }: Tools): Promise<BoardReport> {
-  const debugged = await configure(sdk, boardOf(board).platform, manifest, true);
+async function checkOptions(
+  sdk: Sdk,
+  board: string,
+  platform: string,
+  manifest: string,
+  release: string,
+  { idf }: Tools,
+): Promise<BoardReport> {
+  const debugged = await configure(sdk, platform, manifest, true);
   const debug = await readFile(join(debugged.folder, `xsProj-${boardOf(board).chip.name}/sdkconfig.mc`), "utf8");
   const faults: string[] = [];
   const profiles: readonly (readonly [Profile, string])[] = [

@@ -5,7 +5,7 @@
 // none of the SDK's set-up code; one with an Ethernet has that as its station. Writes below the build's own folder alone.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { BOARDS, type BoardKind } from "../../host-sim/boards.js";
 import { REPOSITORY } from "../../host-sim/place.js";
 import { PARTITIONS_FOLDER } from "../boards/written.js";
@@ -18,6 +18,9 @@ const OPTIONS_FOLDERS: Readonly<Record<Profile, string>> = {
   dev: "firmware/board/sdkconfig",
   production: "firmware/board/sdkconfig-production",
 };
+/** Stand-ins for what Espressif's QEMU has not got, and its Ethernet. */
+const EMULATOR_FOLDER = "firmware/board/emulator";
+export const EMULATOR_MANIFESTS: readonly string[] = [join(REPOSITORY, EMULATOR_FOLDER, "manifest.json")];
 const ETHERNET_MANIFEST = "firmware/board/manifest-ethernet.json";
 
 export interface Target {
@@ -94,7 +97,9 @@ export function prepareManifest(
   const brought = [...(ethernet ? [join(REPOSITORY, ETHERNET_MANIFEST)] : []), ...more];
   if (folder === undefined && brought.length === 0) return { manifest: application, options };
   mkdirSync(into, { recursive: true });
-  const merged = folder === undefined ? options : mergeOptions(folder, options, join(into, "sdkconfig"));
+  // The SDK's before ours, so that ours hold; those that a manifest of ours brings with it last.
+  const folders = [...(folder === undefined ? [] : [join(folder, "sdkconfig")]), options, ...more.map((path) => dirname(path))];
+  const merged = mergeOptions(folders, join(into, "sdkconfig"));
   const last = {
     build: { SDKCONFIGPATH: merged, PARTITIONS_FILE: join(REPOSITORY, PARTITIONS_FOLDER, `${board.name}.csv`) },
   };
@@ -103,7 +108,7 @@ export function prepareManifest(
     include: [application, ...brought, "./last.json"],
     creation: board.memory,
     config: { i2c: board.pins.i2c, led: { rainbow: false } },
-    ...(folder === undefined ? {} : { modules: { "~": [`$(BUILD)/devices/esp32/targets/${name}/setup-target`] } }),
+    ...(hasSetUp(folder) ? { modules: { "~": [`$(BUILD)/devices/esp32/targets/${name}/setup-target`] } } : {}),
   };
   const manifest = join(into, "manifest.json");
   writeFileSync(join(into, "last.json"), `${JSON.stringify(last, null, 2)}\n`);
@@ -111,11 +116,16 @@ export function prepareManifest(
   return { manifest, options: merged };
 }
 
-/** The SDK's options for a target, and ours behind them, so that ours hold. */
-function mergeOptions(target: string, ours: string, into: string): string {
+/** Whether the SDK runs code of its own before the firmware of this target. */
+function hasSetUp(folder: string | undefined): boolean {
+  return folder !== undefined && readdirSync(folder).some((file) => file.startsWith("setup-target."));
+}
+
+/** Options of several folders, one after another: of those that are set twice the last holds. */
+function mergeOptions(folders: readonly string[], into: string): string {
   mkdirSync(into, { recursive: true });
   for (const file of ["sdkconfig.defaults", "sdkconfig.defaults.release"]) {
-    const texts = [join(target, "sdkconfig", file), join(ours, file)].filter((path) => existsSync(path));
+    const texts = folders.map((folder) => join(folder, file)).filter((path) => existsSync(path));
     writeFileSync(join(into, file), texts.map((path) => `${readFileSync(path, "utf8").trimEnd()}\n`).join(""));
   }
   return into;
