@@ -35,6 +35,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   build: ["an image for a board, by the Moddable SDK and ESP-IDF", () => import("./commands/build.js")],
   flash: ["writes images to the board on a serial port", () => import("./commands/flash.js")],
   monitor: ["shows what the board on a serial port says, readably", () => import("./commands/monitor.js")],
+  run: ["an image in Espressif's QEMU, without a board", () => import("./commands/run.js")],
   new: ["writes an application of one's own: sensor, configuration, test", () => import("./commands/new.js")],
   doctor: ["says what is installed, and what is missing for which use", () => import("./commands/doctor.js")],
 };

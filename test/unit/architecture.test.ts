@@ -245,6 +245,8 @@ const CROSS_CUTTING: Readonly<Record<string, string>> = {
 const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "board/crypto-native": "test/xs/keys.test.ts",
   "board/crypto-noble": "test/sim/engines.test.ts",
+  "board/emulator/open-eth": "test/sdk/check.ts",
+  "board/emulator/station": "test/sdk/check.ts",
   "board/local": "test/sdk/check.ts",
   "board/native/entropy": "test/xs/keys.test.ts",
   "board/native/tls": "test/xs/tls.test.ts",

@@ -59,7 +59,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   }
 }
 
-function levelOf(options: Words): Level {
+export function levelOf(options: Words): Level {
   const level = options.text("level") ?? "info";
   if ((LEVELS as readonly string[]).includes(level)) return level as Level;
   throw new UsageError(`--level takes ${LEVELS.join(", ")}, not "${plainText(level, 40)}"`);

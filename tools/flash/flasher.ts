@@ -169,6 +169,8 @@ class Flashing {
     const { images, progress } = this.#options;
     const loader = this.#loader;
     const { CHIP_NAME } = loader.chip;
+    if (images.emulated === true)
+      throw new CommandError("these images are for an emulator (chainmote run), and stop at once on a board");
     const facts = CHIPS[CHIP_NAME];
     if (facts === undefined || facts.target !== images.chip)
       throw new CommandError(`this board has an ${plainText(CHIP_NAME, 20)}, and the images are for an ${chipName(images.chip)}`);

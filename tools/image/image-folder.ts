@@ -38,6 +38,8 @@ export interface ImageFolder {
   readonly partitions: readonly TableEntry[];
   /** The ELF beside them, that a crash is made readable with. */
   readonly elf?: string;
+  /** For an emulator alone: no board takes them. */
+  readonly emulated?: boolean;
 }
 
 const JSON_BYTES_MAX = 65_536;
@@ -83,6 +85,7 @@ export function readImageFolder(folder: string): ImageFolder {
   const read: ImageFolder = {
     ...{ folder, name: text(json, "name"), board: text(json, "board"), chip, profile, flashBytes, parts, partitions },
     ...(elf !== undefined && existsSync(elf) ? { elf } : {}),
+    ...(json.emulated === true ? { emulated: true } : {}),
   };
   const fault = layoutFault(read);
   if (fault !== undefined) throw wrong(fault);
@@ -184,11 +187,15 @@ export function sha256Of(bytes: Uint8Array): string {
 
 /** Writes `images.json` beside files that are there. */
 export function writeImagesJson(images: Omit<ImageFolder, "partitions">): void {
-  const { folder, name, board, chip, profile, flashBytes, parts, elf } = images;
+  const { folder, name, board, chip, profile, flashBytes, parts, elf, emulated } = images;
   const rows = parts.map((part) => ({
     ...{ name: part.name, path: part.path, offset: part.offset },
     ...{ bytes: part.bytes.length, sha256: sha256Of(part.bytes) },
   }));
-  const json = { name, board, chip, profile, flashBytes, parts: rows, ...(elf === undefined ? {} : { elf: basename(elf) }) };
+  const json = {
+    ...{ name, board, chip, profile, flashBytes, parts: rows },
+    ...(elf === undefined ? {} : { elf: basename(elf) }),
+    ...(emulated === true ? { emulated } : {}),
+  };
   writeWhole(join(folder, IMAGES_FILE), `${JSON.stringify(json, null, 2)}\n`, "umask");
 }

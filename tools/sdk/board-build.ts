@@ -99,7 +99,7 @@ function projectOf(into: string, chip: string): string | undefined {
 }
 
 /** Takes the images out of what was built. @throws CommandError */
-export function collectImages({ target, profile, into, name }: BoardBuild): ImageFolder {
+export function collectImages({ target, profile, into, name, more = [] }: BoardBuild): ImageFolder {
   const chip = target.board.chip.name;
   const project = projectOf(into, chip);
   const built = project === undefined ? undefined : join(project, "build");
@@ -118,6 +118,7 @@ export function collectImages({ target, profile, into, name }: BoardBuild): Imag
   writeImagesJson({
     ...{ folder: into, name, board: target.name, chip, profile, flashBytes: flash.bytes, parts },
     ...(elf === undefined ? {} : { elf: ELF_FILE }),
+    ...(more.length > 0 ? { emulated: true } : {}),
   });
   return readImageFolder(into);
 }
