@@ -15,7 +15,12 @@ interface RomChip {
   /** What lies at 0x40001000 in its ROM. */
   readonly magic: number;
   /** Where its eFuses are read: the counter of flash encryption, secure boot, and the lock on encrypted writes. */
-  readonly efuses: { readonly crypt: Field; readonly secureBoot: Field; readonly noManualEncrypt: Field };
+  readonly efuses: {
+    readonly crypt: Field;
+    readonly secureBoot: Field;
+    readonly noManualEncrypt: Field;
+    readonly purpose5?: Field;
+  };
   /** Registers of the MAC, the lower word first. */
   readonly mac: readonly [number, number];
   readonly spi: number;
@@ -32,6 +37,7 @@ const later = (id: number, magic: number, base: number, spi: number): RomChip =>
     crypt: { address: base + 0x34, shift: 18 },
     secureBoot: { address: base + 0x38, shift: 20 },
     noManualEncrypt: { address: base + 0x30, shift: 20 },
+    purpose5: { address: base + 0x38, shift: 12 },
   },
 });
 const CHIPS: Readonly<Record<string, RomChip>> = {
@@ -57,6 +63,8 @@ export interface RomBoardOptions {
   readonly secureBoot?: boolean;
   readonly noManualEncrypt?: boolean;
   readonly secureDownload?: boolean;
+  /** Key block 5 holds one for HMAC, for NVS. */
+  readonly nvsKey?: boolean;
   /** Somebody holds its BOOT button: each reset, and the first start, is one into the bootloader. */
   readonly bootHeld?: boolean;
   /** Cells that no longer take a write: from this address on. */
@@ -113,6 +121,7 @@ const FLASH_MAKER = 0xef;
 const FLASH_KIND = 0x40;
 const SECURE_DOWNLOAD = 1 << 2;
 const SECURE_BOOT = 1;
+const PURPOSE_HMAC_UP = 8;
 const OHAI = [0x4f, 0x48, 0x41, 0x49];
 const MAC = [0x7c, 0xdf, 0xa1, 0x00, 0x00, 0x01];
 
@@ -178,6 +187,7 @@ export class RomBoard {
     this.setBits(chip.efuses.crypt, options.cryptCount ?? 0);
     this.setBits(chip.efuses.secureBoot, options.secureBoot === true ? 1 : 0);
     this.setBits(chip.efuses.noManualEncrypt, options.noManualEncrypt === true ? 1 : 0);
+    if (chip.efuses.purpose5 !== undefined) this.setBits(chip.efuses.purpose5, options.nvsKey === true ? PURPOSE_HMAC_UP : 0);
   }
 
   get inBootloader(): boolean {

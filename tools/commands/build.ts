@@ -4,11 +4,20 @@ import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { BOARD_NAMES } from "../../host-sim/boards.js";
 import { writeWebFlasher } from "../flash/web-flasher.js";
-import { IMAGES_FILE, type ImageFolder, isProfile, PROFILES, type Profile, readImageFolder } from "../image/image-folder.js";
+import {
+  IMAGES_FILE,
+  type ImageFolder,
+  isProfile,
+  PROFILES,
+  type Profile,
+  readImageFolder,
+  unsignedPart,
+} from "../image/image-folder.js";
 import { partitionUses, sizeLines } from "../image/size-report.js";
 import { readWords, type Words } from "../options.js";
 import { type BoardBuild, collectImages, forgetLinked, mcconfigCommand, runCommand, shownCommand } from "../sdk/board-build.js";
 import { findSdkTools, type SdkTools } from "../sdk/sdk-tools.js";
+import { signImages } from "../sdk/signing.js";
 import { targetNamed } from "../sdk/target.js";
 import { CommandError, type Output, plainText, shownPath, UsageError } from "../terminal.js";
 
@@ -21,6 +30,8 @@ writes such a folder, here or on a machine without SDK and ESP-IDF.
   BOARD          ${BOARD_NAMES.join(", ")}, or a target of the SDK with one of their chips (esp32c3_cdc, ethernet_kit)
   --app DIR      the application's folder, or its manifest (default: this folder)
   --profile P    ${PROFILES.join(" or ")} (default dev); docs/flashing.md says what production burns for ever
+  --signing-key FILE  signs bootloader and firmware for secure boot, by Espressif's espsecure (ESP-IDF's, or pip install esptool): an
+                 RSA-3072 key in PEM, kept by whoever may ever update these boards
   --debug        with the SDK's debugger
   --output DIR   where the images go (default: build/boards below the application)
   --web          also a page that flashes the boards built so far from a browser (ESP Web Tools), in OUTPUT/web; without BOARD that alone
@@ -47,6 +58,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       app: { type: "string" },
       profile: { type: "string" },
       output: { type: "string" },
+      "signing-key": { type: "string" },
       debug: { type: "boolean" },
       web: { type: "boolean" },
       print: { type: "boolean" },
@@ -58,6 +70,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const web = options.has("web");
   if (names.length === 0 && !web) throw new UsageError(`the board's name is missing: ${BOARD_NAMES.join(", ")}`);
   const profile = profileOf(options);
+  if (options.text("signing-key") !== undefined && profile !== "production")
+    throw new UsageError("--signing-key is for --profile production: nothing else looks at a signature");
   const application = applicationIn(options.text("app") ?? ".");
   const into = resolve(options.text("output") ?? join(application.folder, "build/boards"));
   const built: ImageFolder[] = [];
@@ -125,10 +139,13 @@ async function buildOne(build: BoardBuild, tools: SdkTools, options: Words, outp
   if (!options.has("json")) output.line(shownCommand(command));
   forgetLinked(build);
   await runCommand(command, options.has("json") ? "stderr" : "inherit");
-  const images = collectImages(build);
+  const key = options.text("signing-key");
+  const images = key === undefined ? collectImages(build) : await signImages(collectImages(build), key, tools.env);
   if (options.has("json")) return images;
   output.line(`built   ${build.name} for ${build.target.name}, ${build.profile}: ${shownPath(build.into)}`);
   for (const line of sizeLines(images, build.target.board.name)) output.line(line);
+  if (build.profile === "production" && unsignedPart(images) !== undefined)
+    output.line("        not signed, so chainmote flash will not take it: --signing-key FILE");
   output.line(
     `next    chainmote flash ${shownPath(build.into)} --port PORT${build.profile === "dev" ? "" : ` --profile ${build.profile}`}`,
   );

@@ -10,15 +10,23 @@ export interface ChipFacts {
   readonly secureBoot: readonly [address: number, mask: number];
   /** Set: the ROM encrypts nothing that it writes (release mode). */
   readonly noManualEncrypt: readonly [address: number, mask: number];
+  /** What the key block is for from which those of NVS are derived; absent where they lie in a partition (ESP32). */
+  readonly nvsKeyPurpose?: readonly [address: number, mask: number];
   /** Whether the ROM wants a fifth word, "encrypted", in what begins a write. */
   readonly fifthWord: boolean;
 }
+
+/** Key block 5, which the profile production names (CONFIG_NVS_SEC_HMAC_EFUSE_KEY_ID). */
+export const NVS_KEY_BLOCK = "BLOCK_KEY5";
+const KEY_PURPOSE_MASK = 0xf << 12;
+const PURPOSE_HMAC_UP = 8 << 12;
 
 const later = (target: string, base: number): ChipFacts => ({
   target,
   cryptCount: [base + 0x34, 0x7 << 18],
   secureBoot: [base + 0x38, 1 << 20],
   noManualEncrypt: [base + 0x30, 1 << 20],
+  nvsKeyPurpose: [base + 0x38, KEY_PURPOSE_MASK],
   fifthWord: true,
 });
 
@@ -44,6 +52,8 @@ export function chipName(target: string): string {
 export interface ChipSecurity {
   readonly secureBoot: boolean;
   readonly flashEncryption: "off" | "development" | "release";
+  /** False where the chip has no key yet by which NVS could be encrypted. */
+  readonly nvsKey: boolean;
 }
 
 export async function securityOf(chip: ChipFacts, readRegister: (address: number) => Promise<number>): Promise<ChipSecurity> {
@@ -51,5 +61,6 @@ export async function securityOf(chip: ChipFacts, readRegister: (address: number
     ((await readRegister(address)) & mask) >>> 0;
   const [count, boot, release] = [await isSet(chip.cryptCount), await isSet(chip.secureBoot), await isSet(chip.noManualEncrypt)];
   const odd = [...count.toString(2)].filter((bit) => bit === "1").length % 2 === 1;
-  return { secureBoot: boot !== 0, flashEncryption: odd ? (release !== 0 ? "release" : "development") : "off" };
+  const nvsKey = chip.nvsKeyPurpose === undefined || (await isSet(chip.nvsKeyPurpose)) === PURPOSE_HMAC_UP;
+  return { secureBoot: boot !== 0, flashEncryption: odd ? (release !== 0 ? "release" : "development") : "off", nvsKey };
 }

@@ -5,11 +5,11 @@
 // plaintext to a board whose flash is encrypted; touches NVS or the journal; resets the board before all is verified.
 
 import { createHash } from "node:crypto";
-import type { ImageFolder, ImagePart } from "../image/image-folder.js";
+import { type ImageFolder, type ImagePart, unsignedPart } from "../image/image-folder.js";
 import { FLASHER, needPackages } from "../optional.js";
 import type { SerialPort } from "../serial/serial-port.js";
 import { CommandError, count, plainText } from "../terminal.js";
-import { CHIPS, type ChipFacts, type ChipSecurity, chipName, securityOf } from "./chips.js";
+import { CHIPS, type ChipFacts, type ChipSecurity, chipName, NVS_KEY_BLOCK, securityOf } from "./chips.js";
 
 export interface FlashOptions {
   readonly port: SerialPort;
@@ -123,6 +123,11 @@ class Flashing {
 
   async run(): Promise<Flashed> {
     const { images, stub, port, progress } = this.#options;
+    const unsigned = images.profile === "production" ? unsignedPart(images) : undefined;
+    if (unsigned !== undefined)
+      throw new CommandError(
+        `${unsigned.path} is not signed, and a board of the profile production starts nothing else: chainmote build --signing-key FILE`,
+      );
     progress("connecting");
     await this.connect();
     const board = await this.look();
@@ -253,11 +258,14 @@ class Flashing {
 }
 
 /** Why this board may not have these images. */
-function securityFault({ secureBoot, flashEncryption }: ChipSecurity, { profile }: ImageFolder): string | undefined {
+function securityFault({ secureBoot, flashEncryption, nvsKey }: ChipSecurity, { profile }: ImageFolder): string | undefined {
   if (flashEncryption !== "off")
     return `flash encryption is on in this board (${flashEncryption} mode): what is written now as plaintext would never start; update it over the air`;
   if (secureBoot && profile !== "production")
     return "secure boot is on in this board: it starts only images that its own key has signed, and these are of the profile dev";
+  // Its first start closes the eFuses that a key is read-protected by: after that none can be burnt.
+  if (profile === "production" && !nvsKey)
+    return `this board has no key for NVS yet, and after its first start none can be burnt: espefuse --port PORT burn-key ${NVS_KEY_BLOCK} FILE HMAC_UP, FILE being 32 random bytes that nobody keeps`;
   return undefined;
 }
 

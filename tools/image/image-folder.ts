@@ -46,6 +46,8 @@ const JSON_BYTES_MAX = 65_536;
 const PART_BYTES_MAX = 1 << 26;
 const PARTS_MAX = 16;
 const SECTOR_BYTES = 0x1000;
+const SIGNATURE_MAGIC = 0xe7;
+const SIGNATURE_VERSION = 2;
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
@@ -179,6 +181,17 @@ function partitionFault(partitions: readonly TableEntry[], { name, path, offset,
 /** The name of a chip by the number in an image's header. */
 export function chipNamed(id: number): string {
   return Object.entries(CHIP_IDS).find(([, number]) => number === id)?.[0] ?? `number ${id}`;
+}
+
+/** The first image that nobody has signed. */
+export function unsignedPart({ parts }: ImageFolder): ImagePart | undefined {
+  return parts.find(({ name, bytes }) => (name === "bootloader" || name === "app") && !isSigned(bytes));
+}
+
+/** Whether there is a sector with a signature behind an image (ESP-IDF, "Secure Boot v2", signature block): whose is not looked at. */
+function isSigned(bytes: Uint8Array): boolean {
+  const at = bytes.length - SECTOR_BYTES;
+  return at > 0 && at % SECTOR_BYTES === 0 && bytes[at] === SIGNATURE_MAGIC && bytes[at + 1] === SIGNATURE_VERSION;
 }
 
 export function sha256Of(bytes: Uint8Array): string {

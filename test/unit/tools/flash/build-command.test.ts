@@ -1,14 +1,14 @@
 // chainmote build over a Moddable SDK and an ESP-IDF that only note what they are told: the command, boards by name, what is taken out of a
 // build, what is missing. check:sdk gives the same manifests to the real SDK.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { readImageFolder } from "../../../../tools/image/image-folder.js";
+import { readImageFolder, unsignedPart } from "../../../../tools/image/image-folder.js";
 import { findIdf, findModdable } from "../../../../tools/sdk/sdk-tools.js";
 import { fakeSdk, LOCKS } from "./fake-sdk.js";
 
@@ -187,24 +187,48 @@ test("--json: the result alone on stdout", async () => {
   assert.match(stderr, /mcconfig says something/);
 });
 
-test("production: none without its locks, none with the emulator's stand-ins, and its bootloader though ESP-IDF lists none", async () => {
-  const options = join(folder, "options");
+/** Espressif's, which comes with esptool. */
+const espsecure = [process.env.ESPTOOL ?? "", join(root, "build/esptool/bin/esptool"), "esptool"]
+  .map((esptool) => join(esptool, "../espsecure"))
+  .find((program) => existsSync(program));
+if (espsecure === undefined)
+  console.log("skipped: signing (python3 -m venv build/esptool && build/esptool/bin/pip install esptool==5.6.0)");
+
+test("production: none without its locks, none with the emulator's stand-ins; its bootloader though ESP-IDF lists none; signed where a key is named", async () => {
   const words = ["esp32c3", "--app", app, "--profile", "production"];
   if (!existsSync(join(root, "firmware/board/sdkconfig-production/esp32c3"))) {
-    const { stderr } = await build(words);
-    assert.match(stderr, /there are no options of ESP-IDF for esp32c3 with the profile production/);
+    assert.match((await build(words)).stderr, /there are no options of ESP-IDF for esp32c3 with the profile production/);
     return;
   }
-  assert.match(
-    (await build(words)).stderr,
-    /this is no production build: secure boot \(CONFIG_SECURE_BOOT_V2_ENABLED\), .* did not come out$/m,
-  );
+  const none = await build(words, {}, root);
+  assert.match(none.stderr, /this is no production build: secure boot \(CONFIG_SECURE_BOOT_V2_ENABLED\), .* did not come out$/m);
   writeFileSync(join(fake, "sdkconfig"), LOCKS.map((option) => `CONFIG_${option}=y\n`).join(""));
   assert.match((await faulty("stand-ins", words)).stderr, /it has the emulator's stand-ins for noise and sensor$/m);
-  const { code, stdout } = await faulty("no bootloader listed", words);
-  assert.is(code, 0, options);
-  assert.match(stdout, /--profile production\n$/);
-  assert.is(readImageFolder(join(app, "build/boards/esp32c3-production")).parts[0]?.name, "bootloader");
+  rmSync(join(app, "build/boards/esp32c3-production"), { recursive: true });
+  const { code, stdout, stderr } = await faulty("no bootloader listed", words);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /not signed, so chainmote flash will not take it: --signing-key FILE\n.*--profile production\n$/);
+  const images = readImageFolder(join(app, "build/boards/esp32c3-production"));
+  assert.is(images.parts[0]?.name, "bootloader");
+  assert.is(unsignedPart(images)?.name, "bootloader");
+  assert.match((await build([...words, "--signing-key", join(folder, "no-key")])).stderr, /no-key: there is no such file$/m);
+  assert.is(
+    (await build(["esp32c3", "--app", app, "--signing-key", "key"])).code,
+    2,
+    "nothing looks at a signature of the profile dev",
+  );
+  if (espsecure === undefined) return;
+  const key = join(folder, "key.pem");
+  execFileSync(espsecure, ["generate-signing-key", "--version", "2", "--scheme", "rsa3072", key], { stdio: "ignore" });
+  const PATH = `${join(espsecure, "..")}:${process.env.PATH}`;
+  const signing = await build([...words, "--signing-key", key], { PATH });
+  assert.is(signing.code, 0, signing.stderr);
+  const signed = readImageFolder(join(app, "build/boards/esp32c3-production"));
+  assert.is(unsignedPart(signed), undefined);
+  for (const name of ["bootloader.bin", "firmware.bin"])
+    execFileSync(espsecure, ["verify-signature", "--version", "2", "--keyfile", key, join(signed.folder, name)], {
+      stdio: "ignore",
+    });
 });
 
 test.run();

@@ -60,6 +60,7 @@ export function fakeSdk(folder: string): FakeSdk {
   for (const [name, manifest] of Object.entries(targets)) {
     mkdirSync(join(sdk, "build/devices/esp32/targets", name, "sdkconfig"), { recursive: true });
     writeFileSync(join(sdk, "build/devices/esp32/targets", name, "manifest.json"), JSON.stringify(manifest));
+    if (name === "esp32c3_cdc") writeFileSync(join(sdk, "build/devices/esp32/targets", name, "setup-target.js"), "");
     writeFileSync(
       join(sdk, "build/devices/esp32/targets", name, "sdkconfig/sdkconfig.defaults"),
       `CONFIG_OF_${name.toUpperCase()}=y`,

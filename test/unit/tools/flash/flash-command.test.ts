@@ -10,7 +10,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { OPERATION, RomBoard, type RomBoardOptions } from "../../../../host-sim/hardware/rom-bootloader.js";
 import { Pty, ptyFault } from "../../../pty.js";
-import { partsFor, writeImages } from "./images.js";
+import { partsFor, signedPartsFor, writeImages } from "./images.js";
 
 const root = fileURLToPath(new URL("../../../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "chainmote-flash-command-"));
@@ -60,12 +60,12 @@ const chainmote = (words: readonly string[], typed?: string): Promise<Ended> =>
 
 const images = (chip: string, profile: "dev" | "production" = "dev"): string => {
   const into = join(folder, `${chip}-${profile}`);
-  if (!existsSync(into)) writeImages(into, chip, partsFor(chip), profile);
+  if (!existsSync(into)) writeImages(into, chip, profile === "dev" ? partsFor(chip) : signedPartsFor(chip), profile);
   return into;
 };
 
-function assertWritten(board: RomBoard, chip: string): void {
-  for (const { name, offset, bytes } of partsFor(chip))
+function assertWritten(board: RomBoard, chip: string, parts = partsFor(chip)): void {
+  for (const { name, offset, bytes } of parts)
     assert.ok(Buffer.from(board.flash.subarray(offset, offset + bytes.length)).equals(Buffer.from(bytes)), name);
 }
 
@@ -104,10 +104,10 @@ over("production: what is burnt for ever is said, and nothing is written until t
     ["7C:DF:A1:00:00:02\n", false],
     ["7C:DF:A1:00:00:01\n", true],
   ] as const)
-    await withBoard({ chip: "esp32c3" }, async (port, board) => {
+    await withBoard({ chip: "esp32c3", nvsKey: true }, async (port, board) => {
       const { code, stderr } = await chainmote([...words, "--port", port], typed);
       assert.match(stderr, /burns into its eFuses, for ever:\n {2}- secure boot: [\s\S]*type the board's MAC address to go on/);
-      if (goes) assertWritten(board, "esp32c3");
+      if (goes) assertWritten(board, "esp32c3", signedPartsFor("esp32c3"));
       else {
         assert.match(stderr, /is not this board's MAC address; nothing was written to the board\n$/);
         assert.ok(board.flash.every((byte) => byte === 0xff));

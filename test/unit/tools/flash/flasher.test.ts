@@ -55,7 +55,7 @@ for (const chip of CHIPS)
       for (const { name } of imagesOf(chip).parts) assert.ok(holds(port, name, imagesOf(chip)), name);
       assert.is(flashed.mac, "7c:df:a1:00:00:01");
       assert.is(flashed.flashBytes, 4 << 20);
-      assert.equal(flashed.security, { secureBoot: false, flashEncryption: "off" });
+      assert.equal(flashed.security, { secureBoot: false, flashEncryption: "off", nvsKey: chip === "esp32" });
       assert.is(flashed.parts.at(-1), "bootloader", "the bootloader comes last");
       assert.is(starts, 1);
       assert.equal(port.bauds, stub ? [115_200, 460_800] : [115_200]);
@@ -98,8 +98,21 @@ for (const chip of CHIPS)
 test("a board with secure boot gets signed images alone; one whose download mode is locked none", async () => {
   const said = await refusal(flash(board("esp32c3", { secureBoot: true }), "esp32c3"));
   assert.match(said, /^secure boot is on in this board: .*nothing was written to the board$/);
-  const flashed = await flash(board("esp32c3", { secureBoot: true }), "esp32c3", { images: imagesOf("esp32c3", "production") });
+  const production = { images: imagesOf("esp32c3", "production") };
+  const flashed = await flash(board("esp32c3", { secureBoot: true, nvsKey: true }), "esp32c3", production);
   assert.ok(flashed.security.secureBoot);
+  const without = await refusal(flash(board("esp32c3"), "esp32c3", production));
+  assert.match(
+    without,
+    /^this board has no key for NVS yet, .*burn-key BLOCK_KEY5 FILE HMAC_UP, .*; nothing was written to the board$/,
+  );
+  await flash(board("esp32"), "esp32", { images: imagesOf("esp32", "production") });
+  const unsigned: ImageFolder = { ...imagesOf("esp32c3"), profile: "production" };
+  const unsignedSaid = await refusal(flash(board("esp32c3", { nvsKey: true }), "esp32c3", { images: unsigned }));
+  assert.match(
+    unsignedSaid,
+    /^bootloader\.bin is not signed, and a board of the profile production starts nothing else: .*nothing was written/,
+  );
   const locked = await refusal(flash(board("esp32c3", { secureDownload: true }), "esp32c3"));
   assert.match(locked, /^this board's download mode is locked .*nothing was written to the board$/);
 });

@@ -78,7 +78,19 @@ export function writeImages(folder: string, chip: string, parts = partsFor(chip)
   writeImagesJson({ folder, name: "my-mote", board: chip, chip, profile, flashBytes: 4 << 20, parts });
 }
 
+/** With a sector behind each image that looks like a signature. */
+export function signedPartsFor(chip: string): readonly ImagePart[] {
+  return partsFor(chip).map((part) => {
+    if (part.name !== "bootloader" && part.name !== "app") return part;
+    const at = Math.ceil(part.bytes.length / 0x1000) * 0x1000;
+    const bytes = new Uint8Array(at + 0x1000).fill(0xff);
+    bytes.set(part.bytes);
+    bytes.set([0xe7, 2], at);
+    return { ...part, bytes };
+  });
+}
+
 export function imagesIn(folder: string, chip: string, profile: Profile = "dev"): ImageFolder {
-  writeImages(folder, chip, partsFor(chip), profile);
+  writeImages(folder, chip, profile === "dev" ? partsFor(chip) : signedPartsFor(chip), profile);
   return readImageFolder(folder);
 }
