@@ -23,6 +23,7 @@ folder of images, or a board that was built), the addresses of a crash are shown
 
   --port PORT    /dev/ttyUSB0, …; without it the only board that is plugged in
   --level L      the least that is shown: error, warn, info (default) or debug, which is all that comes
+  --app DIR      where BOARD was built (default: this folder)
   --elf FILE     the ELF of what runs there, where it lies elsewhere
   --reset        starts the board anew first, to see it begin
   --stored N     ends with code 0 once N records are stored

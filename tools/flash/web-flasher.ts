@@ -14,7 +14,7 @@ import { needPackages, WEB_FLASHER } from "../optional.js";
 import { CommandError, count, plainText } from "../terminal.js";
 import { chipName } from "./chips.js";
 
-export const MANIFEST_FILE = "manifest.json";
+const MANIFEST_FILE = "manifest.json";
 const PAGE_FILE = "index.html";
 const TOOLS_FOLDER = "esp-web-tools";
 

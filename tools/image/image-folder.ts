@@ -136,7 +136,7 @@ function partitionsOf(parts: readonly ImagePart[], wrong: (what: string) => Comm
 }
 
 /** What does not fit together, in one sentence. */
-export function layoutFault({
+function layoutFault({
   chip,
   flashBytes,
   parts,
@@ -179,7 +179,7 @@ function partitionFault(partitions: readonly TableEntry[], { name, path, offset,
 }
 
 /** The name of a chip by the number in an image's header. */
-export function chipNamed(id: number): string {
+function chipNamed(id: number): string {
   return Object.entries(CHIP_IDS).find(([, number]) => number === id)?.[0] ?? `number ${id}`;
 }
 
@@ -194,7 +194,7 @@ function isSigned(bytes: Uint8Array): boolean {
   return at > 0 && at % SECTOR_BYTES === 0 && bytes[at] === SIGNATURE_MAGIC && bytes[at + 1] === SIGNATURE_VERSION;
 }
 
-export function sha256Of(bytes: Uint8Array): string {
+function sha256Of(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 

@@ -23,7 +23,7 @@ export const TYPE_DATA = 1;
 export const SUBTYPE_OTADATA = 0;
 
 /** The table takes a sector, of which this much may hold entries. */
-export const TABLE_BYTES_MAX = 0xc00;
+const TABLE_BYTES_MAX = 0xc00;
 const ENTRY_BYTES = 32;
 const ENTRY_MAGIC = 0x50aa;
 const DIGEST_MAGIC = 0xebeb;

@@ -1,5 +1,5 @@
 // What comes out of a board's console, line by line: the firmware's events (a line of JSON each, firmware/events.ts), why the chip began anew (the
-// ROM's line, numbers of ESP-IDF's esp_rom/include/esp32*/rom/rtc.h), what ESP-IDF prints of a crash, and whatever else.
+// ROM's line, numbers of ESP-IDF's RESET_REASON in its component esp_rom), what ESP-IDF prints of a crash, and whatever else.
 //
 // Promises: a line of any bytes is one answer, of a bounded length; half a line waits for its end; nothing that the board says reaches a terminal as
 // a control character. Never: fails on input.

@@ -17,8 +17,8 @@ export interface SdkTools {
 }
 
 /** What brings both; its second line needs the first. */
-const XS_DEV = "npm install -g xs-dev && xs-dev setup";
-const XS_DEV_IDF = "xs-dev setup --device esp32";
+export const XS_DEV = "npm install -g xs-dev && xs-dev setup";
+export const XS_DEV_IDF = "xs-dev setup --device esp32";
 const SDK_GUIDE =
   "https://github.com/Moddable-OpenSource/moddable/blob/public/documentation/Moddable%20SDK%20-%20Getting%20Started.md";
 const IDF_GUIDE = "https://github.com/Moddable-OpenSource/moddable/blob/public/documentation/devices/esp32.md";

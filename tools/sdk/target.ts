@@ -66,7 +66,7 @@ function unknown(name: string, moddable: string): string {
 }
 
 /** Where the options of ESP-IDF for a board and a profile lie. @throws CommandError where there are none */
-export function optionsFolder(board: BoardKind, profile: Profile, root = REPOSITORY): string {
+function optionsFolder(board: BoardKind, profile: Profile, root = REPOSITORY): string {
   const folder = join(root, OPTIONS_FOLDERS[profile], board.name);
   if (existsSync(folder)) return folder;
   throw new CommandError(

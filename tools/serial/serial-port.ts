@@ -46,7 +46,7 @@ interface NativeClass {
   new (options: { path: string; baudRate: number; autoOpen: false; hupcl: false }): Native;
   list(): Promise<readonly PortInfo[]>;
 }
-export interface PortInfo {
+interface PortInfo {
   readonly path: string;
   readonly manufacturer?: string;
   readonly vendorId?: string;
@@ -64,7 +64,7 @@ async function nativeClass(): Promise<NativeClass> {
 }
 
 /** Ports with a USB device behind them; those of the mainboard are none of a board's. */
-export async function listPorts(): Promise<readonly PortInfo[]> {
+async function listPorts(): Promise<readonly PortInfo[]> {
   return (await (await nativeClass()).list()).filter(({ vendorId }) => vendorId !== undefined);
 }
 

@@ -20,7 +20,7 @@ export interface Row {
   readonly bytes: number;
 }
 
-export const TABLE_AT = 0xc000;
+const TABLE_AT = 0xc000;
 export const ROWS: readonly Row[] = [
   { name: "nvs", type: 1, subtype: 2, at: 0xd000, bytes: 0xe000 },
   { name: "otadata", type: 1, subtype: 0, at: 0x1b000, bytes: 0x2000 },
