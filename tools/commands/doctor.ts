@@ -122,7 +122,7 @@ async function probeAll(): Promise<readonly Finding[]> {
       ...folder("IDF_PATH", "components/nvs_flash/include/nvs.h"),
     },
     { ...named("SDK's tools", build, false, `${XS_DEV}; MODDABLE names them`), ...place(findModdable()) },
-    { ...named("ESP-IDF", build, false, `${XS_DEV_IDF}; IDF_PATH names it`), ...place(findIdf()) },
+    { ...named("ESP-IDF", build, false, `npm install -g xs-dev && ${XS_DEV_IDF}; IDF_PATH names it`), ...place(findIdf()) },
     { ...named("page that flashes", build, false, installLine([WEB_FLASHER])), ...installed(WEB_FLASHER) },
     {
       ...named("espsecure", build, false, "pip install esptool, or source $IDF_PATH/export.sh"),
