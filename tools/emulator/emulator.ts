@@ -13,7 +13,7 @@ export const EMULATED: Readonly<Record<string, { readonly program: string; reado
   esp32c3: { program: "qemu-system-riscv32", machine: "esp32c3" },
 };
 export const DEFAULT_EMULATED = "esp32c3";
-const QEMU_GUIDE = "https://docs.espressif.com/projects/esp-idf/en/stable/esp32c3/api-guides/tools/qemu.html";
+const QEMU_GUIDE = "docs.espressif.com/projects/esp-idf/en/stable/esp32c3/api-guides/tools/qemu.html";
 const INSTALL = "python $IDF_PATH/tools/idf_tools.py install qemu-riscv32";
 
 const FLASH_FILE = "flash.bin";

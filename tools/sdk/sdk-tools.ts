@@ -19,9 +19,8 @@ export interface SdkTools {
 /** What brings both; its second line needs the first. */
 export const XS_DEV = "npm install -g xs-dev && xs-dev setup";
 export const XS_DEV_IDF = "xs-dev setup --device esp32";
-const SDK_GUIDE =
-  "https://github.com/Moddable-OpenSource/moddable/blob/public/documentation/Moddable%20SDK%20-%20Getting%20Started.md";
-const IDF_GUIDE = "https://github.com/Moddable-OpenSource/moddable/blob/public/documentation/devices/esp32.md";
+const SDK_GUIDE = 'github.com/Moddable-OpenSource/moddable, "Getting Started"';
+const IDF_GUIDE = "the SDK's documentation/devices/esp32.md";
 /** Where xs-dev and the SDK's guide put them, from the home folder. */
 const SDK_PLACES = [".local/share/moddable", "Projects/moddable"];
 const IDF_PLACES = [".local/share/esp32/esp-idf", "esp32/esp-idf-v6.0", "esp32/esp-idf"];

@@ -140,11 +140,11 @@ test("each tool that is missing has one line that says where it comes from", asy
   assert.is(lines.length, 2, stderr);
   assert.match(
     lines[0] ?? "",
-    /^chainmote build: the Moddable SDK is not here \(MODDABLE names none\): npm install -g xs-dev && xs-dev setup, or https:/,
+    /^chainmote build: the Moddable SDK is not here \(MODDABLE names none\): npm install -g xs-dev && xs-dev setup, or github\.com\/Moddable-OpenSource\/moddable, "Getting Started"$/,
   );
   assert.match(
     lines[1] ?? "",
-    /^chainmote build: ESP-IDF is not here \(IDF_PATH names none\): xs-dev setup --device esp32, or https:/,
+    /^chainmote build: ESP-IDF is not here \(IDF_PATH names none\): xs-dev setup --device esp32, or the SDK's documentation\/devices\/esp32\.md$/,
   );
   assert.match(
     (findModdable({ MODDABLE: folder }) as { missing: string }).missing,

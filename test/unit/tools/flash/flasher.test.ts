@@ -78,6 +78,13 @@ test("the images of another chip, and those for a larger flash, are refused befo
   );
 });
 
+test("an emulator's images are given to no board", async () => {
+  const port = board("esp32c3");
+  const said = await refusal(flash(port, "esp32c3", { images: { ...imagesOf("esp32c3"), emulated: true } }));
+  assert.match(said, /^these images are for an emulator .*; nothing was written to the board$/);
+  assert.ok(port.board.flash.every((byte) => byte === 0xff));
+});
+
 for (const chip of CHIPS)
   test(`${chip}: flash that is encrypted already gets no plaintext, whatever the mode; a second odd bit is off again`, async () => {
     for (const [cryptCount, noManualEncrypt, mode] of [
