@@ -33,8 +33,8 @@ const files = { bootloader: "bootloader/bootloader.bin", "partition-table": "par
 const listed = JSON.parse(fs.readFileSync(path.join(FAKE, chip + ".json"), "utf8"));
 const args = { flash_settings: { flash_size: "4MB" }, extra_esptool_args: { chip } };
 for (const { name, offset } of listed) {
-  if (faults === "idf" && name === "app") continue;
-  fs.copyFileSync(path.join(FAKE, chip + "-" + name), path.join(project, "build", files[name]));
+  // A compiler's error: what is to be flashed was listed before, and what an earlier build linked lies there.
+  if (!(faults === "idf" && name === "app")) fs.copyFileSync(path.join(FAKE, chip + "-" + name), path.join(project, "build", files[name]));
   // With secure boot the bootloader is not among what is flashed.
   if (!(name === "bootloader" && faults === "no bootloader listed")) args[name] = { offset: "0x" + offset.toString(16), file: files[name], encrypted: "false" };
 }
