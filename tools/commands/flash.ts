@@ -25,6 +25,7 @@ bootloader last. Neither key nor journal is touched. It needs no SDK and no ESP-
   --profile P    that of the images; production asks for the board's MAC, and burns eFuses of it for ever at its first start
   --baud N       while esptool's stub runs (default ${BAUD})
   --no-stub      by the chip's ROM alone, at 115,200 baud: slower, where the stub does not start
+  --repartition  also where a mote lives on the board whose key and records these images would not find again
   --json         the result as one object
 
 Nothing is written where the board has another chip, a smaller flash, encrypted flash, or where an image would lie at a wrong place.
@@ -49,6 +50,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       app: { type: "string" },
       baud: { type: "string" },
       "no-stub": { type: "boolean" },
+      repartition: { type: "boolean" },
       json: { type: "boolean" },
     },
     1,
@@ -64,7 +66,14 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const port = await findPort(options.text("port"));
   const baudRate = options.number("baud", 9_600, BAUD_MAX) ?? BAUD;
   const asked: FlashOptions = {
-    ...{ port, images, baudRate, stub: !options.has("no-stub"), progress: teller(json, output) },
+    ...{
+      port,
+      images,
+      baudRate,
+      stub: !options.has("no-stub"),
+      repartition: options.has("repartition"),
+      progress: teller(json, output),
+    },
     ...(profile === "production" ? { confirm: (board: FoundBoard) => askMac(board, images, output) } : {}),
   };
   const { chip, mac, parts, restarted } = await flashBoard(asked);

@@ -6,6 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { type ImageFolder, type ImagePart, unsignedPart } from "../image/image-folder.js";
+import { readPartitionTable, type TableEntry } from "../image/partition-table.js";
 import { FLASHER, needPackages } from "../optional.js";
 import type { SerialPort } from "../serial/serial-port.js";
 import { CommandError, count, plainText } from "../terminal.js";
@@ -18,6 +19,8 @@ export interface FlashOptions {
   readonly baudRate: number;
   /** False: by the ROM alone, which is slower. */
   readonly stub: boolean;
+  /** A mote whose key and records lie where these images do not look for them is written all the same. */
+  readonly repartition?: boolean;
   /** Resets that are tried before the board is given up. */
   readonly attempts?: number;
   /** Asked once the board is known and before it is written; an error from it ends all. */
@@ -52,6 +55,7 @@ interface Loader {
   changeBaud(): Promise<void>;
   detectFlashSize(): Promise<string | undefined>;
   checkCommand(what: string, op: number, data: Uint8Array, check?: number, bytes?: number, timeoutMs?: number): Promise<unknown>;
+  readFlash(at: number, bytes: number): Promise<Uint8Array>;
   writeFlash(options: object): Promise<void>;
 }
 interface Transport {
@@ -134,6 +138,7 @@ class Flashing {
     await this.#options.confirm?.(board);
     if (stub) await this.runStub();
     else await this.attachFlash(board.flashBytes);
+    await this.checkTable();
     const parts = [...images.parts].sort((a, b) => Number(a.name === "bootloader") - Number(b.name === "bootloader"));
     for (const part of parts) await this.write(part);
     progress("restarting");
@@ -220,6 +225,22 @@ class Flashing {
     await this.#loader.checkCommand("set the flash's size", SPI_SET_PARAMS, words(0, flashBytes, ...SPI_GEOMETRY));
   }
 
+  /** A mote of another layout: with these images it would not find its key again. The ROM alone cannot read flash. */
+  private async checkTable(): Promise<void> {
+    const { images, repartition = false } = this.#options;
+    if (!this.#stub || repartition) return;
+    const own = images.parts.find(({ name }) => name === "partition-table")?.offset ?? TABLE_AT_FIRST;
+    for (const at of new Set([own, TABLE_AT_FIRST])) {
+      const found = tableIn(await this.#loader.readFlash(at, TABLE_BYTES));
+      const moved = found === undefined ? undefined : movedPartition(found, images.partitions);
+      if (moved !== undefined)
+        throw new CommandError(
+          `a mote lives on this board whose partition ${moved} lies elsewhere: with these images it loses its key and its records for ever; say --repartition, or build with its layout`,
+        );
+      if (found !== undefined) return;
+    }
+  }
+
   private async write(part: ImagePart): Promise<void> {
     const { progress } = this.#options;
     const { name, path, offset, bytes } = part;
@@ -267,6 +288,29 @@ function securityFault({ secureBoot, flashEncryption, nvsKey }: ChipSecurity, { 
   if (profile === "production" && !nvsKey)
     return `this board has no key for NVS yet, and after its first start none can be burnt: espefuse --port PORT burn-key ${NVS_KEY_BLOCK} FILE HMAC_UP, FILE being 32 random bytes that nobody keeps`;
   return undefined;
+}
+
+/** Where ESP-IDF puts the table by itself, and motes had it first. */
+const TABLE_AT_FIRST = 0x8000;
+const TABLE_BYTES = 0xc00;
+/** What a mote keeps. */
+const KEPT = ["nvs", "journal"];
+
+function tableIn(bytes: Uint8Array): readonly TableEntry[] | undefined {
+  try {
+    return readPartitionTable(bytes);
+  } catch {
+    return undefined; // none, or not a whole one
+  }
+}
+
+/** Of a mote's table, what it keeps that another table has at another place. */
+function movedPartition(found: readonly TableEntry[], wanted: readonly TableEntry[]): string | undefined {
+  if (!found.some(({ name }) => name === "journal")) return undefined;
+  return KEPT.find((name) => {
+    const [is, will] = [found, wanted].map((table) => table.find((row) => row.name === name));
+    return is !== undefined && (is.at !== will?.at || is.bytes !== will.bytes);
+  });
 }
 
 function words(...values: readonly number[]): Uint8Array {

@@ -10,7 +10,7 @@ import { OPERATION, type RomBoardOptions } from "../../../../host-sim/hardware/r
 import { type Flashed, type FlashOptions, flashBoard } from "../../../../tools/flash/flasher.js";
 import type { ImageFolder, Profile } from "../../../../tools/image/image-folder.js";
 import { CommandError } from "../../../../tools/terminal.js";
-import { imagesIn } from "./images.js";
+import { imagesIn, type Row, tableBytes } from "./images.js";
 import { WiredPort } from "./wired-port.js";
 
 const folder = mkdtempSync(join(tmpdir(), "chainmote-flash-"));
@@ -76,6 +76,34 @@ test("the images of another chip, and those for a larger flash, are refused befo
     small,
     /^this board has 2,097,152 bytes of flash, and the images are for 4,194,304: .*; nothing was written to the board$/,
   );
+});
+
+/** The table of a mote as it was before there were two slots. */
+const OLD_ROWS = [
+  { name: "nvs", type: 1, subtype: 2, at: 0x9000, bytes: 0x6000 },
+  { name: "factory", type: 0, subtype: 0, at: 0x10000, bytes: 0x3a0000 },
+  { name: "journal", type: 1, subtype: 6, at: 0x3b0000, bytes: 0x40000 },
+];
+
+test("a mote whose key lies elsewhere is not written unless that is meant; another firmware's board is, and a mote of the same layout", async () => {
+  const withTable = (at: number, rows: readonly Row[]): WiredPort => {
+    const port = board("esp32c3");
+    port.board.flash.set(tableBytes(rows), at);
+    return port;
+  };
+  const moved = withTable(0x8000, OLD_ROWS);
+  const before = Buffer.from(moved.board.flash);
+  assert.match(
+    await refusal(flash(moved, "esp32c3")),
+    /^a mote lives on this board whose partition nvs lies elsewhere: .* say --repartition, .*; nothing was written to the board$/,
+  );
+  assert.ok(Buffer.from(moved.board.flash).equals(before));
+  await flash(withTable(0x8000, OLD_ROWS), "esp32c3", { repartition: true });
+  await flash(withTable(0x8000, OLD_ROWS.slice(0, 2)), "esp32c3");
+  // What lies at the place of before is of no account once there is a table where it belongs.
+  const same = withTable(0x8000, OLD_ROWS);
+  same.board.flash.set(tableBytes(), 0xc000);
+  await flash(same, "esp32c3");
 });
 
 test("an emulator's images are given to no board", async () => {
