@@ -65,13 +65,13 @@ export function mcconfigCommand(build: BoardBuild, tools: SdkTools): Command {
   mkdirSync(output, { recursive: true });
   const prepared = prepareManifest(target, manifest, profile, join(into, "manifest", name), more);
   const words = [...(debug ? ["-dn"] : []), "-m", "-t", "build", "-p", target.platform, "-o", output, prepared.manifest];
-  return { program: "mcconfig", words, env: { ...tools.env, SDKCONFIGPATH: prepared.options } };
+  return { program: "mcconfig", words, env: { ...tools.env, ...prepared.environment } };
 }
 
 /** As a shell takes it. */
 export function shownCommand({ program, words, env }: Command): string {
   const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
-  const set = ["MODDABLE", "IDF_PATH", "SDKCONFIGPATH"].map((name) => `${name}=${quoted(env[name] ?? "")}`);
+  const set = ["MODDABLE", "IDF_PATH", "SDKCONFIGPATH", "PARTITIONS_FILE"].map((name) => `${name}=${quoted(env[name] ?? "")}`);
   return [...set, program, ...words.map(quoted)].join(" ");
 }
 

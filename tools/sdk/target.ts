@@ -77,8 +77,8 @@ function optionsFolder(board: BoardKind, profile: Profile, root = REPOSITORY): s
 export interface Prepared {
   /** What mcconfig is given. */
   readonly manifest: string;
-  /** For its variable SDKCONFIGPATH. */
-  readonly options: string;
+  /** What tells it of the board's flash and profile, whatever the manifest says. */
+  readonly environment: { readonly SDKCONFIGPATH: string; readonly PARTITIONS_FILE: string };
 }
 
 /**
@@ -94,15 +94,14 @@ export function prepareManifest(
   more: readonly string[] = [],
 ): Prepared {
   const options = optionsFolder(board, profile);
+  const PARTITIONS_FILE = join(REPOSITORY, PARTITIONS_FOLDER, `${board.name}.csv`);
   const brought = [...(ethernet ? [join(REPOSITORY, ETHERNET_MANIFEST)] : []), ...more];
-  if (folder === undefined && brought.length === 0) return { manifest: application, options };
+  if (folder === undefined && brought.length === 0)
+    return { manifest: application, environment: { SDKCONFIGPATH: options, PARTITIONS_FILE } };
   mkdirSync(into, { recursive: true });
   // The SDK's before ours, so that ours hold; those that a manifest of ours brings with it last.
   const folders = [...(folder === undefined ? [] : [join(folder, "sdkconfig")]), options, ...more.map((path) => dirname(path))];
-  const merged = mergeOptions(folders, join(into, "sdkconfig"));
-  const last = {
-    build: { SDKCONFIGPATH: merged, PARTITIONS_FILE: join(REPOSITORY, PARTITIONS_FOLDER, `${board.name}.csv`) },
-  };
+  const environment = { SDKCONFIGPATH: mergeOptions(folders, join(into, "sdkconfig")), PARTITIONS_FILE };
   const own = {
     // What an included manifest builds with wins: the last one's stands over the SDK's.
     include: [application, ...brought, "./last.json"],
@@ -111,9 +110,9 @@ export function prepareManifest(
     ...(hasSetUp(folder) ? { modules: { "~": [`$(BUILD)/devices/esp32/targets/${name}/setup-target`] } } : {}),
   };
   const manifest = join(into, "manifest.json");
-  writeFileSync(join(into, "last.json"), `${JSON.stringify(last, null, 2)}\n`);
+  writeFileSync(join(into, "last.json"), `${JSON.stringify({ build: environment }, null, 2)}\n`);
   writeFileSync(manifest, `${JSON.stringify(own, null, 2)}\n`);
-  return { manifest, options: merged };
+  return { manifest, environment };
 }
 
 /** Whether the SDK runs code of its own before the firmware of this target. */

@@ -64,11 +64,15 @@ test("a board of ours: the command is printed and run as printed, the images are
   assert.is(code, 0, stderr);
   const into = join(app, "build/boards/esp32c3-dev");
   const options = join(root, "firmware/board/sdkconfig/esp32c3");
+  const partitions = join(root, "firmware/board/partitions/esp32c3.csv");
   const words = ["-m", "-t", "build", "-p", "esp32/esp32c3", "-o", join(into, "mcconfig"), join(app, "manifest.json")];
   assert.equal(lastCall().words, words);
   assert.is(lastCall().SDKCONFIGPATH, options);
   const [command = ""] = stdout.split("\n");
-  assert.is(command, `MODDABLE=${env.MODDABLE} IDF_PATH=${env.IDF_PATH} SDKCONFIGPATH=${options} mcconfig ${words.join(" ")}`);
+  assert.is(
+    command,
+    `MODDABLE=${env.MODDABLE} IDF_PATH=${env.IDF_PATH} SDKCONFIGPATH=${options} PARTITIONS_FILE=${partitions} mcconfig ${words.join(" ")}`,
+  );
   assert.match(stdout, /\n {2}ota_0 +0x020000 +1,835,008 bytes {2}40,001 written, 2 %\n/);
   assert.match(stdout, /\n {2}heap: JavaScript takes one block of 94,208 bytes/);
   assert.match(stdout, /next {4}chainmote flash .*esp32c3-dev --port PORT\n$/);
