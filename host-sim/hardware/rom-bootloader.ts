@@ -21,6 +21,8 @@ interface RomChip {
     readonly noManualEncrypt: Field;
     readonly purpose5?: Field;
   };
+  /** The controller that burns eFuses, by its base; the ESP32's is another kind, and is not mirrored. */
+  readonly burner?: number;
   /** Registers of the MAC, the lower word first. */
   readonly mac: readonly [number, number];
   readonly spi: number;
@@ -32,7 +34,7 @@ interface Field {
 }
 
 const later = (id: number, magic: number, base: number, spi: number): RomChip => ({
-  ...{ id, magic, mac: [base + 0x44, base + 0x48], spi, spiOffsets: { usr2: 0x20, w0: 0x58 } },
+  ...{ id, magic, burner: base, mac: [base + 0x44, base + 0x48], spi, spiOffsets: { usr2: 0x20, w0: 0x58 } },
   efuses: {
     crypt: { address: base + 0x34, shift: 18 },
     secureBoot: { address: base + 0x38, shift: 20 },
@@ -122,6 +124,18 @@ const FLASH_KIND = 0x40;
 const SECURE_DOWNLOAD = 1 << 2;
 const SECURE_BOOT = 1;
 const PURPOSE_HMAC_UP = 8;
+/** Of the eFuse controller, from its base. */
+const BURN_COMMAND_AT = 0x1d4;
+const BURN_PROGRAM = 1 << 1;
+const BURN_BLOCK_SHIFT = 2;
+const BLOCK0_AT = 0x2c;
+const BLOCK1_AT = 0x44;
+const BLOCK0_WORDS = 6;
+const BLOCK_WORDS = 8;
+const KEY_BLOCK_FIRST = 4;
+const KEY_BLOCKS = 6;
+/** From block 2 on each takes eight words. */
+const blockAt = (block: number): number => 0x5c + 4 * BLOCK_WORDS * (block - 2);
 const OHAI = [0x4f, 0x48, 0x41, 0x49];
 const MAC = [0x7c, 0xdf, 0xa1, 0x00, 0x00, 0x01];
 
@@ -393,17 +407,43 @@ export class RomBoard {
     this.#options.send(Uint8Array.from([END, ...escaped, END]));
   }
 
-  /** The one device behind a register: the SPI controller, which asks the flash who it is. */
+  /** The devices behind registers: the SPI controller, which asks the flash who it is, and that of the eFuses. */
   private writeRegister(address: number, value: number, mask: number): void {
     const before = this.#registers.get(address) ?? 0;
     this.#registers.set(address, ((before & ~mask) | (value & mask)) >>> 0);
-    const { spi, spiOffsets } = this.#chip;
+    const { spi, spiOffsets, burner } = this.#chip;
+    if (burner !== undefined && address === burner + BURN_COMMAND_AT) this.burn(burner, value);
     if (address !== spi || (value & SPI_RUN) === 0) return;
     const command = (this.#registers.get(spi + spiOffsets.usr2) ?? 0) & 0xffff;
     const size = Math.log2(this.flash.length);
     const answers = this.#attached && command === READ_ID;
     this.#registers.set(spi + spiOffsets.w0, answers ? (size << 16) | (FLASH_KIND << 8) | FLASH_MAKER : 0);
     this.#registers.set(spi, 0);
+  }
+
+  /**
+   * Burns what lies in the controller's data registers into a block (technical reference manual, "eFuse Controller"): bits are set, and
+   * never cleared. A key block whose bit of RD_DIS is set reads as zeros.
+   */
+  private burn(base: number, command: number): void {
+    this.#registers.set(base + BURN_COMMAND_AT, 0);
+    if ((command & BURN_PROGRAM) === 0) return;
+    const block = (command >> BURN_BLOCK_SHIFT) & 0xf;
+    const [at, words] =
+      block === 0 ? [BLOCK0_AT, BLOCK0_WORDS] : block === 1 ? [BLOCK1_AT, BLOCK0_WORDS] : [blockAt(block), BLOCK_WORDS];
+    for (let i = 0; i < words; i += 1) {
+      const bits = this.#registers.get(base + 4 * i) ?? 0;
+      this.#registers.set(base + at + 4 * i, ((this.#registers.get(base + at + 4 * i) ?? 0) | bits) >>> 0);
+    }
+    const hidden = this.#registers.get(base + BLOCK0_AT + 4) ?? 0;
+    for (let key = 0; key < KEY_BLOCKS; key += 1)
+      if ((hidden & (1 << key)) !== 0)
+        for (let i = 0; i < BLOCK_WORDS; i += 1) this.#registers.set(base + blockAt(KEY_BLOCK_FIRST + key) + 4 * i, 0);
+  }
+
+  /** The bits of a register: for tests. */
+  register(address: number): number {
+    return this.#registers.get(address) ?? 0;
   }
 
   private memoryData(data: Uint8Array, check: number): void {

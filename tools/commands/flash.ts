@@ -4,6 +4,7 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type FlashOptions, type FoundBoard, flashBoard } from "../flash/flasher.js";
+import { burnNvsKey, needEspefuse } from "../flash/nvs-key.js";
 import { IMAGES_FILE, type ImageFolder, readImageFolder } from "../image/image-folder.js";
 import { FLASHER, needPackages, SERIAL_PORT } from "../optional.js";
 import { readWords } from "../options.js";
@@ -37,7 +38,7 @@ chainmote flash esp32c3 --port /dev/ttyACM0`;
 const BURNT: readonly string[] = [
   "secure boot: it starts nothing any more that is not signed with the key of this build",
   "flash encryption in release mode: its flash can never be read or written over this port again",
-  "a key that encrypts NVS (on an ESP32 in the partition nvs_keys, else in an eFuse)",
+  "the key that encrypts NVS (on an ESP32 in the partition nvs_keys; else in an eFuse, which chainmote flash burns now)",
   "JTAG off, and the ROM's download mode locked: updates over the air alone, and a lost signing key ends those",
 ];
 
@@ -74,7 +75,12 @@ export async function run(words: readonly string[], output: Output): Promise<num
       repartition: options.has("repartition"),
       progress: teller(json, output),
     },
-    ...(profile === "production" ? { confirm: (board: FoundBoard) => askMac(board, images, output) } : {}),
+    ...(profile === "production"
+      ? {
+          confirm: (board: FoundBoard) => askMac(board, images, output),
+          burnKey: (board: FoundBoard) => burnKey(board, images, port.path, output),
+        }
+      : {}),
   };
   const { chip, mac, parts, restarted } = await flashBoard(asked);
   if (json) output.line(JSON.stringify({ ok: true, port: port.path, board: images.board, chip, mac, parts, restarted }));
@@ -108,12 +114,19 @@ function teller(json: boolean, output: Output): FlashOptions["progress"] {
 const LONG_BYTES = 100_000;
 
 /** Somebody has to mean this very board. */
-async function askMac({ chip, mac }: FoundBoard, { board }: ImageFolder, output: Output): Promise<void> {
+async function askMac({ chip, mac, security }: FoundBoard, { board }: ImageFolder, output: Output): Promise<void> {
+  if (!security.nvsKey) await needEspefuse();
   output.error(`${board}, profile production: at its first start this ${chip} burns into its eFuses, for ever:`);
   for (const line of BURNT) output.error(`  - ${line}`);
   output.error(`type the board's MAC address to go on (${mac}):`);
   const typed = await typedLine();
   if (typed.trim().toLowerCase() !== mac) throw new CommandError(`"${plainText(typed, 40)}" is not this board's MAC address`);
+}
+
+/** On chips whose key for NVS lies in an eFuse: before the first start, which closes them. */
+async function burnKey({ mac }: FoundBoard, { chip }: ImageFolder, path: string, output: Output): Promise<void> {
+  output.error(`${mac}: burning the key for its NVS (espefuse)`);
+  await burnNvsKey(chip, path);
 }
 
 function typedLine(): Promise<string> {

@@ -25,6 +25,8 @@ export interface FlashOptions {
   readonly attempts?: number;
   /** Asked once the board is known and before it is written; an error from it ends all. */
   confirm?(board: FoundBoard): Promise<void>;
+  /** Burns the key that NVS is encrypted by, with the port closed; absent: a production board without one is refused. */
+  burnKey?(board: FoundBoard): Promise<void>;
   /** What goes on; `part` is undefined before the first is written. */
   progress(text: string, part?: { readonly name: string; readonly written: number; readonly bytes: number }): void;
 }
@@ -113,6 +115,8 @@ class Flashing {
   readonly #loader: Loader;
   readonly #written: string[] = [];
   #writing: string | undefined;
+  /** What of the key for NVS has to be said besides. */
+  #burnt = "";
   #stub = false;
 
   constructor(tool: EsptoolJs, options: FlashOptions) {
@@ -134,8 +138,18 @@ class Flashing {
       );
     progress("connecting");
     await this.connect();
-    const board = await this.look();
+    const { burnKey } = this.#options;
+    let board = await this.look(burnKey !== undefined);
     await this.#options.confirm?.(board);
+    if (images.profile === "production" && !board.security.nvsKey && burnKey !== undefined) {
+      await port.close();
+      this.#burnt = "whether its key for NVS is burnt, espefuse summary says; ";
+      await burnKey(board);
+      this.#burnt = "its key for NVS is burnt; ";
+      progress("connecting again");
+      await this.connect();
+      board = await this.look(false);
+    }
     if (stub) await this.runStub();
     else await this.attachFlash(board.flashBytes);
     await this.checkTable();
@@ -151,14 +165,14 @@ class Flashing {
   /** What is on the board as far as this run has come. */
   state(): string {
     const { images } = this.#options;
-    if (this.#writing === undefined && this.#written.length === 0) return "nothing was written to the board";
+    if (this.#writing === undefined && this.#written.length === 0) return `${this.#burnt}nothing was written to the board`;
     const list = (names: readonly string[]): string => names.join(", ");
     const done = this.#written.length > 0 ? `written and verified: ${list(this.#written)}; ` : "";
     const half = this.#writing === undefined ? "" : `${this.#writing} is there in part; `;
     const left = images.parts.map(({ name }) => name).filter((name) => !this.#written.includes(name) && name !== this.#writing);
     const missing = left.length > 0 ? `not written: ${list(left)}; ` : "";
     const whole = this.#writing === undefined && left.length === 0;
-    return `${done}${half}${missing}${whole ? "press its RESET button" : "the board does not start until this has run to its end: run it again"}`;
+    return `${this.#burnt}${done}${half}${missing}${whole ? "press its RESET button" : "the board does not start until this has run to its end: run it again"}`;
   }
 
   private async connect(): Promise<void> {
@@ -174,8 +188,8 @@ class Flashing {
     }
   }
 
-  /** All that has to be right before anything is written. */
-  private async look(): Promise<FoundBoard> {
+  /** All that has to be right before anything is written. @param willBurn the key for NVS may still come */
+  private async look(willBurn: boolean): Promise<FoundBoard> {
     const { images, progress } = this.#options;
     const loader = this.#loader;
     const { CHIP_NAME } = loader.chip;
@@ -187,7 +201,7 @@ class Flashing {
     if (loader.secureDownloadMode)
       throw new CommandError("this board's download mode is locked (secure download): it takes updates over the air alone");
     const security = await securityOf(facts, (address) => loader.readReg(address));
-    const fault = securityFault(security, images);
+    const fault = securityFault(willBurn ? { ...security, nvsKey: true } : security, images);
     if (fault !== undefined) throw new CommandError(fault);
     const mac = (await loader.chip.readMac(loader)).toLowerCase();
     const flashBytes = await this.flashBytes(facts);

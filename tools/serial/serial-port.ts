@@ -55,6 +55,8 @@ interface PortInfo {
 
 /** How often its device is looked for: serialport reads a port that was hung up without end where that came between two reads. */
 const LOOK_MS = 500;
+/** What serialport's calls say of a device that is not there any more. */
+const HAS_GONE = /input\/output error|bad file descriptor|no such (device|file)|device not configured|port is not open/i;
 const GONE = "the port has gone: is the board still plugged in?";
 
 async function nativeClass(): Promise<NativeClass> {
@@ -199,8 +201,10 @@ class NodePort implements SerialPort {
       this.#waiting.add(reject);
       start(port, (error) => {
         this.#waiting.delete(reject);
-        if (error === null || error === undefined) resolve();
-        else reject(error);
+        if (error === null || error === undefined) return resolve();
+        const hasGone = HAS_GONE.test(error.message);
+        if (hasGone) this.gone(port);
+        reject(hasGone ? new CommandError(GONE) : error);
       });
     });
   }

@@ -1,7 +1,7 @@
 // chainmote flash as a person runs it, over a pseudo-terminal, on a simulated bootloader that somebody holds the BOOT button for; and
 // Espressif's own esptool against the same bootloader, for what we made of their page.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,11 +39,10 @@ interface Ended {
   readonly stderr: string;
 }
 
-function run(program: string, words: readonly string[], typed = "", begun?: (child: ChildProcess) => void): Promise<Ended> {
+function run(program: string, words: readonly string[], typed = "", more: NodeJS.ProcessEnv = {}): Promise<Ended> {
   // A machine that asks for the SDK would be told by these two.
-  const env = { ...process.env, MODDABLE: "", IDF_PATH: "" };
+  const env = { ...process.env, MODDABLE: "", IDF_PATH: "", ...more };
   const child = spawn(program, words, { cwd: root, env, stdio: ["pipe", "pipe", "pipe"] });
-  begun?.(child);
   child.stdin.end(typed);
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (data) => {
@@ -55,8 +54,8 @@ function run(program: string, words: readonly string[], typed = "", begun?: (chi
   return new Promise((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr })));
 }
 
-const chainmote = (words: readonly string[], typed?: string): Promise<Ended> =>
-  run(process.execPath, [join(root, "tools/chainmote.mjs"), "flash", ...words], typed);
+const chainmote = (words: readonly string[], typed?: string, more: NodeJS.ProcessEnv = {}): Promise<Ended> =>
+  run(process.execPath, [join(root, "tools/chainmote.mjs"), "flash", ...words], typed, more);
 
 const images = (chip: string, profile: "dev" | "production" = "dev"): string => {
   const into = join(folder, `${chip}-${profile}`);
@@ -145,6 +144,10 @@ test("ports and folders that are not there, and no board's name: one line each",
   }
 });
 
+/** Espressif's, beside its esptool; on the PATH of what runs here. */
+const withEspefuse = (esptool: string | undefined): NodeJS.ProcessEnv =>
+  esptool === undefined || esptool === "esptool" ? {} : { PATH: `${join(esptool, "..")}:${process.env.PATH}` };
+
 const esptool = [process.env.ESPTOOL ?? "", join(root, "build/esptool/bin/esptool"), "esptool"].find(
   (program) => program !== "" && spawnSync(program, ["version"]).status === 0,
 );
@@ -152,6 +155,41 @@ if (esptool === undefined)
   console.log(
     "skipped: Espressif's esptool against the bootloader (python3 -m venv build/esptool && build/esptool/bin/pip install esptool==5.6.0)",
   );
+
+for (const chip of ["esp32c3", "esp32c6", "esp32s3"])
+  (esptool === undefined ? test.skip : over)(
+    `production, ${chip}: once the MAC is typed its key for NVS is burnt by Espressif's espefuse, unreadable, and then the images are written`,
+    async () => {
+      const words = [images(chip, "production"), "--profile", "production"];
+      const base = { esp32c3: 0x60008800, esp32c6: 0x600b0800, esp32s3: 0x60007000 }[chip] as number;
+      await withBoard({ chip }, async (port, board) => {
+        const no = await chainmote([...words, "--port", port], "no\n", withEspefuse(esptool));
+        assert.is(no.code, 1);
+        assert.is(board.register(base + 0x38), 0, "nothing is burnt without the MAC");
+      });
+      await withBoard({ chip }, async (port, board) => {
+        const { code, stderr } = await chainmote([...words, "--port", port], "7c:df:a1:00:00:01\n", withEspefuse(esptool));
+        assert.is(code, 0, stderr);
+        assert.match(stderr, /burning the key for its NVS/);
+        assert.is((board.register(base + 0x38) >> 12) & 0xf, 8, "for HMAC");
+        assert.is(board.register(base + 0x30) & (1 << 5), 1 << 5, "read-protected");
+        assertWritten(board, chip, signedPartsFor(chip));
+      });
+    },
+  );
+
+over("production without espefuse: nothing is burnt or written, and a line says where it comes from", async () => {
+  await withBoard({ chip: "esp32c3" }, async (port, board) => {
+    const words = [images("esp32c3", "production"), "--profile", "production", "--port", port];
+    const { code, stderr } = await chainmote(words, "7c:df:a1:00:00:01\n", { PATH: join(process.execPath, "..") });
+    assert.is(code, 1);
+    assert.match(
+      stderr,
+      /espefuse is not here, .*: pip install esptool, or source \$IDF_PATH\/export\.sh; nothing was written to the board\n$/,
+    );
+    assert.ok(board.flash.every((byte) => byte === 0xff));
+  });
+});
 
 for (const chip of ["esp32", "esp32c3", "esp32c6", "esp32s3"])
   for (const stub of [true, false])

@@ -152,6 +152,17 @@ test("a board with secure boot gets signed images alone; one whose download mode
   assert.match(locked, /^this board's download mode is locked .*nothing was written to the board$/);
 });
 
+test("a production board whose key for NVS was burnt, or may have been: that is said, whatever comes after", async () => {
+  const production = { images: imagesOf("esp32c3", "production") };
+  const burnt = await refusal(flash(board("esp32c3"), "esp32c3", { ...production, burnKey: () => Promise.resolve() }));
+  assert.match(burnt, /^this board has no key for NVS yet, .*; its key for NVS is burnt; nothing was written to the board$/);
+  const failing = (): Promise<void> => Promise.reject(new CommandError("espefuse did not"));
+  assert.is(
+    await refusal(flash(board("esp32c3"), "esp32c3", { ...production, burnKey: failing })),
+    "espefuse did not; whether its key for NVS is burnt, espefuse summary says; nothing was written to the board",
+  );
+});
+
 test("nobody answers: one line says which button to press", async () => {
   class Silent extends WiredPort {
     override get writable(): WritableStream<Uint8Array> | null {
