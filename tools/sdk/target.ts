@@ -51,7 +51,7 @@ export function targetNamed(name: string, moddable: string): Target {
   const like = BOARDS.find((one) => one.chip.name === chip);
   if (like === undefined)
     throw new UsageError(
-      `${name} has an ${plainText(chip, 20)}, and there are boards with ${BOARDS.map((one) => one.chip.name).join(", ")}`,
+      `${name} has an ${plainText(chip, 20)}, and there are boards with ${[...new Set(BOARDS.map((one) => one.chip.name))].join(", ")}`,
     );
   return { name, board: like, platform: `esp32/${name}`, folder, ethernet: defines.ethernet !== undefined };
 }

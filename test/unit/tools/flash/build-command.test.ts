@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { BOARD_NAMES } from "../../../../host-sim/boards.js";
 import { readImageFolder, unsignedPart } from "../../../../tools/image/image-folder.js";
 import { findIdf, findModdable } from "../../../../tools/sdk/sdk-tools.js";
 import { fakeSdk, LOCKS } from "./fake-sdk.js";
@@ -128,10 +129,8 @@ test("a target of the SDK: its options with ours behind, our partitions and memo
 test("boards that there are not: those that there are; a chip of none of them", async () => {
   const none = await build(["esp99", "--app", app]);
   assert.is(none.code, 2);
-  assert.match(
-    none.stderr,
-    /there is no board "esp99": esp32, esp32c3, esp32c6, esp32s3, and the 3 targets of the SDK, such as esp32c3_cdc/,
-  );
+  const list = `there is no board "esp99": ${BOARD_NAMES.join(", ")}, and the 3 targets of the SDK, such as esp32c3_cdc`;
+  assert.ok(none.stderr.includes(list), none.stderr);
   const chip = await build(["esp32h2", "--app", app]);
   assert.match(chip.stderr, /esp32h2 has an esp32h2, and there are boards with esp32, esp32c3, esp32c6, esp32s3/);
   for (const name of ["../esp32c3", "esp32c3/..", ""]) assert.is((await build([name, "--app", app])).code, 2, name);
