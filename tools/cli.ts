@@ -34,6 +34,10 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   node: ["a local node: Ethereum's Clique, or Bitcoin's regtest", () => import("./commands/node.js")],
   bench: ["what the firmware's work costs, here or on a board (in a clone)", bench],
   native: ["brings the C sources of the native engine, for --engine xs and boards", () => import("./commands/native.js")],
+  build: ["an image for a board, by the Moddable SDK and ESP-IDF", () => import("./commands/build.js")],
+  flash: ["writes images to the board on a serial port", () => import("./commands/flash.js")],
+  monitor: ["shows what the board on a serial port says, readably", () => import("./commands/monitor.js")],
+  run: ["an image in Espressif's QEMU, without a board", () => import("./commands/run.js")],
   new: ["writes an application of one's own: sensor, configuration, test", () => import("./commands/new.js")],
   doctor: ["says what is installed, and what is missing for which use", () => import("./commands/doctor.js")],
 };

@@ -8,8 +8,9 @@ import { mkdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path";
 import { BOARD_FOLDER, BOARDS, type BoardKind, boardOf, firstOfPlatform, TABLE_AT } from "../../host-sim/boards.js";
 import type { Creation } from "../../host-sim/xs/presets.js";
-import { IMAGE_FILE, imageBytesMax, imageFault } from "../../tools/boards/slots.js";
+import { imageBytesMax, imageFault } from "../../tools/boards/slots.js";
 import { buildEnvironment, PARTITIONS_FOLDER, type Profile } from "../../tools/boards/written.js";
+import { EMULATOR_MANIFESTS, prepareManifest, targetNamed } from "../../tools/sdk/target.js";
 import { chipFaults } from "./chip.js";
 import { hookFaults } from "./hook.js";
 import {
@@ -40,6 +41,8 @@ export interface Image {
   readonly profiles?: readonly Profile[];
   /** Writes the manifest's folder, where it is not in this tree. */
   readonly write?: () => Promise<void>;
+  /** Of one board alone, and what mcconfig takes for it there. */
+  readonly only?: { readonly board: string; readonly platform: string };
 }
 
 const NATIVE = ["firmware/crypto/native", "firmware/bytes/native", "firmware/board/native"];
@@ -52,8 +55,31 @@ const example = (name: string, native: readonly string[]): Image => ({
   native,
 });
 
+/** The standard mote as `chainmote build` hands it to mcconfig for a target of the SDK, or for the emulator. */
+const built = (name: string, board: string, target: string, native: readonly string[], more: readonly string[] = []): Image => {
+  const folder = `build/sdk/${name}`;
+  const write = async (): Promise<void> => {
+    const { folder: _, ...own } = targetNamed(board, "");
+    const found = target === board ? own : targetNamed(target, process.env.MODDABLE ?? "");
+    await rm(join(REPOSITORY, folder), { recursive: true, force: true });
+    prepareManifest(found, join(REPOSITORY, "manifest.json"), "dev", join(REPOSITORY, folder, "chainmote"), more);
+  };
+  const platform = target === board ? boardOf(board).platform : `esp32/${target}`;
+  return {
+    name,
+    manifest: `${folder}/chainmote/manifest.json`,
+    main: "chainmote/main",
+    native,
+    write,
+    only: { board, platform },
+  };
+};
+
 export const IMAGES: readonly Image[] = [
   { name: "firmware", manifest: "manifest.json", main: "chainmote/main", native: NATIVE, profiles: ["dev", "production"] },
+  built("target-esp32c3-cdc", "esp32c3", "esp32c3_cdc", NATIVE),
+  built("target-ethernet-kit", "esp32", "ethernet_kit", NATIVE),
+  built("emulator", "esp32c3", "esp32c3", [...NATIVE, "firmware/board/emulator"], EMULATOR_MANIFESTS),
   { name: "ledger", manifest: "firmware/manifest-ledger.json", main: "chainmote/main-ledger", native: NATIVE },
   { name: "bitcoin", manifest: "firmware/manifest-bitcoin.json", main: "chainmote/main-bitcoin", native: NATIVE },
   {
@@ -121,9 +147,14 @@ export interface BoardReport {
   readonly lines: readonly string[];
 }
 
+const NOTHING: BoardReport = { faults: [], lines: [] };
+
 export async function linkBoard(sdk: Sdk, board: string, image: Image, tools: Tools): Promise<BoardReport> {
+  const { only } = image;
+  if (only !== undefined && only.board !== board) return { faults: [], lines: [`an image for ${only.board} alone`] };
   await image.write?.();
-  const settings = await optionsOnce(sdk, board, join(REPOSITORY, image.manifest), tools);
+  // Once for each board, and with what its own target has.
+  const settings = only === undefined ? await optionsOnce(sdk, board, join(REPOSITORY, image.manifest), tools) : NOTHING;
   const faults = [...settings.faults, ...chipFaults(boardOf(board), sdk.folder, tools.idf?.folder)];
   const lines = [...settings.lines];
   for (const profile of image.profiles ?? (["dev"] as const)) {
@@ -138,11 +169,11 @@ export async function linkBoard(sdk: Sdk, board: string, image: Image, tools: To
 async function linkProfile(sdk: Sdk, board: string, image: Image, profile: Profile, tools: Tools): Promise<BoardReport> {
   const kind = boardOf(board);
   const manifest = join(REPOSITORY, image.manifest);
-  // The manifest itself names the options of dev of the platform's first board.
-  const named = profile === "dev" && firstOfPlatform(BOARDS, kind) === kind;
+  // The manifest itself names the options of dev of the platform's first board, and what `chainmote build` writes those of its target.
+  const named = image.only !== undefined || (profile === "dev" && firstOfPlatform(BOARDS, kind) === kind);
   const built = await configure(
     sdk,
-    kind.platform,
+    image.only?.platform ?? kind.platform,
     manifest,
     false,
     named ? {} : buildEnvironment(boardOf(board), profile, REPOSITORY),
@@ -199,6 +230,8 @@ async function readyImage(board: BoardKind, name: string): Promise<BoardReport> 
   return { faults: fault === undefined ? [] : [`${path}: ${fault}`], lines: [`${path} has ${size} bytes`] };
 }
 
+/** What the linker makes of an image, in the folder of mcconfig's results. */
+const IMAGE_FILE = "xs_esp32.bin";
 const optionsChecked = new Map<string, Promise<BoardReport>>();
 
 /** The same for every image of a board. */

@@ -251,6 +251,8 @@ const CROSS_CUTTING: Readonly<Record<string, string>> = {
 const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "board/crypto-native": "test/xs/keys.test.ts",
   "board/crypto-noble": "test/sim/engines.soak.test.ts",
+  "board/emulator/open-eth": "test/sdk/check.ts",
+  "board/emulator/station": "test/sdk/check.ts",
   "board/local": "test/sdk/check.ts",
   "board/native/chip": "test/sdk/check.ts",
   "board/native/entropy": "test/xs/keys.test.ts",
@@ -260,6 +262,7 @@ const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "board/provider": "test/sim/engines.soak.test.ts",
   "board/service-port": "test/sim/provision.test.ts",
   "board/sockets": "test/unit/board/mqtt-client.test.ts",
+  "board/station-ethernet": "test/sdk/check.ts",
   "bytes/primitives": "test/unit/bytes.test.ts",
   "bytes/primitives-native": "test/xs/octets.test.ts",
   "ledger/state-proofs": "test/sim/anchor.test.ts",

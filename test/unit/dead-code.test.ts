@@ -42,11 +42,6 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
     "tools/contracts/layout.ts: moteOfWord",
     "tools/contracts/layout.ts: mappingSlot",
   ],
-  "the next work builds and flashes images: of a board and a profile, and refuses one that does not fit its slot": [
-    "tools/boards/slots.ts: IMAGE_FILE",
-    "tools/boards/slots.ts: imageFault",
-    "tools/boards/written.ts: buildEnvironment",
-  ],
   "what the drivers of the Moddable SDK import of its module crc": [
     "host-sim/engine/sdk-crc.mjs: CRC8",
     "host-sim/engine/sdk-crc.mjs: CRC16",

@@ -6,8 +6,6 @@
 import { type BoardKind, partitionBytes, SLOTS } from "../../host-sim/boards.js";
 
 const PADDED_TO_BYTES = 0x10000;
-/** What the linker makes of an image, in the folder of mcconfig's results. */
-export const IMAGE_FILE = "xs_esp32.bin";
 
 /** Bytes of an image before it is signed. */
 export function imageBytesMax(board: BoardKind): number {

@@ -8,8 +8,10 @@ import { boardOf, DEFAULT_BOARD } from "../../host-sim/boards.js";
 import { installLine, packageFolder } from "../../host-sim/packages.js";
 import { BUILT } from "../../host-sim/place.js";
 import { KECCAK, LIBRARY_FOLDER, LIBRARY_VERSION, libraryFault, NATIVE_COMMAND } from "../../host-sim/xs/libsecp256k1.js";
-import { BITCOIN_NODE, ETHEREUM_NODE, POSTGRES, STORE } from "../optional.js";
+import { DEFAULT_EMULATED, findQemu } from "../emulator/emulator.js";
+import { BITCOIN_NODE, ETHEREUM_NODE, FLASHER, POSTGRES, SERIAL_PORT, STORE, WEB_FLASHER } from "../optional.js";
 import { readWords } from "../options.js";
+import { findIdf, findModdable, XS_DEV, XS_DEV_IDF } from "../sdk/sdk-tools.js";
 import { type Output, plainText } from "../terminal.js";
 
 export const usage = `chainmote doctor [--json]
@@ -63,7 +65,9 @@ async function probeAll(): Promise<readonly Finding[]> {
   const fuzz = "fuzzing of the C that reads hostile bytes (npm run fuzz)";
   const vectors = "one compressed set of vectors (npm run conformance -- bitcoin)";
   const sdk = "the firmware under the Moddable SDK, without a board (npm run check:sdk), besides gcc and RISC-V gcc";
-  const board = "a real board, besides the SDK (docs/boards.md)";
+  const build = "images for boards (chainmote build, docs/flashing.md)";
+  const serial = "a board on a serial port (chainmote flash, monitor)";
+  const emulator = "images in an emulator (chainmote run), besides those for boards";
   return [
     { ...named("Node.js", run, true, `node ${NODE_MIN} or newer, https://nodejs.org`), ...node() },
     { ...named("npm", run, true, "apt install npm"), ...program("npm", ["--version"]) },
@@ -117,11 +121,30 @@ async function probeAll(): Promise<readonly Finding[]> {
       ),
       ...folder("IDF_PATH", "components/nvs_flash/include/nvs.h"),
     },
+    { ...named("SDK's tools", build, false, `${XS_DEV}; MODDABLE names them`), ...place(findModdable()) },
+    { ...named("ESP-IDF", build, false, `npm install -g xs-dev && ${XS_DEV_IDF}; IDF_PATH names it`), ...place(findIdf()) },
+    { ...named("page that flashes", build, false, installLine([WEB_FLASHER])), ...installed(WEB_FLASHER) },
     {
-      ...named("ESP-IDF", board, false, "https://docs.espressif.com/projects/esp-idf, and IDF_PATH set to it"),
-      ...folder("IDF_PATH", "tools/idf.py"),
+      ...named("espsecure", build, false, "pip install esptool, or source $IDF_PATH/export.sh"),
+      ...program("espsecure", ["version"]),
+    },
+    { ...named("serial port", serial, false, installLine([SERIAL_PORT])), ...installed(SERIAL_PORT) },
+    { ...named("esptool-js", serial, false, installLine([FLASHER])), ...installed(FLASHER) },
+    {
+      ...named(
+        "Espressif's QEMU",
+        emulator,
+        false,
+        "python $IDF_PATH/tools/idf_tools.py install qemu-riscv32; QEMU_ESP32 names it",
+      ),
+      ...place(findQemu(DEFAULT_EMULATED)),
     },
   ];
+}
+
+/** A folder or a program that was found, or not. */
+function place(found: string | { readonly missing: string }): Probe {
+  return typeof found === "string" ? { found: true, detail: plainText(found, 70) } : { found: false, detail: "" };
 }
 
 /** An npm package that is installed only where it is asked for. */

@@ -12,7 +12,7 @@ export interface SystemEvent {
   readonly [field: string]: unknown;
 }
 
-interface Line {
+export interface Line {
   readonly word: string;
   readonly text: string;
   readonly style?: Style;
@@ -121,7 +121,7 @@ export class Screen {
  * The line that a person gets for an event, or undefined where it belongs to the rest.
  * @param whose the mote that it is about, where another part tells it
  */
-function lineOf(source: string, event: SystemEvent, whose: string): Line | undefined {
+export function lineOf(source: string, event: SystemEvent, whose: string): Line | undefined {
   const number = (name: string): number => Number(event[name]);
   const text = (name: string): string => plainText(String(event[name] ?? ""), 160);
   const amiss = (word: string, words: string): Line => ({ word, text: words, style: "yellow" });
@@ -322,7 +322,7 @@ function evidenceText(event: SystemEvent): string {
   return `${plainText(String(event.kind), 20)}: ${of("a")} and ${of("b")}`;
 }
 
-function rawLine(event: SystemEvent): Line {
+export function rawLine(event: SystemEvent): Line {
   const { event: word, ...fields } = event;
   const text = Object.entries(fields)
     .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)

@@ -207,6 +207,12 @@ test("every module of the firmware is in the image, or there is a reason", () =>
     ],
     "the standard mote with the ledger": ["main-ledger"],
     "the standard mote on Bitcoin with its anchors": ["main-bitcoin"],
+    "a board with an Ethernet, and one in an emulator, which chainmote build and run make": [
+      "board/emulator/i2c",
+      "board/emulator/open-eth",
+      "board/emulator/station",
+      "board/station-ethernet",
+    ],
     "sensors that the standard mote has not got": [
       "sensor/analogue/analogue",
       "sensor/bme280/bme280",

@@ -216,7 +216,7 @@ test("doctor names what is missing and its package, and finds what runs this tes
   assert.is(code, 0);
   const { findings } = JSON.parse(out[0] ?? "") as { findings: { name: string; found: boolean; fix: string }[] };
   assert.ok(findings.find(({ name }) => name === "Node.js")?.found);
-  for (const { fix } of findings) assert.match(fix, /^(dpkg|apt install|npm) |https:/);
+  for (const { fix } of findings) assert.match(fix, /^(dpkg|apt install|npm|pip install|python) |https:/);
 });
 
 test("as a program: help, version, a file on stdin, a mistake, a reader that goes away", () => {

@@ -1,0 +1,351 @@
+// Writes a folder of images to a board through the ROM's bootloader, by Espressif's esptool-js over a serial port.
+//
+// Promises: nothing is written before chip, locks, size of the flash and each image were found right; what was written is read back by its
+// MD5; the bootloader comes last, so that no mixture of old and new starts; whatever fails says what is on the board now. Never: writes
+// plaintext to a board whose flash is encrypted; touches NVS or the journal; resets the board before all is verified.
+
+import { createHash } from "node:crypto";
+import { type ImageFolder, type ImagePart, unsignedPart } from "../image/image-folder.js";
+import { readPartitionTable, type TableEntry } from "../image/partition-table.js";
+import { FLASHER, needPackages } from "../optional.js";
+import type { SerialPort } from "../serial/serial-port.js";
+import { CommandError, count, plainText } from "../terminal.js";
+import { CHIPS, type ChipFacts, type ChipSecurity, chipName, NVS_KEY_BLOCK, securityOf } from "./chips.js";
+
+export interface FlashOptions {
+  readonly port: SerialPort;
+  readonly images: ImageFolder;
+  /** Baud rate once esptool's stub runs. */
+  readonly baudRate: number;
+  /** False: by the ROM alone, which is slower. */
+  readonly stub: boolean;
+  /** A mote whose key and records lie where these images do not look for them is written all the same. */
+  readonly repartition?: boolean;
+  /** Resets that are tried before the board is given up. */
+  readonly attempts?: number;
+  /** Asked once the board is known and before it is written; an error from it ends all. */
+  confirm?(board: FoundBoard): Promise<void>;
+  /** Burns the key that NVS is encrypted by, with the port closed; absent: a production board without one is refused. */
+  burnKey?(board: FoundBoard): Promise<void>;
+  /** What goes on; `part` is undefined before the first is written. */
+  progress(text: string, part?: { readonly name: string; readonly written: number; readonly bytes: number }): void;
+}
+
+export interface FoundBoard {
+  /** As esptool names it. */
+  readonly chip: string;
+  /** Six bytes in hexadecimal with colons. */
+  readonly mac: string;
+  readonly flashBytes: number;
+  readonly security: ChipSecurity;
+}
+
+export interface Flashed extends FoundBoard {
+  readonly parts: readonly string[];
+  /** False where the port has no control lines: then somebody has to press the board's reset button. */
+  readonly restarted: boolean;
+}
+
+/** What of esptool-js is used; it has types of its own that want a browser's. */
+interface Loader {
+  readonly chip: { readonly CHIP_NAME: string; readMac(loader: Loader): Promise<string> };
+  readonly secureDownloadMode: boolean;
+  FLASH_WRITE_SIZE: number;
+  connect(mode: string, attempts: number): Promise<void>;
+  readReg(address: number): Promise<number>;
+  runStub(): Promise<unknown>;
+  changeBaud(): Promise<void>;
+  detectFlashSize(): Promise<string | undefined>;
+  checkCommand(what: string, op: number, data: Uint8Array, check?: number, bytes?: number, timeoutMs?: number): Promise<unknown>;
+  readFlash(at: number, bytes: number): Promise<Uint8Array>;
+  writeFlash(options: object): Promise<void>;
+}
+interface Transport {
+  readonly device: SerialPort;
+  read(timeoutMs: number): Promise<Uint8Array>;
+  write(bytes: Uint8Array): Promise<void>;
+  trace(message: string): void;
+}
+interface EsptoolJs {
+  readonly ESPLoader: new (options: object) => Loader;
+  readonly Transport: new (device: SerialPort) => Transport;
+}
+
+const ROM_BAUD = 115_200;
+/** What a ROM has room for; the stub takes sixteen times that. */
+const ROM_BLOCK_BYTES = 0x400;
+const ATTEMPTS = 5;
+const SPI_SET_PARAMS = 0x0b;
+const SPI_ATTACH = 0x0d;
+const SPI_FLASH_MD5 = 0x13;
+const MD5_HEX = 32;
+const MD5_BYTES = 16;
+const MD5_MS_PER_MB = 8_000;
+const MD5_MS_MIN = 3_000;
+/** What flash chips share: bytes of a block, a sector and a page, and the mask of the status. */
+const SPI_GEOMETRY = [0x10000, 0x1000, 0x100, 0xffff];
+const RESET_MS = 100;
+const BOOT_BUTTON = "hold its BOOT button, press and release RESET, let BOOT go, and run this again";
+
+/** @throws CommandError that says what is on the board */
+export async function flashBoard(options: FlashOptions): Promise<Flashed> {
+  const { port } = options;
+  needPackages([FLASHER]);
+  const module: string = FLASHER;
+  const tool = (await import(module)) as EsptoolJs;
+  const work = new Flashing(tool, options);
+  try {
+    return await Promise.race([work.run(), port.lost.then((why) => Promise.reject(new CommandError(why)))]);
+  } catch (error) {
+    const said = error instanceof CommandError ? error.message : boardSilence(error as Error);
+    throw new CommandError(`${said}; ${work.state()}`, error instanceof CommandError ? error.exitCode : 1);
+  } finally {
+    await port.close();
+  }
+}
+
+function boardSilence(error: Error): string {
+  const { message } = error;
+  if (/serial data|no serial|packet|timeout/i.test(message)) return "the board stopped answering";
+  return `the board's bootloader: ${plainText(message, 200)}`;
+}
+
+class Flashing {
+  readonly #options: FlashOptions;
+  readonly #loader: Loader;
+  readonly #written: string[] = [];
+  #writing: string | undefined;
+  /** What of the key for NVS has to be said besides. */
+  #burnt = "";
+  #stub = false;
+
+  constructor(tool: EsptoolJs, options: FlashOptions) {
+    this.#options = options;
+    const quiet = (): void => undefined;
+    this.#loader = new tool.ESPLoader({
+      transport: quietTransport(tool, options.port),
+      ...{ baudrate: options.baudRate, romBaudrate: ROM_BAUD },
+      terminal: { clean: quiet, write: quiet, writeLine: quiet },
+    });
+  }
+
+  async run(): Promise<Flashed> {
+    const { images, stub, port, progress } = this.#options;
+    const unsigned = images.profile === "production" ? unsignedPart(images) : undefined;
+    if (unsigned !== undefined)
+      throw new CommandError(
+        `${unsigned.path} is not signed, and a board of the profile production starts nothing else: chainmote build --signing-key FILE`,
+      );
+    progress("connecting");
+    await this.connect();
+    const { burnKey } = this.#options;
+    let board = await this.look(burnKey !== undefined);
+    await this.#options.confirm?.(board);
+    if (images.profile === "production" && !board.security.nvsKey && burnKey !== undefined) {
+      await port.close();
+      this.#burnt = "whether its key for NVS is burnt, espefuse summary says; ";
+      await burnKey(board);
+      this.#burnt = "its key for NVS is burnt; ";
+      progress("connecting again");
+      await this.connect();
+      board = await this.look(false);
+    }
+    if (stub) await this.runStub();
+    else await this.attachFlash(board.flashBytes);
+    await this.checkTable();
+    const parts = [...images.parts].sort((a, b) => Number(a.name === "bootloader") - Number(b.name === "bootloader"));
+    for (const part of parts) await this.write(part);
+    progress("restarting");
+    await port.setSignals({ dataTerminalReady: false, requestToSend: true });
+    await new Promise((resolve) => setTimeout(resolve, RESET_MS));
+    await port.setSignals({ requestToSend: false });
+    return { ...board, parts: this.#written, restarted: port.controlled };
+  }
+
+  /** What is on the board as far as this run has come. */
+  state(): string {
+    const { images } = this.#options;
+    if (this.#writing === undefined && this.#written.length === 0) return `${this.#burnt}nothing was written to the board`;
+    const list = (names: readonly string[]): string => names.join(", ");
+    const done = this.#written.length > 0 ? `written and verified: ${list(this.#written)}; ` : "";
+    const half = this.#writing === undefined ? "" : `${this.#writing} is there in part; `;
+    const left = images.parts.map(({ name }) => name).filter((name) => !this.#written.includes(name) && name !== this.#writing);
+    const missing = left.length > 0 ? `not written: ${list(left)}; ` : "";
+    const whole = this.#writing === undefined && left.length === 0;
+    return `${this.#burnt}${done}${half}${missing}${whole ? "press its RESET button" : "the board does not start until this has run to its end: run it again"}`;
+  }
+
+  private async connect(): Promise<void> {
+    const { port, attempts = ATTEMPTS } = this.#options;
+    try {
+      await this.#loader.connect("default_reset", attempts);
+    } catch (error) {
+      if (error instanceof CommandError) throw error;
+      if (/unexpected chip/i.test((error as Error).message))
+        throw new CommandError("the board has a chip that esptool-js does not know");
+      const lines = port.controlled ? "" : "its port has no control lines, so nothing can reset it from here: ";
+      throw new CommandError(`no ESP32's bootloader answers on this port: ${lines}${BOOT_BUTTON}`);
+    }
+  }
+
+  /** All that has to be right before anything is written. @param willBurn the key for NVS may still come */
+  private async look(willBurn: boolean): Promise<FoundBoard> {
+    const { images, progress } = this.#options;
+    const loader = this.#loader;
+    const { CHIP_NAME } = loader.chip;
+    if (images.emulated === true)
+      throw new CommandError("these images are for an emulator (chainmote run), and stop at once on a board");
+    const facts = CHIPS[CHIP_NAME];
+    if (facts === undefined || facts.target !== images.chip)
+      throw new CommandError(`this board has an ${plainText(CHIP_NAME, 20)}, and the images are for an ${chipName(images.chip)}`);
+    if (loader.secureDownloadMode)
+      throw new CommandError("this board's download mode is locked (secure download): it takes updates over the air alone");
+    const security = await securityOf(facts, (address) => loader.readReg(address));
+    const fault = securityFault(willBurn ? { ...security, nvsKey: true } : security, images);
+    if (fault !== undefined) throw new CommandError(fault);
+    const mac = (await loader.chip.readMac(loader)).toLowerCase();
+    const flashBytes = await this.flashBytes(facts);
+    if (flashBytes < images.flashBytes)
+      throw new CommandError(
+        `this board has ${count(flashBytes)} bytes of flash, and the images are for ${count(images.flashBytes)}: build for its board`,
+      );
+    progress(`${CHIP_NAME} ${mac}, ${count(flashBytes)} bytes of flash`);
+    return { chip: CHIP_NAME, mac, flashBytes, security };
+  }
+
+  private async flashBytes(facts: ChipFacts): Promise<number> {
+    await this.attach();
+    const text = await this.#loader.detectFlashSize();
+    const found = /^(\d+)(KB|MB)$/.exec(text ?? "");
+    if (found === null)
+      throw new CommandError(`the flash chip of this ${facts.target} does not answer, or is none that esptool-js knows`);
+    return Number(found[1]) * (found[2] === "KB" ? 1 << 10 : 1 << 20);
+  }
+
+  /** esptool-js sends one word; each ROM wants a second one. */
+  private async attach(): Promise<void> {
+    await this.#loader.checkCommand("attach the flash", SPI_ATTACH, words(0, 0));
+  }
+
+  private async runStub(): Promise<void> {
+    this.#options.progress("esptool's stub");
+    await this.#loader.runStub();
+    this.#stub = true;
+    if (this.#options.baudRate !== ROM_BAUD) await this.#loader.changeBaud();
+  }
+
+  private async attachFlash(flashBytes: number): Promise<void> {
+    this.#loader.FLASH_WRITE_SIZE = ROM_BLOCK_BYTES;
+    await this.#loader.checkCommand("set the flash's size", SPI_SET_PARAMS, words(0, flashBytes, ...SPI_GEOMETRY));
+  }
+
+  /** A mote of another layout: with these images it would not find its key again. The ROM alone cannot read flash. */
+  private async checkTable(): Promise<void> {
+    const { images, repartition = false } = this.#options;
+    if (!this.#stub || repartition) return;
+    const own = images.parts.find(({ name }) => name === "partition-table")?.offset ?? TABLE_AT_FIRST;
+    for (const at of new Set([own, TABLE_AT_FIRST])) {
+      const found = tableIn(await this.#loader.readFlash(at, TABLE_BYTES));
+      const moved = found === undefined ? undefined : movedPartition(found, images.partitions);
+      if (moved !== undefined)
+        throw new CommandError(
+          `a mote lives on this board whose partition ${moved} lies elsewhere: with these images it loses its key and its records for ever; say --repartition, or build with its layout`,
+        );
+      if (found !== undefined) return;
+    }
+  }
+
+  private async write(part: ImagePart): Promise<void> {
+    const { progress } = this.#options;
+    const { name, path, offset, bytes } = part;
+    this.#writing = name;
+    const tell = (_: number, sent: number, all: number): void =>
+      progress(path, { name, written: Math.round((bytes.length * sent) / Math.max(all, 1)), bytes: bytes.length });
+    await this.#loader.writeFlash({
+      fileArray: [{ data: bytes, address: offset }],
+      ...{ flashMode: "keep", flashFreq: "keep", flashSize: "keep", eraseAll: false, reportProgress: tell },
+      // esptool-js leaves the fifth word out of what begins a compressed write where some ROMs want it, and puts it into every
+      // other where the ESP32's does not: so each ROM gets the kind of write that is right for it. The stub takes both.
+      compress: this.#stub || CHIPS[this.#loader.chip.CHIP_NAME]?.fifthWord === false,
+    });
+    const found = await this.digest(part);
+    const wanted = createHash("md5").update(bytes).digest("hex");
+    if (found !== wanted) throw new CommandError(`${path} reads back otherwise than it was written: its flash may be worn out`);
+    this.#written.push(name);
+    this.#writing = undefined;
+  }
+
+  /** The stub answers sixteen bytes, a ROM their hexadecimal digits. */
+  private async digest({ offset, bytes }: ImagePart): Promise<string> {
+    const timeoutMs = Math.max(MD5_MS_MIN, (MD5_MS_PER_MB * bytes.length) / 1e6);
+    const length = this.#stub ? MD5_BYTES : MD5_HEX;
+    const answer = await this.#loader.checkCommand(
+      "read back",
+      SPI_FLASH_MD5,
+      words(offset, bytes.length, 0, 0),
+      0,
+      length,
+      timeoutMs,
+    );
+    const digest = Buffer.from(answer as Uint8Array);
+    return this.#stub ? digest.toString("hex") : digest.toString("latin1").toLowerCase();
+  }
+}
+
+/** Why this board may not have these images. */
+function securityFault({ secureBoot, flashEncryption, nvsKey }: ChipSecurity, { profile }: ImageFolder): string | undefined {
+  if (flashEncryption !== "off")
+    return `flash encryption is on in this board (${flashEncryption} mode): what is written now as plaintext would never start; update it over the air`;
+  if (secureBoot && profile !== "production")
+    return "secure boot is on in this board: it starts only images that its own key has signed, and these are of the profile dev";
+  // Its first start closes the eFuses that a key is read-protected by: after that none can be burnt.
+  if (profile === "production" && !nvsKey)
+    return `this board has no key for NVS yet, and after its first start none can be burnt: espefuse --port PORT burn-key ${NVS_KEY_BLOCK} FILE HMAC_UP, FILE being 32 random bytes that nobody keeps`;
+  return undefined;
+}
+
+/** Where ESP-IDF puts the table by itself, and motes had it first. */
+const TABLE_AT_FIRST = 0x8000;
+const TABLE_BYTES = 0xc00;
+/** What a mote keeps. */
+const KEPT = ["nvs", "journal"];
+
+function tableIn(bytes: Uint8Array): readonly TableEntry[] | undefined {
+  try {
+    return readPartitionTable(bytes);
+  } catch {
+    return undefined; // none, or not a whole one
+  }
+}
+
+/** Of a mote's table, what it keeps that another table has at another place. */
+function movedPartition(found: readonly TableEntry[], wanted: readonly TableEntry[]): string | undefined {
+  if (!found.some(({ name }) => name === "journal")) return undefined;
+  return KEPT.find((name) => {
+    const [is, will] = [found, wanted].map((table) => table.find((row) => row.name === name));
+    return is !== undefined && (is.at !== will?.at || is.bytes !== will.bytes);
+  });
+}
+
+function words(...values: readonly number[]): Uint8Array {
+  const bytes = Buffer.alloc(4 * values.length);
+  for (const [i, value] of values.entries()) bytes.writeUInt32LE(value, 4 * i);
+  return new Uint8Array(bytes);
+}
+
+/** esptool-js's transport without its prints, that ends with the port. */
+function quietTransport({ Transport }: EsptoolJs, port: SerialPort): Transport {
+  const lost = port.lost.then((why) => Promise.reject(new CommandError(why)));
+  lost.catch(() => undefined);
+  class Quiet extends Transport {
+    override trace(): void {}
+    override async read(timeoutMs: number): Promise<Uint8Array> {
+      return Promise.race([super.read(timeoutMs), lost]);
+    }
+    override async write(bytes: Uint8Array): Promise<void> {
+      if (this.device.writable === null) throw new CommandError("the port is closed");
+      await super.write(bytes);
+    }
+  }
+  return new Quiet(port);
+}
