@@ -3,6 +3,8 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { BOARDS, type BoardKind } from "../../host-sim/boards.js";
+import { burnsOf } from "../boards/burns.js";
 import { type FlashOptions, type FoundBoard, flashBoard } from "../flash/flasher.js";
 import { burnNvsKey, needEspefuse } from "../flash/nvs-key.js";
 import { IMAGES_FILE, type ImageFolder, readImageFolder } from "../image/image-folder.js";
@@ -18,7 +20,7 @@ const BAUD_MAX = 3_000_000;
 export const usage = `chainmote flash [IMAGES | BOARD] [--port PORT] [--profile dev|production] [--app DIR] [--no-stub] [--json]
 
 Writes images to the board on a serial port: bootloader, partition table and firmware, each where it belongs, read back by its MD5, the
-bootloader last. Neither key nor journal is touched. It needs no SDK and no ESP-IDF, only the packages serialport and esptool-js.
+bootloader last. A mote's key and journal are not touched; what another firmware has left where NVS lies is erased. It needs no SDK and no ESP-IDF, only the packages serialport and esptool-js.
 
   IMAGES         a folder with images.json, as chainmote build writes it; or
   BOARD          a board that was built below --app (default: this folder)
@@ -33,14 +35,6 @@ Nothing is written where the board has another chip, a smaller flash, encrypted 
 Whatever fails says what is on the board then.
 
 chainmote flash esp32c3 --port /dev/ttyACM0`;
-
-/** What a board of the profile production does at its first start, and never undoes. */
-const BURNT: readonly string[] = [
-  "secure boot: it starts nothing any more that is not signed with the key of this build",
-  "flash encryption in release mode: its flash can never be read or written over this port again",
-  "the key that encrypts NVS (on an ESP32 in the partition nvs_keys; else in an eFuse, which chainmote flash burns now)",
-  "JTAG off, and the ROM's download mode locked: updates over the air alone, and a lost signing key ends those",
-];
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(
@@ -114,10 +108,11 @@ function teller(json: boolean, output: Output): FlashOptions["progress"] {
 const LONG_BYTES = 100_000;
 
 /** Somebody has to mean this very board. */
-async function askMac({ chip, mac, security }: FoundBoard, { board }: ImageFolder, output: Output): Promise<void> {
+async function askMac({ chip, mac, security }: FoundBoard, images: ImageFolder, output: Output): Promise<void> {
   if (!security.nvsKey) await needEspefuse();
-  output.error(`${board}, profile production: at its first start this ${chip} burns into its eFuses, for ever:`);
-  for (const line of BURNT) output.error(`  - ${line}`);
+  const kind = BOARDS.find((board) => board.chip.name === images.chip) as BoardKind;
+  output.error(`${images.board}, profile production: into the eFuses of this ${chip} is burnt, for ever:`);
+  for (const { what, by, after } of burnsOf(kind)) output.error(`  - ${what}, by ${by}; impossible from then on: ${after}`);
   output.error(`type the board's MAC address to go on (${mac}):`);
   const typed = await typedLine();
   if (typed.trim().toLowerCase() !== mac) throw new CommandError(`"${plainText(typed, 40)}" is not this board's MAC address`);

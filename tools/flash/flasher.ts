@@ -2,11 +2,11 @@
 //
 // Promises: nothing is written before chip, locks, size of the flash and each image were found right; what was written is read back by its
 // MD5; the bootloader comes last, so that no mixture of old and new starts; whatever fails says what is on the board now. Never: writes
-// plaintext to a board whose flash is encrypted; touches NVS or the journal; resets the board before all is verified.
+// plaintext to a board whose flash is encrypted; touches the journal, or the NVS of a mote that finds its key there again; resets the board before all is verified.
 
 import { createHash } from "node:crypto";
 import { type ImageFolder, type ImagePart, unsignedPart } from "../image/image-folder.js";
-import { readPartitionTable, type TableEntry } from "../image/partition-table.js";
+import { readPartitionTable, type TableEntry, TYPE_APP } from "../image/partition-table.js";
 import { FLASHER, needPackages } from "../optional.js";
 import type { SerialPort } from "../serial/serial-port.js";
 import { CommandError, count, plainText } from "../terminal.js";
@@ -153,6 +153,8 @@ class Flashing {
     if (stub) await this.runStub();
     else await this.attachFlash(board.flashBytes);
     await this.checkTable();
+    const blank = await this.blank();
+    if (blank !== undefined) await this.write(blank);
     const parts = [...images.parts].sort((a, b) => Number(a.name === "bootloader") - Number(b.name === "bootloader"));
     for (const part of parts) await this.write(part);
     progress("restarting");
@@ -255,6 +257,40 @@ class Flashing {
     }
   }
 
+  /**
+   * What is to be erased first, as a part without a bit that is set: where no mote of this layout lives, NVS has what another firmware has left,
+   * which ours takes for corrupt (docs/boards.md, "Safe mode"). Undefined where there is nothing to erase.
+   */
+  private async blank(): Promise<ImagePart | undefined> {
+    const { images, repartition = false } = this.#options;
+    const end = Math.min(...images.partitions.filter(({ type }) => type === TYPE_APP).map(({ at }) => at));
+    const bytes = new Uint8Array(end - NVS_AT_FIRST).fill(0xff);
+    const part = {
+      name: "nvs",
+      path: `0x${NVS_AT_FIRST.toString(16)} to 0x${(end - 1).toString(16)}, erased`,
+      offset: NVS_AT_FIRST,
+      bytes,
+    };
+    if ((await this.livesHere()) || (await this.holds(part))) return undefined;
+    if (this.#stub || repartition) return part;
+    throw new CommandError(
+      "the ROM alone cannot tell whether a mote of another layout lives on this board, whose key and records would be lost: leave --no-stub out, or say --repartition where none does",
+    );
+  }
+
+  /** Whether a mote is there that finds its key again with these images. */
+  private async livesHere(): Promise<boolean> {
+    const { parts, partitions } = this.#options.images;
+    const table = parts.find(({ name }) => name === "partition-table") as ImagePart;
+    if (!this.#stub) return this.holds(table);
+    const found = tableIn(await this.#loader.readFlash(table.offset, TABLE_BYTES));
+    return found?.some(({ name }) => name === "journal") === true && movedPartition(found, partitions) === undefined;
+  }
+
+  private async holds(part: ImagePart): Promise<boolean> {
+    return (await this.digest(part)) === createHash("md5").update(part.bytes).digest("hex");
+  }
+
   private async write(part: ImagePart): Promise<void> {
     const { progress } = this.#options;
     const { name, path, offset, bytes } = part;
@@ -268,9 +304,8 @@ class Flashing {
       // other where the ESP32's does not: so each ROM gets the kind of write that is right for it. The stub takes both.
       compress: this.#stub || CHIPS[this.#loader.chip.CHIP_NAME]?.fifthWord === false,
     });
-    const found = await this.digest(part);
-    const wanted = createHash("md5").update(bytes).digest("hex");
-    if (found !== wanted) throw new CommandError(`${path} reads back otherwise than it was written: its flash may be worn out`);
+    if (!(await this.holds(part)))
+      throw new CommandError(`${path} reads back otherwise than it was written: its flash may be worn out`);
     this.#written.push(name);
     this.#writing = undefined;
   }
@@ -306,6 +341,8 @@ function securityFault({ secureBoot, flashEncryption, nvsKey }: ChipSecurity, { 
 
 /** Where ESP-IDF puts the table by itself, and motes had it first. */
 const TABLE_AT_FIRST = 0x8000;
+/** Where NVS lay then. */
+const NVS_AT_FIRST = 0x9000;
 const TABLE_BYTES = 0xc00;
 /** What a mote keeps. */
 const KEPT = ["nvs", "journal"];

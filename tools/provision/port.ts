@@ -1,18 +1,16 @@
-// A board's serial port, in the form that Web Serial gives it: what `chainmote provision` and Improv's client talk through.
+// What `chainmote provision` and Improv's client talk through, in the form that Web Serial gives it: a board's serial port (serial/serial-port.ts),
+// or the socket of a simulated board, which is taken for one.
 //
-// Promises: raw bytes at 115,200 baud, whatever the port was set to before; the socket of a simulated board is taken for one. What cannot be
-// opened is one line that says what to do. Never: resets a board by opening its port on purpose (RTS and DTR stay as they are).
+// Promises: raw bytes at 115,200 baud; what cannot be opened is one line that says what to do. Never: resets a board on purpose.
 
-import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { constants, openSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { Duplex } from "node:stream";
-import { ReadStream } from "node:tty";
-import { promisify } from "node:util";
+import { findPort } from "../serial/serial-port.js";
 import { CommandError, plainText } from "../terminal.js";
 
-/** As `SerialPort` of Web Serial, as far as it is used. */
+/** As `SerialPort` of Web Serial once it is open, as far as it is used. */
 export interface OpenPort {
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array>;
@@ -20,24 +18,29 @@ export interface OpenPort {
 }
 
 const BAUD = 115_200;
-const setTerminal = promisify(execFile);
 
 /** @throws CommandError with what to do */
 export async function openPort(path: string): Promise<OpenPort> {
-  const shown = plainText(path, 100);
   const kind = statSync(path, { throwIfNoEntry: false });
-  if (kind === undefined) throw new CommandError(`there is no port ${shown}: is the board plugged in?`);
-  if (!kind.isSocket() && !kind.isCharacterDevice()) throw new CommandError(`${shown} is no serial port`);
-  const stream = kind.isSocket() ? await connected(path) : await openTerminal(path, shown);
+  if (kind?.isSocket() === true) return overSocket(await connected(path));
+  if (kind !== undefined && !kind.isCharacterDevice()) throw new CommandError(`${plainText(path, 100)} is no serial port`);
+  const port = await findPort(path);
+  await port.open({ baudRate: BAUD });
+  const { readable, writable } = port;
+  if (readable === null || writable === null) throw new CommandError("the port has gone: is the board still plugged in?");
+  return { readable, writable, close: () => port.close() };
+}
+
+function overSocket(socket: Socket): OpenPort {
   // Told to whoever reads.
-  stream.on("error", () => stream.destroy());
-  const { readable, writable } = Duplex.toWeb(stream);
+  socket.on("error", () => socket.destroy());
+  const { readable, writable } = Duplex.toWeb(socket);
   return {
     readable: readable as unknown as ReadableStream<Uint8Array>,
     writable: writable as unknown as WritableStream<Uint8Array>,
     async close() {
-      stream.destroy();
-      if (!stream.closed) await once(stream, "close");
+      socket.destroy();
+      if (!socket.closed) await once(socket, "close");
     },
   };
 }
@@ -49,18 +52,5 @@ async function connected(path: string): Promise<Socket> {
     return socket;
   } catch (error) {
     throw new CommandError(`the simulated board's port does not answer (${(error as NodeJS.ErrnoException).code})`);
-  }
-}
-
-async function openTerminal(path: string, shown: string): Promise<Socket> {
-  try {
-    await setTerminal("stty", [process.platform === "darwin" ? "-f" : "-F", path, `${BAUD}`, "raw", "-echo", "clocal", "-hupcl"]);
-    return new ReadStream(openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY));
-  } catch (error) {
-    const { code, stderr } = error as { code?: unknown; stderr?: string };
-    const isDenied = code === "EACCES" || /denied/i.test(stderr ?? "");
-    if (isDenied)
-      throw new CommandError(`${shown} may not be opened by you: on Debian, sudo usermod -aG dialout $USER, and log in again`);
-    throw new CommandError(`${shown} cannot be opened: ${plainText(stderr?.trim() || String(error), 200)}`);
   }
 }

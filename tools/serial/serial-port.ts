@@ -89,7 +89,7 @@ export async function findPort(named: string | undefined): Promise<SerialPort & 
 async function otherPorts(): Promise<string> {
   const ports = await listPorts().catch(() => []);
   return ports.length === 0
-    ? ""
+    ? ": is the board plugged in?"
     : `: ${ports.map(({ path, manufacturer = "" }) => plainText(`${path} ${manufacturer}`, 60)).join(", ")}`;
 }
 

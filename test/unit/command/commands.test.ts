@@ -118,6 +118,17 @@ test("a board that cannot start anew says so", async () => {
   assert.equal(bench.said(), ["1 refused unable"]);
 });
 
+test("while an image proves itself no reboot is done, which would end it, and neither is a checkpoint taken; afterwards it is", async () => {
+  const bench = await new CommandBench().boot();
+  bench.proving = true;
+  await bench.send({ action: ACTION_REBOOT });
+  assert.equal(bench.said(), ["1 refused proving"]);
+  assert.is(bench.restarts, 0);
+  bench.proving = false;
+  await bench.send({ action: ACTION_REBOOT });
+  assert.is(bench.restarts, 1);
+});
+
 test("a value is read: the newest sample, in the answer itself; of a sensor that is not there none", async () => {
   const bench = await new CommandBench({ sampleMs: 1_000 }).boot();
   await bench.pass(3_000);

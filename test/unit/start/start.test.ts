@@ -1,5 +1,5 @@
-// The start, that of an application and that of an image which keeps a configuration: what ends in safe mode, what safe mode does and leaves alone, and when resets are counted together. On simulated boards that
-// share a storage, on virtual time.
+// The start, that of an application and that of an image which keeps a configuration: what ends in safe mode, what safe mode does and leaves
+// alone, and when resets are counted together. On simulated boards that share a storage, on virtual time.
 
 import { test as once } from "uvu";
 import * as assert from "uvu/assert";
@@ -53,6 +53,8 @@ class Bench {
   /** What opening the mote throws. */
   throws: string | undefined;
   refuses: Rejection | undefined;
+  /** How often the image was said to be none. */
+  unfit = 0;
 
   /** Power or a reset: another board on the same storage. Answers the cause of safe mode, or undefined where a mote was begun. */
   boot(reset: ResetReason, options: DeviceOptions = {}, configuration: unknown = CONFIGURATION): string | undefined {
@@ -78,7 +80,8 @@ class Bench {
       if (this.throws !== undefined) throw new Error(this.throws);
       return this.refuses ?? { run: () => undefined };
     };
-    if (keeps) startKept({ device: whole, engine: fastEngine, configuration, open, updates: this.updates });
+    const proving = { unfit: () => void (this.unfit += 1) };
+    if (keeps) startKept({ device: whole, engine: fastEngine, configuration, open, updates: this.updates, proving });
     else start(whole, configuration, open);
     const lines = this.log.of("safe-mode");
     return lines.length > before ? String(lines.at(-1)?.cause) : undefined;
@@ -275,6 +278,7 @@ once(
     await bench.world.advance(10_000);
     assert.is(Scripted.made.length, 1);
     keeps = false;
+    assert.is(bench.unfit, 1, "an image that has still to prove itself goes");
     const alone = new Bench();
     alone.refuses = bench.refuses;
     assert.is(alone.boot("power-on"), undefined, "an application's own affair");

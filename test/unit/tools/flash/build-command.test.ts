@@ -8,10 +8,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { BOARD_NAMES } from "../../../../host-sim/boards.js";
+import { BOARD_NAMES, boardOf, serviceOf } from "../../../../host-sim/boards.js";
 import { readImageFolder, unsignedPart } from "../../../../tools/image/image-folder.js";
 import { findIdf, findModdable } from "../../../../tools/sdk/sdk-tools.js";
 import { fakeSdk, LOCKS } from "./fake-sdk.js";
+import { firmwareBytes } from "./images.js";
 
 const root = fileURLToPath(new URL("../../../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "chainmote-build-"));
@@ -111,6 +112,9 @@ test("a target of the SDK: its options with ours behind, our partitions and memo
   assert.equal(manifest.include, [join(app, "manifest.json"), "./last.json"]);
   assert.is(manifest.creation.static, 94_208);
   assert.equal(manifest.modules["~"], ["$(BUILD)/devices/esp32/targets/esp32c3_cdc/setup-target"]);
+  // By its own name it is released for, and its wiring is that of our board with its chip.
+  assert.is(manifest.config.board, "esp32c3_cdc");
+  assert.equal(manifest.config.service, { ...serviceOf(boardOf("esp32c3")), board: "esp32c3_cdc" });
   const last = JSON.parse(readFileSync(join(words.at(-1) as string, "../last.json"), "utf8"));
   assert.match(last.build.PARTITIONS_FILE, /partitions\/esp32c3\.csv$/);
   assert.is(last.build.SDKCONFIGPATH, SDKCONFIGPATH);
@@ -124,6 +128,30 @@ test("a target of the SDK: its options with ours behind, our partitions and memo
     join(root, "firmware/board/manifest-ethernet.json"),
     "./last.json",
   ]);
+});
+
+test("a board that differs in its flash alone is itself, whatever the application's manifest names", async () => {
+  await build(["esp32s3-n8", "--app", app]);
+  const { words } = lastCall();
+  assert.equal(words.slice(3, 5), ["-p", "esp32/esp32s3"]);
+  const { config } = JSON.parse(readFileSync(words.at(-1) as string, "utf8"));
+  assert.equal([config.board, config.service.board], ["esp32s3-n8", "esp32s3-n8"]);
+  const { PARTITIONS_FILE } = JSON.parse(readFileSync(join(words.at(-1) as string, "../last.json"), "utf8")).build;
+  assert.match(PARTITIONS_FILE, /partitions\/esp32s3-n8\.csv$/);
+});
+
+test("an image that does not fit its slot is none, and how much it is too long is said", async () => {
+  const path = join(fake, "esp32c6-app");
+  const sound = readFileSync(path);
+  writeFileSync(path, firmwareBytes("esp32c6", 1_703_937));
+  try {
+    const { code, stderr } = await build(["esp32c6", "--app", app]);
+    assert.is(code, 1);
+    assert.match(stderr, /^chainmote build: the image has 1,703,937 bytes, 1 more than a slot of ESP32-C6 takes: /m);
+    assert.not(existsSync(join(app, "build/boards/esp32c6-dev/images.json")));
+  } finally {
+    writeFileSync(path, sound);
+  }
 });
 
 test("boards that there are not: those that there are; a chip of none of them", async () => {

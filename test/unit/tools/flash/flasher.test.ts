@@ -106,6 +106,45 @@ test("a mote whose key lies elsewhere is not written unless that is meant; anoth
   await flash(same, "esp32c3");
 });
 
+test("what another firmware has left where NVS lies is erased first; the NVS of a mote of the same layout is not", async () => {
+  const from = 0x9000;
+  const dirty = (rows: readonly Row[], at: number): WiredPort => {
+    const port = board("esp32c3");
+    port.board.flash.fill(0x5a, from, 0x20000);
+    port.board.flash.set(tableBytes(rows), at);
+    return port;
+  };
+  const nvsOf = (port: WiredPort): Uint8Array => port.board.flash.subarray(0xd000, 0x1b000);
+  const isErased = (port: WiredPort): boolean =>
+    nvsOf(port).every((byte) => byte === 0xff) && port.board.flash.subarray(from, 0xc000).every((byte) => byte === 0xff);
+  for (const [port, more] of [
+    [dirty(OLD_ROWS, 0x8000), { repartition: true }],
+    [dirty(OLD_ROWS, 0x8000), { repartition: true, stub: false }],
+    [dirty(OLD_ROWS.slice(0, 2), 0x8000), {}],
+  ] as const) {
+    const { parts } = await flash(port, "esp32c3", more);
+    assert.equal(parts, ["nvs", "partition-table", "otadata", "app", "bootloader"]);
+    assert.ok(isErased(port));
+    for (const { name } of imagesOf("esp32c3").parts) assert.ok(holds(port, name, imagesOf("esp32c3")), name);
+  }
+  for (const stub of [true, false]) {
+    const same = dirty(OLD_ROWS, 0x8000);
+    same.board.flash.set(tableBytes(), 0xc000);
+    await flash(same, "esp32c3", { stub });
+    assert.ok(
+      nvsOf(same).every((byte) => byte === 0x5a),
+      "a mote of this layout",
+    );
+  }
+  const unknown = dirty(OLD_ROWS.slice(0, 2), 0x8000);
+  const before = Buffer.from(unknown.board.flash);
+  assert.match(
+    await refusal(flash(unknown, "esp32c3", { stub: false })),
+    /^the ROM alone cannot tell whether a mote of another layout .*; nothing was written to the board$/,
+  );
+  assert.ok(Buffer.from(unknown.board.flash).equals(before));
+});
+
 test("an emulator's images are given to no board", async () => {
   const port = board("esp32c3");
   const said = await refusal(flash(port, "esp32c3", { images: { ...imagesOf("esp32c3"), emulated: true } }));
