@@ -80,7 +80,10 @@ class Bench {
       if (this.throws !== undefined) throw new Error(this.throws);
       return this.refuses ?? { run: () => undefined };
     };
-    const proving = { unfit: () => void (this.unfit += 1) };
+    const unfit = (): void => {
+      this.unfit += 1;
+    };
+    const proving = { unfit };
     if (keeps) startKept({ device: whole, engine: fastEngine, configuration, open, updates: this.updates, proving });
     else start(whole, configuration, open);
     const lines = this.log.of("safe-mode");

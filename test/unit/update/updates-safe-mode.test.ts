@@ -54,9 +54,7 @@ class Bench {
     });
     const { device } = this.board;
     const network = { ...device.network, mqtt: { io: Scripted } } as unknown as Device["network"];
-    const keys = {
-      open: () => assert.unreachable("no key is opened"),
-    } as unknown as Device["keys"];
+    const keys = { open: () => assert.unreachable("no key is opened") } as never;
     const whole: Device = { ...device, network, keys, restart: () => this.restart() };
     const proving = provingOf(whole);
     start({
