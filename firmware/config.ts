@@ -27,6 +27,8 @@ export interface MoteConfig {
   readonly sampling: { readonly intervalMs: number; readonly samplesPerRecord: number };
   readonly journal: JournalConfig;
   readonly healthIntervalMs: number;
+  /** For the features that read the chain's state or write to it (`ledger/`), which look at it themselves. */
+  readonly ledger?: unknown;
 }
 
 export interface JournalConfig {
@@ -37,6 +39,8 @@ export interface JournalConfig {
    * from half full on (docs/journal-format.md, "Full"). Either way they are counted in the next record (`gap`).
    */
   readonly full: "stop" | "thin";
+  /** What a record waits for before its room may be used again: that the collector has it, or that the chain holds it as well. */
+  readonly keep: "stored" | "anchored";
 }
 
 export interface MqttConfig {
@@ -53,7 +57,7 @@ export interface MqttConfig {
 
 export const SAMPLES_PER_RECORD_MAX = 12;
 const NTP_SERVERS_MAX = 4;
-const RELAYS_MAX = 8;
+export const RELAYS_MAX = 8;
 const RELAY_NAME_CHARACTERS_MAX = 32;
 const CA_BYTES_MAX = 4096;
 const DAY_MS = 86_400_000;
@@ -108,7 +112,12 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
         intervalMs: sampling.uint("intervalMs", INTERVAL_MS_MIN, INTERVAL_MS_MAX, 60_000),
         samplesPerRecord: sampling.uint("samplesPerRecord", 1, SAMPLES_PER_RECORD_MAX, 1),
       },
-      journal: { partition: journal.text("partition", 16, "journal"), full: journal.choice("full", ["stop", "thin"]) },
+      journal: {
+        partition: journal.text("partition", 16, "journal"),
+        full: journal.choice("full", ["stop", "thin"]),
+        keep: journal.choice("keep", ["stored", "anchored"]),
+      },
+      ...(root.has("ledger") ? { ledger: root.value("ledger") } : {}),
       healthIntervalMs: root.section("health", {}).uint("intervalMs", 1000, DAY_MS, 60_000),
     };
   } catch (error) {
@@ -134,7 +143,7 @@ function isPrefix(text: string): boolean {
 }
 
 /** Fit to be one level of a topic. */
-function isRelayName(name: string): boolean {
+export function isRelayName(name: string): boolean {
   if (name.length > RELAY_NAME_CHARACTERS_MAX) return false;
   for (let i = 0; i < name.length; i += 1) {
     const code = name.charCodeAt(i);

@@ -36,10 +36,12 @@ export interface Events {
   jump: { number: number; blocks: number; linked: boolean };
   /** A branch was left, `depth` blocks deep; `revoked` of them had counted as settled. */
   reorg: { number: number; depth: number; revoked?: number };
-  /** none, or what is amiss with the chain (chain/follow/vigil.ts). */
+  /** none, or what is amiss with the chain (chain/follow/vigil.ts); key-used-elsewhere, which is of this mote's account and stays. */
   alarm: { alarm: string; head: number };
   /** A record was made, signed and kept. `values`: each entry's name, value and unit. */
   record: {
+    /** Where it is no 1 (record/payload.ts). */
+    type?: number;
     seq: number;
     stream: number;
     digest: string;
@@ -50,10 +52,20 @@ export interface Events {
     bytes: number;
     values: readonly string[];
   };
+  /** What the registry has of this mote's key, where that is new: as proven at `block`, `ageS` seconds old where that is known. */
+  registry: { status: string; role: number; sinceBlock: number; block: number; ageS?: number };
+  /** The same of a mote that this one watches (ledger/peers.ts). */
+  peer: { mote: string; status: string; role: number; sinceBlock: number; block: number };
+  /** An enrolment: offered to the enroller, sent with a voucher, ended. */
+  enrolment: { state: string; counter?: number; expiryBlock?: number };
+  /** A state of a call that the mote has sent (ledger/sender.ts). */
+  transaction: { state: string; nonce: number; label: number };
   /** The broker has it. */
   delivered: { seq: number };
   /** The collector has it: its receipt holds. */
   stored: { seq: number; digest: string };
+  /** The chain has them, proven by this mote: records `from` to `through`, in block `block` of that time. */
+  anchored: { from: number; through: number; block: number; timeS: number };
   /** The collector will not have it: its refusal holds. */
   "not-stored": { seq: number; stream: number; reason: string };
   /** Records of another key or fleet, which are not sent. */
@@ -68,6 +80,8 @@ export interface Events {
   refused: { what: string; code: string; detail: string; unsaid?: number };
   /** What is believed could not be written, or can be again. */
   store: { what: string; state: string; reason?: string };
+  /** A command was answered: whose, which of its commands, and what came of it (command/commands.ts). `skipped`: counters that never came. */
+  command: { commander: string; counter: number; action: string; outcome: string; reason?: string; skipped?: number };
   /** The application's own. */
   app: Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
   /** Something that should not happen, and went on all the same. */

@@ -5,6 +5,7 @@
 import type { MoteConfig } from "./config.js";
 import type { CryptoEngine } from "./crypto/engine.js";
 import type { MoteEvent } from "./events.js";
+import type { FeatureType } from "./feature.js";
 import { Mote as Runtime } from "./mote.js";
 import type { Device } from "./ports.js";
 import type { Entry } from "./record/senml.js";
@@ -14,6 +15,7 @@ import type { SensorType } from "./sensor/sensor.js";
 export { type MoteConfig, parseConfig } from "./config.js";
 export type { CryptoEngine } from "./crypto/engine.js";
 export type { EventName, Events, MoteEvent } from "./events.js";
+export type { Feature, FeatureOwner, FeatureType } from "./feature.js";
 export type { Fields } from "./fields.js";
 export type { Device } from "./ports.js";
 export { type Decimal, decimal, fraction, type Numeric } from "./record/decimal.js";
@@ -30,6 +32,8 @@ export interface MoteOptions {
   readonly config: MoteConfig;
   /** The types of sensor that the application includes; the configuration says which parts there are of them. */
   readonly sensors?: readonly SensorType[];
+  /** What the application adds: what the chain's state decides, commands, anchors. */
+  readonly features?: readonly FeatureType[];
   /** Called with each event once it is on the log. What it throws is said on the log, and stops nothing. */
   readonly onEvent?: (event: MoteEvent) => void;
 }

@@ -18,6 +18,7 @@ import type { CryptoEngine } from "./crypto/engine.js";
 import { Delivery, type DeliveryOptions } from "./delivery.js";
 import { openDeviceKey } from "./device-key.js";
 import type { MoteEvent } from "./events.js";
+import type { Feature, FeatureOwner, FeatureType, Settings, Statement } from "./feature.js";
 import { Association, type AssociationOptions } from "./link/association.js";
 import { RelayClient, type RelayOptions } from "./link/relay.js";
 import { Pacer } from "./pacer.js";
@@ -27,7 +28,8 @@ import { Readiness } from "./readiness.js";
 import { Author, openSequence, type RecordInput, type Written } from "./record/author.js";
 import { Journal } from "./record/journal.js";
 import { Ownership } from "./record/ownership.js";
-import type { RecordHead } from "./record/record.js";
+import { PAYLOAD_TYPE_RECORD } from "./record/payload.js";
+import { type RecordHead, typeOf } from "./record/record.js";
 import { countFitting, entriesFault, packOf, type Sample, valuesOf } from "./record/sample.js";
 import type { Entry } from "./record/senml.js";
 import type { Sequence } from "./record/sequence.js";
@@ -57,6 +59,9 @@ interface Identity {
   readonly bus: Bus;
   readonly delivery: Delivery;
   readonly relay: RelayClient;
+  readonly key: KeyHandle;
+  /** Those of the application; undefined where it has none. */
+  features: readonly Feature[] | undefined;
 }
 
 export interface MoteOptions {
@@ -65,16 +70,21 @@ export interface MoteOptions {
   readonly config: MoteConfig;
   /** The types of sensor that the application includes; the configuration says which parts there are of them. */
   readonly sensors?: readonly SensorType[];
+  /** What the application adds (feature.ts): what the chain's state decides, commands, anchors. */
+  readonly features?: readonly FeatureType[];
   /** Called with each event once it is on the log. What it throws is said on the log, and stops nothing. */
   readonly onEvent?: (event: MoteEvent) => void;
 }
 
 /** Records of the application that wait for a step; one more is refused, and counted. */
 const OWN_RECORDS_WAITING_MAX = 4;
+/** Records that features state and that wait for a step. */
+const STATEMENTS_WAITING_MAX = 4;
 
-/** What the application has recorded. */
+/** What the application has recorded, and what features state. */
 interface Own {
   readonly waiting: Sample[];
+  readonly statements: Statement[];
   /** Those that were refused and are in no record's gap yet. */
   lost: number;
 }
@@ -83,8 +93,10 @@ interface Own {
  * It is what its parts ask of their owner: an object of options for each, and a closure for each function in it, would take a tenth of what
  * lives on a board's heap.
  */
-export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, DeliveryOptions, RelayOptions, BusUser {
-  readonly #options: MoteOptions;
+export class Mote
+  implements AssociationOptions, TimekeeperOptions, BusOptions, DeliveryOptions, RelayOptions, BusUser, FeatureOwner
+{
+  #options: MoteOptions;
   readonly #follower: Follower;
   readonly #vigil: Vigil;
   #alarm: Alarm = ALARM_NONE;
@@ -145,17 +157,27 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
   }
 
   private static openWith(options: MoteOptions, types: readonly SensorType[]): Mote | Rejection {
-    const { device, engine, config } = options;
+    const { device, engine, config, features } = options;
     const { log, clock } = device;
+    let anchors = false;
+    for (const type of features ?? []) {
+      const fault = type.fault(config);
+      if (fault !== undefined) return fault;
+      anchors ||= type.anchors === true;
+    }
+    const { partition, full, keep } = config.journal;
+    if (keep === "anchored" && !anchors)
+      return new Rejection("config-invalid", 'journal.keep: expected "stored", since this application anchors nothing');
     const planned = planSensors(config.sensors, types, config.sampling.intervalMs);
     if (planned instanceof Rejection) return planned;
-    const consensus = openChain(engine, config.checkpoint);
-    if (consensus instanceof Rejection) return consensus;
+    const configured = openChain(engine, config.checkpoint);
+    if (configured instanceof Rejection) return configured;
     const store = device.store.open({ path: STORE_DOMAIN, format: "buffer" });
+    let consensus = configured;
+    for (const type of features ?? []) consensus = type.chain?.(engine, store, configured) ?? consensus;
     const follower = new Follower({ consensus, engine, store, clock });
     if (follower.refusedState !== undefined) new RefusalLog(clock, log).write("trusted state", follower.refusedState);
-    const { partition, full } = config.journal;
-    const journal = Journal.mount(device.flash.open({ path: partition, mode: "r+" }), { engine, full });
+    const journal = Journal.mount(device.flash.open({ path: partition, mode: "r+" }), { engine, full, safe: keep });
     if (journal instanceof Rejection) return journal;
     const sequence = openSequence(store, journal);
     if (sequence instanceof Rejection) return sequence;
@@ -164,7 +186,14 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     const { chain } = consensus;
     const { pendingCount: pending, passedCount: passed } = journal;
     log.write("boot", { boot, origin, stream, nextSeq: next, pending, passed, chain, head: head.number });
-    return new Mote({ device, engine, config }, planned, store, follower, journal, sequence);
+    return new Mote(
+      features === undefined ? { device, engine, config } : { device, engine, config, features },
+      planned,
+      store,
+      follower,
+      journal,
+      sequence,
+    );
   }
 
   /** Steps for ever, each time when it is due or when something arrives. */
@@ -185,6 +214,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     }
     this.#pacer.stop();
     this.closing(() => this.publishHealth(false));
+    for (const feature of this.#identity?.features ?? []) this.closing(() => feature.close?.());
     this.closing(() => this.#identity?.bus.close());
     for (const part of [...this.#samplers, this.#timekeeper, this.#association]) this.closing(() => part.close());
     this.#persistence.flush(this.#options.device.clock.ticksMs());
@@ -205,15 +235,19 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     const associationMs = this.#association.step();
     const online = this.#association.online;
     let dueMs = Math.min(STEP_INTERVAL_MAX_MS, associationMs, this.#timekeeper.step(online));
-    this.#identity ??= this.begin(nowMs);
-    const identity = this.#identity;
+    const identity = this.#identity ?? this.begin(nowMs);
     if (identity === undefined) return Math.min(dueMs, KEY_RETRY_MS);
     const { author, bus, delivery, relay } = identity;
     dueMs = Math.min(dueMs, relay.step(bus.up), this.becomeReady(author, nowMs));
     this.afterHeaders();
     this.#persistence.step(nowMs);
+    for (const feature of identity.features ?? []) dueMs = Math.min(dueMs, feature.step());
     if (nowMs >= this.#keyDueMs && this.#journal.unsealedCount > 0) return this.recover(author, nowMs);
     if (this.#readiness.ready) {
+      const statement = this.#own?.statements.shift();
+      if (statement !== undefined) return this.makeStatement(author, statement);
+    }
+    if (this.#readiness.ready && !this.withholds) {
       const waiting = this.#samples.length;
       if (waiting < this.#options.config.sampling.samplesPerRecord) dueMs = Math.min(dueMs, this.sample(author));
       const batch = this.dueBatch(waiting) ?? this.ownBatch(author);
@@ -245,6 +279,27 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     return 0;
   }
 
+  /** The rest of the step follows at once. */
+  private makeStatement(author: Author, statement: Statement): number | Promise<number> {
+    const input = { ...this.inputOf([]), ...statement };
+    const written = author.write(input, 0);
+    if (!(written instanceof Promise)) return this.stated(input, statement, written);
+    return written.then((result) => this.stated(input, statement, result));
+  }
+
+  private stated(input: RecordInput, statement: Statement, written: Written | Rejection): number {
+    this.recorded(input, [], written);
+    statement.written(written);
+    return 0;
+  }
+
+  private get withholds(): boolean {
+    const features = this.#identity?.features;
+    if (features === undefined) return false;
+    for (const feature of features) if (feature.withholds === true) return true;
+    return false;
+  }
+
   private begin(nowMs: number): Identity | undefined {
     if (nowMs < this.#keyDueMs) return undefined;
     const { device, engine } = this.#options;
@@ -265,7 +320,12 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     const delivery = new Delivery(this);
     const relay = new RelayClient(this);
     for (const user of [delivery, relay, this]) bus.join(user);
-    return { address, ownership, author, bus, delivery, relay };
+    const identity: Identity = { address, ownership, author, bus, delivery, relay, key, features: undefined };
+    // A feature may ask its owner for all of that.
+    this.#identity = identity;
+    identity.features = this.#options.features?.map((type) => type.open(this));
+    for (const feature of identity.features ?? []) bus.join(feature);
+    return identity;
   }
 
   /**
@@ -275,10 +335,10 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
    *   the `gap` of the next record
    */
   record(entries: readonly Entry[]): Rejection | undefined {
-    this.#own ??= { waiting: [], lost: 0 };
-    const own = this.#own;
+    const own = this.ownRecords();
     const fault =
       entriesFault(entries) ??
+      (this.withholds ? new Rejection("records-withheld", "this mote's key has no place in its fleet any more") : undefined) ??
       (own.waiting.length < OWN_RECORDS_WAITING_MAX
         ? undefined
         : new Rejection(
@@ -296,6 +356,51 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
       });
     this.onWake();
     return fault;
+  }
+
+  state(statement: Statement): boolean {
+    const { statements } = this.ownRecords();
+    if (statements.length >= STATEMENTS_WAITING_MAX) return false;
+    statements.push(statement);
+    this.onWake();
+    return true;
+  }
+
+  change({ intervalMs, samplesPerRecord, relays }: Settings): void {
+    const { config } = this.#options;
+    const sampling = { ...config.sampling, ...(samplesPerRecord === undefined ? {} : { samplesPerRecord }) };
+    if (samplesPerRecord !== undefined) this.#options = { ...this.#options, config: { ...config, sampling } };
+    if (intervalMs !== undefined) for (const sampler of this.#samplers) sampler.takeEvery(intervalMs);
+    if (relays === undefined) return;
+    const { relays: _, ...rest } = this.#options.config;
+    this.#options = { ...this.#options, config: relays.length === 0 ? rest : { ...rest, relays } };
+    this.#identity?.relay.onRelays();
+    for (const feature of this.#identity?.features ?? []) feature.onRelays?.();
+  }
+
+  restart(): void {
+    // From within a step: it is to end first.
+    this.#options.device.timer.set(() => void this.restartNow(), 0);
+  }
+
+  /** What was measured and is in no record yet becomes one before the end, or counts as lost where the journal has no room. */
+  private async restartNow(): Promise<void> {
+    const author = this.#identity?.author;
+    try {
+      for (let batch = author && this.rest(author); author && batch !== undefined; batch = this.rest(author)) {
+        const input = this.inputOf(batch);
+        this.recorded(input, batch, await author.write(input, batch.length));
+      }
+    } catch (error) {
+      this.#options.device.log.write("error", { what: "close", detail: String(error) });
+    }
+    this.close();
+    this.#options.device.restart?.();
+  }
+
+  private ownRecords(): Own {
+    this.#own ??= { waiting: [], statements: [], lost: 0 };
+    return this.#own;
   }
 
   get device(): Device {
@@ -344,6 +449,14 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     return (this.#identity as Identity).bus;
   }
 
+  get author(): Author {
+    return (this.#identity as Identity).author;
+  }
+
+  get key(): KeyHandle {
+    return (this.#identity as Identity).key;
+  }
+
   get ownership(): Ownership {
     return (this.#identity as Identity).ownership;
   }
@@ -389,6 +502,7 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     }
     if (outcome.kind === "jumped") log.write("jump", { number: outcome.number, blocks: outcome.blocks, linked: outcome.linked });
     if (movesHead(outcome)) this.#verifiedHeaders += 1;
+    for (const feature of this.#identity?.features ?? []) feature.onOutcome?.(outcome);
   }
 
   private afterHeaders(): void {
@@ -431,7 +545,9 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
       dueMs = Math.min(dueMs, sampler.step());
       lost += sampler.takeLost();
       const taken = sampler.takeSample();
-      if (taken !== undefined) this.#samples.push(taken);
+      if (taken === undefined) continue;
+      this.#samples.push(taken);
+      for (const feature of this.#identity?.features ?? []) feature.onSample?.(taken);
     }
     if (lost > 0) this.lose(author, lost, "samples that could not be taken");
     return dueMs;
@@ -463,6 +579,16 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     return taken && [taken];
   }
 
+  /** The next record's, however few; a mote that withholds its records has none. */
+  private rest(author: Author): readonly Sample[] | undefined {
+    if (this.withholds) return undefined;
+    const samples = this.#samples;
+    if (samples.length === 0) return this.ownBatch(author);
+    const count = countFitting(samples, samples.length);
+    this.#samples = samples.slice(count);
+    return samples.slice(0, count);
+  }
+
   private lose(author: Author, samples: number, reason: string): void {
     author.lose(samples);
     this.#options.device.log.write("gap", { reason, samples });
@@ -485,7 +611,8 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
     const { seq, stream, digest, payloadBytes: bytes } = written;
     const { time: timeS, timeQuality, head } = input;
     const values = valuesOf(batch);
-    log.write("record", {
+    const type = typeOf(input);
+    const said = {
       seq,
       stream,
       digest: toHex(digest),
@@ -494,7 +621,8 @@ export class Mote implements AssociationOptions, TimekeeperOptions, BusOptions, 
       timeQuality,
       bytes,
       values,
-    });
+    };
+    log.write("record", type === PAYLOAD_TYPE_RECORD ? said : { ...said, type });
   }
 
   private health(nowMs: number): number {

@@ -20,6 +20,8 @@ export interface Device {
   readonly io: BoardIO;
   readonly network: BoardNetwork;
   readonly log: Log;
+  /** Starts the firmware anew, as a software reset does, and never returns; absent where there is no way to. */
+  readonly restart?: (() => void) | undefined;
 }
 
 /** Two clocks: one that only counts, one that is set from outside and may be wrong. */

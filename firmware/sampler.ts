@@ -21,7 +21,7 @@ export class Sampler {
   readonly #device: Device;
   readonly #part: Part;
   readonly #name: string;
-  readonly #intervalMs: number;
+  #intervalMs: number;
   #sensor: Sensor | undefined;
   /** When it was opened, until its first sample has been looked at. */
   #openedMs: number | undefined;
@@ -34,6 +34,14 @@ export class Sampler {
     this.#device = device;
     this.#part = part;
     this.#name = name;
+    this.#intervalMs = intervalMs;
+  }
+
+  /** From the next sample on. */
+  takeEvery(intervalMs: number): void {
+    const nowMs = this.#device.clock.ticksMs();
+    // One that is due already stays so.
+    if (this.#dueMs !== undefined) this.#dueMs = Math.min(this.#dueMs, nowMs + intervalMs);
     this.#intervalMs = intervalMs;
   }
 

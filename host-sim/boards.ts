@@ -6,7 +6,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Fields, fieldsOf } from "../firmware/fields.js";
+import { Fields, fieldsOf } from "../firmware/fields.js";
 import { Rejection } from "../firmware/rejection.js";
 import { REPOSITORY } from "./place.js";
 import type { Creation } from "./xs/presets.js";
@@ -58,6 +58,9 @@ export interface BoardKind {
   /** Memory that XS gets, in the words of a manifest's `creation`. */
   readonly memory: object;
   readonly creation: Creation;
+  /** The same for the mote with the ledger (firmware/manifest-ledger.json): what the file says of that besides. */
+  readonly ledgerMemory: object;
+  readonly ledgerCreation: Creation;
   readonly pins: BoardPins;
   readonly flash: Flash;
 }
@@ -112,10 +115,12 @@ export function readBoard(name: string, text: string): BoardKind {
 }
 
 function boardIn(name: string, fields: Fields): BoardKind {
-  only(fields, ["label", "platform", "chip", "memory", "pins", "flash"]);
+  only(fields, ["label", "platform", "chip", "memory", "ledgerMemory", "pins", "flash"]);
   const platform = fields.text("platform", 64);
   if (!/^esp32(\/[a-z0-9_]+)?$/.test(platform)) throw fields.wrong("platform", "esp32, or esp32/ and a target of the SDK");
   const memory = fields.section("memory");
+  const more = fields.has("ledgerMemory") ? fields.section("ledgerMemory").json : {};
+  const ledger = new Fields({ ...memory.json, ...more }, "ledgerMemory");
   return {
     name,
     label: fields.text("label", 32),
@@ -123,6 +128,8 @@ function boardIn(name: string, fields: Fields): BoardKind {
     chip: chipIn(fields.section("chip")),
     memory: memory.json,
     creation: creationIn(memory),
+    ledgerMemory: ledger.json,
+    ledgerCreation: creationIn(ledger),
     pins: pinsIn(fields.section("pins")),
     flash: flashIn(fields.section("flash")),
   };

@@ -38,7 +38,7 @@ const SHARES: readonly (readonly [RegExp, number])[] = [
 const SPARE = 0.8;
 /** These take longest: begun last, they would be waited for alone. */
 const LONGEST =
-  /journal-power.*soak|runtime\.soak|outage|broker-deaths|hostile-relay|restored-state|refused-records|sim\/tls|kill\.test|sim\/(start|engines|attach|own-broker)|relay-head|xs\/(engine|board|bench)\.test/;
+  /journal-power.*soak|runtime\.soak|outage|broker-deaths|hostile-relay|restored-state|refused-records|sim\/tls|sim\/(kill|start|engines|attach|own-broker|anchor|commands|tx|quarantine)|relay-head|xs\/(engine|board|bench)|secret-timing|postgres/;
 /** Long runs of what shorter tests try as well: with FULL=1, or where one is named. */
 const SOAK = /\.soak\.test\.ts$/;
 const ENGINES = /^(xs|sim\/engines)/;

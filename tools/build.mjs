@@ -53,9 +53,9 @@ function keepReached(entries) {
 rmSync(dist, { recursive: true, force: true });
 compile("tsconfig.build.json");
 compile("tsconfig.build-board.json");
-// Plain JavaScript, and the mirrors' table, as they are; not what only leads to TypeScript, nor the command, which stays where it is.
+// Plain JavaScript, the mirrors' table and the contracts, as they are; not what only leads to TypeScript, nor the command, which stays where it is.
 for (const folder of ["host-sim", "tools"])
-  for (const name of [...filesIn(join(root, folder), ".mjs"), ...filesIn(join(root, folder), "table.json")]) {
+  for (const name of [".mjs", "table.json", ".abi.json"].flatMap((ending) => filesIn(join(root, folder), ending))) {
     if (folder === "tools" && !name.includes("/")) continue;
     if (/import\("[^"]+\.ts"\)/.test(readFileSync(join(root, folder, name), "utf8"))) continue;
     mkdirSync(dirname(join(dist, folder, name)), { recursive: true });

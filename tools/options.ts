@@ -105,3 +105,11 @@ function fromEnvironment(name: string, schemes: readonly string[]): string | und
   const url = process.env[name];
   return url === undefined || url === "" ? undefined : checkUrl(name, url, schemes);
 }
+
+/** --fleet: a registry's address and its chain. */
+export function readFleet(text: string | undefined): { registry: Uint8Array; chain: string } | undefined {
+  if (text === undefined) return undefined;
+  const match = /^0x([0-9a-fA-F]{40})@([-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32})$/.exec(text);
+  if (match === null) throw new UsageError("--fleet takes an address and a chain, such as 0x…@eip155:31337");
+  return { registry: new Uint8Array(Buffer.from(match[1] as string, "hex")), chain: match[2] as string };
+}

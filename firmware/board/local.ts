@@ -41,6 +41,7 @@ export function createLocal(io: PinClasses = {}): Omit<Device, "network"> {
     store,
     io: { ...wiring(), ...(io as Omit<BoardIO, "i2c">) },
     log,
+    restart: (globalThis as { readonly System?: { restart(): void } }).System?.restart,
   };
 }
 

@@ -4,11 +4,11 @@
 // is lost, and of every acknowledgement. A new part joins with topics of its own, and no other part is touched for it. Never: looks
 // into a message, keeps one, or believes that whoever publishes on a topic may.
 
-import { toHex } from "../bytes.js";
+import { readUint, toHex, writeUint } from "../bytes.js";
 import type { MoteConfig, MqttConfig } from "../config.js";
 import type { Clock, Device, Log, MqttBase } from "../ports.js";
 import type { RefusalLog } from "../refusal-log.js";
-import type { Rejection } from "../rejection.js";
+import { Rejection } from "../rejection.js";
 import type { Topics } from "./topics.js";
 import { type Publishing, Uplink, type UplinkOptions } from "./uplink.js";
 import { encodeWill } from "./wire.js";
@@ -137,4 +137,19 @@ export class Bus implements UplinkOptions {
   onWake(): void {
     this.#options.onWake();
   }
+}
+
+/**
+ * A number for a request, 1 to 2³²−1. Hard to guess; without noise it can be guessed: a forged answer costs a request, while answers must
+ * go on coming.
+ */
+export function drawRequestId(device: Pick<Device, "clock" | "entropy">, refusals: Pick<RefusalLog, "write">): number {
+  const bytes = new Uint8Array(4);
+  try {
+    device.entropy.read(bytes);
+  } catch (error) {
+    refusals.write("noise", new Rejection("entropy-failed", String(error)));
+    writeUint(bytes, device.clock.ticksMs() % 0x1_0000_0000, 0, 4);
+  }
+  return readUint(bytes) || 1;
 }

@@ -8,7 +8,7 @@
 // more; where nothing is announced and nothing comes it asks less often, until the next announcement. Never believes a number, a
 // hash or a length: the follower decides.
 
-import type { Bus, BusUser } from "../bus/bus.js";
+import { type Bus, type BusUser, drawRequestId } from "../bus/bus.js";
 import { requestTopic } from "../bus/topics.js";
 import {
   decodeReply,
@@ -20,7 +20,6 @@ import {
   REPLY_OVERHEAD_PER_HEADER_BYTES,
   RUN_BYTES_MAX,
 } from "../bus/wire.js";
-import { readUint, writeUint } from "../bytes.js";
 import type { Follower } from "../chain/follow/follower.js";
 import { bringsOn, type Outcome } from "../chain/follow/outcome.js";
 import type { MoteConfig } from "../config.js";
@@ -73,7 +72,7 @@ interface Request {
 
 export class RelayClient implements BusUser {
   readonly #options: RelayOptions;
-  readonly #order: RelayOrder;
+  #order: RelayOrder;
   #announced: Uint8Array | undefined;
   #request: Request | undefined;
   /** The answer to `#request`, until a step looks at it. */
@@ -104,6 +103,12 @@ export class RelayClient implements BusUser {
     else if (topic === replies) this.replied(message);
     else return false;
     return true;
+  }
+
+  /** Others may be asked from now on; of who was asked before nothing is known any more. */
+  onRelays(): void {
+    this.#order = new RelayOrder(this.#options.config.relays ?? [""]);
+    this.reset();
   }
 
   linkChanged(up: boolean): void {
@@ -228,7 +233,7 @@ export class RelayClient implements BusUser {
     // What is of no use but whole is asked for in less room first, too: it mostly fits, and the wider answer is a third of a small heap.
     const narrow = count > 1 && (!whole || this.#fit > 1);
     const bytesMax = narrow ? RUN_BYTES_MAX : MESSAGE_BYTES_MAX;
-    const id = this.requestId();
+    const id = drawRequestId(options.device, options.refusals);
     const topic = requestTopic(options.bus.topics, this.#order.next);
     if (!options.bus.publish(topic, encodeRequest({ id, to: options.own, from, count, bytesMax }), {})) {
       this.#nextRequestMs = nowMs + WAIT_FIRST_MS;
@@ -242,18 +247,6 @@ export class RelayClient implements BusUser {
   }
 
   /** 1 to 2³²−1. Hard to guess; without noise it can be guessed: a forged answer costs a request, while headers must go on coming. */
-  private requestId(): number {
-    const { device, refusals } = this.#options;
-    const bytes = new Uint8Array(4);
-    try {
-      device.entropy.read(bytes);
-    } catch (error) {
-      refusals.write("noise", new Rejection("entropy-failed", String(error)));
-      writeUint(bytes, device.clock.ticksMs() % 0x1_0000_0000, 0, 4);
-    }
-    return readUint(bytes) || 1;
-  }
-
   /** No answer, or an empty one. */
   private silent(request: Request, absent: boolean): void {
     const nowMs = this.#options.device.clock.ticksMs();

@@ -21,6 +21,11 @@ import { Sequence } from "./sequence.js";
 /** Room for a payload at first: what one sample takes, twice. One that needs more gets all that is allowed, and keeps it. */
 const PAYLOAD_BYTES_USUAL = 384;
 
+/** Boots that are left out where nobody can say how many there were. */
+const BOOTS_UNKNOWN = 0x1_0000;
+/** Records that are looked at for the newest boot that is known. */
+const BOOT_READS_MAX = 64;
+
 export interface AuthorOptions {
   readonly engine: CryptoEngine;
   readonly keys: Keys;
@@ -33,7 +38,7 @@ export interface AuthorOptions {
 }
 
 /** What a record says; its place in the stream, the fleet and the gap are the author's. */
-export type RecordInput = Pick<RecordFields, "time" | "timeQuality" | "head" | "measurements">;
+export type RecordInput = Pick<RecordFields, "time" | "timeQuality" | "head" | "measurements" | "answer" | "status">;
 
 export interface Written {
   readonly seq: number;
@@ -48,11 +53,20 @@ export interface Written {
 export function openSequence(domain: Parameters<typeof Sequence.open>[0], journal: Journal): Sequence | Rejection {
   const seq = journal.lastSeq;
   if (seq === undefined) return Sequence.open(domain, undefined);
-  const kept = journal.read(seq);
-  const record = kept instanceof Rejection ? kept : decodeRecord(kept.payload);
-  // Where the newest record cannot be read its boot is unknown; the store's own count is above it all the same.
-  const boot = record instanceof Rejection ? 0 : record.boot;
-  return Sequence.open(domain, { seq, stream: journal.stream, boot });
+  return Sequence.open(domain, { seq, stream: journal.stream, boot: newestBoot(journal, seq) });
+}
+
+/**
+ * The boot of the newest record, `seq`. Where that cannot be read, its boot is unknown, and so many are added to the newest that can be read
+ * that it lies below: the store's own count is above it, unless that was put back, too.
+ */
+function newestBoot(journal: Journal, seq: number): number {
+  for (let tried = 0; tried < BOOT_READS_MAX && tried < seq; tried += 1) {
+    const kept = journal.read(seq - tried);
+    const record = kept instanceof Rejection ? kept : decodeRecord(kept.payload);
+    if (!(record instanceof Rejection)) return tried === 0 ? record.boot : record.boot + BOOTS_UNKNOWN;
+  }
+  return BOOTS_UNKNOWN;
 }
 
 export class Author {
@@ -93,7 +107,8 @@ export class Author {
 
   /**
    * Takes the mote's own newest record as someone else kept it: goes on above it where the journal is behind, and links to
-   * it where the journal has lost it. The signature is looked at last, and only where it would change anything.
+   * it where the journal has lost it. Of an older stream, boots alone go on above it. The signature is looked at last, and only
+   * where it would change anything.
    * @returns whether that changed anything; a `Rejection` where the record is not this mote's, or does not hold
    */
   adopt(message: Uint8Array): boolean | Rejection {
@@ -108,11 +123,14 @@ export class Author {
     // Only this key's owner can make such a record; a copy of the key, for one.
     if (record.seq >= SEQ_MAX || record.stream >= SEQ_MAX || record.boot >= SEQ_MAX)
       return new Rejection("latest-range", "numbers that no mote reaches");
-    if (record.stream < sequence.stream || (record.stream === sequence.stream && record.seq <= this.#prevSeq)) return false;
+    const behind = record.stream < sequence.stream;
+    // Of a stream that was left, its boots still bind: a lower stream with a higher boot is evidence against this key.
+    if (behind ? record.boot < sequence.boot : record.stream === sequence.stream && record.seq <= this.#prevSeq) return false;
     const signed = verifySign1(engine, message, keys.publicKey(key));
     if (signed instanceof Rejection) return signed;
-    sequence.resumeAbove(record.stream, record.seq);
     sequence.countBootAfter(record.boot);
+    if (behind) return true;
+    sequence.resumeAbove(record.stream, record.seq);
     this.#prev = signed.digest;
     this.#prevSeq = record.seq;
     return true;
@@ -158,14 +176,15 @@ export class Author {
   /** Writes the payload of the next record to the journal, and answers it. */
   private keep(input: RecordInput, gap: number): Uint8Array | Rejection {
     const { sequence, journal, fleet } = this.#options;
-    const { time, timeQuality, head, measurements } = input;
+    const { time, timeQuality, head, measurements, answer, status } = input;
     const seq = sequence.reserve();
     if (seq instanceof Rejection) return seq;
     const stream = sequence.stream;
     const fields = { seq, stream, prev: this.#prev, boot: sequence.boot, time, timeQuality, head, measurements, fleet };
     let payload: Uint8Array;
     try {
-      payload = this.encode(gap > 0 ? { ...fields, gap } : fields);
+      const whole = gap > 0 ? { ...fields, gap } : fields;
+      payload = this.encode(answer === undefined && status === undefined ? whole : { ...whole, answer, status });
     } catch (error) {
       // What no record can hold is a sensor's fault, and would be the same after a restart.
       return error instanceof Rejection ? error : new Rejection("record-malformed", String(error));
@@ -175,10 +194,10 @@ export class Author {
       // Records that the mount had not seen: the next one follows the newest of them.
       if (refusal.code === "journal-found") this.goOnAfterNewest();
       // The flash may hold a part of it: the number is gone, the link is not, for nothing was signed.
-      if (refusal.code === "journal-write" || refusal.code === "journal-worn") sequence.use(seq);
+      if (refusal.code === "journal-write" || refusal.code === "journal-worn") sequence.use(seq, false);
       return refusal;
     }
-    sequence.use(seq);
+    sequence.use(seq, true);
     return payload;
   }
 

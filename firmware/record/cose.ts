@@ -148,7 +148,11 @@ export function verifySign1(engine: CryptoEngine, bytes: Uint8Array, known?: Uin
 }
 
 /** Which of the two keys that a signature fits has signed is not told: the address says it. */
-function signerOf(engine: CryptoEngine, { kid, signature }: Sign1, digest: Uint8Array): Uint8Array | undefined {
+export function signerOf(
+  engine: CryptoEngine,
+  { kid, signature }: Pick<Sign1, "kid" | "signature">,
+  digest: Uint8Array,
+): Uint8Array | undefined {
   for (let recovery = 0; recovery <= 1; recovery += 1) {
     const publicKey = engine.secp256k1.recover(signature, recovery, digest);
     if (publicKey !== undefined && equal(addressOf(engine, publicKey), kid)) return publicKey;
@@ -157,7 +161,7 @@ function signerOf(engine: CryptoEngine, { kid, signature }: Sign1, digest: Uint8
 }
 
 /** 0 < r < n and 0 < s ≤ n/2 (SEC 1 §4.1.4 step 1; the low half, so that no second signature can be made from one). */
-function checkScalars(signature: Uint8Array): Rejection | undefined {
+export function checkScalars(signature: Uint8Array): Rejection | undefined {
   if (isZero(signature, 0) || isZero(signature, 32) || order(signature, 0, ORDER) >= 0 || order(signature, 32, ORDER) >= 0)
     return new Rejection("signature-invalid", "r or s is not between 1 and n - 1");
   return order(signature, 32, HALF_ORDER) > 0 ? new Rejection("signature-high-s", "s is above n/2") : undefined;

@@ -76,7 +76,8 @@ export function recover(ring: JournalRing, unsealed: Unsealed): Recovered {
     } else {
       // A mark or a clean end: seq is storedThrough there, previous anchoredThrough, stream tailEpoch.
       recovered.storedThrough = Math.max(recovered.storedThrough, Math.min(seq, ring.lastSeq));
-      recovered.anchoredThrough = Math.max(recovered.anchoredThrough, Math.min(previous, ring.lastSeq));
+      // The last one counts: it alone may have been taken back.
+      recovered.anchoredThrough = Math.min(previous, ring.lastSeq);
       tailEpoch = Math.max(tailEpoch, stream);
       const passedAt = kind === FRAME.CLEAN ? CLEAN_BODY_BYTES : 0;
       if (bodyBytes === passedAt + PASSED_BODY_BYTES) {

@@ -1,7 +1,7 @@
 // How far the records of a journal have come: kept, stored elsewhere, anchored, waited for no more. docs/journal-format.md,
 // "Watermarks".
 //
-// Promises: no watermark goes back, or beyond the newest record; `stored` names no record that the caller has not called
+// Promises: no watermark goes back, but for `anchored` where the chain itself did, or beyond the newest record; `stored` names no record that the caller has not called
 // stored; `passed` is never below it. Never: a write.
 
 import type { Recovered } from "./journal-mount.js";
@@ -67,6 +67,16 @@ export class Watermarks {
 
   markAnchored(through: number): void {
     this.anchored = Math.max(this.anchored, Math.min(through, this.#ring.lastSeq));
+  }
+
+  /**
+   * Takes back what is said of records that are still kept; true if that was anything.
+   * @param floor seq of the last record that is gone
+   */
+  voidAnchored(floor: number): boolean {
+    if (this.anchored <= floor) return false;
+    this.anchored = floor;
+    return true;
   }
 
   /** They have been written. */

@@ -260,6 +260,11 @@ export class Journal {
     this.#marks.markAnchored(through);
   }
 
+  /** The chain has left blocks that had counted as settled: nothing that is kept counts as anchored any more. Written at once. */
+  voidAnchored(): void {
+    if (this.#marks.voidAnchored(this.#ring.tailFloor)) this.#active.markIfRoom();
+  }
+
   /** Ends in good order: the next mount may write on in the same sector. Nothing may be written through this object then. */
   close(): void {
     this.#active.close();

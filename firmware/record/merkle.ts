@@ -56,6 +56,18 @@ export class MerkleFrontier {
     this.#size += 1;
   }
 
+  /**
+   * The hashes by which the tree with one leaf more shows that it begins with this one (RFC 9162 §2.1.4.1); none of an empty tree. Besides the
+   * leaf they are this tree's own edge: its last subtree stands beside the leaf, the larger ones to the left of both.
+   */
+  proofOfNext(data: Uint8Array): Uint8Array[] {
+    if (this.#size === 0) return [];
+    const leaf = leafHash(this.#engine, data);
+    const larger = this.#roots.slice(0, -1).reverse();
+    // Where this tree is one complete subtree, its root is known, and is not sent.
+    return larger.length === 0 ? [leaf] : [this.#roots[larger.length] as Uint8Array, leaf, ...larger];
+  }
+
   /** Root of the tree; of an empty one, the hash of nothing. */
   root(): Uint8Array {
     let hash: Uint8Array | undefined;
@@ -91,19 +103,17 @@ export class MerkleFrontier {
 }
 
 /**
- * Checks that a leaf stands at `index` in the tree of `size` leaves with this root (RFC 9162 §2.1.3.2).
+ * The root to which a path leads from the leaf at `index` in a tree of `size` leaves (RFC 9162 §2.1.3.2).
  * @param leaf `leafHash` of the leaf's data
  * @param path hashes from the leaf upwards, as `MerkleTree.inclusionProof` makes them
- * @returns undefined where it holds
  */
-export function checkInclusion(
+export function inclusionRoot(
   engine: CryptoEngine,
   leaf: Uint8Array,
   index: number,
   size: number,
   path: readonly Uint8Array[],
-  root: Uint8Array,
-): Rejection | undefined {
+): Uint8Array | Rejection {
   if (!isSize(size) || !Number.isSafeInteger(index) || index < 0 || index >= size)
     return new Rejection("merkle-range", `no leaf ${index} in a tree of ${size}`);
   if (!isPath(path)) return new Rejection("merkle-proof", "a path of hashes that cannot be");
@@ -122,8 +132,24 @@ export function checkInclusion(
     fn = half(fn);
     sn = half(sn);
   }
-  if (sn !== 0) return new Rejection("merkle-proof", "fewer hashes than the path has");
-  return equal(hash, root) ? undefined : new Rejection("merkle-proof", "the path leads to another root");
+  return sn === 0 ? hash : new Rejection("merkle-proof", "fewer hashes than the path has");
+}
+
+/**
+ * Checks that a leaf stands at `index` in the tree of `size` leaves with this root; else as `inclusionRoot`.
+ * @returns undefined where it holds
+ */
+export function checkInclusion(
+  engine: CryptoEngine,
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  path: readonly Uint8Array[],
+  root: Uint8Array,
+): Rejection | undefined {
+  const found = inclusionRoot(engine, leaf, index, size, path);
+  if (found instanceof Rejection) return found;
+  return equal(found, root) ? undefined : new Rejection("merkle-proof", "the path leads to another root");
 }
 
 /**

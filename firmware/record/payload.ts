@@ -11,13 +11,27 @@ export const KEY_TYPE = 0;
 export const PAYLOAD_TYPE_RECORD = 1;
 export const PAYLOAD_TYPE_RECEIPT = 2;
 export const PAYLOAD_TYPE_REFUSAL = 3;
+export const PAYLOAD_TYPE_ENROLMENT = 4;
+export const PAYLOAD_TYPE_VOUCHER = 5;
+export const PAYLOAD_TYPE_ROTATION = 6;
+export const PAYLOAD_TYPE_COMMAND = 7;
+/** Records, too: of one number space, one journal and one form with type 1 (record.ts). */
+export const PAYLOAD_TYPE_ANSWER = 8;
+export const PAYLOAD_TYPE_STATUS = 9;
 const PAYLOAD_MALFORMED = "payload-malformed";
 
-function nameOf(type: number): string | undefined {
-  if (type === PAYLOAD_TYPE_RECORD) return "record";
-  if (type === PAYLOAD_TYPE_RECEIPT) return "receipt";
-  return type === PAYLOAD_TYPE_REFUSAL ? "refusal" : undefined;
-}
+/** By type, from 1. */
+const NAMES: readonly string[] = Object.freeze([
+  "record",
+  "receipt",
+  "refusal",
+  "enrolment",
+  "voucher",
+  "rotation",
+  "command",
+  "answer",
+  "status",
+]);
 
 /**
  * Depth: map, pack, entry, tag, pair. A record may have as many items as bytes, so only one whose signer is known should be
@@ -28,7 +42,8 @@ const RECORD_LIMITS: CborLimits = Object.freeze({
   bytesMax: RECORD_PAYLOAD_BYTES_MAX,
   itemsMax: RECORD_PAYLOAD_BYTES_MAX,
 });
-const RECEIPT_LIMITS: CborLimits = Object.freeze({ depthMax: 1, bytesMax: RECORD_PAYLOAD_BYTES_MAX, itemsMax: 16 });
+/** Depth: map, fleet. */
+const OTHER_LIMITS: CborLimits = Object.freeze({ depthMax: 2, bytesMax: RECORD_PAYLOAD_BYTES_MAX, itemsMax: 32 });
 
 /** The map that a payload is, its type not looked at; throws a `Rejection`. */
 function mapOf(payload: Uint8Array, limits: CborLimits): ReadonlyMap<CborValue, CborValue> {
@@ -41,17 +56,21 @@ function mapOf(payload: Uint8Array, limits: CborLimits): ReadonlyMap<CborValue, 
 /** The fields of one payload, read one by one; each method throws a `Rejection` that names the key. */
 export class PayloadFields {
   readonly #map: ReadonlyMap<CborValue, CborValue>;
+  /** What it is: another one than was asked for only among records. */
+  readonly type: number;
   #read = 1;
 
-  /** Decodes `payload`, which must be of `type`. */
+  /** Decodes `payload`, which must be of `type`; for that of a record, any of the records' types. */
   constructor(payload: Uint8Array, type: number) {
-    this.#map = mapOf(payload, type === PAYLOAD_TYPE_RECORD ? RECORD_LIMITS : RECEIPT_LIMITS);
+    this.#map = mapOf(payload, type === PAYLOAD_TYPE_RECORD ? RECORD_LIMITS : OTHER_LIMITS);
     const found = this.#map.get(KEY_TYPE);
-    if (found === type) return;
+    this.type = found as number;
+    if (found === type || (type === PAYLOAD_TYPE_RECORD && (found === PAYLOAD_TYPE_ANSWER || found === PAYLOAD_TYPE_STATUS)))
+      return;
     if (typeof found !== "number" || found < 0) throw new Rejection(PAYLOAD_MALFORMED, "key 0 (type) is no unsigned integer");
-    const name = nameOf(found);
+    const name = NAMES[found - 1];
     const known = name === undefined ? `type ${found} is unknown` : `type ${found} is a ${name}`;
-    throw new Rejection("payload-type", `${known}; a ${nameOf(type)} has type ${type}`);
+    throw new Rejection("payload-type", `${known}; a ${NAMES[type - 1]} has type ${type}`);
   }
 
   has(key: number): boolean {

@@ -16,18 +16,19 @@ import { SEQ_MAX } from "./journal-format.js";
 import { READS_MAX } from "./journal-sectors.js";
 
 const KEY = "sequence";
-const VERSION = 1;
-/** version ‖ boot ‖ stream ‖ mark ‖ CRC-32 of these */
-const VALUE_BYTES = 17;
+const VERSION = 2;
+/** version ‖ boot ‖ stream ‖ mark ‖ last ‖ CRC-32 of these; version 1 had no `last` */
+const VALUE_BYTES = 21;
+const VALUE_BYTES_1 = 17;
 /** Numbers reserved with one write to the key-value store. */
 export const RESERVED_SEQS = 32;
 
 /**
  * How this boot's numbers follow from what was found:
  * `first`: nothing was there; `continued`: exactly after the newest record; `skipped`: power went within a reserved
- * block, whose rest is left out; `erased`, `restored`: the journal is empty, or older than the mark by more than a block:
- * a new stream begins above the mark; `forgotten`: the key-value store is empty, or older than the journal: a new stream
- * begins above the journal.
+ * block, whose rest is left out, or did so again before a record was kept; `erased`, `restored`: the journal is empty, or older
+ * than the mark by more than a block and than a record that it held when the mark was written: a new stream begins above the
+ * mark; `forgotten`: the key-value store is empty, or older than the journal: a new stream begins above the journal.
  */
 export type SequenceOrigin = "first" | "continued" | "skipped" | "erased" | "restored" | "forgotten";
 
@@ -40,6 +41,8 @@ export class Sequence {
   #next: number;
   /** On flash: no seq from here on has been used. */
   #mark: number;
+  /** Beside it: a record that the journal held by then, or that somebody else holds; 0 for none. */
+  #last: number;
 
   private constructor(
     domain: KeyValueDomain,
@@ -49,6 +52,7 @@ export class Sequence {
     stream: number,
     next: number,
     mark: number,
+    last: number,
   ) {
     this.#domain = domain;
     this.#reserved = reserved;
@@ -57,6 +61,7 @@ export class Sequence {
     this.#stream = stream;
     this.#next = next;
     this.#mark = mark;
+    this.#last = last;
   }
 
   /**
@@ -75,16 +80,18 @@ export class Sequence {
     let boot = 0;
     let stream = 0;
     let mark = 1;
+    let last = 0;
     if (value !== undefined) {
       const bytes = new Uint8Array(value);
       if (!isState(bytes))
         return new Rejection(
           "sequence-malformed",
-          `key ${KEY} holds ${bytes.length} bytes that are no state of version ${VERSION}`,
+          `key ${KEY} holds ${bytes.length} bytes that are no state of version 1 or ${VERSION}`,
         );
       boot = readUint(bytes, 1, 4);
       stream = readUint(bytes, 5, 4);
       mark = readUint(bytes, 9, 4);
+      last = bytes[0] === VERSION ? readUint(bytes, 13, 4) : SEQ_MAX;
     }
     let origin: SequenceOrigin;
     let next = mark;
@@ -94,12 +101,12 @@ export class Sequence {
       next = Math.max(mark, newest.seq + 1);
       if (value === undefined || newest.seq >= mark || newest.stream > stream) origin = "forgotten";
       else if (mark === newest.seq + 1) origin = "continued";
-      else origin = mark - newest.seq - 1 <= reserved ? "skipped" : "restored";
+      else origin = newest.seq >= last || mark - newest.seq - 1 <= reserved ? "skipped" : "restored";
       boot = Math.max(boot, newest.boot);
     }
     if (origin === "erased" || origin === "restored" || origin === "forgotten")
       stream = Math.max(stream, newest?.stream ?? 0) + 1;
-    const sequence = new Sequence(domain, reserved, boot + 1, origin, stream, next, next);
+    const sequence = new Sequence(domain, reserved, boot + 1, origin, stream, next, next, newest?.seq ?? 0);
     sequence.tryWriting();
     return sequence;
   }
@@ -134,10 +141,14 @@ export class Sequence {
     return this.#next;
   }
 
-  /** The journal has taken `seq`, or has used it up: it is never given again. */
-  use(seq: number): void {
+  /**
+   * `seq` is never given again.
+   * @param kept whether the journal has a record of that number; else it has used the number up
+   */
+  use(seq: number, kept: boolean): void {
     if (seq !== this.#next || seq >= this.#mark) assert(false, "the seq that was reserved");
     this.#next = seq + 1;
+    if (kept) this.#last = seq;
   }
 
   /**
@@ -150,6 +161,7 @@ export class Sequence {
     this.#stream = stream;
     this.#next = Math.max(this.#next, seq + 1);
     this.#mark = Math.max(this.#mark, this.#next);
+    this.#last = Math.max(this.#last, seq);
     this.tryWriting();
     return true;
   }
@@ -188,7 +200,8 @@ export class Sequence {
     writeUint(bytes, this.#boot, 1, 4);
     writeUint(bytes, this.#stream, 5, 4);
     writeUint(bytes, mark, 9, 4);
-    writeUint(bytes, crc32(bytes.subarray(0, 13)), 13, 4);
+    writeUint(bytes, this.#last, 13, 4);
+    writeUint(bytes, crc32(bytes.subarray(0, 17)), 17, 4);
     this.#domain.write(KEY, bytes);
     this.#mark = mark;
   }
@@ -209,5 +222,7 @@ function readChecked(domain: KeyValueDomain): ArrayBuffer | undefined {
 }
 
 function isState(bytes: Uint8Array): boolean {
-  return bytes.length === VALUE_BYTES && bytes[0] === VERSION && crc32(bytes.subarray(0, 13)) === readUint(bytes, 13, 4);
+  const { length } = bytes;
+  if (length !== (bytes[0] === VERSION ? VALUE_BYTES : VALUE_BYTES_1) || (bytes[0] !== VERSION && bytes[0] !== 1)) return false;
+  return crc32(bytes.subarray(0, length - 4)) === readUint(bytes, length - 4, 4);
 }

@@ -31,7 +31,8 @@ export function planSensors(json: unknown, types: readonly SensorType[], interva
     for (const [i, fields] of entries.entries()) {
       const type = json === undefined ? (types[i] as SensorType) : typeOf(fields, types);
       const name = fields.text("name", SENSOR_NAME_CHARACTERS_MAX, entries.length === 1 ? "" : type.type);
-      if (name !== "" && !isNameStart(name)) throw fields.wrong("name", "letters, digits and - : . / _, a letter or digit first");
+      if (name !== "" && !isSensorName(name))
+        throw fields.wrong("name", "letters, digits and - : . / _, a letter or digit first");
       if (planned.some((other) => other.name === name)) throw fields.wrong("name", "a name of its own");
       const everyMs = fields.uint("intervalMs", INTERVAL_MS_MIN, INTERVAL_MS_MAX, intervalMs);
       planned.push({ name, intervalMs: everyMs, part: type.configure(fields) });
@@ -58,4 +59,9 @@ function typeOf(fields: Fields, types: readonly SensorType[]): SensorType {
   if (type === undefined)
     throw fields.wrong("type", `${types.map(({ type }) => type).join(" or ")}, which this application includes`);
   return type;
+}
+
+/** What a sensor may be called. */
+export function isSensorName(name: string): boolean {
+  return name.length <= SENSOR_NAME_CHARACTERS_MAX && isNameStart(name);
 }

@@ -92,7 +92,11 @@ export async function runBoard(folder: string, firmware: string, reset: Reset): 
   process.on("uncaughtException", (error, origin) =>
     endWith(new BoardAborted(origin === "unhandledRejection" ? "a promise" : "the main module", error)),
   );
-  Object.assign(globalThis, { trace: (...parts: unknown[]) => process.stdout.write(parts.join("")) });
+  const restart = (): void => {
+    board.stop();
+    process.exit(0);
+  };
+  Object.assign(globalThis, { trace: (...parts: unknown[]) => process.stdout.write(parts.join("")), System: { restart } });
   Date.now = () => board.clock.nowMs();
   const main: { default?: unknown } = await import(pathToFileURL(firmware).href);
   if (typeof main.default === "function") main.default();

@@ -21,6 +21,8 @@ export type Memory = string;
 export interface GuestEngine {
   readonly built: Built;
   readonly memory: Memory;
+  /** Whether it has as much of it as the mote with the ledger. */
+  readonly ledger?: boolean;
   readonly crypto: Crypto;
   /** File of the firmware's modules. */
   readonly modules: string;
@@ -36,6 +38,10 @@ export interface GuestOptions {
 
 /** What a board's image is made of: TypeScript, also where we are installed as a package. */
 export const FIRMWARE = join(REPOSITORY, "firmware/main.ts");
+/** The standard mote with the ledger. */
+export const LEDGER_FIRMWARE = join(REPOSITORY, "firmware/main-ledger.ts");
+/** The standard mote on Bitcoin, with its anchors. */
+export const BITCOIN_FIRMWARE = join(REPOSITORY, "firmware/main-bitcoin.ts");
 const CACHE = join(REPOSITORY, "build/xs");
 
 /** Builds what is not there yet; answers what is missing on this machine where it cannot. */
@@ -50,7 +56,7 @@ export async function guestEngine(options: GuestOptions, progress?: (text: strin
     writeFileSync(`${modules}.${process.pid}`, text);
     renameSync(`${modules}.${process.pid}`, modules);
   }
-  return { built, memory, crypto, modules };
+  return { built, memory, ledger: firmware === LEDGER_FIRMWARE, crypto, modules };
 }
 
 export function firmwareOf(engine: GuestEngine): Firmware {
@@ -58,7 +64,9 @@ export function firmwareOf(engine: GuestEngine): Firmware {
 }
 
 export function memoryOf(engine: GuestEngine): Creation {
-  return engine.memory === "roomy" ? ROOMY : boardOf(engine.memory).creation;
+  if (engine.memory === "roomy") return ROOMY;
+  const { creation, ledgerCreation } = boardOf(engine.memory);
+  return engine.ledger === true ? ledgerCreation : creation;
 }
 
 /** All that the engine has for JavaScript; on x64 its slots, and its memory, are twice a board's. */

@@ -52,6 +52,10 @@ const STOP_MS_MAX = 5000;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGINT: 2, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };
 const BOARD = fileURLToPath(new URL("board.mjs", import.meta.url));
 const FIRMWARE = fileURLToPath(runningModule("firmware/main"));
+/** The standard mote with the ledger. */
+export const LEDGER_ON_NODE = fileURLToPath(runningModule("firmware/main-ledger"));
+/** The standard mote on Bitcoin, with its anchors. */
+export const BITCOIN_ON_NODE = fileURLToPath(runningModule("firmware/main-bitcoin"));
 /** For a firmware that is TypeScript. */
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 

@@ -21,6 +21,8 @@ export interface Firmware {
   readonly preload: readonly string[];
 }
 
+/** What else is flashed; of each is preloaded what a program has. */
+const OTHER_IMAGES = ["firmware/manifest-ledger.json", "firmware/manifest-bitcoin.json"];
 const START = "start";
 const CONFIG = "mc/config";
 const GUEST = "host-sim/modules/guest";
@@ -131,7 +133,9 @@ function preloaded(crypto: Crypto, specifiers: readonly string[]): readonly stri
   const proxies = specifiers.filter((name) => name !== CRYPTO);
   // noble-hashes hold typed arrays, so nothing that needs them can be preloaded (test/unit/board/manifest.test.ts).
   const needsHashes = [CRYPTO, "firmware/board/local", "firmware/board/provider"];
-  const ours = libraryPreloads().filter((name) => crypto === "native" || !needsHashes.includes(name));
+  const ours = [...libraryPreloads(), ...OTHER_IMAGES.flatMap((image) => libraryPreloads(image))].filter(
+    (name) => crypto === "native" || !needsHashes.includes(name),
+  );
   return [...ours, ...proxies, `${GUEST}/*`, "host-sim/xs/guest/host", CONFIG];
 }
 

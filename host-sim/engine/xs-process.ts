@@ -30,7 +30,14 @@ export async function runGuest(folder: string, engine: GuestEngine, reset: Reset
     setTimeout(() => process.exit(0), STOP_MS_MAX);
   };
   const board = await powerOn(folder, reset, powerOff, engine.memory === "roomy" ? undefined : engine.memory);
-  const operations = boardOperations(board, notices);
+  // As a board's own restart: whoever keeps it running starts it anew.
+  const operations = {
+    ...boardOperations(board, notices),
+    "system.restart": () => {
+      powerOff(board);
+      return undefined;
+    },
+  };
   const image = firmwareImage(firmwareOf(engine), board.config, memoryOf(engine), engine.built.target);
   const scratch = join(folder, "engine");
   mkdirSync(scratch, { recursive: true, mode: 0o700 });

@@ -15,3 +15,9 @@ declare module "bench/configuration" {
   };
   export default configuration;
 }
+
+declare module "bench/features" {
+  import type { FeatureType } from "../../firmware/feature.js";
+
+  export default function features(): readonly FeatureType[] | undefined;
+}

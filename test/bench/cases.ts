@@ -18,6 +18,8 @@ import { Rejection } from "../../firmware/rejection.js";
 import { Sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
 import { type BftBenchInputs, bftBenchCases } from "./bft-cases.js";
 import { type BitcoinInputs, bitcoinCase } from "./bitcoin-case.js";
+import { ledgerCases } from "./ledger-cases.js";
+import { type ProofInputs, proofCase } from "./proof-case.js";
 
 export interface BenchBoard {
   readonly engine: CryptoEngine;
@@ -35,6 +37,7 @@ export interface BenchInputs {
   readonly clique: { readonly checkpoint: CliqueCheckpoint; readonly headers: readonly string[] };
   readonly bft: BftBenchInputs;
   readonly bitcoin: BitcoinInputs;
+  readonly proof: ProofInputs;
 }
 
 export interface BenchCase {
@@ -204,5 +207,7 @@ export function benchCases(board: BenchBoard, inputs: BenchInputs): readonly (()
     () => [cliqueCase(board, inputs.clique)],
     ...bftBenchCases(board.engine, inputs.bft).map((make) => () => [make()]),
     () => [bitcoinCase(board.engine, inputs.bitcoin)],
+    () => [proofCase(board.engine, inputs.proof)],
+    () => ledgerCases(board.engine, board.keys, keyOf(board.keys, "bench")),
   ];
 }

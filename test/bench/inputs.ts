@@ -7,6 +7,7 @@ import { accounts, CliqueChain } from "../chains/clique-generator.js";
 import { bftBenchInputs } from "./bft-inputs.js";
 import { bitcoinInputs } from "./bitcoin-inputs.js";
 import type { BenchInputs } from "./cases.js";
+import { proofInputs } from "./proof-inputs.js";
 
 const SIGNERS = 5;
 const HEADERS = 30;
@@ -19,5 +20,5 @@ export function benchInputs(): BenchInputs {
   const checkpoint = cliqueCheckpointFromGenesis(nobleEngine, chain.genesis.raw, rules);
   if (checkpoint instanceof Rejection) throw new Error(`${checkpoint.code}: ${checkpoint.detail}`);
   const headers = chain.grow(chain.genesis, HEADERS).map((block) => Buffer.from(block.raw).toString("hex"));
-  return { clique: { checkpoint, headers }, bft: bftBenchInputs(), bitcoin: bitcoinInputs() };
+  return { clique: { checkpoint, headers }, bft: bftBenchInputs(), bitcoin: bitcoinInputs(), proof: proofInputs() };
 }

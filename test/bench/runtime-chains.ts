@@ -9,13 +9,13 @@ import { bitcoinCheckpointFromGenesis } from "../../firmware/chain/bitcoin/check
 import { type BitcoinRules, bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
 import { cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { Rejection } from "../../firmware/rejection.js";
-import type { RuntimeChainName } from "../../tools/bench/report.js";
+import type { RuntimeName } from "../../tools/bench/report.js";
 import { engine } from "../../tools/crypto/engine.js";
 import { bftCheckpointAt } from "../chains/bft-fixture.js";
 import { BftChain } from "../chains/bft-generator.js";
 import type { BftKind } from "../chains/bft-model.js";
 import { BitcoinChain } from "../chains/bitcoin-generator.js";
-import { accounts, CliqueChain, type Sealer } from "../chains/clique-generator.js";
+import { accounts, type ChildOptions, CliqueChain, type Sealer } from "../chains/clique-generator.js";
 
 export const PERIOD_S = 15;
 const ETHEREUM_CHAIN = "eip155:1337";
@@ -32,8 +32,9 @@ const BASE_FEE = 1_000_000_000n;
 const DATED_BACK_BLOCKS = 60;
 const DATED_BACK_S = 30;
 
-interface ChainBlock {
+export interface ChainBlock {
   readonly raw: Uint8Array;
+  readonly hash: Uint8Array;
   readonly number: number;
 }
 
@@ -47,12 +48,12 @@ export interface RuntimeChain {
   readonly genesisTimeS: number;
   /** Whether a mote can jump on it. */
   readonly jumps: boolean;
-  /** The next block, which is the newest then. */
-  grow(): ChainBlock;
+  /** The next block, which is the newest then. `stateRoot` is that of the state that it leaves, on Clique alone; of none where absent. */
+  grow(stateRoot?: Uint8Array): ChainBlock;
   /** One of the blocks that there are. */
   at(number: number): ChainBlock;
   /** The newest `depth` blocks are left for others, and one more: answers the newest. Of a chain that is not final. */
-  leave?(depth: number): ChainBlock;
+  leave?(depth: number, stateRoot?: Uint8Array): ChainBlock;
 }
 
 const libsecp256k1 = await instantiateSecp256k1();
@@ -64,7 +65,7 @@ const sealer: Sealer = (digest, signer) => {
   return Uint8Array.from([...signed.signature, signed.recoveryId]);
 };
 
-export function runtimeChain(name: RuntimeChainName): RuntimeChain {
+export function runtimeChain(name: Exclude<RuntimeName, "ledger">): RuntimeChain {
   if (name === "clique") return cliqueChain();
   return name === "bitcoin" ? bitcoinChain() : bftChain(name);
 }
@@ -79,8 +80,8 @@ function cliqueChain(): RuntimeChain {
     ...{ chain: ETHEREUM_CHAIN, checkpoint, genesisTimeS: timeS, jumps: false },
     ...growing(
       made.genesis,
-      (parent) => made.child(parent, undefined, voteAfter(parent)),
-      (parent) => made.child(parent, undefined, { gasUsed: LEFT_GAS_USED }),
+      (parent, stateRoot) => made.child(parent, undefined, { ...voteAfter(parent), ...stating(stateRoot) }),
+      (parent, stateRoot) => made.child(parent, undefined, { gasUsed: LEFT_GAS_USED, ...stating(stateRoot) }),
     ),
   };
 }
@@ -121,6 +122,10 @@ function bitcoinChain(): RuntimeChain {
   };
 }
 
+function stating(stateRoot: Uint8Array | undefined): Pick<ChildOptions, "bend"> {
+  return stateRoot === undefined ? {} : { bend: (draft) => void Object.assign(draft, { stateRoot }) };
+}
+
 function voteAfter({ number }: ChainBlock): { vote?: { account: Uint8Array; authorize: boolean } } {
   if (number % VOTE_BLOCKS !== 1) return {};
   return { vote: { account: new Uint8Array(ADDRESS_BYTES).fill(Math.floor(number / VOTE_BLOCKS)), authorize: true } };
@@ -129,19 +134,19 @@ function voteAfter({ number }: ChainBlock): { vote?: { account: Uint8Array; auth
 /** @param other another child than `child` makes */
 function growing<B extends ChainBlock>(
   genesis: B,
-  child: (parent: B) => B,
-  other: (parent: B) => B = child,
+  child: (parent: B, stateRoot?: Uint8Array) => B,
+  other: (parent: B, stateRoot?: Uint8Array) => B = child,
 ): Required<Pick<RuntimeChain, "grow" | "at" | "leave">> {
   const blocks = [genesis];
   return {
-    leave(depth) {
+    leave(depth, stateRoot) {
       const length = blocks.length + 1;
       blocks.length -= depth;
-      while (blocks.length < length) blocks.push(other(blocks[blocks.length - 1] as B));
+      while (blocks.length < length) blocks.push(other(blocks[blocks.length - 1] as B, stateRoot));
       return blocks[blocks.length - 1] as B;
     },
-    grow() {
-      const block = child(blocks[blocks.length - 1] as B);
+    grow(stateRoot) {
+      const block = child(blocks[blocks.length - 1] as B, stateRoot);
       blocks.push(block);
       return block;
     },

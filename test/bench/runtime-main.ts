@@ -5,6 +5,7 @@
 // What that itself takes is taken off.
 
 import configuration from "bench/configuration";
+import features from "bench/features";
 import { parseConfig } from "../../firmware/config.js";
 import { nativeEngine } from "../../firmware/crypto/engine-native.js";
 import { NativeKeys } from "../../firmware/crypto/native-keys.js";
@@ -28,6 +29,8 @@ import { type GuestBroker, GuestMqtt, GuestNtp, GuestStation, GuestTimer } from 
 
 const words = new Uint8Array(MEMORY_BYTES);
 
+/** What features have begun goes on, as on a board, where nothing else runs until no promise is left. */
+const TURNS_OF_FEATURES = 16;
 let ownInstructions = 0;
 let ownMicroseconds = 0;
 
@@ -78,7 +81,10 @@ async function main(): Promise<void> {
   const broker: GuestBroker = { client: undefined, acknowledged: 0 };
   const config = parseConfig(json);
   if (config instanceof Rejection) throw new Error(config.detail);
-  const mote = Mote.open({ device: deviceOf(clock, timer, broker, startMs), engine: nativeEngine, config, sensors: [sht3x] });
+  const device = deviceOf(clock, timer, broker, startMs);
+  const own = features();
+  const options = { device, engine: nativeEngine, config, sensors: [sht3x] };
+  const mote = Mote.open(own === undefined ? options : { ...options, features: own });
   if (mote instanceof Rejection) throw new Error(mote.detail);
   mote.run();
   let sampled = 0;
@@ -96,6 +102,7 @@ async function main(): Promise<void> {
     if (more) continue;
     timer.fire();
     while (!timer.isSet) await undefined;
+    if (own !== undefined) for (let turn = 0; turn < TURNS_OF_FEATURES; turn += 1) await undefined;
   }
   profile(false);
   if (instructions() === 0) parts(false);

@@ -7,18 +7,19 @@
 // jump that was not due, one that was and did not come, or one that was not linked by hash.
 
 import { instantiateSecp256k1 } from "@bitauth/libauth/build/lib/crypto/secp256k1.js";
-import { decodeRequest, encodeReply, REPLY_OVERHEAD_BYTES, REPLY_OVERHEAD_PER_HEADER_BYTES } from "../../firmware/bus/wire.js";
+import { decodeRequest, encodeReply } from "../../firmware/bus/wire.js";
 import { concat, toHex } from "../../firmware/bytes.js";
 import { SKIP_BLOCKS_MIN } from "../../firmware/chain/follow/skipping.js";
 import { addressOf } from "../../firmware/crypto/identity.js";
 import { decodeSign1, digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { Rejection } from "../../firmware/rejection.js";
-import type { RuntimeChainName } from "../../tools/bench/report.js";
+import type { RuntimeName } from "../../tools/bench/report.js";
 import { engine } from "../../tools/crypto/engine.js";
 import { Judge } from "../../tools/verify/judge.js";
 import { account } from "../chains/clique-generator.js";
-import { PERIOD_S, type RuntimeChain, runtimeChain } from "./runtime-chains.js";
+import { fitting, type LedgerCounts, LedgerWorld } from "./ledger-world.js";
+import { type ChainBlock, PERIOD_S, type RuntimeChain, runtimeChain } from "./runtime-chains.js";
 
 /** Every so many headers one is not announced: the mote finds out with the next, and asks. */
 const UNANNOUNCED_HEADERS = 50;
@@ -32,7 +33,7 @@ const OUTAGE_WALKED_HEADERS = SKIP_BLOCKS_MIN - 1;
 /** What a socket of a board has at once, of a longer message: lwIP's smallest segment. */
 const PART_BYTES_MAX = 536;
 const SENSOR_ADDRESS = 0x44;
-const REGISTRY = { address: new Uint8Array(20).fill(0x11), chain: "eip155:1337" };
+const FLEET = { registry: new Uint8Array(20).fill(0x11), chain: "eip155:1337" };
 const EVENTS_OF_FAULT = new Set(["refused", "error", "gap", "sensor", "reorg"]);
 /** An outage is long enough for the alarm `stale`, which is right; the others are not. */
 const ALARMS_OF_FAULT = new Set(["fork", "checkpoint-expired"]);
@@ -105,6 +106,7 @@ export class RuntimeWorld {
   readonly #leftBlocks: number;
   readonly #steady: boolean;
   readonly #chain: RuntimeChain;
+  readonly #ledger: LedgerWorld | undefined;
   readonly #judge = new Judge(engine);
   readonly #inbound: Buffer[] = [];
   readonly #deliver: ((topic: string, message: Uint8Array) => void) | undefined;
@@ -115,12 +117,13 @@ export class RuntimeWorld {
   #relayed = 0;
 
   /** @param records how many records, and headers, the run is long */
-  constructor(records: number, chain: RuntimeChainName, { leftBlocks = 0, steady = false, deliver }: WorldOptions = {}) {
+  constructor(records: number, name: RuntimeName, { leftBlocks = 0, steady = false, deliver }: WorldOptions = {}) {
     this.#deliver = deliver;
     this.#wanted = records;
     this.#leftBlocks = leftBlocks;
     this.#steady = steady;
-    this.#chain = runtimeChain(chain);
+    this.#chain = runtimeChain(name === "ledger" ? "clique" : name);
+    if (name === "ledger") this.#ledger = new LedgerWorld(FLEET, (topic, message) => this.#send(topic, message));
   }
 
   /**
@@ -145,10 +148,11 @@ export class RuntimeWorld {
       ntp: { servers: ["time"] },
       mqtt: { host: "broker", prefix: "bench/" },
       checkpoint,
-      fleet: { registry: toHex(REGISTRY.address), chain: REGISTRY.chain },
+      fleet: { registry: toHex(FLEET.registry), chain: FLEET.chain },
       collector: toHex(addressOf(engine, collectorKey.publicKey)),
       sensor: { address: SENSOR_ADDRESS },
       sampling: { intervalMs: PERIOD_S * 1000 },
+      ...this.#ledger?.mote,
     };
   }
 
@@ -159,7 +163,12 @@ export class RuntimeWorld {
 
   /** What the run as a whole lacks, in words, once it is over. */
   faultAtEnd(): string | undefined {
-    return this.jumps === this.jumpsDue ? undefined : `${this.jumps} jumps, ${this.jumpsDue} were due`;
+    return this.jumps === this.jumpsDue ? this.#ledger?.lacking : `${this.jumps} jumps, ${this.jumpsDue} were due`;
+  }
+
+  /** What of the ledger came to its end; undefined where the mote has none. */
+  get ledger(): LedgerCounts | undefined {
+    return this.#ledger?.counts;
   }
 
   /** Answers a request of the guest. */
@@ -181,6 +190,7 @@ export class RuntimeWorld {
     if (said.part !== undefined) this.parts.push(said as unknown as HeapPart);
     else if (said.profile !== undefined) this.profile.push(said as unknown as Profiled);
     else if (said.records !== undefined) this.samples.push(said as unknown as RuntimeSample);
+    this.#ledger?.said(said);
     if (said.event === "head") this.headers += Number(said.verified);
     if (said.event === "jump") this.jumps += 1;
     if (said.event === "reorg" && this.#leftBlocks > 0) {
@@ -188,6 +198,7 @@ export class RuntimeWorld {
       return;
     }
     if (said.event === "jump" && said.linked !== true) this.#fault(text);
+    if (this.#ledger?.forgives(said) === true) return;
     if (EVENTS_OF_FAULT.has(String(said.event)) || ALARMS_OF_FAULT.has(String(said.alarm))) this.#fault(text);
   }
 
@@ -196,8 +207,10 @@ export class RuntimeWorld {
    * @param packetId to be acknowledged, where no broker does
    */
   published(topic: string, message: Uint8Array, packetId?: number): void {
+    this.#ledger?.see(topic);
     if (topic.endsWith("/records")) this.#record(topic, packetId, message);
     else if (topic.endsWith("/requests")) this.#request(message);
+    else this.#ledger?.published(topic, message);
   }
 
   #record(topic: string, packetId: number | undefined, message: Uint8Array): void {
@@ -218,19 +231,33 @@ export class RuntimeWorld {
     const signature = libsecp256k1.signMessageHashCompact(collectorKey.secret, digestOf(engine, collector, receipt));
     if (typeof signature === "string") throw new Error(signature);
     this.#send(topic.replace(/records$/, "receipts"), encodeSign1(collector, receipt, signature));
-    this.#seal();
+    this.#ledger?.recorded(fields, digest);
+    // A block for each sample: what is said between them takes no time.
+    if (fields.answer === undefined) this.#seal();
   }
 
   /** The chain grows by a block, which is announced. */
   #seal(): void {
     const due = this.#leftBlocks > 0 && !this.#left && this.#relayed >= this.#wanted >> 1;
     if (due) this.#left = true;
-    const { raw, number } = (due ? this.#chain.leave?.(this.#leftBlocks) : undefined) ?? this.#chain.grow();
+    const { raw, number } = this.#grow(due);
     const outage = this.#steady ? 0 : this.#outageBefore(number);
     if (number % OUTAGE_EVERY_HEADERS > OUTAGE_EVERY_HEADERS - outage && number < this.#wanted) return;
     if (number - this.#relayed > SKIP_BLOCKS_MIN && this.#chain.jumps) this.jumpsDue += 1;
     this.#relayed = number;
     if (this.#steady || number % UNANNOUNCED_HEADERS !== 1) this.#send(`bench/chains/${this.#chain.chain}/head`, raw);
+    this.#ledger?.act();
+  }
+
+  /** The next block; where others take the place of the newest, the newest of those. */
+  #grow(leaves: boolean): ChainBlock {
+    const stateRoot = this.#ledger?.stateRoot;
+    const left = leaves ? this.#chain.leave?.(this.#leftBlocks, stateRoot) : undefined;
+    const block = left ?? this.#chain.grow(stateRoot);
+    if (this.#ledger === undefined) return block;
+    for (let number = left === undefined ? block.number : block.number - this.#leftBlocks; number <= block.number; number += 1)
+      this.#ledger.sealed(this.#chain.at(number));
+    return block;
   }
 
   /** For how many blocks the relay is away before the next multiple of `OUTAGE_EVERY_HEADERS`. */
@@ -245,14 +272,10 @@ export class RuntimeWorld {
       this.#fault(`a request: ${asked.detail}`);
       return;
     }
-    const headers: Uint8Array[] = [];
-    let bytes = REPLY_OVERHEAD_BYTES;
-    for (let number = asked.from; number < asked.from + asked.count && number <= this.#relayed; number += 1) {
-      const { raw } = this.#chain.at(number);
-      bytes += raw.length + REPLY_OVERHEAD_PER_HEADER_BYTES;
-      if (bytes > asked.bytesMax) break;
-      headers.push(raw);
-    }
+    const all: Uint8Array[] = [];
+    for (let number = asked.from; number < asked.from + asked.count && number <= this.#relayed; number += 1)
+      all.push(this.#chain.at(number).raw);
+    const headers = fitting(all, asked.bytesMax);
     this.#send(`bench/motes/0x${toHex(asked.to)}/replies`, encodeReply({ id: asked.id, from: asked.from, headers }));
   }
 

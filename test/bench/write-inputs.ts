@@ -8,7 +8,7 @@ import { benchInputs } from "./inputs.js";
 
 const FOLDER = fileURLToPath(new URL("../../build/bench/", import.meta.url));
 
-const MODULES = ["bft-cases", "bitcoin-case", "board-main", "cases"];
+const MODULES = ["bft-cases", "bitcoin-case", "board-main", "cases", "ledger-cases", "proof-case"];
 
 export async function writeBenchInputs(): Promise<void> {
   await mkdir(FOLDER, { recursive: true });

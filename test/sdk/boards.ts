@@ -50,6 +50,8 @@ const example = (name: string, native: readonly string[]): Image => ({
 
 export const IMAGES: readonly Image[] = [
   { name: "firmware", manifest: "manifest.json", main: "chainmote/main", native: NATIVE },
+  { name: "ledger", manifest: "firmware/manifest-ledger.json", main: "chainmote/main-ledger", native: NATIVE },
+  { name: "bitcoin", manifest: "firmware/manifest-bitcoin.json", main: "chainmote/main-bitcoin", native: NATIVE },
   {
     name: "bench",
     manifest: "test/bench/firmware/manifest.json",
@@ -182,7 +184,8 @@ async function writeHeader(sdk: Sdk, board: string, options: string, folder: str
 function makefileFaults(board: string, image: Image, { makefile }: Configured): string[] {
   const faults: string[] = [];
   const creation = /^CREATION = -c (.*)$/m.exec(makefile)?.[1];
-  const wanted = creationWord(boardOf(board).creation, image.main);
+  const { creation: standard, ledgerCreation } = boardOf(board);
+  const wanted = creationWord(image.name === "ledger" ? ledgerCreation : standard, image.main);
   if (creation !== wanted) faults.push(`creation ${creation}, where ${BOARD_FOLDER}/${board}.json has ${wanted}`);
   const own = (image.modules ?? []).map((name) => `$(MODULES_DIR)/${name}.xsb`);
   const ours = (name: string): boolean => /^\$\(MODULES_DIR\)\/(bench|chainmote|test)\//.test(name) || own.includes(name);

@@ -23,12 +23,15 @@ const FLOORS: readonly (readonly string[])[] = [
   ["config"],
   ["bus"],
   ["link"],
+  ["feature"],
+  ["ledger"],
+  ["command"],
   ["timekeeper", "sampler", "readiness", "pacer", "teller"],
   ["delivery", "device-key"],
   ["mote"],
   ["index"],
   ["board"],
-  ["main", "face"],
+  ["main", "main-bitcoin", "main-ledger", "face"],
 ];
 
 /** The same within `firmware/chain`: rooms of one floor do not know each other. */
@@ -93,7 +96,7 @@ function firmwareFaults(source: Source): string[] {
       const moddable =
         /^(embedded:|mc\/|chainmote\/)/.test(specifier) || ["timer", "time", "net", "crypt", "worker"].includes(specifier);
       const allowed = moddable
-        ? own === "board" || own === "main" || own === "face"
+        ? own === "board" || own.startsWith("main") || own === "face"
         : ["codec", "crypto"].includes(own) && !specifier.startsWith("node:");
       if (!allowed) faults.push(`${source.path}: imports "${specifier}"`);
       continue;
@@ -226,12 +229,14 @@ const CROSS_CUTTING: Readonly<Record<string, string>> = {
   "chain/bitcoin/real": "headers of the real chain",
   "chain/ethereum/stored-states": "states that were stored before, of Clique and the BFT family",
   "chain/follow/forged": "the follower among forged headers",
+  "command/lies": "commands, of all kinds that do not hold",
   "crypto/engines-agree": "the engines, each against the others",
-  "crypto/secret-timing": "the engines' timing",
+  "crypto/secret-timing.soak": "the engines' timing",
   "crypto/upstream.soak": "the engines against published vectors",
   "record/bit-rot": "the journal on a flash whose bits turn",
   "record/document": "the example of docs/record-format.md",
   "record/failing-sectors": "the journal on a flash that fails",
+  "record/honest-evidence": "no mote makes evidence against itself, by the rows of docs/threat-model.md",
   "record/misread": "the journal on a flash that reads wrong",
   "sensor/pins": "analogue, contact, pulses",
 };
@@ -239,14 +244,17 @@ const CROSS_CUTTING: Readonly<Record<string, string>> = {
 /** Files that have no test of their own name, and none that takes them by name: the test that holds them all the same. */
 const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "board/crypto-native": "test/xs/keys.test.ts",
-  "board/crypto-noble": "test/sim/engines.test.ts",
+  "board/crypto-noble": "test/sim/engines.soak.test.ts",
   "board/local": "test/sdk/check.ts",
   "board/native/entropy": "test/xs/keys.test.ts",
   "board/native/tls": "test/xs/tls.test.ts",
-  "board/provider": "test/sim/engines.test.ts",
+  "board/provider": "test/sim/engines.soak.test.ts",
   "board/sockets": "test/unit/board/mqtt-client.test.ts",
   "bytes/primitives": "test/unit/bytes.test.ts",
   "bytes/primitives-native": "test/xs/octets.test.ts",
+  "ledger/state-proofs": "test/sim/anchor.test.ts",
+  "main-bitcoin": "test/sim/bitcoin-anchor.soak.test.ts",
+  "main-ledger": "test/sim/anchor.test.ts",
   "chain/bft/ibft1": "test/unit/chain/bft/chains.test.ts",
   "chain/bft/ibft2": "test/unit/chain/bft/chains.test.ts",
   "chain/bft/qbft": "test/unit/chain/bft/chains.test.ts",
@@ -277,7 +285,7 @@ const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
 
 /** Of a test's path below test/unit without its ending, the file of the firmware that it is of: `delivery` of `delivery-receipts`. */
 function subjectOf(test: string, files: ReadonlySet<string>): string | undefined {
-  const words = test.split("-");
+  const words = test.replace(/\.soak$/, "").split("-");
   for (let count = words.length; count > 0; count -= 1) {
     const stem = words.slice(0, count).join("-");
     // A sensor has a folder of its own.

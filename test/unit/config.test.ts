@@ -57,7 +57,7 @@ test("the least configuration passes, with the documented defaults and none for 
     fleet: { registry: new Uint8Array(20).fill(0xa1), chain: "eip155:1337" },
     collector: new Uint8Array(20).fill(0xc0),
     sampling: { intervalMs: 60_000, samplesPerRecord: 1 },
-    journal: { partition: "journal", full: "stop" },
+    journal: { partition: "journal", full: "stop", keep: "stored" },
     healthIntervalMs: 60_000,
   });
 });
@@ -73,8 +73,9 @@ test("everything that is given is taken over", () => {
     collector: "C0".repeat(20),
     sensor: { address: 0x45, clockStretching: true },
     sampling: { intervalMs: 50, samplesPerRecord: SAMPLES_PER_RECORD_MAX },
-    journal: { partition: "log", full: "thin" },
+    journal: { partition: "log", full: "thin", keep: "anchored" },
     health: { intervalMs: 1000 },
+    ledger: { intervalMs: 60_000 },
   });
   assert.equal(config, {
     wifi: { ssid: "lab", password: "wlan" },
@@ -86,8 +87,9 @@ test("everything that is given is taken over", () => {
     collector: new Uint8Array(20).fill(0xc0),
     sensors: { address: 0x45, clockStretching: true },
     sampling: { intervalMs: 50, samplesPerRecord: SAMPLES_PER_RECORD_MAX },
-    journal: { partition: "log", full: "thin" },
+    journal: { partition: "log", full: "thin", keep: "anchored" },
     healthIntervalMs: 1000,
+    ledger: { intervalMs: 60_000 },
   });
   assert.is(accepted(bent("mqtt.ca", "3082")).mqtt.port, 8883, "with a certificate authority the port is that of TLS");
 });

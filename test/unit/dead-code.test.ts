@@ -22,25 +22,32 @@ import {
 
 /** What stays although nothing calls it: why, and what, as `file`, `file: export` or `file: Class.member`. */
 const KEPT: Readonly<Record<string, readonly string[]>> = {
-  "the next work anchors records in a chain: it marks what is anchored, proves it to whoever asks, and proves Bitcoin's transactions":
-    [
-      "firmware/record/journal.ts: .markAnchored",
-      "firmware/record/journal-watermarks.ts: .markAnchored",
-      "firmware/record/merkle.ts: checkInclusion",
-      "firmware/record/merkle.ts: checkConsistency",
-      "firmware/record/merkle.ts: .toBytes",
-      "firmware/record/merkle.ts: .fromBytes",
-      "firmware/proof/merkle-block.ts",
-      "tools/merkle/tree.ts",
-    ],
-  "the reading half of a format that motes write (docs/wire.md, health): whoever watches a fleet needs it": [
-    "firmware/bus/wire.ts: decodeHealth",
+  "the next work anchors records in a chain: it marks what is anchored, and proves it to whoever asks, by merkleblock too": [
+    "firmware/record/merkle.ts: checkInclusion",
+    "firmware/record/merkle.ts: checkConsistency",
+    "firmware/proof/merkle-block.ts: proveTransactions",
+  ],
+  "the next work reads accounts, contracts and receipts by proof (docs/ledger.md)": [
+    "firmware/proof/envelope.ts: readReceipt",
+    "firmware/proof/envelope.ts: logOf",
+  ],
+  "the next work begins a fleet: it deploys the contracts, pays and enrols motes, and has them prove the registry's slots": [
+    "firmware/record/enrolment.ts: encodeRotation",
+    "firmware/record/enrolment.ts: decodeRotation",
+    "tools/contracts/layout.ts: REGISTRY_SLOTS",
+    "tools/contracts/layout.ts: ANCHOR_SLOTS",
+    "tools/contracts/layout.ts: MANDATE_FIELDS",
+    "tools/contracts/layout.ts: SUCCESSOR_FIELDS",
+    "tools/contracts/layout.ts: ANCHORED_FIELDS",
+    "tools/contracts/layout.ts: moteOfWord",
+    "tools/contracts/layout.ts: mappingSlot",
   ],
   "what the drivers of the Moddable SDK import of its module crc": [
     "host-sim/engine/sdk-crc.mjs: CRC8",
     "host-sim/engine/sdk-crc.mjs: CRC16",
   ],
   "what a test has to see, and what shows nowhere else": [
+    "firmware/ledger/registry-slots.ts: REVOKED",
     "firmware/record/journal.ts: .retiredSectors",
     "tools/processes/lock.ts: lockHolder",
   ],
@@ -51,7 +58,7 @@ const BEGUN = [
   /\.test\.ts$/,
   /^examples\//,
   /^tools\/new\/application\//,
-  /^firmware\/(main|face)\.ts$/,
+  /^firmware\/(main|main-bitcoin|face)\.ts$/,
   /^host-sim\/engine\/resolve\.mjs$/,
   /^firmware\/sensor\/(\w+)\/\1\.ts$/,
 ];

@@ -5,6 +5,7 @@ import { type MoteConfig, parseConfig } from "../../firmware/config.js";
 import type { CryptoEngine } from "../../firmware/crypto/engine.js";
 import { SoftwareKeys } from "../../firmware/crypto/software-keys.js";
 import type { MoteEvent } from "../../firmware/events.js";
+import type { FeatureType } from "../../firmware/feature.js";
 import { Mote } from "../../firmware/mote.js";
 import type { Device, Keys, NtpClient, NtpClientOptions } from "../../firmware/ports.js";
 import { decodeSign1, digestOf, encodeSign1 } from "../../firmware/record/cose.js";
@@ -58,13 +59,16 @@ export interface BenchOptions {
   readonly sensors?: readonly SensorType[];
   /** More of the configuration. */
   readonly config?: object;
+  readonly features?: readonly FeatureType[];
   readonly onEvent?: (event: MoteEvent) => void;
+  /** Those of the default board where absent. */
+  readonly storage?: BoardStorage;
 }
 
 export class MoteBench {
   readonly world = new VirtualClock(T * 1000);
   readonly chain = new BftChain({ kind: "qbft", validators: accounts(4), periodS: 2, timeS: T - 1000 });
-  readonly storage: BoardStorage = memoryStorage();
+  readonly storage: BoardStorage;
   readonly engine = new CountingEngine();
   /** What each time server says, in seconds beside the true time; undefined is silence. */
   times: Record<string, number | undefined> = {};
@@ -73,9 +77,12 @@ export class MoteBench {
   /** What a software reset leaves: where set, the next start is one. */
   rtc: RtcMemory | undefined;
   readonly options: BenchOptions;
+  /** The board that was switched on last, whether or not its link came up. */
+  newest: PoweredMote | undefined;
 
   constructor(options: BenchOptions = {}) {
     this.options = options;
+    this.storage = options.storage ?? memoryStorage();
   }
 
   config(): MoteConfig {
@@ -119,6 +126,7 @@ export class PoweredMote {
       entropy: { fault: bench.noise },
       onLog: (event, fields) => this.log.write(event, fields),
     });
+    bench.newest = this;
     const { device } = this.board;
     const keys: Keys = new SoftwareKeys(device);
     const network: Device["network"] = {
@@ -126,9 +134,13 @@ export class PoweredMote {
       mqtt: { io: Scripted },
       ntp: { client: { io: timeServers(bench), servers: [] } },
     };
-    const { sensors = [sht3x], onEvent } = bench.options;
+    const { sensors = [sht3x], features, onEvent } = bench.options;
     const opened = { device: bend({ ...device, keys, network }), engine: bench.engine, config: bench.config(), sensors };
-    const mote = Mote.open(onEvent === undefined ? opened : { ...opened, onEvent });
+    const mote = Mote.open({
+      ...opened,
+      ...(features === undefined ? {} : { features }),
+      ...(onEvent === undefined ? {} : { onEvent }),
+    });
     if (mote instanceof Rejection) throw new Error(mote.toString());
     this.mote = mote;
     mote.run();
@@ -169,7 +181,7 @@ export class PoweredMote {
   }
 
   /** A message on one of the mote's own topics. */
-  give(topic: "receipts" | "latest" | "replies", bytes: Uint8Array): void {
+  give(topic: "receipts" | "latest" | "replies" | "notes", bytes: Uint8Array): void {
     this.client.message(`motes/${this.address}/${topic}`, bytes);
   }
 

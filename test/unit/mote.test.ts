@@ -5,7 +5,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { decodeHealth, type Health } from "../../firmware/bus/wire.js";
+import { toHex } from "../../firmware/bytes.js";
 import { ALARM_NONE, ALARM_STALE } from "../../firmware/chain/follow/vigil.js";
+import type { FeatureOwner, FeatureType } from "../../firmware/feature.js";
 import { Mote } from "../../firmware/mote.js";
 import type { Device, KeyHandle } from "../../firmware/ports.js";
 import { HEAD_WAIT_MS, LATEST_WAIT_MS, LINK_WAIT_MS } from "../../firmware/readiness.js";
@@ -533,6 +535,110 @@ test("a clock that is set back, or lost, makes no former validator's key good ag
       assert.ok(Number(spoofed.of("record").at(-1)?.timeS) >= T + 2 * trustingPeriodS, "nor does the time start before it");
       spoofed.cut();
     }
+  }
+});
+
+/** A feature that notes what it is told, and wants to be called each second. */
+function noting() {
+  const said: string[] = [];
+  let given: FeatureOwner | undefined;
+  const type: FeatureType = {
+    fault: () => undefined,
+    open(owner) {
+      given = owner;
+      return {
+        subscriptions: [`motes/0x${toHex(owner.own)}/notes`],
+        received(topic, message) {
+          if (!topic.endsWith("/notes")) return false;
+          said.push(`message ${message.length}`);
+          return true;
+        },
+        linkChanged: (up) => void said.push(up ? "up" : "down"),
+        step() {
+          if (said.at(-1) !== "step") said.push("step");
+          return 1000;
+        },
+        onOutcome: ({ kind }) => void said.push(kind),
+        close: () => void said.push("closed"),
+      };
+    },
+  };
+  return { type, said, owner: () => given as FeatureOwner };
+}
+
+test("a feature of the application has its topics, its step, what came of headers, and what the mote has", async () => {
+  const { type, said, owner } = noting();
+  const bench = new MoteBench({ features: [type] });
+  const powered = await bench.boot();
+  assert.equal(owner().own, powered.mote.address);
+  assert.is(owner().author.lose(0), undefined);
+  assert.is(owner().device.keys.publicKey(owner().key).length, 65);
+  const up = said.indexOf("up");
+  assert.ok(up >= 0, "it is told of the link");
+  powered.announce(bench.chain.child(bench.chain.genesis).raw);
+  powered.give("notes", Uint8Array.of(1, 2, 3));
+  await powered.pass(100);
+  assert.ok(said.includes("advanced") && said.includes("message 3"), said.join());
+  const seen = said.length;
+  await powered.pass(5000);
+  assert.is(said.length, seen, "steps, and nothing else");
+  powered.mote.close();
+  assert.is(said.at(-1), "closed");
+});
+
+test("a feature's configuration is looked at before anything is opened; what nobody anchors waits for no anchor", async () => {
+  const { type } = noting();
+  const fault = new Rejection("config-invalid", "ledger: expected something else");
+  const opened = async (features: readonly FeatureType[], keep: "stored" | "anchored") => {
+    const bench = new MoteBench({ features, config: { journal: { keep } } });
+    try {
+      (await bench.boot()).cut();
+      return "";
+    } catch (error) {
+      return String(error);
+    }
+  };
+  assert.match(await opened([type, { ...type, fault: () => fault }], "stored"), "expected something else");
+  assert.match(await opened([type], "anchored"), 'expected "stored"');
+  assert.is(await opened([{ ...type, anchors: true }], "anchored"), "");
+});
+
+test("what was measured and waits for its record is in one before a restart", async () => {
+  for (const waitingMs of [100, 1100, 3100]) {
+    let owner: FeatureOwner | undefined;
+    let taken = 0;
+    const feature: FeatureType = {
+      fault: () => undefined,
+      open(given) {
+        owner = given;
+        const onSample = (): void => {
+          taken += 1;
+        };
+        return { subscriptions: [], received: () => false, linkChanged: () => undefined, step: () => 60_000, onSample };
+      },
+    };
+    const bench = new MoteBench({ config: { sampling: { intervalMs: 1000, samplesPerRecord: 5 } }, features: [feature] });
+    const values = (): number => powered.of("record").flatMap((line) => line.values as unknown[]).length;
+    let valuesAtRestart = -1;
+    const powered = await bench.boot((device) => ({
+      ...device,
+      restart: () => {
+        valuesAtRestart = values();
+      },
+    }));
+    await follow(bench, powered, bench.chain.genesis, 12);
+    while (powered.of("record").length < 3) await powered.pass(100);
+    await powered.pass(waitingMs);
+    // A sample is a temperature and a humidity.
+    assert.ok(values() < 2 * taken || waitingMs < 1000, "samples wait");
+    (owner as FeatureOwner).restart();
+    for (let i = 0; i < 20 && valuesAtRestart < 0; i += 1) await powered.pass(1);
+    assert.is(valuesAtRestart, 2 * taken, "all of them are in records when it starts anew");
+    powered.cut();
+    const { journal } = (await bench.boot()).mote;
+    let last = 0;
+    for (let seq = journal.after(0); seq !== undefined; seq = journal.after(seq)) last = seq;
+    assert.is(last, powered.of("record").length, "and the next start finds them");
   }
 });
 

@@ -20,7 +20,7 @@ import { WAIT_MS_MAX } from "../patience.js";
 
 const NAMES = [
   ..."keygen sign verify recover sha256d-80 keccak-540 cbor-encode cbor-decode record".split(" "),
-  ..."header-clique header-ibft2 header-qbft header-bitcoin".split(" "),
+  ..."header-clique header-ibft2 header-qbft header-bitcoin proof-storage-8 transaction anchor-receipt command".split(" "),
 ];
 
 /** What stands for the modules of the SDK; each line of the console is one print of the host. */

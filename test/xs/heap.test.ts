@@ -7,11 +7,13 @@ import { boardOf } from "../../host-sim/boards.js";
 import { buildHost } from "../../host-sim/xs/build.js";
 import { growth } from "../../tools/bench/guest.js";
 import { HEAP_BYTES_MAX } from "../bench/heap/figure.js";
-import { runHeap } from "../bench/heap/run.js";
+import { creationOf, runHeap } from "../bench/heap/run.js";
 
 /** The broker is lost in each of three ways. */
 const RECORDS = 400;
 const LOSSES = 3;
+/** The mote with the ledger: past its enrolment, two anchors and a command. */
+const LEDGER_RECORDS = 60;
 
 const test = suite("the whole mote, its broker lost");
 const m32 = await buildHost("m32");
@@ -37,6 +39,16 @@ if ("missing" in m32) {
       const { blockPeakBytes, stackPeakBytes } = run.report;
       assert.ok(blockPeakBytes > 40_000 && blockPeakBytes <= HEAP_BYTES_MAX, `${blockPeakBytes} bytes`);
       assert.ok(stackPeakBytes < 16 * boardOf("esp32c3").creation.stackSlots, `${stackPeakBytes} bytes of the XS stack`);
+    });
+
+    test(`${name}: with the whole ledger under proofs at their longest the heap does not grow after the start`, async () => {
+      const run = await runHeap(m32, { sdk, records: LEDGER_RECORDS, chain: "ledger" });
+      assert.equal(run.faults, []);
+      const { blockPeakBytes, stackPeakBytes } = run.report;
+      const { chunkInitialBytes, heapInitialSlots, stackSlots } = creationOf("ledger");
+      const atStart = 16 * Math.ceil((chunkInitialBytes + 16 * (heapInitialSlots + stackSlots) + 16) / 16);
+      assert.ok(blockPeakBytes <= atStart && atStart <= HEAP_BYTES_MAX, `${blockPeakBytes} bytes, ${atStart} at the start`);
+      assert.ok(stackPeakBytes < 16 * stackSlots, `${stackPeakBytes} bytes of the XS stack`);
     });
 
     test(`${name}: a block that is too small is a fault of the run`, async () => {

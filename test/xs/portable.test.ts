@@ -10,8 +10,8 @@ import { runImage } from "../../host-sim/xs/run.js";
 import { TARGETS } from "../../host-sim/xs/toolchain.js";
 import { portableInputs } from "../conformance/portable/inputs.js";
 
-const SUITES = ["codec", "crypto", "record", "header"];
-const TESTS_MIN = 14;
+const SUITES = ["codec", "crypto", "record", "header", "proof"];
+const TESTS_MIN = 18;
 const CRYPTO_TESTS_MIN = 3;
 const inputs = portableInputs();
 

@@ -1,5 +1,6 @@
 // The whole runtime in the memory of an ESP32-C3, on the real engine: a mote with follower, journal, author, outbox and link
-// over some hundred records and headers of each chain. The runs over ten thousand are `npm run bench:ratchet`.
+// over some hundred records and headers of each chain; and one with the whole ledger, under proofs at their longest, anchors, commands and
+// transactions. The runs over ten thousand are `npm run bench:ratchet`.
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -9,13 +10,19 @@ import { buildHost } from "../../host-sim/xs/build.js";
 import { NATIVE_STACK_MARGIN_BYTES } from "../../host-sim/xs/presets.js";
 import { growth, type RuntimeRun, runRuntime } from "../../tools/bench/guest.js";
 import { LIMITS } from "../../tools/bench/ratchet.js";
-import { RUNTIME_CHAINS, runtimeName } from "../../tools/bench/report.js";
+import { RUNTIMES, runtimeName } from "../../tools/bench/report.js";
 import type { RuntimeSample } from "../bench/runtime-world.js";
 
 /** Past one outage of the relay, and past an epoch. */
 const RECORDS = 450;
 const JUMPING = ["ibft", "ibft2", "qbft"];
 const RECORDS_RV32 = 200;
+/** Past the mote's enrolment by a transaction and a first anchor; a proof takes the emulator seconds. */
+const LEDGER_RECORDS_RV32 = 24;
+/** What is left of the XS stack at the least, in slots: what a sensor's driver or an application's own feature goes deeper. */
+const STACK_MARGIN_SLOTS = 64;
+/** What is under way at a sample. */
+const LIVE_SWING_BYTES = 1_024;
 const esp32c3 = boardOf("esp32c3").creation;
 
 const test = suite("runtime in a board's memory");
@@ -30,7 +37,7 @@ if ("missing" in m32) {
   console.log(m32.missing);
   test.skip("on m32", () => {});
 } else {
-  for (const chain of RUNTIME_CHAINS)
+  for (const chain of RUNTIMES)
     test(`${chain}: ${RECORDS} records and headers: none lost or refused, all valid, the heap flat and within its limit`, async () => {
       const run = await runRuntime(m32, RECORDS, { chain });
       assert.equal(run.faults, []);
@@ -46,7 +53,30 @@ if ("missing" in m32) {
       assert.ok(last(run).stackPeakBytes < 16 * esp32c3.stackSlots, `${last(run).stackPeakBytes} bytes of the XS stack`);
     });
 
-  for (const chain of ["clique", "bitcoin"] as const)
+  test("ledger: what lives does not grow, every part of it works all the while, and the stack has room", async () => {
+    const run = await runRuntime(m32, RECORDS, { chain: "ledger" });
+    assert.equal(run.faults, []);
+    const { proofs = 0, anchored = 0, commands = 0, transactions = 0, peers = 0 } = run.ledger ?? {};
+    assert.ok(
+      proofs >= RECORDS && anchored >= 20 && commands >= 12 && transactions >= 3 && peers >= 12,
+      JSON.stringify(run.ledger),
+    );
+    const live = run.samples.map(({ liveChunkBytes, liveSlotBytes }) => liveChunkBytes + liveSlotBytes);
+    const third = Math.floor(live.length / 3);
+    const [first, second, end] = [live.slice(0, third), live.slice(third, -third), live.slice(-third)].map((part) =>
+      Math.max(...part),
+    );
+    // The policy comes in the first third's end.
+    assert.ok((end as number) <= Math.max(first as number, second as number) + LIVE_SWING_BYTES, live.join(" "));
+    const { stackPeakBytes, collections, takenPeakBytes } = last(run);
+    const slots = stackPeakBytes / 16;
+    console.log(
+      `ledger: ${takenPeakBytes} bytes, ${slots} slots of stack, ${collections} collections over ${run.records} records`,
+    );
+    assert.ok(slots <= esp32c3.stackSlots - STACK_MARGIN_SLOTS, `${slots} slots of stack`);
+  });
+
+  for (const chain of ["clique", "bitcoin", "ledger"] as const)
     test(`${chain}: a chain that leaves 200 blocks for others is followed, in the memory that a mote takes anyway`, async () => {
       const run = await runRuntime(m32, RECORDS, { chain, leftBlocks: 200 });
       assert.equal(run.faults, []);
@@ -76,6 +106,15 @@ if ("missing" in m32 || "missing" in rv32) {
     assert.equal(runs[1].faults, []);
     const { nativeStackPeakBytes } = last(runs[1]);
     console.log(`C stack of the whole runtime on rv32: ${nativeStackPeakBytes} of ${esp32c3.nativeStackBytes} bytes`);
+    assert.ok(nativeStackPeakBytes + NATIVE_STACK_MARGIN_BYTES <= esp32c3.nativeStackBytes, `${nativeStackPeakBytes}`);
+  });
+
+  test("ledger: a transaction is signed on rv32, and the C stack has its margin", async () => {
+    const run = await runRuntime(rv32, LEDGER_RECORDS_RV32, { chain: "ledger" });
+    assert.equal(run.faults, []);
+    assert.is(run.ledger?.transactions, 1);
+    const { nativeStackPeakBytes, stackPeakBytes } = last(run);
+    console.log(`ledger on rv32: ${nativeStackPeakBytes} bytes of C stack, ${stackPeakBytes / 16} slots`);
     assert.ok(nativeStackPeakBytes + NATIVE_STACK_MARGIN_BYTES <= esp32c3.nativeStackBytes, `${nativeStackPeakBytes}`);
   });
 }

@@ -9,15 +9,18 @@ import type { Creation } from "../../host-sim/xs/presets.js";
 import { type Report, runImage } from "../../host-sim/xs/run.js";
 import type { Target } from "../../host-sim/xs/toolchain.js";
 import { benchInputs } from "../../test/bench/inputs.js";
+import type { LedgerCounts } from "../../test/bench/ledger-world.js";
 import { type HeapPart, type Profiled, type RuntimeSample, RuntimeWorld } from "../../test/bench/runtime-world.js";
 import { CommandError, plainText } from "../terminal.js";
-import { type BenchReport, type BenchResult, RUNTIME_CHAINS, type RuntimeChainName, readResult, runtimeName } from "./report.js";
+import { type BenchReport, type BenchResult, RUNTIMES, type RuntimeName, readResult, runtimeName } from "./report.js";
 
 const SEED = 7;
 const CASES_MS_MAX = 300_000;
 /** Against a guest that hangs, not against a machine that is busy: a hundred times what 10,000 records take on two idle cores. */
 const RUNTIME_MS_MAX = 6 * 3_600_000;
 const RUNTIME_SAMPLES = 10;
+/** With the ledger a record takes so many times as long, and such a run is as much shorter. */
+export const LEDGER_SHARE = 5;
 /** The run of the case `cycle`, and from when on it counts: as many records as fill a dozen sectors, and a few votes. */
 const CYCLE_RECORDS = 192;
 const CYCLE_WARM_UP_RECORDS = 64;
@@ -33,6 +36,7 @@ const PRELOADED = [
   "test/bench/xs-globals",
   "tinybench",
 ];
+const NO_FEATURES = "export default () => undefined;\n";
 const ENGINE = "XS 13.3.0, native crypto (libsecp256k1, Keccak)";
 /** What the counts on rv32 rest on besides (machine-rv32.c): picolibc's own go byte by byte, a board's do not. */
 const WORDWISE = "memcpy and memset by words";
@@ -51,6 +55,8 @@ export interface RuntimeRun {
   readonly jumps: number;
   /** By how many blocks at least the mote left its branch, each time that the run made it. */
   readonly reorganised: readonly number[];
+  /** Of a mote with the ledger. */
+  readonly ledger?: LedgerCounts | undefined;
   /** What went wrong, in words; empty where nothing did. */
   readonly faults: readonly string[];
 }
@@ -60,7 +66,7 @@ export async function benchGuest(
   target: "xs" | "rv32",
   records: number,
   progress: Progress,
-  chains: readonly RuntimeChainName[] = RUNTIME_CHAINS,
+  chains: readonly RuntimeName[] = RUNTIMES,
 ): Promise<BenchReport> {
   const built = await hostFor(target === "xs" ? JUDGE : "rv32", progress);
   progress(`${target}: the cases`);
@@ -72,7 +78,9 @@ export async function benchGuest(
   const judge = built.target === JUDGE ? built : await hostFor(JUDGE, progress);
   if (chains.length > 0) progress(`the whole runtime, ${records} records and headers of each chain on ${JUDGE}`);
   // Side by side: each has an engine of its own, and nothing of it is timed.
-  const runs = chains.map(async (chain) => resultOf(chain, await runRuntime(judge, records, { chain, progress })));
+  const ledgerRecords = Math.min(records, Math.max(2 * WARM_UP_RECORDS, Math.ceil(records / LEDGER_SHARE)));
+  const lengthOf = (chain: RuntimeName): number => (chain === "ledger" ? ledgerRecords : records);
+  const runs = chains.map(async (chain) => resultOf(chain, await runRuntime(judge, lengthOf(chain), { chain, progress })));
   results.push(...(await Promise.all(runs)));
   const { staticBytes, chunkInitialBytes, heapInitialSlots, stackSlots } = boardOf(DEFAULT_BOARD).creation;
   return {
@@ -116,7 +124,7 @@ async function runCases(built: Built, entry: string): Promise<readonly BenchResu
 
 export interface RuntimeOptions {
   /** Clique where absent. */
-  readonly chain?: RuntimeChainName;
+  readonly chain?: RuntimeName;
   /** The memory that it has, where that is not the board's own. */
   readonly creation?: Creation;
   /** So many blocks are left for others after half of the run; none where absent. */
@@ -132,19 +140,16 @@ export interface RuntimeOptions {
 
 /** The whole runtime over `records` records and as many headers; rejects where the engine gave no report at all. */
 export async function runRuntime(built: Built, records: number, options: RuntimeOptions = {}): Promise<RuntimeRun> {
-  const {
-    chain = "clique",
-    creation = boardOf(DEFAULT_BOARD).creation,
-    leftBlocks = 0,
-    steady = false,
-    profiled,
-    progress,
-  } = options;
+  const { chain = "clique", creation = creationOf(chain), leftBlocks = 0, steady = false, profiled, progress } = options;
   const { sampleRecords = Math.max(1, Math.floor(records / RUNTIME_SAMPLES)) } = options;
   const world = new RuntimeWorld(records, chain, { leftBlocks, steady });
   const program = {
     entry: "test/bench/runtime-main.ts",
-    sources: { "bench/configuration": world.configuration(sampleRecords, !steady, profiled) },
+    sources: {
+      "bench/configuration": world.configuration(sampleRecords, !steady, profiled),
+      ...(chain === "ledger" ? {} : { "bench/features": NO_FEATURES }),
+    },
+    aliases: { "bench/features": "test/bench/ledger-features.ts" },
     preload: PRELOADED,
   };
   const report = await runImage(built, packImage(await gatherModules(program), program, { ...board(), creation }), {
@@ -161,8 +166,8 @@ export async function runRuntime(built: Built, records: number, options: Runtime
   const lacking = world.faultAtEnd();
   if (lacking !== undefined) faults.push(lacking);
   if (report.code !== 0) faults.unshift(`it ended with "${report.reason}" after ${world.records} records`);
-  const { samples, profile, parts, jumps, headers, reorganised } = world;
-  return { report, samples, profile, parts, records: world.records, headers, jumps, reorganised, faults };
+  const { samples, profile, parts, jumps, headers, reorganised, ledger } = world;
+  return { report, samples, profile, parts, records: world.records, headers, jumps, reorganised, ledger, faults };
 }
 
 /**
@@ -197,7 +202,7 @@ export function perRecordOf(all: readonly RuntimeSample[], fromRecords: number, 
   return ((last[figure] ?? 0) - (first[figure] ?? 0)) / (last.records - first.records);
 }
 
-function resultOf(chain: RuntimeChainName, run: RuntimeRun): BenchResult {
+function resultOf(chain: RuntimeName, run: RuntimeRun): BenchResult {
   if (run.faults.length > 0) throw new CommandError(`${runtimeName(chain)}: ${plainText(run.faults.join("; "), 400)}`);
   const [first, last] = [run.samples[0] as RuntimeSample, run.samples[run.samples.length - 1] as RuntimeSample];
   const grown = growth(run.samples);
@@ -226,6 +231,11 @@ export function growth(all: readonly RuntimeSample[]): string | undefined {
   const live = (sample: RuntimeSample): number => sample.liveChunkBytes + sample.liveSlotBytes;
   const most = Math.max(...samples.map(live));
   return most > live(first) + LIVE_SWING_BYTES ? `what is alive grew from ${live(first)} bytes to ${most}` : undefined;
+}
+
+function creationOf(name: RuntimeName): Creation {
+  const { creation, ledgerCreation } = boardOf(DEFAULT_BOARD);
+  return name === "ledger" ? ledgerCreation : creation;
 }
 
 function board(): Board {

@@ -7,7 +7,7 @@
 import type { HeapPart, Profiled } from "../../test/bench/runtime-world.js";
 import { CommandError, type Output, plainText } from "../terminal.js";
 import { hostFor, perRecordOf, type RuntimeRun, runRuntime } from "./guest.js";
-import { grouped, type RuntimeChainName } from "./report.js";
+import { grouped, type RuntimeName } from "./report.js";
 
 const RECORDS = 128;
 const SAMPLE_RECORDS = 16;
@@ -15,7 +15,7 @@ const FROM_RECORDS = 64;
 const LINES_MAX = 60;
 const NAME_COLUMNS = 44;
 
-async function measured(target: "m32" | "rv32", chain: RuntimeChainName): Promise<RuntimeRun> {
+async function measured(target: "m32" | "rv32", chain: RuntimeName): Promise<RuntimeRun> {
   const built = await hostFor(target, () => {});
   const run = await runRuntime(built, RECORDS, { chain, steady: true, sampleRecords: SAMPLE_RECORDS, profiled: FROM_RECORDS });
   if (run.faults.length > 0) throw new CommandError(`${chain}: ${plainText(run.faults.join("; "), 400)}`);
@@ -23,7 +23,7 @@ async function measured(target: "m32" | "rv32", chain: RuntimeChainName): Promis
 }
 
 /** A table of what each module has alive in bytes, and how much that was at most after any collection. */
-export async function printHeap(chain: RuntimeChainName, json: boolean, output: Output): Promise<number> {
+export async function printHeap(chain: RuntimeName, json: boolean, output: Output): Promise<number> {
   const { parts, report } = await measured("m32", chain);
   const rows = [...parts].sort((a, b) => liveOf(b) - liveOf(a) || b.peakBytes - a.peakBytes);
   if (json) {
@@ -54,7 +54,7 @@ function liveOf({ slotBytes, chunkBytes }: HeapPart): number {
 }
 
 /** Two tables: what runs itself, by module; and by function, with what it calls. */
-export async function printProfile(chain: RuntimeChainName, json: boolean, output: Output): Promise<number> {
+export async function printProfile(chain: RuntimeName, json: boolean, output: Output): Promise<number> {
   const run = await measured("rv32", chain);
   const { profile } = run;
   const looks = profile[0]?.looks ?? 0;

@@ -16,6 +16,8 @@ export const GROWTH_MAX = 0.02;
 
 /** The most that the whole runtime may take of an ESP32-C3's block, whatever chain it follows: 48 KiB. */
 const RUNTIME_BYTES_MAX = 49_152;
+/** The same with the whole ledger, its proofs at their longest: 71 KiB. */
+const LEDGER_BYTES_MAX = 72_704;
 
 /** The most that a case may cost, whatever the compiler: an ESP32-C3 at 160 MHz makes about 100 M instructions a second. */
 export const LIMITS: Readonly<Record<string, Partial<Record<"instructions" | "collections" | "heapPeakBytes", number>>>> = {
@@ -28,12 +30,17 @@ export const LIMITS: Readonly<Record<string, Partial<Record<"instructions" | "co
   "header-ibft2": { instructions: 7_000_000 },
   "header-qbft": { instructions: 6_600_000 },
   "header-bitcoin": { instructions: 35_000 },
+  "proof-storage-8": { instructions: 1_350_000 },
+  transaction: { instructions: 7_500_000, collections: 2 },
+  "anchor-receipt": { instructions: 3_300_000, collections: 1 },
+  command: { instructions: 4_800_000, collections: 1 },
   cycle: { instructions: 11_000_000, collections: 6 },
   runtime: { collections: 8, heapPeakBytes: RUNTIME_BYTES_MAX },
   "runtime-ibft": { collections: 8, heapPeakBytes: RUNTIME_BYTES_MAX },
   "runtime-ibft2": { collections: 8, heapPeakBytes: RUNTIME_BYTES_MAX },
   "runtime-qbft": { collections: 8, heapPeakBytes: RUNTIME_BYTES_MAX },
   "runtime-bitcoin": { collections: 8, heapPeakBytes: RUNTIME_BYTES_MAX },
+  "runtime-ledger": { collections: 40, heapPeakBytes: LEDGER_BYTES_MAX },
 };
 
 /** What is wrong with a report, in words, against the limits and, where one is given, an earlier report. */

@@ -20,13 +20,16 @@ export interface BenchResult {
   readonly headers?: number;
 }
 
-/** The chains that there is a long run for, as checkpoints name their consensus. */
-export const RUNTIME_CHAINS = ["clique", "ibft", "ibft2", "qbft", "bitcoin"] as const;
-export type RuntimeChainName = (typeof RUNTIME_CHAINS)[number];
+/**
+ * The long runs, by their names in `--chains`: one for each chain, as checkpoints name their consensus, and one on Clique of a mote with the
+ * whole ledger.
+ */
+export const RUNTIMES = ["clique", "ibft", "ibft2", "qbft", "bitcoin", "ledger"] as const;
+export type RuntimeName = (typeof RUNTIMES)[number];
 
-/** The case of a chain's long run; Clique's was there first. */
-export function runtimeName(chain: RuntimeChainName): string {
-  return chain === "clique" ? "runtime" : `runtime-${chain}`;
+/** The case of a long run; Clique's was there first. */
+export function runtimeName(name: RuntimeName): string {
+  return name === "clique" ? "runtime" : `runtime-${name}`;
 }
 
 export interface BenchReport {

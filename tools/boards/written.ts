@@ -12,7 +12,8 @@ const OPTIONS_FOLDER = "firmware/board/sdkconfig";
 const COMMON_OPTIONS = "firmware/boards/sdkconfig.defaults";
 const DOCUMENT = "docs/boards.md";
 /** What is flashed, besides examples; the application's library lies where npm puts it. */
-const MANIFESTS = ["manifest.json", "test/sdk/drivers/manifest.json"];
+const MANIFESTS = ["manifest.json", "firmware/manifest-bitcoin.json", "test/sdk/drivers/manifest.json"];
+const LEDGER = "firmware/manifest-ledger.json";
 const APPLICATION = "tools/new/application/manifest.json";
 const APPLICATIONS_LIBRARY = "./node_modules/chainmote/";
 /** Includes the first, and says in whose memory it measures. */
@@ -41,6 +42,10 @@ export function written(boards: readonly BoardKind[], root: string): ReadonlyMap
   const examples = readdirSync(join(root, "examples")).map((name) => `examples/${name}/manifest.json`);
   for (const path of [...MANIFESTS, ...examples.filter((path) => existsSync(join(root, path)))])
     files.set(path, flashed(boards, JSON.parse(read(path)) as Manifest, `${relative(dirname(path), ".") || "."}/`));
+  files.set(
+    LEDGER,
+    flashed(boards, JSON.parse(read(LEDGER)) as Manifest, "../", ({ ledgerMemory }) => ledgerMemory),
+  );
   files.set(APPLICATION, flashed(boards, JSON.parse(read(APPLICATION)) as Manifest, APPLICATIONS_LIBRARY));
   files.set(BENCH, benched(boards, JSON.parse(read(BENCH)) as Manifest));
   files.set(DOCUMENT, documented(boards, read(DOCUMENT)));
@@ -91,15 +96,20 @@ function platforms(boards: readonly BoardKind[], of: (board: BoardKind) => objec
 }
 
 /** @param library how the manifest reaches the library's files */
-function flashed(boards: readonly BoardKind[], manifest: Manifest, library: string): string {
+function flashed(
+  boards: readonly BoardKind[],
+  manifest: Manifest,
+  library: string,
+  memoryOf: (board: BoardKind) => object = ({ memory }) => memory,
+): string {
   const setUp = boards.filter(({ platform }) => platform.includes("/")).map(setUpOf);
   const kept = (manifest.modules["~"] as readonly string[]).filter((module) => !/\/targets\/\w+\/setup-target$/.test(module));
-  const of = ({ name, memory, pins }: BoardKind) => ({
-    creation: memory,
-    config: { i2c: pins.i2c },
+  const of = (board: BoardKind) => ({
+    creation: memoryOf(board),
+    config: { i2c: board.pins.i2c },
     build: {
-      PARTITIONS_FILE: `${library}${PARTITIONS_FOLDER}/${name}.csv`,
-      "SDKCONFIGPATH ?=": `${library}${OPTIONS_FOLDER}/${name}`,
+      PARTITIONS_FILE: `${library}${PARTITIONS_FOLDER}/${board.name}.csv`,
+      "SDKCONFIGPATH ?=": `${library}${OPTIONS_FOLDER}/${board.name}`,
     },
   });
   const { main } = manifest.creation;

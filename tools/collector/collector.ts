@@ -15,6 +15,7 @@ import { Rejection } from "../../firmware/rejection.js";
 import type { KeyFile } from "../crypto/key-file.js";
 import { BrokerLink } from "../mqtt/link.js";
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
+import { Anchoring } from "./anchoring.js";
 import { type CollectorEvent, placeText } from "./events.js";
 import { HeadWatch } from "./head-watch.js";
 import { addressOfTopic, checkRecord, type Fleet } from "./intake.js";
@@ -58,6 +59,8 @@ export interface CollectorOptions {
   readonly gapAfterMs?: number;
   /** Store no more than this many new records; those beyond get no receipt, and their motes keep them. */
   readonly recordsMax?: number;
+  /** Anchors what is verified in this contract (20 bytes; none on Bitcoin), a batch each `intervalMs` where records wait. */
+  readonly anchoring?: { readonly contract?: Uint8Array | undefined; readonly intervalMs: number };
   readonly onEvent?: (event: CollectorEvent) => void;
 }
 
@@ -70,20 +73,30 @@ export class Collector {
   readonly #linker: Linker;
   readonly #heads: HeadWatch;
   readonly #refusals: Refusals;
+  readonly #anchoring: Anchoring | undefined;
   /** Calls those who wait for room in the queue. */
   #room: (() => void)[] = [];
   #committing: Promise<void> | undefined;
+  #busy = false;
   #stored = 0;
 
   constructor(options: CollectorOptions) {
     this.#options = options;
     this.#refusals = new Refusals(options.engine);
     const { records } = topicsOf(options.prefix ?? "", new Uint8Array(20), options.chain);
+    const onEvent = (event: CollectorEvent): void => this.#emit(event);
+    const { anchoring, prefix = "" } = options;
+    if (anchoring !== undefined)
+      this.#anchoring = new Anchoring({
+        ...{ store: options.store.anchors, key: options.key, engine: options.engine, rpc: options.rpc, chain: options.chain },
+        ...{ ...anchoring, settledDepth: options.settledDepth, prefix, onEvent },
+        publish: (topic, message) => this.#link.publish(topic, message, { qos: 1 }),
+      });
     this.#link = new BrokerLink({
       url: options.mqtt,
       ...(options.ca === undefined ? {} : { ca: options.ca }),
       role: "collector",
-      subscriptions: [records.replace(/0x0{40}/, "+")],
+      subscriptions: [records.replace(/0x0{40}/, "+"), ...(this.#anchoring === undefined ? [] : [this.#anchoring.subscription])],
       onMessage: (topic, payload) => this.#take(topic, payload),
       onFault: (topic, { message }) => this.#emit({ event: "refused", topic, code: "collector-fault", detail: message }),
       onConnected: () => {
@@ -96,7 +109,6 @@ export class Collector {
       const { latest } = topicsOf(options.prefix ?? "", address, options.chain);
       return this.#link.publish(latest, sign1, { qos: 1, retain: true });
     });
-    const onEvent = (event: CollectorEvent): void => this.#emit(event);
     this.#linker = new Linker({ store: options.store, onEvent, gapAfterMs: options.gapAfterMs });
     this.#heads = new HeadWatch({
       ...{ verdicts: options.store.verdicts, rpc: options.rpc, chain: options.chain, collector: toHex(options.key.address) },
@@ -115,6 +127,7 @@ export class Collector {
     await this.#committing;
     await this.#linker.close();
     await this.#heads.close();
+    await this.#anchoring?.close();
     this.#latest.close();
     for (const go of this.#room.splice(0)) go();
     await this.#link.close();
@@ -127,6 +140,12 @@ export class Collector {
   /** Takes one message in; returns once there is room for the next, which slows the broker down. */
   async #take(topic: string, message: Uint8Array): Promise<void> {
     if (this.#stop.signal.aborted) return;
+    const asking = addressOfTopic(topic, "unanchored");
+    if (asking !== undefined) {
+      const refused = await this.#anchoring?.asked(asking, message);
+      if (refused !== undefined) this.#emit({ event: "refused", topic, code: refused.code, detail: refused.detail });
+      return;
+    }
     const address = addressOfTopic(topic);
     const { allow } = this.#options;
     const record =
@@ -141,13 +160,12 @@ export class Collector {
       return;
     }
     this.#queue.push(record);
-    this.#committing ??= this.#commitAll().finally(() => {
-      this.#committing = undefined;
-    });
+    if (!this.#busy) this.#committing = this.#commitAll();
     if (this.#queue.length >= QUEUE_MAX) await new Promise<void>((resolve) => this.#room.push(resolve));
   }
 
   async #commitAll(): Promise<void> {
+    this.#busy = true;
     const backoff = new Backoff(STORE_RETRY);
     await pause(BATCH_MS, this.#stop.signal);
     while (this.#queue.length > 0) {
@@ -165,6 +183,8 @@ export class Collector {
       }
       if (this.#queue.length < QUEUE_MAX) for (const go of this.#room.splice(0)) go();
     }
+    // In the same turn as the last look at the queue: what is taken in after that begins anew.
+    this.#busy = false;
   }
 
   async #commit(batch: readonly CheckedRecord[]): Promise<void> {

@@ -1,8 +1,10 @@
 // What a collector tells of what it does.
 
 import { toHex } from "../../firmware/bytes.js";
+import type { AnchorEvent } from "./anchoring.js";
 import type { HeadEvent } from "./head-watch.js";
 import type { Place } from "./place.js";
+import type { QuarantineEvent } from "./quarantine-watch.js";
 import type { Evidence } from "./store.js";
 
 export interface PlaceText {
@@ -18,6 +20,8 @@ export function placeText(place: Place): PlaceText {
 
 export type CollectorEvent =
   | HeadEvent
+  | AnchorEvent
+  | QuarantineEvent
   | { readonly event: "connected" }
   | { readonly event: "lost"; readonly to: "broker" | "store"; readonly reason: string; readonly retryMs: number }
   | { readonly event: "refused"; readonly topic: string; readonly code: string; readonly detail: string }

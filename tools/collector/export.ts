@@ -16,20 +16,23 @@ import type { RecordStore } from "./store.js";
 const WRITE_BYTES = 256 * 1024;
 const PAGE_ROWS = 500;
 
-/** @returns how many records the file holds */
-export function exportRecords(store: RecordStore, path: string): Promise<number> {
-  return writeItems(path, store.inOrder());
+/**
+ * @param quarantined whether those are among them that are marked since their key is quarantined
+ * @returns how many records the file holds
+ */
+export function exportRecords(store: RecordStore, path: string, quarantined = false): Promise<number> {
+  return writeItems(path, store.inOrder(quarantined));
 }
 
 /** @returns how many verdicts the file holds: one for each record */
-export function exportVerdicts(store: RecordStore, path: string): Promise<number> {
-  return writeItems(path, verdictLines(store));
+export function exportVerdicts(store: RecordStore, path: string, quarantined = false): Promise<number> {
+  return writeItems(path, verdictLines(store, quarantined));
 }
 
-async function* verdictLines(store: RecordStore): AsyncGenerator<Uint8Array> {
+async function* verdictLines(store: RecordStore, quarantined: boolean): AsyncGenerator<Uint8Array> {
   let after: Row | undefined;
   for (;;) {
-    const rows = await store.verdicts.page(after, PAGE_ROWS);
+    const rows = await store.verdicts.page(after, PAGE_ROWS, quarantined);
     for (const row of rows) yield Buffer.from(`${JSON.stringify(verdictOf(row))}\n`);
     after = rows.at(-1);
     if (rows.length < PAGE_ROWS || after === undefined) return;
@@ -50,6 +53,7 @@ function verdictOf(row: Row): object {
     ...placeText(placeOf(row)),
     ...{ linked: row.linked === true, afterGap: row.after_gap === true },
     ...{ head: HEAD_STATE_NAMES[state] ?? String(state), settled: row.head_settled === true, ...head },
+    ...(row.quarantined_since === null ? {} : { quarantinedSince: integerOf(row, "quarantined_since") }),
   };
 }
 

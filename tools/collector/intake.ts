@@ -41,9 +41,9 @@ export function checkRecord(
   return { address: verified.kid, digest: verified.digest, fields, sign1: message };
 }
 
-/** The address in `…motes/0x…/records`, or undefined. */
-export function addressOfTopic(topic: string): Uint8Array | undefined {
-  const match = /(?:^|\/)motes\/0x([0-9a-f]{40})\/records$/.exec(topic);
+/** The address in `…motes/0x…/records`, or another of a mote's topics; or undefined. */
+export function addressOfTopic(topic: string, last = "records"): Uint8Array | undefined {
+  const match = topic.endsWith(`/${last}`) ? /(?:^|\/)motes\/0x([0-9a-f]{40})\/[a-z]+$/.exec(topic) : null;
   const bytes = match === null ? undefined : fromHex(match[1] as string);
   return bytes instanceof Uint8Array ? bytes : undefined;
 }

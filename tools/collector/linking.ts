@@ -41,9 +41,10 @@ export function marks(count: number, from = 1): string {
   return Array.from({ length: count }, (_, i) => `$${from + i}`).join(", ");
 }
 
+/** `p` is of the mote and the fleet of `r`. */
+export const SAME_FLEET = "p.address = r.address AND p.registry = r.registry AND p.fleet_chain = r.fleet_chain";
 /** `p` is in the stream of `r`. */
-export const SAME_STREAM =
-  "p.address = r.address AND p.registry = r.registry AND p.fleet_chain = r.fleet_chain AND p.stream = r.stream";
+export const SAME_STREAM = `${SAME_FLEET} AND p.stream = r.stream`;
 
 /**
  * Links those of these records whose predecessor is there and linked, and then all that waited for one of them, in steps

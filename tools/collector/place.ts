@@ -30,7 +30,7 @@ export const EXPORT_ORDER = "address, registry, fleet_chain, stream, seq, digest
  * @param from number of the first of the parameters that the values take
  */
 export function behind(row: Row | undefined, from: number): { where: string; values: readonly SqlValue[] } {
-  if (row === undefined) return { where: "", values: [] };
+  if (row === undefined) return { where: "WHERE true", values: [] };
   const values = [
     bytesOf(row, "address"),
     bytesOf(row, "registry"),

@@ -88,6 +88,61 @@ const VERSION_2: readonly string[] = [
    )`,
 ];
 
+/**
+ * Evidence of escape: by the index a record finds its neighbours by boot. What is there already is looked through once. Evidence is found by
+ * its mote, for who reports it.
+ */
+const VERSION_3: readonly string[] = [
+  `CREATE INDEX records_boot ON records (address, registry, fleet_chain, boot, stream)`,
+  `INSERT INTO evidence (kind, digest_a, digest_b)
+   SELECT 'escape', LEAST(digest, before), GREATEST(digest, before) FROM (
+     SELECT digest, stream, boot, lag(digest) OVER w AS before, lag(stream) OVER w AS stream_before, lag(boot) OVER w AS boot_before
+     FROM records WINDOW w AS (PARTITION BY address, registry, fleet_chain ORDER BY boot, stream)) r
+   WHERE stream_before > stream AND boot_before < boot ON CONFLICT DO NOTHING`,
+  `ALTER TABLE evidence ADD COLUMN address bytea`,
+  `UPDATE evidence SET address = (SELECT address FROM records WHERE digest = digest_a)`,
+  `ALTER TABLE evidence ALTER COLUMN address SET NOT NULL`,
+  `CREATE INDEX evidence_mote ON evidence (address)`,
+];
+
+/**
+ * What is anchored: `anchor_leaf` is the leaf of the collector's tree that stands for a record, `anchor_batches` the sizes of the tree whose
+ * roots are anchored; `told` once the receipts of a batch were sent. One store is of one tree.
+ */
+const VERSION_4: readonly string[] = [
+  `ALTER TABLE records ADD COLUMN anchor_leaf bigint`,
+  `CREATE INDEX records_unanchored ON records (address, registry, fleet_chain, stream, seq DESC, digest)
+     WHERE anchor_leaf IS NULL AND linked AND head_state = ${HEAD_KNOWN}`,
+  `CREATE TABLE anchor_tree (
+     contract bytea NOT NULL CHECK (octet_length(contract) = 20),
+     account bytea NOT NULL CHECK (octet_length(account) = 20),
+     chain text NOT NULL
+   )`,
+  `CREATE TABLE anchor_leaves (leaf bigint PRIMARY KEY, digest bytea NOT NULL CHECK (octet_length(digest) = 32))`,
+  `CREATE TABLE anchor_batches (size bigint PRIMARY KEY, told boolean NOT NULL DEFAULT false)`,
+];
+
+/**
+ * Keys that the fleet's registry has quarantined, and `quarantined_since` of the records that are marked for it: they stay as evidence, and
+ * exports and anchors leave them out.
+ */
+const VERSION_5: readonly string[] = [
+  `CREATE TABLE quarantines (
+     address bytea NOT NULL CHECK (octet_length(address) = 20),
+     registry bytea NOT NULL CHECK (octet_length(registry) = 20),
+     fleet_chain text NOT NULL,
+     since_block bigint NOT NULL,
+     since_s bigint NOT NULL,
+     settled boolean NOT NULL DEFAULT false,
+     noted_at timestamptz NOT NULL DEFAULT now(),
+     PRIMARY KEY (address, registry, fleet_chain)
+   )`,
+  `ALTER TABLE records ADD COLUMN quarantined_since bigint`,
+  `DROP INDEX records_unanchored`,
+  `CREATE INDEX records_unanchored ON records (address, registry, fleet_chain, stream, seq DESC, digest)
+     WHERE anchor_leaf IS NULL AND linked AND head_state = ${HEAD_KNOWN} AND quarantined_since IS NULL`,
+];
+
 /** Entry `i` leads from version `i` to version `i + 1`. */
-export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2];
+export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 export const SCHEMA_VERSION = MIGRATIONS.length;

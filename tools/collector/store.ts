@@ -3,15 +3,17 @@
 // Promises: a batch is committed as a whole; a record that is there already stays as it was and is no error; a record is
 // linked once the record that its `prev` names is there, of the same mote, fleet and stream and with a smaller seq, or
 // once it is the first of its stream, or, marked so, after a while without the one before it; two records of one place are
-// evidence of equivocation, two successors of one record evidence of a fork, whoever stores them and in whatever order they are
-// committed. No statement takes longer the more records wait. Never: deletes or replaces a record.
+// evidence of equivocation, two successors of one record evidence of a fork, a lower stream in a later boot evidence of an escape,
+// whoever stores them and in whatever order they are committed. No statement takes longer the more records wait. Never: deletes or replaces a record.
 
 import { toHex } from "../../firmware/bytes.js";
 import type { RecordFields } from "../../firmware/record/record.js";
 import { assert } from "../../firmware/rejection.js";
+import { AnchorStore } from "./anchor-store.js";
 import { bytesOf, type Database, integerOf, type Queries, type Row, type SqlValue, textOf } from "./database.js";
-import { byIndex, type Linked, linkAll, marks, type Repaired, repairStep, SAME_STREAM, ZERO } from "./linking.js";
+import { byIndex, type Linked, linkAll, marks, type Repaired, repairStep, SAME_FLEET, SAME_STREAM, ZERO } from "./linking.js";
 import { behind, EXPORT_ORDER, inOrderOfPlace, PLACE_COLUMNS, type Place, placeOf } from "./place.js";
+import { MOTE_LOCKS, markStored, moteLock, QuarantineStore } from "./quarantine-store.js";
 import { HEAD_ABSENT, HEAD_KNOWN, HEAD_UNCHECKED, MIGRATIONS, SCHEMA_VERSION } from "./schema.js";
 import { Verdicts } from "./verdicts.js";
 
@@ -26,10 +28,23 @@ export interface CheckedRecord {
   readonly sign1: Uint8Array;
 }
 
+/**
+ * `equivocation`: one place, two payloads. `fork`: one predecessor, two successors. `escape`: a later boot in a lower stream, which a copy
+ * of a board that began a new stream leaves behind. The registry takes the first and the last (docs/ledger.md).
+ */
+export type EvidenceKind = "equivocation" | "fork" | "escape";
+
 export interface Evidence {
-  readonly kind: "equivocation" | "fork";
+  readonly kind: EvidenceKind;
   readonly a: Place;
   readonly b: Place;
+}
+
+/** Two messages that `reportEquivocation` of the registry takes. */
+export interface Reportable {
+  /** Address, 20 bytes. */
+  readonly mote: Uint8Array;
+  readonly records: readonly [Uint8Array, Uint8Array];
 }
 
 /** What one batch changed. */
@@ -41,8 +56,6 @@ export interface Stored {
 
 /** 18 parameters a record; PostgreSQL takes 65,535 in one statement. */
 export const BATCH_RECORDS_MAX = 256;
-/** Of the locks of motes; the second key is a part of the address. */
-const MOTE_LOCKS = 0x6d6f7465;
 /** Of the lock under which a store's tables are made or changed. */
 const MIGRATION_LOCK = 0x63686d74;
 /** Pairs of evidence that one new record can add. */
@@ -71,6 +84,10 @@ export class RecordStore {
 
   /** What the node said of the heads that records name. */
   readonly verdicts: Verdicts;
+  /** What is anchored. */
+  readonly anchors: AnchorStore;
+  /** Whose key is quarantined. */
+  readonly quarantines: QuarantineStore;
 
   /** Makes the tables where absent, and brings those of an older version up to this one. Throws where they are newer. */
   static async open(database: Database): Promise<RecordStore> {
@@ -92,6 +109,8 @@ export class RecordStore {
   private constructor(database: Database) {
     this.#database = database;
     this.verdicts = new Verdicts(database);
+    this.anchors = new AnchorStore(database);
+    this.quarantines = new QuarantineStore(database);
   }
 
   close(): Promise<void> {
@@ -113,6 +132,10 @@ export class RecordStore {
       await lockMotes(queries, records);
       const added = await insert(queries, records);
       if (added.length === 0) return { added, evidence: [] };
+      await markStored(
+        queries,
+        added.map((place) => place.digest),
+      );
       return {
         added,
         evidence: await findEvidence(
@@ -200,14 +223,33 @@ export class RecordStore {
     return rows.map((row) => ({ ...placeOf(row), sign1: bytesOf(row, "sign1") }));
   }
 
-  /** All records in the order of mote, fleet, stream and seq. */
-  async *inOrder(): AsyncGenerator<Uint8Array> {
+  /** Of each mote of this fleet against which there is evidence that its registry takes, one piece. */
+  async *reportable({ registry, chain }: RecordFields["fleet"]): AsyncGenerator<Reportable> {
+    for (let after = new Uint8Array(0); ; ) {
+      const [row] = await this.#database.query(
+        `SELECT e.address, a.sign1 AS sign1_a, b.sign1 AS sign1_b FROM evidence e
+         JOIN records a ON a.digest = e.digest_a JOIN records b ON b.digest = e.digest_b
+         WHERE e.address > $1 AND e.kind <> 'fork' AND a.registry = $2 AND a.fleet_chain = $3 ORDER BY e.address LIMIT 1`,
+        [after, registry, chain],
+      );
+      if (row === undefined) return;
+      after = new Uint8Array(bytesOf(row, "address"));
+      yield { mote: after, records: [bytesOf(row, "sign1_a"), bytesOf(row, "sign1_b")] };
+    }
+  }
+
+  /**
+   * All records in the order of mote, fleet, stream and seq.
+   * @param quarantined whether those are among them that are marked since their key is quarantined
+   */
+  async *inOrder(quarantined = false): AsyncGenerator<Uint8Array> {
     let after: Row | undefined;
     for (;;) {
-      const { where, values } = behind(after, 2);
+      const { where, values } = behind(after, 3);
       const rows: readonly Row[] = await this.#database.query(
-        `SELECT ${EXPORT_ORDER}, sign1 FROM records ${where} ORDER BY ${EXPORT_ORDER} LIMIT $1`,
-        [PAGE_ROWS, ...values],
+        `SELECT ${EXPORT_ORDER}, sign1 FROM records ${where} AND ($2 OR quarantined_since IS NULL)
+         ORDER BY ${EXPORT_ORDER} LIMIT $1`,
+        [PAGE_ROWS, quarantined, ...values],
       );
       for (const row of rows) yield bytesOf(row, "sign1");
       after = rows.at(-1);
@@ -260,26 +302,37 @@ async function insert(queries: Queries, records: readonly CheckedRecord[]): Prom
  * one place, the second sees the first one's.
  */
 async function lockMotes(queries: Queries, records: readonly CheckedRecord[]): Promise<void> {
-  const keys = [...new Set(records.map(({ address }) => new DataView(address.buffer, address.byteOffset).getInt32(0)))];
+  const keys = [...new Set(records.map(({ address }) => moteLock(address)))];
   // In one order, so that two transactions never wait for each other.
   const list = keys.sort((a, b) => a - b).map((_, i) => `($${i + 1}::integer)`);
   await queries.query(`SELECT pg_advisory_xact_lock(${MOTE_LOCKS}, k) FROM (VALUES ${list.join(", ")}) v (k)`, keys);
 }
 
-/** Pairs that these records are part of: one place with two payloads, one predecessor (or beginning) with two successors. */
+/**
+ * Pairs that these records are part of: one place with two payloads; one predecessor (or beginning) with two successors; a lower stream with
+ * a higher boot. Of the last each record is held against its neighbours by boot alone, which is enough: as long as a mote's streams rise with
+ * its boots, the neighbours have the lowest stream of all later boots, and the highest of all earlier ones.
+ */
 async function findEvidence(queries: Queries, digests: readonly Uint8Array[]): Promise<readonly Evidence[]> {
   const same = SAME_STREAM;
   const after = "SELECT * FROM records WHERE prev = r.prev AND address = r.address OFFSET 0";
   const pair = (kind: string, others: string): string =>
-    `SELECT '${kind}' AS kind, LEAST(r.digest, o.digest) AS digest_a, GREATEST(r.digest, o.digest) AS digest_b
+    `SELECT '${kind}' AS kind, LEAST(r.digest, o.digest) AS digest_a, GREATEST(r.digest, o.digest) AS digest_b, r.address
      FROM records r CROSS JOIN LATERAL (
        SELECT p.digest FROM ${others} AND ${same} AND p.digest <> r.digest LIMIT ${PAIRS_PER_RECORD_MAX}) o
      WHERE r.digest IN (${marks(digests.length)})`;
+  const neighbour = (side: string, order: string, contradicts: string): string =>
+    `SELECT 'escape' AS kind, LEAST(r.digest, o.digest) AS digest_a, GREATEST(r.digest, o.digest) AS digest_b, r.address
+     FROM records r CROSS JOIN LATERAL (
+       SELECT p.digest, p.stream FROM records p WHERE ${SAME_FLEET} AND ${side} ORDER BY ${order} LIMIT 1) o
+     WHERE r.digest IN (${marks(digests.length)}) AND ${contradicts}`;
   const rows = await queries.query(
-    `INSERT INTO evidence (kind, digest_a, digest_b)
+    `INSERT INTO evidence (kind, digest_a, digest_b, address)
      ${pair("equivocation", "records p WHERE p.seq = r.seq")}
      UNION ${pair("fork", `(${after}) p WHERE p.prev <> ${ZERO} AND p.seq <> r.seq`)}
      UNION ${pair("fork", `records p WHERE p.prev = ${ZERO} AND r.prev = ${ZERO} AND p.seq <> r.seq`)}
+     UNION ${neighbour("p.boot > r.boot", "p.boot, p.stream", "o.stream < r.stream")}
+     UNION ${neighbour("p.boot < r.boot", "p.boot DESC, p.stream DESC", "o.stream > r.stream")}
      ON CONFLICT DO NOTHING RETURNING kind, digest_a, digest_b`,
     digests,
   );
@@ -292,6 +345,6 @@ async function findEvidence(queries: Queries, digests: readonly Uint8Array[]): P
     const a = places.get(toHex(bytesOf(row, "digest_a")));
     const b = places.get(toHex(bytesOf(row, "digest_b")));
     if (a === undefined || b === undefined) return [];
-    return [{ kind: textOf(row, "kind") === "equivocation" ? "equivocation" : "fork", a, b } as const];
+    return [{ kind: textOf(row, "kind") as EvidenceKind, a, b }];
   });
 }

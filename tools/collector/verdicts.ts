@@ -205,13 +205,13 @@ export class Verdicts {
     });
   }
 
-  /** Every record's verdict in the order of `RecordStore.inOrder`, a page at a time, from the place `after` on. */
-  async page(after: Row | undefined, rowsMax: number): Promise<readonly Row[]> {
-    const { where, values } = behind(after, 2);
+  /** The verdict of every record of `RecordStore.inOrder` in its order, a page at a time, from the place `after` on. */
+  async page(after: Row | undefined, rowsMax: number, quarantined: boolean): Promise<readonly Row[]> {
+    const { where, values } = behind(after, 3);
     return this.#database.query(
-      `SELECT ${EXPORT_ORDER}, linked, after_gap, head_chain, head_number, head_hash, head_state, head_settled FROM records
-       ${where} ORDER BY ${EXPORT_ORDER} LIMIT $1`,
-      [rowsMax, ...values],
+      `SELECT ${EXPORT_ORDER}, linked, after_gap, head_chain, head_number, head_hash, head_state, head_settled, quarantined_since FROM records
+       ${where} AND ($2 OR quarantined_since IS NULL) ORDER BY ${EXPORT_ORDER} LIMIT $1`,
+      [rowsMax, quarantined, ...values],
     );
   }
 

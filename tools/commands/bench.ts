@@ -1,7 +1,7 @@
 // chainmote bench: what the firmware's work costs, on Node, on the XS engine in a board's memory, or on a board.
 
 import { ratchetFile, ratchetReport, writeRatchet } from "../bench/ratchet.js";
-import { type BenchReport, printReport, RUNTIME_CHAINS } from "../bench/report.js";
+import { type BenchReport, printReport, RUNTIMES } from "../bench/report.js";
 import { readWords, type Words } from "../options.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
 
@@ -13,7 +13,7 @@ chainmote bench --verify [--records N] [--json]
 chainmote bench --fleet [--boards N] [--minutes N] [--json]
 
 Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the memory of
-the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
+the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …; runtime-ledger: Clique, with the ledger).
   --target   node: tinybench on this Node (default), with our CBOR beside cbor-x and cborg, and our headers a second
              beside bcoin, bitcoinjs-lib and @ethereumjs/block (clique-…, bitcoin-…: time for one header)
              xs: the XS engine in an ESP32-C3's memory, as a 32-bit process: times, collections, heap peaks
@@ -26,8 +26,8 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …).
   --minutes  with --fleet: how many simulated ones, 240 where absent; at most 10 with the reference
   --records  with xs and rv32: how many records and headers each long run has; 10000 where absent; with --verify: how many
              records there are, 50000 where absent
-  --chains   with xs and rv32: which chains there is a long run for, of ${RUNTIME_CHAINS.join(", ")};
-             all where absent
+  --chains   with xs and rv32: which chains there is a long run for, of ${RUNTIMES.join(", ")};
+             ledger is Clique, and the mote has the whole ledger; all where absent
   --heap     whose the heap is, on the XS engine: what each module of the whole mote has alive, and had at most after any collection
   --profile  where the instructions of one record with its header and receipt go, on the emulated RISC-V core: by module and function
   --port     reads the report of a board that runs the bench firmware (test/bench/firmware) from its serial port
@@ -74,7 +74,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   refuse(options, ["boards", "minutes"], "for --fleet alone");
   if (options.has("heap") || options.has("profile")) {
     refuse(options, ["target", "crypto", "records", "port", "baud", "ratchet", "accept"], "not for --heap or --profile");
-    const chain = oneOf("chains", options.text("chains") ?? "clique", RUNTIME_CHAINS);
+    const chain = oneOf("chains", options.text("chains") ?? "clique", RUNTIMES);
     const parts = await import("../bench/parts.js");
     return options.has("heap")
       ? parts.printHeap(chain, options.has("json"), output)
@@ -93,7 +93,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const named = options.text("chains");
   if (named !== undefined && (target === "node" || port !== undefined))
     throw new UsageError("--chains is for --target xs and rv32");
-  const chains = named?.split(",").map((name) => oneOf("chains", name, RUNTIME_CHAINS)) ?? RUNTIME_CHAINS;
+  const chains = named?.split(",").map((name) => oneOf("chains", name, RUNTIMES)) ?? RUNTIMES;
   if (new Set(chains).size < chains.length) throw new UsageError("--chains takes each chain once");
   if ((options.has("ratchet") || options.has("accept")) && (target !== "rv32" || port !== undefined))
     throw new UsageError("--ratchet and --accept are for --target rv32");

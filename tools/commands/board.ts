@@ -47,15 +47,15 @@ The time is this machine's. Names in the configuration are looked up here, and r
   chainmote headers checkpoint --chain qbft --rpc URL --genesis genesis.json --trusting-period 604800   a "checkpoint" for it
   chainmote board --config board.json --engine xs`;
 
-const LOCK_WAIT_MS = 3000;
+export const LOCK_WAIT_MS = 3000;
 const RECORDS_MAX = 1_000_000;
 const NTP_PORT = 123;
 const SOURCE = "mote 1";
 const NO_RECEIPT =
   "no receipt has come yet: a collector with the key that the configuration names (npx chainmote collect) answers records; the mote keeps them and sends them again";
-const DEFAULT_DATA = join(".chainmote", "board");
+export const DEFAULT_DATA = join(".chainmote", "board");
 
-type Json = Readonly<Record<string, unknown>>;
+export type Json = Readonly<Record<string, unknown>>;
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(words, {
@@ -151,7 +151,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   }
 }
 
-interface Configured {
+export interface Configured {
   readonly file: string;
   /** What else of the board the file says. */
   readonly json: Json;
@@ -164,7 +164,7 @@ function quoted(path: string): string {
 }
 
 /** The configuration, checked as the mote checks it; throws with the path of the first field that is wrong. */
-function configured(options: Words, application: NamedApplication | undefined): Configured {
+export function configured(options: Words, application?: NamedApplication): Configured {
   const own = application === undefined ? undefined : join(application.folder, "config.json");
   const file = options.text("config") ?? (own !== undefined && existsSync(own) ? own : undefined);
   if (file === undefined)
@@ -223,7 +223,7 @@ export function checkTls(host: string): void {
 }
 
 /** board.json: what the file says of the board, and how the names in its configuration are reached from here. */
-function boardFile(json: Json, { mqtt, ntpServers, given }: Configured["config"], sntp: string): Json {
+export function boardFile(json: Json, { mqtt, ntpServers, given }: Configured["config"], sntp: string): Json {
   const network = typeof json.network === "object" && json.network !== null ? json.network : {};
   const broker = `${mqtt.host}:${mqtt.port}`;
   const times = Object.fromEntries(ntpServers.map((name) => [`${name}:${NTP_PORT}`, sntp]));

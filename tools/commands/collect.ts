@@ -6,22 +6,31 @@ import { toHex } from "../../firmware/bytes.js";
 import { Collector, type CollectorEvent } from "../collector/collector.js";
 import { openPglite, openPostgres } from "../collector/database.js";
 import { exportRecords, exportVerdicts } from "../collector/export.js";
+import type { Fleet } from "../collector/intake.js";
+import { type QuarantineEvent, QuarantineWatch } from "../collector/quarantine-watch.js";
 import { HEAD_STATE_NAMES } from "../collector/schema.js";
 import { RecordStore } from "../collector/store.js";
+import { Account } from "../contracts/account.js";
+import { openRegistry } from "../contracts/registry.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { keepToOwner, makeFolder } from "../files.js";
-import { checkUrl, publicUrl, readWords, rpcUrl } from "../options.js";
+import { checkUrl, publicUrl, readFleet, readWords, rpcUrl } from "../options.js";
 import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
-import { chainOfNode } from "../rpc/chain.js";
+import { Reporter, type ReporterEvent } from "../registrar/reporter.js";
+import { chainOfNode, isBitcoin } from "../rpc/chain.js";
 import { JsonRpc } from "../rpc/json-rpc.js";
 import { CommandError, type Output, plainText, plural, shortHex, UsageError } from "../terminal.js";
 import { brokerNamed, checkPrefix, DEFAULT_MQTT } from "./relay.js";
 
+const ANCHOR_INTERVAL_S = 300;
+/** In place of a contract's address. */
+const BITCOIN_ANCHOR = "bitcoin";
+
 export const usage = `chainmote collect --rpc URL [--mqtt URL] [--ca FILE] [--prefix P/] [--data DIR] [--fleet ADDRESS@CHAIN] [--json] [--verbose]
-chainmote collect --export FILE [--verdicts FILE] [--data DIR]
+chainmote collect --export FILE [--verdicts FILE] [--with-quarantined] [--data DIR]
 
 Takes records from a broker, verifies and stores them, and answers each with a signed receipt.
 The second form writes the stored records to a file (a CBOR sequence, in order) and ends.
@@ -31,15 +40,21 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
   --ca FILE        with mqtts://: the certificate (PEM) that the broker's chain ends in (or MQTT_CA; default: those of this machine)
   --prefix P/      put before every topic
   --data DIR       folder of the store and of the collector's key (default .chainmote/collector)
-  --fleet A@C      take records of this fleet only: registry's address, and its chain (CAIP-2)
+  --fleet A@C      take records of this fleet only: registry's address, and its chain (CAIP-2). Records of a key that the registry has
+                   quarantined are stored and receipted; exports and anchors leave them out
   --allow LIST     take records of these motes only: addresses with commas between them, or a file with one a line
+  --reporter FILE  report evidence to the registry of --fleet: the key in FILE pays the gas (EVM chains)
   --settled-depth N  blocks after which what the node says of a record's head is settled (default by the kind of chain:
                    0 on IBFT and QBFT, 33 on Clique, 6 on Bitcoin, 96 elsewhere); a reorganisation opens it again
   --poll-ms N      how often the node's newest block is asked for (default by need, a few times a block)
   --gap-after S    seconds after which a record is linked whose predecessor nobody has; the gap is said (default 10)
+  --anchor ADDRESS anchor what is verified in this RecordAnchor contract, with the collector's key, which pays (docs/ledger.md)
+                   or on Bitcoin: --anchor bitcoin, where the node's wallet pays
+  --anchor-interval S  seconds from one anchor to the next, where records wait (default ${ANCHOR_INTERVAL_S})
   --records-max N  store no more than N new records
   --export-at-end FILE  write the stored records there when ending
   --verdicts FILE  with either export: what the node said of each record's head, one JSON object a line
+  --with-quarantined  with either export: those too whose key is quarantined
   --json           one object per event
   --verbose        duplicates too
 
@@ -48,6 +63,9 @@ With DATABASE_URL set (postgres://…) records go to that server instead of the 
 RPC_URL=https://host/KEY chainmote collect --mqtt mqtts://broker.example --ca ca.pem --data /srv/records`;
 
 const LOCK_WAIT_MS = 10_000;
+/** Blocks upon a quarantine after which it is left alone: as many as a head waits for on Clique. */
+const SETTLED_BLOCKS = 33;
+const ADDRESS_BYTES = 20;
 const NODE_RETRY = { firstMs: 250, maxMs: 5000 };
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
@@ -58,13 +76,17 @@ export async function run(words: readonly string[], output: Output): Promise<num
     prefix: { type: "string" },
     data: { type: "string" },
     fleet: { type: "string" },
+    reporter: { type: "string" },
     allow: { type: "string" },
     "settled-depth": { type: "string" },
     "poll-ms": { type: "string" },
     "gap-after": { type: "string" },
     verdicts: { type: "string" },
+    "with-quarantined": { type: "boolean" },
     chain: { type: "string" },
     "records-max": { type: "string" },
+    anchor: { type: "string" },
+    "anchor-interval": { type: "string" },
     export: { type: "string" },
     "export-at-end": { type: "string" },
     json: { type: "boolean" },
@@ -74,8 +96,9 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const exportPath = options.text("export");
   const json = options.has("json");
   const verdictsPath = options.text("verdicts");
+  const quarantined = options.has("with-quarantined");
   if (exportPath !== undefined) {
-    const made = await withStore(directory, (store) => exportTo(store, exportPath, verdictsPath));
+    const made = await withStore(directory, (store) => exportTo(store, exportPath, verdictsPath, quarantined));
     output.line(json ? JSON.stringify({ event: "exported", ...made }) : exportedText(made));
     return 0;
   }
@@ -90,35 +113,110 @@ export async function run(words: readonly string[], output: Output): Promise<num
     pollMs: options.number("poll-ms", 10, 3_600_000),
     gapAfterMs: seconds(options.number("gap-after", 0, 31_536_000)),
   };
+  const reporterFile = options.text("reporter");
+  if (reporterFile !== undefined && fleet === undefined) throw new UsageError("--reporter needs --fleet: whose registry it is");
   const recordsMax = options.number("records-max", 1, 1_000_000_000);
   const exportAtEnd = options.text("export-at-end");
+  // On Bitcoin there is no contract: the node's wallet pays.
+  const onBitcoin = options.text("anchor") === BITCOIN_ANCHOR;
+  const contract = onBitcoin ? undefined : options.bytes("anchor", ADDRESS_BYTES);
+  const intervalMs = seconds(options.number("anchor-interval", 1, 31_536_000)) ?? ANCHOR_INTERVAL_S * 1000;
   const told = untilTold();
   return withStore(directory, async (store) => {
     const key = KeyFile.openOrCreate(join(directory, "collector.key"));
     const chain = options.text("chain") ?? (await chainOf(rpc, told, output));
     if (chain === undefined) return 0;
+    if ((onBitcoin || contract !== undefined) && onBitcoin !== isBitcoin(chain))
+      throw new UsageError(`--anchor takes ${isBitcoin(chain) ? '"bitcoin"' : "a contract's address"} on ${chain}`);
+    const say = (event: CollectorEvent | ReporterEvent): void => {
+      if (json) output.line(JSON.stringify(event));
+      else if (options.has("verbose") || !(event.event === "stored" && event.duplicate)) output.line(collectorText(event));
+    };
+    const over = new AbortController();
+    const reporter =
+      reporterFile === undefined || fleet === undefined
+        ? undefined
+        : await openReporter({
+            file: reporterFile,
+            rpc,
+            fleet,
+            store,
+            settledDepth: settings.settledDepth,
+            signal: over.signal,
+            onEvent: say,
+          });
     const collector = new Collector({
       ...{ store, key, engine, mqtt, rpc, chain, prefix },
       ...(authority === undefined ? {} : { ca: authority.pem }),
       ...(fleet === undefined ? {} : { fleet }),
       ...given(settings),
       ...(recordsMax === undefined ? {} : { recordsMax }),
+      ...(contract === undefined && !onBitcoin ? {} : { anchoring: { contract, intervalMs } }),
       onEvent(event) {
-        if (json) output.line(JSON.stringify(event));
-        else if (options.has("verbose") || !(event.event === "stored" && event.duplicate)) output.line(collectorText(event));
+        say(event);
+        if (event.event === "evidence") reporter?.due();
       },
     });
+    const watch =
+      fleet?.chain === chain
+        ? watchQuarantines({ rpc, fleet, store, settledDepth: settings.settledDepth, onEvent: say })
+        : undefined;
     const address = `0x${toHex(key.address)}`;
     if (json) output.line(JSON.stringify({ event: "collecting", collector: address, ...(await store.counts()) }));
     else
       output.line(`collector ${address}: ${publicUrl(mqtt)}, ${plural((await store.counts()).stored, "record")} stored so far`);
     await told;
     await collector.close();
+    over.abort();
+    await reporter?.close();
+    await watch?.close();
     if (exportAtEnd !== undefined) {
-      const made = await exportTo(store, exportAtEnd, verdictsPath);
+      const made = await exportTo(store, exportAtEnd, verdictsPath, quarantined);
       if (json) output.line(JSON.stringify({ event: "exported", ...made }));
     }
     return 0;
+  });
+}
+
+interface WatchSource {
+  readonly rpc: string;
+  readonly fleet: Fleet;
+  readonly store: RecordStore;
+  readonly settledDepth: number | undefined;
+  readonly onEvent: (event: QuarantineEvent) => void;
+}
+
+interface ReporterSource {
+  /** With the key that pays. */
+  readonly file: string;
+  readonly rpc: string;
+  readonly fleet: Fleet;
+  readonly store: RecordStore;
+  readonly settledDepth: number | undefined;
+  /** Nobody waits for its transactions any more. */
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: ReporterEvent) => void;
+}
+
+async function openReporter({ file, rpc: url, fleet, store, settledDepth, signal, onEvent }: ReporterSource): Promise<Reporter> {
+  if (!fleet.chain.startsWith("eip155:")) throw new UsageError(`--reporter: ${fleet.chain} has no contracts`);
+  const rpc = new JsonRpc(url);
+  return new Reporter({
+    registry: openRegistry(rpc, fleet.registry),
+    account: new Account(rpc, KeyFile.openOrCreate(file), signal),
+    evidence: () => store.reportable(fleet),
+    settledBlocks: settledDepth ?? SETTLED_BLOCKS,
+    onEvent,
+  });
+}
+
+/** Of a fleet whose registry is a contract on this node's chain. */
+function watchQuarantines({ rpc: url, fleet, store, settledDepth, onEvent }: WatchSource): QuarantineWatch | undefined {
+  if (!fleet.chain.startsWith("eip155:")) return undefined;
+  const rpc = new JsonRpc(url);
+  return new QuarantineWatch({
+    ...{ store: store.quarantines, fleet, rpc, registry: openRegistry(rpc, fleet.registry) },
+    ...{ settledBlocks: settledDepth ?? SETTLED_BLOCKS, onEvent },
   });
 }
 
@@ -157,7 +255,12 @@ interface Exported {
   readonly heads: Readonly<Record<string, number>>;
 }
 
-async function exportTo(store: RecordStore, path: string, verdictsPath: string | undefined): Promise<Exported> {
+async function exportTo(
+  store: RecordStore,
+  path: string,
+  verdictsPath: string | undefined,
+  quarantined: boolean,
+): Promise<Exported> {
   const attempt = async <T>(file: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -166,8 +269,8 @@ async function exportTo(store: RecordStore, path: string, verdictsPath: string |
       throw new CommandError(`${file}: ${code === "EACCES" || code === "EPERM" ? "it may not be written" : plainText(message)}`);
     }
   };
-  const records = await attempt(path, () => exportRecords(store, path));
-  if (verdictsPath !== undefined) await attempt(verdictsPath, () => exportVerdicts(store, verdictsPath));
+  const records = await attempt(path, () => exportRecords(store, path, quarantined));
+  if (verdictsPath !== undefined) await attempt(verdictsPath, () => exportVerdicts(store, verdictsPath, quarantined));
   const heads: Record<string, number> = {};
   for (const [state, count] of await store.verdicts.counts()) heads[HEAD_STATE_NAMES[state] ?? String(state)] = count.records;
   return { file: path, records, heads };
@@ -196,13 +299,6 @@ async function chainOf(url: string, told: Promise<void>, output: Output): Promis
     }
   }
   return undefined;
-}
-
-function readFleet(text: string | undefined): { registry: Uint8Array; chain: string } | undefined {
-  if (text === undefined) return undefined;
-  const match = /^0x([0-9a-fA-F]{40})@([-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32})$/.exec(text);
-  if (match === null) throw new UsageError("--fleet takes an address and a chain, such as 0x…@eip155:31337");
-  return { registry: new Uint8Array(Buffer.from(match[1] as string, "hex")), chain: match[2] as string };
 }
 
 /** Addresses with commas between them, or a file with one a line. */
@@ -235,8 +331,20 @@ function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], u
   };
 }
 
-export function collectorText(event: CollectorEvent): string {
+export function collectorText(event: CollectorEvent | ReporterEvent): string {
   switch (event.event) {
+    case "reported":
+      return `${shortHex(event.mote)} reported to the registry, block #${event.block}, ${event.gas} gas`;
+    case "quarantined":
+      return `${shortHex(event.mote)} is quarantined since block #${event.block}${event.settled ? ", settled" : ""}`;
+    case "quarantined-since":
+      return `${shortHex(event.mote)} is quarantined since block #${event.block}: exports and anchors leave it out; ${plural(event.records, "stored record")} marked`;
+    case "quarantine-undone":
+      return `${shortHex(event.mote)} is no longer quarantined, by a reorganisation: its records count again`;
+    case "report-undone":
+      return `${shortHex(event.mote)} is no longer quarantined: a reorganisation took it back; reported again`;
+    case "report-refused":
+      return `${shortHex(event.mote)} cannot be reported: ${event.reason}`;
     case "connected":
       return "broker connected";
     case "back":
@@ -263,6 +371,12 @@ export function collectorText(event: CollectorEvent): string {
       return `${shortHex(event.mote)} seq ${event.seq}: the record before it is missing; linked from here`;
     case "gap-closed":
       return `${shortHex(event.mote)} seq ${event.seq}: the missing record before it has come`;
+    case "anchor":
+      return `root of ${event.size} leaves in block #${event.block}`;
+    case "anchor-gone":
+      return `the node's chain went another way: of ${event.was} anchored leaves ${event.size} are left; the others are anchored again`;
+    case "anchored":
+      return `${shortHex(event.mote)} seq ${event.seq} and what leads to it anchored in block #${event.block}, leaf ${event.leaf} of ${event.size}`;
     case "evidence":
       return `${event.kind} of ${shortHex(event.a.mote)}: seq ${event.a.seq} ${shortHex(event.a.digest)} and seq ${event.b.seq} ${shortHex(event.b.digest)}`;
   }

@@ -1,6 +1,8 @@
 // chainmote inspect: prints records readably: what they say, what does not hold of it, and what changed since the record before.
 
 import { toHex } from "../../firmware/bytes.js";
+import { OUTCOMES, REASONS } from "../../firmware/command/commands.js";
+import { statusName } from "../../firmware/ledger/registry-slots.js";
 import { digestOf, verifySign1 } from "../../firmware/record/cose.js";
 import { numericText } from "../../firmware/record/decimal.js";
 import { decodeReceipt } from "../../firmware/record/receipt.js";
@@ -132,7 +134,7 @@ function describe({ parts }: Piece): Description | Rejection {
 }
 
 function recordOf(mote: string, digest: string, fields: RecordFields): Description {
-  const { head, fleet, gap } = fields;
+  const { head, fleet, gap, answer, status } = fields;
   const values = resolveSenml(fields.measurements, fields.timeQuality > 0 ? fields.time : undefined).map((entry) => ({
     name: entry.name,
     value: numericText(entry.value),
@@ -153,6 +155,15 @@ function recordOf(mote: string, digest: string, fields: RecordFields): Descripti
     ],
     ["digest", digest],
     ["prev", /[1-9a-f]/.test(toHex(fields.prev)) ? toHex(fields.prev) : "none (the first of its stream)"],
+    ...(answer === undefined ? [] : [["answer", answerText(answer)] as const]),
+    ...(status === undefined
+      ? []
+      : [
+          [
+            "status",
+            `${statusName(status.status)} in its registry, proven at block ${status.block}, ${toHex(status.hash)}`,
+          ] as const,
+        ]),
     ...(gap === undefined ? [] : [["gap", `${gap} sample${gap === 1 ? "" : "s"} lost before it`] as const]),
     ...values.map(({ name, value, unit, time, relative }, i) => {
       const own = relative || time !== String(fields.time) ? `  ${relative ? `${time} s after it` : `at ${time}`}` : "";
@@ -172,9 +183,17 @@ function recordOf(mote: string, digest: string, fields: RecordFields): Descripti
     timeQuality: fields.timeQuality,
     ...(head === undefined ? {} : { head: { chain: head.chain, number: head.number, hash: hashText(head.chain, head.hash) } }),
     ...(gap === undefined ? {} : { gap }),
+    ...(answer === undefined ? {} : { answer: { ...answer, commander: `0x${toHex(answer.commander)}` } }),
+    ...(status === undefined ? {} : { status: { ...status, hash: toHex(status.hash) } }),
     values,
   };
   return { title: "record", rows, object };
+}
+
+function answerText({ commander, counter, outcome, reason, skipped }: NonNullable<RecordFields["answer"]>): string {
+  const why = reason === 0 ? "" : ` (${REASONS[reason] ?? `reason ${reason}`})`;
+  const missed = skipped === 0 ? "" : `; ${skipped} before it never came`;
+  return `${OUTCOMES[outcome] ?? `outcome ${outcome}`}${why}: command ${counter} of 0x${toHex(commander)}${missed}`;
 }
 
 /** `2026-01-01 00:00:00 UTC` */

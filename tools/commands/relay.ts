@@ -72,7 +72,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
 const MQTT_SCHEMES = ["mqtt", "mqtts"];
 export const DEFAULT_MQTT = "mqtt://127.0.0.1:1883";
 /** What a person sees only with --verbose. */
-const QUIET = new Set<RelayEvent["event"]>(["head", "answered"]);
+const QUIET = new Set<RelayEvent["event"]>(["head", "answered", "proved"]);
 
 /** The broker of --mqtt or MQTT_URL, where one is named, and of --ca or MQTT_CA the authority that vouches for it. */
 export function brokerNamed(options: Words): { readonly mqtt?: string; readonly authority?: Authority } {
@@ -110,6 +110,10 @@ export function relayText(event: RelayEvent): string {
       return `head #${event.number}: ${event.detail}`;
     case "answered":
       return `answered ${event.to}: ${event.given} of ${event.asked} headers from #${event.from}`;
+    case "proved":
+      return `answered ${event.to}: ${event.given} items of a proof from ${event.from}`;
+    case "submitted":
+      return `transaction of ${event.from}: ${event.outcome}`;
     case "refused":
       return `refused a request: ${plainText(event.detail)} (${event.code})`;
   }

@@ -3,8 +3,10 @@
 import { chmodSync, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { BOARD_NAMES, DEFAULT_BOARD } from "../../host-sim/boards.js";
+import { BITCOIN_FIRMWARE, LEDGER_FIRMWARE } from "../../host-sim/engine/engines.js";
 import { version } from "../cli.js";
-import { keepToOwner, makeFolder, modeFor } from "../files.js";
+import { KeyFile } from "../crypto/key-file.js";
+import { keepToOwner, makeFolder, modeFor, writeWhole } from "../files.js";
 import { needPackages, POSTGRES, STORE } from "../optional.js";
 import { publicUrl, readWords, rpcUrl, type Words } from "../options.js";
 import { pause } from "../processes/backoff.js";
@@ -15,16 +17,21 @@ import { Signal } from "../processes/signal.js";
 import type { ChildEnd } from "../processes/supervisor.js";
 import { namedApplication } from "../start/application.js";
 import { AttachedChain, type AttachOptions } from "../start/attached-chain.js";
+import { refusePoor } from "../start/contracts.js";
 import { builtEngine, engineWish } from "../start/engine-choice.js";
 import type { FollowedChain } from "../start/followed-chain.js";
 import { LOCAL_CHAINS, nodePackages, openLocalChain } from "../start/local-chain.js";
 import { DEFAULT_DATA, type Layout, layoutOf } from "../start/project.js";
-import { Screen } from "../start/screen.js";
+import { Screen, type SystemEvent } from "../start/screen.js";
 import { type Fact, System } from "../start/system.js";
 import { Tally } from "../start/tally.js";
 import { CommandError, count, type Output, plural, shownPath, UsageError } from "../terminal.js";
 import { checkTls } from "./board.js";
 import { brokerNamed, checkPrefix } from "./relay.js";
+
+/** On a node of our own, and on one that is there, in seconds. */
+const ANCHOR_INTERVAL_S = 5;
+const ATTACHED_ANCHOR_INTERVAL_S = 60;
 
 export const usage = `chainmote start [--rpc URL] [--mqtt URL] [--app DIR] [--records N] [--boards M] [--data DIR] [--engine NAME] [--board NAME]
                 [--json] [--verbose]
@@ -34,6 +41,9 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
   --app DIR      what the boards run in place of the standard mote: a folder with main.ts, as chainmote new writes it;
                  board.ts in it attaches its parts to the simulated board (docs/own-node.md)
   --records N    end once N records are stored and verified
+  --anchor       anchor them on the chain, too, and end once the motes have proven that (docs/ledger.md);
+                 anchored/ in the data folder then has a file for each anchor, which chainmote verify --receipt checks
+  --anchor-interval S  seconds from one anchor to the next (default ${ANCHOR_INTERVAL_S}, with --rpc ${ATTACHED_ANCHOR_INTERVAL_S})
   --boards M     1 to 64 boards (default 1)
   --data DIR     where everything is kept (default .chainmote, a folder below it for each other chain);
                  a second start goes on from there
@@ -58,7 +68,10 @@ Your own node, Besu, GoQuorum, geth or Bitcoin Core, which says itself what it i
   --genesis FILE  the genesis file of its chain, where the node does not tell the rules (admin_nodeInfo)
   --period S --epoch N   Clique: the same without the file
   --trusting-period S    IBFT, QBFT: how long a trusted block vouches for others (default 604800)
-  --fleet ADDRESS  registry of the fleet (default: one of this folder's own)
+  --deploy FILE  put the fleet's registry on its chain, enrol the motes, and anchor where --anchor is given: the account of the
+                 key in FILE (64 hexadecimal digits) pays for that
+  --fleet ADDRESS  registry of the fleet, in place of --deploy (default: one of this folder's own, which tells fleets apart and is no
+                 contract): nothing is deployed on your node, and motes are enrolled by your own enroller
 
 Your own broker:
   --mqtt URL     mqtt(s)://user:password@host:port (or MQTT_URL)
@@ -68,6 +81,7 @@ With DATABASE_URL set (postgres://…) records go to that database.
 
   npm start -- --app ../my-mote --engine xs
   npm start -- --rpc http://127.0.0.1:8545 --genesis genesis.json --records 5
+  npm start -- --rpc http://127.0.0.1:8545 --deploy account.key --anchor
   RPC_URL=http://user:password@127.0.0.1:8332 MQTT_URL=mqtts://user:password@broker.example npm start -- --ca ca.pem`;
 
 const BOARDS_MAX = 64;
@@ -81,6 +95,7 @@ const ATTACHING = {
   epoch: { type: "string" },
   "trusting-period": { type: "string" },
   fleet: { type: "string" },
+  deploy: { type: "string" },
 } as const;
 const ADDRESS_BYTES = 20;
 const PERIOD_S_MAX = 86_400;
@@ -93,10 +108,14 @@ const LOCK_WAIT_MS = 3000;
 const RECEIPTS_MS = 3000;
 /** Without any progress for so long, and enough records stored, those cannot be verified. */
 const STALL_MS = 120_000;
+/** The same of anchors: on Clique of a long period one takes minutes to be settled. */
+const ANCHOR_STALL_MS = 1_800_000;
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const options = readWords(words, {
     records: { type: "string" },
+    anchor: { type: "boolean" },
+    "anchor-interval": { type: "string" },
     boards: { type: "string" },
     chain: { type: "string" },
     ...ATTACHING,
@@ -119,10 +138,20 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const folder = options.text("app");
   const application = folder === undefined ? undefined : namedApplication(folder);
   const sampleMs = options.number("sample", 50, 86_400_000) ?? (application?.config === undefined ? SAMPLE_MS : undefined);
+  const anchor = options.has("anchor");
+  const attached = rpcUrl(options) !== undefined;
+  if (anchor && attached && options.text("deploy") === undefined)
+    throw new UsageError("--anchor on your own node needs --deploy FILE, whose account pays; or npx chainmote collect --anchor");
+  const intervalS = options.number("anchor-interval", 1, 86_400);
+  if (intervalS !== undefined && !anchor) throw new UsageError("--anchor-interval goes with --anchor");
+  const anchorIntervalS = intervalS ?? (attached ? ATTACHED_ANCHOR_INTERVAL_S : ANCHOR_INTERVAL_S);
+  if (anchor && application !== undefined)
+    throw new UsageError("--anchor is for the standard mote; an application says by its own features what it waits for");
   const wish = engineWish(options);
   const prefix = checkPrefix(options.text("prefix"));
   const broker = tlsChecked(brokerNamed(options));
   const followed = await chainNamed(options);
+  const ledger = followed.ledger && application === undefined;
   const data = resolve(options.text("data") ?? join(DEFAULT_DATA, followed.folder));
   const layout = layoutOf(data);
   needPackages([...followed.packages, (process.env.DATABASE_URL ?? "") === "" ? STORE : POSTGRES]);
@@ -135,7 +164,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   });
   try {
     const screen = new Screen(output, new BoundedLog(layout.log), { json: options.has("json"), verbose: options.has("verbose") });
-    const tally = new Tally();
+    const tally = new Tally(anchor);
     const told = untilTold();
     const done = records === undefined ? undefined : new Signal();
     screen.say(
@@ -149,10 +178,11 @@ export async function run(words: readonly string[], output: Output): Promise<num
       wish,
       (text) => screen.show("engine", { event: "building", text }),
       () => isTold,
-      application,
+      application ?? (ledger ? LEDGER_FIRMWARE : anchor ? BITCOIN_FIRMWARE : undefined),
     );
     const system = new System({
-      ...{ layout, boards, prefix, exportPath, ...broker },
+      ...{ layout, boards, prefix, exportPath, ledger, ...broker },
+      ...(anchor ? { anchorIntervalS } : {}),
       ...(sampleMs === undefined ? {} : { sampleMs }),
       ...(application === undefined ? {} : { application }),
       openChain: (onEnd) =>
@@ -161,7 +191,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       ...(wish.engine === "node" && wish.crypto === "noble" ? { crypto: wish.crypto } : {}),
       ...(records === undefined ? {} : { recordsMax: () => records - tally.done }),
       onEvent(source, event) {
-        screen.show(source, event);
+        screen.show(source, anchor ? kept(layout.anchored, event) : event);
         if (tally.take(source, event) && records !== undefined && tally.done >= records) done?.give();
       },
     });
@@ -172,7 +202,12 @@ export async function run(words: readonly string[], output: Output): Promise<num
       if (engine !== undefined) screen.engine(engine);
       const started = system.start((fact) => showFact(fact, screen)).then(() => screen.say());
       await Promise.race([started, told]);
-      await Promise.race([told, ...(done === undefined ? [] : [done.given, stalled(tally, records ?? 0, over.signal)])]);
+      await Promise.race([
+        told,
+        ...(done === undefined
+          ? []
+          : [done.given, stalled(tally, records ?? 0, anchor ? ANCHOR_STALL_MS : STALL_MS, over.signal)]),
+      ]);
       if (records !== undefined && tally.done >= records)
         for (const end = performance.now() + RECEIPTS_MS; !tally.receipted && performance.now() < end; ) await pause(50);
     } catch (error) {
@@ -196,6 +231,8 @@ interface NamedChain {
   readonly folder: string;
   /** What its node is made of, where that is ours. */
   readonly packages: readonly string[];
+  /** Whether the fleet's contracts are put on it. */
+  readonly ledger: boolean;
   open(options: OpenOptions): Promise<FollowedChain>;
 }
 
@@ -213,6 +250,7 @@ async function chainNamed(options: Words): Promise<NamedChain> {
   const named = options.text("chain");
   if (url === undefined) {
     const alone = Object.keys(ATTACHING).find((name) => name !== "rpc" && options.text(name) !== undefined);
+    if (alone === "deploy") throw new UsageError("--deploy needs --rpc: on its own node start deploys by itself");
     if (alone !== undefined)
       throw new UsageError(`--${alone} needs --rpc: the chain of our own node begins with its genesis block`);
     const periodS = options.number("period", 1, 60) ?? 1;
@@ -221,28 +259,41 @@ async function chainNamed(options: Words): Promise<NamedChain> {
     return {
       folder: chain === "clique" ? "" : chain,
       packages: nodePackages(chain),
+      ledger: chain === "clique",
       async open({ layout, onEnd }) {
         if (existsSync(layout.checkpoint))
           throw new CommandError(
             `${shownPath(layout.checkpoint)}: these motes follow another node's chain: give its --rpc, or another --data`,
           );
-        return openLocalChain(chain, { directory: layout.node, periodS, onEnd });
+        return openLocalChain(chain, { directory: layout.node, periodS, onEnd, pays: options.has("anchor") });
       },
     };
   }
   if (named !== undefined)
     throw new UsageError("--chain is for a node of our own: the one of --rpc says itself which chain it has");
-  const node = await AttachedChain.open({ url, ...attachWords(options) });
+  const words = attachWords(options);
+  const node = await AttachedChain.open({ url, ...words });
   return {
     folder: join("attached", node.name),
     packages: [],
+    ledger: words.deploy !== undefined,
     async open({ layout, told, say }) {
       if (existsSync(layout.node))
         throw new CommandError(
           `${shownPath(layout.node)}: these motes follow a chain of their own: give no --rpc, or another --data`,
         );
+      const begun = existsSync(layout.keys);
+      if (begun && node.payer === undefined)
+        throw new CommandError(
+          `${shownPath(layout.keys)}: this folder's fleet was deployed: give its --deploy, or another --data`,
+        );
+      if (!begun && node.payer !== undefined && existsSync(layout.board(1)))
+        throw new CommandError(
+          `${shownPath(layout.board(1))}: these motes are of a fleet without a registry: give another --data`,
+        );
       void told.then(() => node.stop());
       await node.settle(layout.checkpoint, say);
+      if (!begun && node.payer !== undefined) await refusePoor(node.payer);
       return node;
     },
   };
@@ -255,6 +306,9 @@ function attachWords(options: Words): Omit<AttachOptions, "url"> {
   const epoch = options.number("epoch", 1, HEIGHT_MAX);
   const trustingPeriodS = options.number("trusting-period", 1, TRUSTING_PERIOD_S_MAX);
   const fleet = options.bytes("fleet", ADDRESS_BYTES);
+  const deploy = options.text("deploy");
+  if (fleet !== undefined && deploy !== undefined)
+    throw new UsageError("--fleet names a registry that is there, --deploy makes one: give one of them");
   if ((periodS === undefined) !== (epoch === undefined)) throw new UsageError("--period S and --epoch N go together");
   return {
     ...(checkpoint === undefined ? {} : { checkpoint }),
@@ -262,6 +316,7 @@ function attachWords(options: Words): Omit<AttachOptions, "url"> {
     ...(trustingPeriodS === undefined ? {} : { trustingPeriodS }),
     ...(periodS === undefined || epoch === undefined ? {} : { clique: { periodS, epoch } }),
     ...(fleet === undefined ? {} : { fleet }),
+    ...(deploy === undefined ? {} : { deploy: KeyFile.open(deploy, "--deploy") }),
   };
 }
 
@@ -274,12 +329,32 @@ function tlsChecked(broker: ReturnType<typeof brokerNamed>): ReturnType<typeof b
   return broker;
 }
 
+/** An anchor that the collector tells of, its item and its OpenTimestamps proof in files of their own; the event then names them. */
+function kept(folder: string, event: SystemEvent): SystemEvent {
+  if (event.event !== "anchored") return event;
+  const keep = (name: string, hex: unknown): string | undefined => {
+    if (typeof hex !== "string") return undefined;
+    const file = join(folder, name);
+    makeFolder(folder);
+    writeWhole(file, Uint8Array.from(Buffer.from(hex, "hex")), "owner");
+    return file;
+  };
+  const timestampFile = keep(`${String(event.root)}.ots`, event.timestamp);
+  const file = keep(`${String(event.mote)}-${Number(event.stream)}-${Number(event.seq)}.cbor`, event.item);
+  return {
+    ...event,
+    ...(file === undefined ? {} : { file }),
+    ...(timestampFile === undefined ? {} : { timestampFile }),
+  };
+}
+
 function showFact(fact: Fact, screen: Screen): void {
   const { part, ...fields } = fact;
   const event = { event: part, ...fields };
   if (fact.part === "broker") screen.fact(part, publicUrl(fact.url), { event: part, url: publicUrl(fact.url) });
   else if (fact.part === "node")
     screen.fact(part, `${publicUrl(fact.rpc)}, ${fact.about}`, { ...event, rpc: publicUrl(fact.rpc) });
+  else if (fact.part === "anchor") screen.fact(part, `contract ${fact.contract}`, event);
   else screen.fact(part, fact.part === "collector" ? fact.address : `registry ${fact.registry}`, event);
 }
 
@@ -294,9 +369,10 @@ interface Ending {
 function summary({ screen, tally, records, exportPath, output }: Ending): number {
   const seconds = screen.elapsedS.toFixed(1);
   const short = records !== undefined && tally.done < records;
+  const needs = tally.needsAnchors ? "anchored" : "verified";
   if (short) {
-    const why = tally.stored >= records ? "the others are stored but could not be verified" : "it was told to end";
-    output.error(`chainmote start: ${tally.done} of ${plural(records, "record")} verified after ${seconds} s: ${why}`);
+    const why = tally.stored >= records ? `the others are stored, and not ${needs}` : "it was told to end";
+    output.error(`chainmote start: ${tally.done} of ${plural(records, "record")} ${needs} after ${seconds} s: ${why}`);
   }
   screen.fact("records", `${shownPath(exportPath)}  ${output.style("dim", `npx chainmote verify ${shownPath(exportPath)}`)}`, {
     event: "exported",
@@ -308,12 +384,15 @@ function summary({ screen, tally, records, exportPath, output }: Ending): number
     screen.say(
       `engine peak ${count(peak.heapPeakBytes)} of ${count(peak.memoryBytes)} bytes, ${plural(peak.collections, "collection")}`,
     );
-  screen.say(`${plural(tally.done, "record")}${from} stored and verified in ${seconds} s`);
+  screen.say(
+    `${plural(tally.done, "record")}${from} stored${tally.anchored > 0 ? ", anchored" : ""} and verified in ${seconds} s`,
+  );
   screen.summary({
     event: "summary",
     ok: !short,
     stored: tally.stored,
     verified: tally.done,
+    ...(tally.anchored > 0 ? { anchored: tally.anchored } : {}),
     motes: tally.motes,
     ...(peak === undefined ? {} : { heapPeakBytes: peak.heapPeakBytes, collections: peak.collections }),
     seconds: Number(seconds),
@@ -321,7 +400,7 @@ function summary({ screen, tally, records, exportPath, output }: Ending): number
   return short ? 1 : 0;
 }
 
-/** Resolves where enough records are stored and nothing has moved for `STALL_MS`. */
-async function stalled(tally: Tally, records: number, over: AbortSignal): Promise<void> {
-  while (!over.aborted && (tally.stored < records || tally.stillMs < STALL_MS)) await pause(1000, over);
+/** Resolves where enough records are stored and nothing has moved for `stallMs`. */
+async function stalled(tally: Tally, records: number, stallMs: number, over: AbortSignal): Promise<void> {
+  while (!over.aborted && (tally.stored < records || tally.stillMs < stallMs)) await pause(1000, over);
 }

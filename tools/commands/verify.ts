@@ -9,20 +9,22 @@ import { checked, THREADS_MAX } from "../verify/checking.js";
 import { evidenceFile, evidenceLines, evidenceObject } from "../verify/evidence.js";
 import { Input } from "../verify/input.js";
 import { CHECKS, Judge, type Verdict } from "../verify/judge.js";
+import { verifyReceipt } from "../verify/receipt.js";
 import { SenmlPack } from "../verify/senml-json.js";
 import { pieces } from "../verify/sequence.js";
 
 export const usage = `chainmote verify FILE [--json | --senml] [--quiet] [--evidence FILE] [--threads N]
+chainmote verify --receipt FILE --checkpoint FILE [--contract ADDRESS] [--headers FILE|URL] [--json]
 
 Checks a file of records (a CBOR sequence, RFC 8742; "-" reads stdin) without any network. For each record:
   form       one COSE_Sign1 of our profile, deterministically encoded
   signature  ES256K, low s, by the key of the address in its header
   payload    every field is of its kind and range
-  seq        rises within its stream; no number is used for two payloads
+  seq        rises within its stream; no number is used for two payloads; boots rise with the streams
   chain      prev is the digest of the record before
 
 Two signed records that contradict each other (one place with two payloads: equivocation; one record with two successors: a
-fork of the chain) are shown as evidence: both signatures hold, so their mote, or who has its key, made both.
+fork of the chain; a lower stream with a higher boot: escape) are shown as evidence: both signatures hold, so their mote, or who has its key, made both.
 
   --json           one object per record, and one for the sum, with the evidence
   --senml          the measurements of the records that hold, and of no others, as SenML in JSON (RFC 8428); what does not hold
@@ -31,6 +33,11 @@ fork of the chain) are shown as evidence: both signatures hold, so their mote, o
   --evidence FILE  write both records of each piece of evidence there, once each: a file that shows it by itself
   --threads N      how many threads check signatures besides, 0 to ${THREADS_MAX}; one for each processor where absent, none for a
                    short file
+
+--receipt checks an item that shows a record to be anchored, as start --anchor leaves them in anchored/, without a node: who measured, what,
+not before and not after which block, as far as the checkpoint is trusted and, on chains with contracts, the --contract that anchors.
+--headers leads from the checkpoint to the item's block and on to those that settle it: a file, or the URL of a node, which is not
+believed; not needed where the checkpoint is of the item's block.
 
 Of a long file stderr shows how far it is, but not with --json.
 
@@ -43,9 +50,15 @@ export async function run(words: readonly string[], output: Output): Promise<num
     quiet: { type: "boolean" },
     evidence: { type: "string" },
     threads: { type: "string" },
+    receipt: { type: "string" },
+    checkpoint: { type: "string" },
+    contract: { type: "string" },
+    headers: { type: "string" },
   } as const;
   const options = readWords(words, spec, 1);
   if (options.has("senml") && options.has("json")) throw new UsageError("--senml is JSON already: leave --json out");
+  const receipt = options.text("receipt");
+  if (receipt !== undefined) return verifyReceipt(receipt, options, output);
   const threads = options.number("threads", 0, THREADS_MAX);
   const input = Input.open(options.others[0]);
   try {

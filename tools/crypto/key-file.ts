@@ -6,13 +6,14 @@
 // and nothing else, the form that @ethereumjs/client reads.
 
 import { randomBytes } from "node:crypto";
-import { chmodSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { utils } from "@noble/secp256k1";
 import { fromHex } from "../../firmware/bytes.js";
 import { addressOf } from "../../firmware/crypto/identity.js";
 import { curve } from "../../host-sim/crypto/engine-fast.js";
 import { createWhole, makeFolder, removeEmpty } from "../files.js";
+import { CommandError, plainText } from "../terminal.js";
 import { engine } from "./engine.js";
 
 export class KeyFile {
@@ -29,6 +30,16 @@ export class KeyFile {
     createWhole(path, newSecret().toString("hex"));
     // One that was copied here may have come with another mode.
     if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
+    return new KeyFile(path);
+  }
+
+  /**
+   * Reads the key of somebody who is named; makes none, and leaves the file as it is.
+   * @param option what names it, for an error
+   */
+  static open(path: string, option: string): KeyFile {
+    if (!existsSync(path))
+      throw new CommandError(`${option} ${plainText(path, 200)}: there is no such file; it holds a key, 64 hexadecimal digits`);
     return new KeyFile(path);
   }
 

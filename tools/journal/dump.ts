@@ -92,7 +92,7 @@ export function dumpJournal(image: Uint8Array): JournalDump {
   for (const frame of newest.frames) {
     if (!frame.holds || (frame.kind !== "mark" && frame.kind !== "clean")) continue;
     storedThrough = Math.max(storedThrough, frame.seq);
-    anchoredThrough = Math.max(anchoredThrough, frame.previous);
+    anchoredThrough = frame.previous;
     passedThrough = Math.max(passedThrough, passedIn(frame));
     tailEpoch = Math.max(tailEpoch, frame.stream);
   }

@@ -45,6 +45,10 @@ export interface LinkOptions {
   /** What connects, such as "relay"; the client's identifier is this and a number by chance, so that two never put each other out. */
   readonly role: string;
   readonly subscriptions: readonly string[];
+  /**
+   * Never waits for a publish of QoS 1 on the same link: its acknowledgement comes behind the message, which is not done with before
+   * this has returned, and the connection would stand still until it is lost.
+   */
   readonly onMessage: (topic: string, payload: Uint8Array) => void | Promise<void>;
   /** Told of what `onMessage` threw: one message that trips us must neither end the program nor hold up those behind it. */
   readonly onFault: (topic: string, error: Error) => void;
@@ -107,9 +111,17 @@ export class BrokerLink {
     this.#client = undefined;
     this.#connected = false;
     if (client === undefined) return;
-    const insist = setTimeout(() => client.end(true), CLOSE_MS);
-    await new Promise<void>((resolve) => client.end(false, () => resolve()));
-    clearTimeout(insist);
+    await new Promise<void>((resolve) => {
+      // A client that is ending hears no second order to: what it waits for may never come.
+      const insist = setTimeout(() => {
+        client.stream.destroy();
+        resolve();
+      }, CLOSE_MS);
+      client.end(false, () => {
+        clearTimeout(insist);
+        resolve();
+      });
+    });
   }
 
   #connect(): void {

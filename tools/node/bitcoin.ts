@@ -9,6 +9,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
+import { KeyFile } from "../crypto/key-file.js";
 import { createWhole, removeEmpty } from "../files.js";
 import type { JsonRpc } from "../rpc/json-rpc.js";
 import { type NodeKind, type NodeOptions, NodeProcess, started } from "./node-process.js";
@@ -17,30 +18,42 @@ const KIND: NodeKind = { name: "Bitcoin node", files: "bitcoin", portCount: 1, p
 const PROGRAM = fileURLToPath(new URL("./bcoin.mjs", import.meta.url));
 const TOKEN_BYTES = 20;
 
+/** Blocks after which the first coin may be spent: that of block 1 in block 101. */
+export const SPENDABLE_FROM_BLOCKS = 101;
+
+export interface BitcoinNodeOptions extends NodeOptions {
+  /** So many blocks are there at once. */
+  readonly firstBlocks?: number;
+}
+
 export class BitcoinNode {
   readonly process: NodeProcess;
   /** CAIP-2 of regtest. */
   readonly chain: string;
-  /** 20 bytes that tell this folder's chain from others, which all begin alike; its coins are paid there. */
+  /** 20 bytes that tell this folder's chain from others, which all begin alike. */
   readonly token: Uint8Array;
-  readonly #options: NodeOptions;
+  readonly #options: BitcoinNodeOptions;
+  /** Of the miner, whose the coins are. */
+  readonly #keyPath: string;
 
-  static start(options: NodeOptions): Promise<BitcoinNode> {
+  static start(options: BitcoinNodeOptions): Promise<BitcoinNode> {
     return started(BitcoinNode.open(options));
   }
 
   /** Opens the folder and begins to start the node; `ready` waits for it. */
-  static open(options: NodeOptions): Promise<BitcoinNode> {
+  static open(options: BitcoinNodeOptions): Promise<BitcoinNode> {
     return NodeProcess.open(KIND, options, (process) => new BitcoinNode(process, options));
   }
 
-  private constructor(process: NodeProcess, options: NodeOptions) {
+  private constructor(process: NodeProcess, options: BitcoinNodeOptions) {
     this.process = process;
     this.#options = options;
     const regtest = bitcoinNetwork("regtest");
     if (regtest === undefined) throw new Error("no rules of regtest");
     this.chain = regtest.chain;
     this.token = this.#openToken();
+    this.#keyPath = join(options.directory, "miner.key");
+    KeyFile.openOrCreate(this.#keyPath);
   }
 
   get rpc(): JsonRpc {
@@ -71,7 +84,8 @@ export class BitcoinNode {
 
   words([port]: readonly number[]): readonly string[] {
     const { directory, periodS = 1 } = this.#options;
-    return [PROGRAM, join(directory, "chain"), String(port), String(periodS * 1000), Buffer.from(this.token).toString("hex")];
+    const first = this.#options.firstBlocks ?? 0;
+    return [PROGRAM, join(directory, "chain"), String(port), String(periodS * 1000), this.#keyPath, String(first)];
   }
 
   #openToken(): Uint8Array {

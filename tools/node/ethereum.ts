@@ -27,7 +27,8 @@ const KIND: NodeKind = {
   graceMs: 700,
 };
 const CHAIN_ID = 31_337;
-const LOOPBACK_ONLY = new URL("./loopback.mjs", import.meta.url).href;
+/** Preloaded into the node. */
+const PRELOADED = ["./loopback.mjs", "./sealing.mjs"].map((name) => new URL(name, import.meta.url).href);
 
 /** `periodS` counts for a new chain only. */
 export interface EthereumNodeOptions extends NodeOptions {
@@ -40,7 +41,8 @@ export class EthereumNode {
   /** CAIP-2. */
   readonly chain: string;
   readonly #options: EthereumNodeOptions;
-  readonly #signer: string;
+  /** The signer's, which the chain's money belongs to. */
+  readonly key: KeyFile;
 
   static start(options: EthereumNodeOptions): Promise<EthereumNode> {
     return started(EthereumNode.open(options));
@@ -54,7 +56,7 @@ export class EthereumNode {
   private constructor(process: NodeProcess, options: EthereumNodeOptions) {
     this.process = process;
     this.#options = options;
-    this.#signer = toHex(KeyFile.openOrCreate(this.#path("signer.key")).address);
+    this.key = KeyFile.openOrCreate(this.#path("signer.key"));
     this.genesis = this.#openGenesis();
     this.chain = `eip155:${this.genesis.config.chainId}`;
   }
@@ -66,7 +68,7 @@ export class EthereumNode {
 
   /** Address of the signer, 20 bytes in lower-case hexadecimal. */
   get signer(): string {
-    return this.#signer;
+    return toHex(this.key.address);
   }
 
   get rpc(): JsonRpc {
@@ -97,14 +99,13 @@ export class EthereumNode {
 
   words([rpcPort, peerPort]: readonly number[]): readonly string[] {
     return [
-      "--import",
-      LOOPBACK_ONLY,
+      ...PRELOADED.flatMap((url) => ["--import", url]),
       clientProgram(),
       `--dataDir=${this.#path("chain")}`,
       `--gethGenesis=${this.#path("genesis.json")}`,
       "--mine",
       `--unlock=${this.#path("signer.key")}`,
-      `--minerCoinbase=0x${this.#signer}`,
+      `--minerCoinbase=0x${this.signer}`,
       "--isSingleNode=true",
       "--sync=full",
       "--rpc",
@@ -131,13 +132,13 @@ export class EthereumNode {
       const genesis = cliqueGenesis({
         chainId: this.#options.chainId ?? CHAIN_ID,
         periodS: this.#options.periodS ?? 1,
-        signer: this.#signer,
+        signer: this.signer,
         timestampS: Math.floor(Date.now() / 1000),
       });
       createWhole(path, `${JSON.stringify(genesis, null, 2)}\n`);
     }
     const genesis = JSON.parse(readFileSync(path, "utf8")) as GethGenesis;
-    if (!genesis.extraData.includes(this.#signer))
+    if (!genesis.extraData.includes(this.signer))
       throw new Error(`${path} names another signer than signer.key; both belong to one chain`);
     return genesis;
   }

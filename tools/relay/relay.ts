@@ -1,4 +1,5 @@
-// The relay: carries raw headers from an Ethereum or a Bitcoin node (JSON-RPC) to motes (MQTT). Motes trust it in nothing.
+// The relay: carries raw headers from an Ethereum or a Bitcoin node (JSON-RPC) to motes (MQTT), proofs of an Ethereum chain's state
+// (proof-desk.ts), and what motes have signed to its node (submission-desk.ts). Motes trust it in nothing.
 //
 // Promises: the newest header is retained on `chains/<id>/head`, never goes back but where the chain did, and is put back where
 // somebody else replaced it; the node is asked by need, no oftener than told, and left alone as long as it asks for; a request is answered with consecutive raw headers, at
@@ -17,6 +18,8 @@ import {
   REPLY_OVERHEAD_PER_HEADER_BYTES,
 } from "../../firmware/bus/wire.js";
 import { toHex } from "../../firmware/bytes.js";
+import { proofTopicsOf } from "../../firmware/ledger/proof-wire.js";
+import { submissionTopicsOf } from "../../firmware/ledger/submission-wire.js";
 import { Rejection } from "../../firmware/rejection.js";
 import type { RawHeader } from "../ethereum/raw-header.js";
 import { BrokerLink } from "../mqtt/link.js";
@@ -28,6 +31,8 @@ import { NewHeads } from "../rpc/new-heads.js";
 import { PollPace } from "../rpc/pace.js";
 import { HeadKeeper } from "./head-keeper.js";
 import { HeadTopic } from "./head-topic.js";
+import { ProofDesk } from "./proof-desk.js";
+import { SubmissionDesk } from "./submission-desk.js";
 import { type BucketLimits, Buckets, TokenBucket } from "./token-bucket.js";
 
 /** While the node itself tells of new heads: in case that it stopped. */
@@ -56,6 +61,10 @@ export type RelayEvent =
   | { readonly event: "put-back"; readonly number: number; readonly detail: string }
   | { readonly event: "hash-differs"; readonly number: number; readonly detail: string }
   | { readonly event: "answered"; readonly to: string; readonly from: number; readonly asked: number; readonly given: number }
+  /** Items of a proof, from the one that was asked for; none where the node has none. */
+  | { readonly event: "proved"; readonly to: string; readonly from: number; readonly given: number }
+  /** A mote's transaction was handed to the node: its hash, or why the node did not take it. */
+  | { readonly event: "submitted"; readonly from: string; readonly outcome: string }
   | { readonly event: "refused"; readonly code: string; readonly detail: string };
 
 export interface RelayOptions {
@@ -93,6 +102,8 @@ export class Relay {
   readonly #running: Promise<void>;
   #link: BrokerLink | undefined;
   #topic: HeadTopic | undefined;
+  #proofs: ProofDesk | undefined;
+  #submissions: SubmissionDesk | undefined;
   #source: RawHeaders | undefined;
   #chain = "";
   #differed = false;
@@ -104,6 +115,7 @@ export class Relay {
   #restUntilMs = 0;
   #nodeLost = false;
   #answering: Promise<void> | undefined;
+  #busy = false;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -120,6 +132,8 @@ export class Relay {
     this.#bell.ring();
     await this.#running;
     await this.#answering;
+    await this.#proofs?.close();
+    await this.#submissions?.close();
     await this.#link?.close();
   }
 
@@ -162,13 +176,41 @@ export class Relay {
       publish: async (raw) => (await this.#link?.publish(topics.head, raw, { qos: 1, retain: true })) === true,
       onPutBack: (number, detail) => this.#emit({ event: "put-back", number, detail }),
     });
-    const { name, mqtt, ca } = this.#options;
+    const { name, mqtt, ca, prefix = "" } = this.#options;
+    const own = new Uint8Array(20);
+    const proofs = proofTopicsOf(prefix, own, chain).requests;
+    const { submissions } = submissionTopicsOf(prefix, own, chain);
+    const desk = {
+      ...{ rpc: this.#rpc, prefix, chain },
+      publish: async (topic: string, message: Uint8Array) => this.#link?.publish(topic, message, { qos: 0 }),
+      onRefused: (code: string, detail: string) => this.#emit({ event: "refused", code, detail }),
+    };
+    if (!isBitcoin(chain)) {
+      this.#proofs = new ProofDesk({
+        ...desk,
+        onAnswered: (to, from, given) => this.#emit({ event: "proved", to, from, given }),
+      });
+      this.#submissions = new SubmissionDesk({
+        ...desk,
+        onSubmitted: (from, outcome) => this.#emit({ event: "submitted", from, outcome }),
+      });
+    }
+    const asked = [topics.requests, ...(isBitcoin(chain) ? [] : [proofs, submissions])];
     this.#link = new BrokerLink({
       url: mqtt,
       ...(ca === undefined ? {} : { ca }),
       role: "relay",
-      subscriptions: [topics.head, topics.requests, ...(name === undefined ? [] : [requestTopic(topics, name)])],
-      onMessage: (topic, payload) => (topic === topics.head ? this.#topic?.see(payload) : this.#take(payload)),
+      subscriptions: [
+        topics.head,
+        ...asked,
+        ...(name === undefined ? [] : asked.map((requests) => requestTopic({ requests }, name))),
+      ],
+      onMessage: (topic, payload) => {
+        if (topic === topics.head) this.#topic?.see(payload);
+        else if (topic.startsWith(proofs)) this.#proofs?.take(payload);
+        else if (topic.startsWith(submissions)) this.#submissions?.take(payload);
+        else this.#take(payload);
+      },
       onFault: (_topic, { message }) => this.#emit({ event: "refused", code: "relay-fault", detail: message }),
       onConnected: () => {
         this.#topic?.connected();
@@ -225,14 +267,13 @@ export class Relay {
       return;
     }
     this.#requests.push(request);
-    this.#answering ??= this.#answerAll().finally(() => {
-      this.#answering = undefined;
-    });
+    if (!this.#busy) this.#answering = this.#answerAll();
   }
 
   async #answerAll(): Promise<void> {
+    this.#busy = true;
     for (let request = this.#requests.shift(); request !== undefined; request = this.#requests.shift()) {
-      if (this.#stop.signal.aborted) return;
+      if (this.#stop.signal.aborted) break;
       try {
         await this.#answer(request);
       } catch (error) {
@@ -242,6 +283,8 @@ export class Relay {
         this.#emit({ event: "refused", code: isTheirs ? "node-failed" : "relay-fault", detail });
       }
     }
+    // In the same turn as the last look at the queue: what is taken in after that begins anew.
+    this.#busy = false;
   }
 
   async #answer(request: HeaderRequest): Promise<void> {

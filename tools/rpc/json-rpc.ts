@@ -20,6 +20,11 @@ const LIMIT_STATUS = new Set([429, 503]);
 const IN_WARMUP = -28;
 /** Besides those: request timeout, too early (RFC 9110 §15.5.9, RFC 8470 §5.2), and what a server calls its own trouble. */
 const PASSING_STATUS = new Set([408, 425, 500, 502, 504, 520, 521, 522, 523, 524]);
+/** What changes nothing, and may be asked twice: where a socket breaks off nobody knows whether the node has heard the question. */
+const READS =
+  /^(eth_(get|call$|blockNumber|chainId|gasPrice|syncing|feeHistory|estimateGas)|(net|web3)_|admin_nodeInfo|debug_getRaw|[a-z]+_get|get|estimate)/;
+/** A connection that was kept alive, and that the node has closed meanwhile. */
+const SOCKET_GONE = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 /** However long a node asks for. */
 export const RETRY_AFTER_MS_MAX = 600_000;
 
@@ -35,10 +40,13 @@ export class RpcError extends Error {
   readonly code: number | undefined;
   /** Absent where there was no answer at all. */
   readonly http: HttpWord | undefined;
-  constructor(message: string, code?: number, http?: HttpWord) {
+  /** What the node says besides: of a call that reverted, what the contract answered, in hexadecimal. */
+  readonly data: unknown;
+  constructor(message: string, code?: number, http?: HttpWord, data?: unknown) {
     super(message);
     this.code = code;
     this.http = http;
+    this.data = data;
   }
   /** Whether the same call may well be answered later: no answer of a node came at all, it starts, or it was asked too often. */
   get passing(): boolean {
@@ -92,7 +100,7 @@ export class JsonRpc {
     let redirected: string | undefined;
     try {
       const { url, authorization } = withoutPassword(given);
-      const response = await fetch(url, {
+      const response = await asked(READS.test(method), url, {
         method: "POST",
         headers: { "content-type": "application/json", ...(authorization === undefined ? {} : { authorization }) },
         body,
@@ -123,6 +131,17 @@ export class JsonRpc {
   }
 }
 
+/** A read is asked once more where the connection was gone, which is closed then: by another one. Both within one time. */
+async function asked(again: boolean, url: string, request: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, request);
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+    if (!again || code === undefined || !SOCKET_GONE.has(code)) throw error;
+    return fetch(url, request);
+  }
+}
+
 /** A URL that holds a password is none that may be fetched: it goes into a header. */
 function withoutPassword(text: string): { url: string; authorization: string | undefined } {
   const url = new URL(text);
@@ -140,7 +159,7 @@ function httpWordOf({ status, headers }: Response): HttpWord {
 }
 
 function resultOf(method: string, http: HttpWord, text: string, shown: (words: string) => string): unknown {
-  let answer: { result?: unknown; error?: { code?: unknown; message?: unknown } };
+  let answer: { result?: unknown; error?: { code?: unknown; message?: unknown; data?: unknown } };
   try {
     answer = JSON.parse(text) as typeof answer;
   } catch {
@@ -148,8 +167,8 @@ function resultOf(method: string, http: HttpWord, text: string, shown: (words: s
   }
   if (typeof answer !== "object" || answer === null) throw new RpcError(`${method}: no JSON-RPC in the answer`, undefined, http);
   if (answer.error !== undefined && answer.error !== null) {
-    const { code, message } = answer.error;
-    throw new RpcError(`${method}: ${shown(String(message)).slice(0, 200)}`, typeof code === "number" ? code : 0, http);
+    const { code, message, data } = answer.error;
+    throw new RpcError(`${method}: ${shown(String(message)).slice(0, 200)}`, typeof code === "number" ? code : 0, http, data);
   }
   // Whatever stands between us and the node may fail with a body of its own: that is no answer of the node.
   if (http.status < 200 || http.status > 299) throw new RpcError(`${method}: HTTP ${http.status}`, undefined, http);

@@ -10,6 +10,7 @@ import { equal } from "../../firmware/bytes.js";
 import { openChain } from "../../firmware/chain/checkpoint.js";
 import type { Consensus } from "../../firmware/chain/consensus.js";
 import { Rejection } from "../../firmware/rejection.js";
+import { Account, type Signer } from "../contracts/account.js";
 import { engine } from "../crypto/engine.js";
 import { writeWhole } from "../files.js";
 import { bftRulesFromGenesis, exportBftCheckpoint } from "../headers/bft.js";
@@ -25,7 +26,7 @@ import { bftClientOf, CONSENSUS_TITLES, catchingUp, chainOf, configOfNode, type 
 import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
 import { PatientRpc } from "../rpc/patient.js";
 import { CommandError, count, plainText } from "../terminal.js";
-import { type FollowedChain, firstContractOf } from "./followed-chain.js";
+import { type FollowedChain, firstContractOf, type Payer } from "./followed-chain.js";
 
 export interface AttachOptions {
   /** Of the node's JSON-RPC. */
@@ -40,10 +41,14 @@ export interface AttachOptions {
   readonly clique?: CliqueGiven;
   /** Registry's address, 20 bytes. */
   readonly fleet?: Uint8Array;
+  /** Whose account pays for the fleet's contracts; none are deployed where absent. */
+  readonly deploy?: Signer;
 }
 
 /** Where nobody says another: a week, in seconds. */
 const TRUSTING_PERIOD_S = 604_800;
+/** What an account of the fleet is given, in gas at the price of then: some 3,000 anchors, or enrolments. */
+const WAGE_GAS = 200_000_000n;
 const GENESIS_DIGITS = 8;
 const PROGRESS_BLOCKS = 5000;
 
@@ -54,12 +59,15 @@ export class AttachedChain implements FollowedChain {
   readonly #stop = new AbortController();
   #say: (text: string) => void = () => undefined;
   #checkpoint: object | undefined;
+  readonly payer?: Payer;
 
   /** Asks the node what it is; throws a `CommandError` that says what to do where it cannot be followed. */
   static async open(options: AttachOptions): Promise<AttachedChain> {
     const rpc = new JsonRpc(options.url);
     try {
       const node = await chainOf(rpc);
+      if (options.deploy !== undefined && !node.chain.startsWith("eip155:"))
+        throw new CommandError(`--deploy: there are no contracts on ${node.chain}`);
       const behind = await catchingUp(rpc, node.chain);
       if (behind === undefined) return new AttachedChain(options, node, rpc);
       throw new CommandError(
@@ -77,6 +85,9 @@ export class AttachedChain implements FollowedChain {
       onWait: (reason, waitMs) => this.#say(`${plainText(reason)}; asked again in ${(waitMs / 1000).toFixed(1)} s`),
       signal: this.#stop.signal,
     });
+    if (options.deploy === undefined) return;
+    const account = new Account(rpc, options.deploy, this.#stop.signal);
+    this.payer = { account, wageWei: async () => WAGE_GAS * (await account.price()) };
   }
 
   get chain(): string {

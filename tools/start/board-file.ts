@@ -29,6 +29,13 @@ export interface BoardSettings {
   readonly crypto?: "noble";
   /** What the board's own application is configured with besides: its sensors, its journal, fields of its own. */
   readonly base?: object;
+  /** For the mote's ledger: the contract that anchors, 20 bytes. Then the journal keeps what is not anchored. */
+  readonly anchor?: Uint8Array;
+  /** On Bitcoin: it waits for its anchors. Then the journal keeps what is not anchored. */
+  readonly anchorsOnBitcoin?: boolean;
+  /** For the mote's ledger: who enrols it, and whose checkpoints it takes, 20 bytes each. */
+  readonly enroller?: Uint8Array;
+  readonly recovery?: Uint8Array;
   /** File of the module that attaches the application's parts to the simulated board. */
   readonly parts?: string;
 }
@@ -40,6 +47,10 @@ const TIME = "time.lab";
 const NTP_PORT = 123;
 const KEEP_ALIVE_MS = 10_000;
 const HEALTH_MS = 10_000;
+/** How often a mote asks for what it waits for. */
+export const LEDGER_MS = 5_000;
+/** In wei for a gas; of a chain of this machine's own, whose base fee is at most one gwei. */
+export const FEES = { gasMax: 1_000_000, maxFeePerGas: 100_000_000_000, tip: 1_000_000_000 };
 
 export function writeBoardFile(directory: string, settings: BoardSettings): void {
   makeFolder(directory);
@@ -71,6 +82,7 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
       collector: `0x${toHex(settings.collector)}`,
       ...(settings.sampleMs === undefined ? {} : { sampling: { intervalMs: settings.sampleMs } }),
       health: { intervalMs: HEALTH_MS },
+      ...ledgerOf(settings),
     },
     network: {
       // An address of IPv6 stands between brackets in a URL alone.
@@ -79,6 +91,19 @@ export function writeBoardFile(directory: string, settings: BoardSettings): void
     },
   };
   writeWhole(path, `${JSON.stringify(content, null, 2)}\n`, "owner");
+}
+
+/** What the standard mote with the ledger is configured with besides; nothing of the mote without. */
+function ledgerOf({ anchor, anchorsOnBitcoin, enroller, recovery, base }: BoardSettings): object {
+  if (anchorsOnBitcoin === true) return { ledger: { intervalMs: LEDGER_MS }, journal: { keep: "anchored" } };
+  if (anchor === undefined && enroller === undefined) return {};
+  const named = Object.entries({ anchor, enroller, recovery }).filter(([, address]) => address !== undefined);
+  const addresses = named.map(([name, address]) => [name, `0x${toHex(address as Uint8Array)}`]);
+  const { journal, ledger } = (base ?? {}) as { readonly journal?: object; readonly ledger?: object };
+  return {
+    ledger: { intervalMs: LEDGER_MS, fees: FEES, ...ledger, ...Object.fromEntries(addresses) },
+    ...(anchor === undefined ? {} : { journal: { ...journal, keep: "anchored" } }),
+  };
 }
 
 /** The seed of the board in `path`, or a new one. */

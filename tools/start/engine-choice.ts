@@ -51,13 +51,13 @@ export function engineWish(options: Words): EngineWish {
  * The engine, built; undefined for Node.
  * @param say gets a line for people: progress, and what is not as it was asked for
  * @param stopped whether somebody wants all of it to end: then this throws soon
- * @param application in place of the standard mote
+ * @param firmware in place of the standard mote: an application, or a main module
  */
 export async function builtEngine(
   wish: EngineWish,
   say: (text: string) => void,
   stopped: () => boolean,
-  application?: Application,
+  firmware?: Application | string,
 ): Promise<GuestEngine | undefined> {
   const { engine, memory, crypto } = wish;
   if (engine === "node" || crypto === "fast") return undefined;
@@ -69,7 +69,7 @@ export async function builtEngine(
     say(text);
   };
   try {
-    const options = { memory, crypto, ...(application === undefined ? {} : { firmware: application }) };
+    const options = { memory, crypto, ...(firmware === undefined ? {} : { firmware }) };
     return await preparedEngine(engine === "rv32" ? "rv32" : "m32", options, say, progress);
   } catch (error) {
     throw stopped() ? new CommandError("told to end while the engine was built") : error; // a compiler ends with Ctrl-C as well

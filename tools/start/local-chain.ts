@@ -8,9 +8,10 @@ import { bitcoinNetwork } from "../../firmware/chain/bitcoin/rules.js";
 import { type CliqueCheckpoint, cliqueCheckpointFromGenesis } from "../../firmware/chain/clique/checkpoint.js";
 import { Rejection } from "../../firmware/rejection.js";
 import { BitcoinHeaderSource } from "../bitcoin/raw-header.js";
+import { Account } from "../contracts/account.js";
 import { engine } from "../crypto/engine.js";
 import { HeaderSource } from "../ethereum/raw-header.js";
-import { BitcoinNode } from "../node/bitcoin.js";
+import { BitcoinNode, SPENDABLE_FROM_BLOCKS } from "../node/bitcoin.js";
 import { EthereumNode } from "../node/ethereum.js";
 import { BITCOIN_NODE, ETHEREUM_NODE, needPackages } from "../optional.js";
 import type { ChildEnd } from "../processes/supervisor.js";
@@ -19,6 +20,11 @@ import { type FollowedChain, firstContractOf } from "./followed-chain.js";
 
 export type LocalChainName = "clique" | "bitcoin";
 export const LOCAL_CHAINS: readonly LocalChainName[] = ["clique", "bitcoin"];
+
+/** Of coins that nobody else has: a transaction takes at most a fortieth of an ether at the fees of such a chain. */
+const WAGE_WEI = 10n ** 20n;
+/** On a chain of one signer nothing is replaced: an anchor is settled after a block or two. */
+const SETTLED_DEPTH = 2;
 
 /** A chain of this machine's own. */
 export interface LocalChain extends FollowedChain {
@@ -30,6 +36,8 @@ export interface LocalChain extends FollowedChain {
 export interface LocalChainOptions {
   readonly directory: string;
   readonly periodS: number;
+  /** Its coins are to be spent: on Bitcoin the first blocks are there at once. */
+  readonly pays?: boolean;
   readonly onEnd: (end: ChildEnd) => void;
 }
 
@@ -46,6 +54,7 @@ export async function openLocalChain(name: LocalChainName, options: LocalChainOp
 
 async function openClique(options: LocalChainOptions): Promise<LocalChain> {
   const node = await EthereumNode.open(options);
+  const over = new AbortController();
   return {
     chain: node.chain,
     get url() {
@@ -53,9 +62,14 @@ async function openClique(options: LocalChainOptions): Promise<LocalChain> {
     },
     about: `seals ${node.chain} (Clique)`,
     genesisFile: node.genesisFile,
-    registry: () => firstContractOf(node.signer),
+    payer: { account: new Account(node.rpc, node.key, over.signal), wageWei: () => Promise.resolve(WAGE_WEI) },
+    settledDepth: SETTLED_DEPTH,
+    registry: firstContractOf,
     ready: () => node.ready(),
-    stop: () => node.stop(),
+    stop() {
+      over.abort();
+      return node.stop();
+    },
     async checkpoint() {
       const genesis = await new HeaderSource(node.rpc).header(0);
       if (genesis === undefined) throw new CommandError("the Ethereum node has no genesis block");
@@ -67,7 +81,7 @@ async function openClique(options: LocalChainOptions): Promise<LocalChain> {
 }
 
 async function openBitcoin(options: LocalChainOptions): Promise<LocalChain> {
-  const node = await BitcoinNode.open(options);
+  const node = await BitcoinNode.open({ ...options, ...(options.pays === true ? { firstBlocks: SPENDABLE_FROM_BLOCKS } : {}) });
   return {
     chain: node.chain,
     get url() {

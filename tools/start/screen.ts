@@ -5,7 +5,7 @@
 
 import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engine/engines.js";
 import type { BoundedLog } from "../processes/bounded-log.js";
-import { count, type Output, plainText, plural, type Style, shortHex } from "../terminal.js";
+import { count, type Output, plainText, plural, type Style, shortHex, shownPath } from "../terminal.js";
 
 export interface SystemEvent {
   readonly event: string;
@@ -21,6 +21,8 @@ interface Line {
 const WORD_WIDTH = 10;
 const VALUES_SHOWN_MAX = 4;
 const VALUE_CHARACTERS_MAX = 60;
+/** Of a mote's calls, those in which nothing is amiss. */
+const CALL_STATES = ["sent", "raised", "done", "nonce-used"];
 
 export class Screen {
   readonly #output: Output;
@@ -30,6 +32,8 @@ export class Screen {
   readonly #startedMs = performance.now();
   /** Which mote has an address. */
   readonly #motes = new Map<string, string>();
+  /** Of each mote, the highest number that was told as delivered. */
+  readonly #delivered = new Map<string, number>();
   #sourceWidth = 9;
 
   constructor(output: Output, log: BoundedLog, options: { json: boolean; verbose: boolean }) {
@@ -52,8 +56,18 @@ export class Screen {
       this.#output.line(object);
       return;
     }
-    const line = lineOf(source, event, this.#whose(event)) ?? (this.#verbose ? rawLine(event) : undefined);
+    const known = this.#isAgain(source, event) ? undefined : lineOf(source, event, this.#whose(event));
+    const line = known ?? (this.#verbose ? rawLine(event) : undefined);
     if (line !== undefined) this.#row(source, line);
+  }
+
+  /** Whether a record is delivered once more, as it is until its receipt comes: nothing new to a person. */
+  #isAgain(source: string, { event, seq }: SystemEvent): boolean {
+    const told = this.#delivered.get(source) ?? 0;
+    if (event === "record" && Number(seq) <= told) this.#delivered.set(source, Number(seq) - 1); // a stream began
+    if (event !== "delivered" || typeof seq !== "number") return false;
+    this.#delivered.set(source, Math.max(told, seq));
+    return seq <= told;
   }
 
   /** "mote 2 " of an event that names a mote by its address. */
@@ -119,12 +133,36 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         const more = number("verified") > 1 ? `  (${number("verified")} headers)` : "";
         return { word: "head", text: `#${number("number")} ${shortHex(text("hash"))} verified${more}` };
       }
-      case "record":
-        return { word: "record", text: `seq ${number("seq")}  ${measured(event)}after block #${number("head")}`, style: "cyan" };
+      case "record": {
+        const what = event.type === undefined ? measured(event) : `of type ${number("type")}  `;
+        return { word: "record", text: `seq ${number("seq")}  ${what}after block #${number("head")}`, style: "cyan" };
+      }
+      case "registry": {
+        const words = `${text("status")} since block #${number("sinceBlock")}, proven at #${number("block")}`;
+        if (event.status === "active") return { word: "registry", text: `${words}, role ${number("role")}`, style: "green" };
+        return event.status === "absent"
+          ? { word: "registry", text: `not in it, proven at #${number("block")}` }
+          : amiss("registry", words);
+      }
+      case "enrolment":
+        if (event.state === "ended") return undefined;
+        return { word: "enrolment", text: `${text("state")}, counter ${number("counter")}, to block #${number("expiryBlock")}` };
+      case "transaction": {
+        const words = `nonce ${number("nonce")}: ${text("state")}`;
+        return CALL_STATES.includes(text("state")) ? { word: "call", text: words } : amiss("call", words);
+      }
       case "delivered":
         return { word: "delivered", text: `seq ${number("seq")}` };
       case "stored":
         return { word: "stored", text: `seq ${number("seq")}, its receipt holds`, style: "green" };
+      case "anchored": {
+        const which = event.from === event.through ? "" : `${number("from")} to `;
+        return {
+          word: "anchored",
+          text: `seq ${which}${number("through")}, proven in block #${number("block")}`,
+          style: "green",
+        };
+      }
       case "not-stored":
         return amiss("not stored", `seq ${number("seq")}, the collector refuses it: ${text("reason")}`);
       case "set-aside":
@@ -145,12 +183,23 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
         );
       case "gap":
         return amiss("gap", event.samples === undefined ? text("reason") : `${number("samples")} lost: ${text("reason")}`);
+      case "command": {
+        const why = event.reason === undefined ? "" : ` (${text("reason")})`;
+        return {
+          word: "command",
+          text: `${text("action")} ${number("counter")} of ${shortHex(text("commander"))}: ${text("outcome")}${why}`,
+        };
+      }
       case "refused":
         return amiss("refused", `${text("what")}: ${text("detail")} (${text("code")})`);
       case "error":
         return { word: "error", text: `${text("what")}: ${text("detail")}`, style: "red" };
       case "sensor":
         return amiss("sensor", `${event.sensor === undefined ? "" : `${text("sensor")}: `}${text("detail")} (${text("code")})`);
+      case "peer": {
+        const words = `${whose || text("mote")} is ${text("status")} since block #${number("sinceBlock")}, proven at block #${number("block")}`;
+        return { word: "peer", text: words.replace("  ", " "), style: event.status === "active" ? "green" : "yellow" };
+      }
       case "app":
         return { word: "app", text: ownText(event) };
       case "link":
@@ -163,6 +212,19 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
   switch (event.event) {
     case "verified":
       return { word: "verified", text: `${whose}seq ${number("seq")}: signature, chain, head`, style: "green" };
+    case "anchor":
+      return {
+        word: "anchor",
+        text: `root of ${number("size")} leaves in block #${number("block")}`,
+        style: "cyan",
+      };
+    case "anchor-gone":
+      return amiss("anchor", `of ${number("was")} leaves ${number("size")} are left after a reorganisation; anchored again`);
+    case "anchored":
+      return {
+        word: "receipt",
+        text: `${whose}seq ${number("seq")}: leaf ${number("leaf")} of ${number("size")}, block #${number("block")}`,
+      };
     case "head-foreign":
     case "head-orphaned":
     case "head-unknown": {
@@ -177,6 +239,40 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
       return amiss("gap", `${whose}seq ${number("seq")}: the record before it is missing`);
     case "evidence":
       return { word: "evidence", text: evidenceText(event), style: "red" };
+    case "registry":
+      return {
+        word: "registry",
+        text: `${text("address")} is on the chain; ${shortHex(text("commander"))} commands, by ${shownPath(text("commanderKey"))}`,
+      };
+    case "enrolled":
+      return { word: "enrolled", text: `${whose}in block #${number("block")}`, style: "green" };
+    case "status":
+      return event.status === "active"
+        ? { word: "status", text: `${whose}is active, role ${number("role")}, since block #${number("block")}`, style: "green" }
+        : event.status === "absent"
+          ? { word: "status", text: `${whose}is not enrolled yet`, style: "dim" }
+          : amiss("status", `${whose}is ${text("status")} since block #${number("block")}`);
+    case "reported":
+      return { word: "reported", text: `${whose}to the registry, block #${number("block")}`, style: "red" };
+    case "quarantined":
+      return {
+        word: "quarantine",
+        text: `${whose}since block #${number("block")}${event.settled === true ? ", settled" : ""}`,
+        style: "red",
+      };
+    case "quarantined-since":
+      return amiss(
+        "left out",
+        `${whose}since block #${number("block")}, of exports and anchors; ${plural(number("records"), "stored record")} marked`,
+      );
+    case "quarantine-undone":
+      return amiss("undone", `${whose}quarantine, by a reorganisation; its records count again`);
+    case "report-undone":
+      return amiss("undone", `${whose}quarantine, by a reorganisation; reported again`);
+    case "report-refused":
+      return amiss("reported", `${whose}not taken: ${text("reason")}`);
+    case "error":
+      return { word: "error", text: `${text("what")}: ${text("detail")}`, style: "red" };
     case "refused":
       return amiss("refused", `${text("detail")} (${text("code")})`);
     case "hash-differs":

@@ -7,24 +7,31 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
-import { toHex } from "../../firmware/bytes.js";
+import { fromHex, toHex } from "../../firmware/bytes.js";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
+import { BITCOIN_ON_NODE, LEDGER_ON_NODE } from "../../host-sim/engine/node.js";
 import { SntpServer } from "../../host-sim/world/sntp-server.js";
 import type { Fleet } from "../collector/intake.js";
+import { Account } from "../contracts/account.js";
+import { openRegistry } from "../contracts/registry.js";
+import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
-import { makeFolder } from "../files.js";
+import { makeFolder, writeWhole } from "../files.js";
 import type { Authority } from "../mqtt/authority.js";
 import { LocalBroker } from "../mqtt/broker.js";
 import { BrokerLink } from "../mqtt/link.js";
 import { eachLine } from "../processes/bounded-log.js";
 import { type ChildEnd, type Running, runningChild, Supervisor } from "../processes/supervisor.js";
 import { publicUrl } from "../public-url.js";
+import { type Placing, Registrar } from "../registrar/registrar.js";
 import { Relay } from "../relay/relay.js";
+import { isBitcoin } from "../rpc/chain.js";
 import { CommandError } from "../terminal.js";
 import { boardSettings, type NamedApplication } from "./application.js";
 import { writeBoardFile } from "./board-file.js";
 import { runningBoard } from "./board-run.js";
-import type { FollowedChain } from "./followed-chain.js";
+import { beginAnchor, beginRegistry, type Contracts, type FleetKeys, fleetKeys } from "./contracts.js";
+import type { FollowedChain, Payer } from "./followed-chain.js";
 import { COMMAND, type Layout, TIED } from "./project.js";
 import type { SystemEvent } from "./screen.js";
 
@@ -32,6 +39,8 @@ const COLLECTOR_READY_MS = 120_000;
 /** The collector commits and writes its export when it is told to end. */
 const COLLECTOR_GRACE_MS = 60_000;
 const LINE_BYTES_MAX = 16_384;
+/** As what the motes of this machine are enrolled. */
+const BOARD_PLACING: Placing = { role: 1, policyId: 0, firmwareId: 0 };
 
 export interface SystemOptions {
   readonly layout: Layout;
@@ -53,6 +62,10 @@ export interface SystemOptions {
   readonly prefix: string;
   /** Where the collector writes the records when it ends. */
   readonly exportPath: string;
+  /** Whether the boards run the standard mote with the ledger: they ask for their place in the fleet's registry. */
+  readonly ledger?: boolean;
+  /** How often the collector anchors, in seconds, and the boards wait for it; where absent, nothing is anchored. */
+  readonly anchorIntervalS?: number;
   /** How many new records the collector may store; asked at each of its starts. */
   readonly recordsMax?: () => number;
   readonly onEvent: (source: string, event: SystemEvent) => void;
@@ -63,6 +76,7 @@ export type Fact =
   | { readonly part: "broker"; readonly url: string }
   | { readonly part: "node"; readonly rpc: string; readonly chain: string; readonly about: string }
   | { readonly part: "collector"; readonly address: string }
+  | { readonly part: "anchor"; readonly contract: string }
   | { readonly part: "fleet"; readonly registry: string; readonly chain: string };
 
 export class System {
@@ -70,11 +84,16 @@ export class System {
   /** What has to be ended, in the order of the beginning. */
   readonly #ends: (() => Promise<void>)[] = [];
   readonly #boards: Supervisor[] = [];
+  /** Addresses of this system's own boards, in hexadecimal. */
+  readonly #motes = new Set<string>();
+  #registrar: Registrar | undefined;
   #collector: Supervisor | undefined;
   #collectorReady: (() => void) | undefined;
   #collectorFailed: ((error: Error) => void) | undefined;
   #starting: Promise<void> | undefined;
   #stopping = false;
+  /** Nobody waits for transactions any more. */
+  readonly #over = new AbortController();
 
   constructor(options: SystemOptions) {
     this.#options = options;
@@ -95,8 +114,12 @@ export class System {
     const mqtt = await this.#broker();
     onFact({ part: "broker", url: mqtt });
     const key = KeyFile.openOrCreate(join(layout.collector, "collector.key"));
-    const fleet = { registry: node.registry(key.address), chain: node.chain };
-    const collecting = this.#startCollector(node, mqtt, fleet).then(() =>
+    const keys = node.payer === undefined ? undefined : fleetKeys(layout.keys);
+    const fleet = { registry: node.registry((keys?.admin ?? key).address), chain: node.chain };
+    const contracts = await this.#contracts(node, key.address);
+    const anchorsOnBitcoin = this.#anchorsOnBitcoin(node);
+    if (contracts !== undefined) onFact({ part: "anchor", contract: `0x${toHex(contracts.anchor)}` });
+    const collecting = this.#startCollector(node, mqtt, fleet, contracts).then(() =>
       onFact({ part: "collector", address: `0x${toHex(key.address)}` }),
     );
     const sealing = node.ready().then(() => onFact({ part: "node", rpc: node.url, chain: node.chain, about: node.about }));
@@ -112,20 +135,47 @@ export class System {
     await this.#begun(() => relay.close());
     onFact({ part: "fleet", registry: `0x${toHex(fleet.registry)}`, chain: fleet.chain });
     const checkpoint = await node.checkpoint();
+    if (contracts !== undefined || anchorsOnBitcoin) {
+      makeFolder(layout.anchored);
+      writeWhole(join(layout.anchored, "checkpoint.json"), `${JSON.stringify(checkpoint, null, 2)}\n`, "owner");
+    }
     if (this.#stopping) return;
+    if (node.payer !== undefined && keys !== undefined) await this.#beginFleet(node.payer, keys, fleet, mqtt);
     const settings = {
       ...{ checkpoint, fleet, collector: key.address, mqtt, prefix, sntp: sntp.endpoint },
       ...(sampleMs === undefined ? {} : { sampleMs }),
       ...(application === undefined ? {} : boardSettings(application)),
       ...(crypto === undefined ? {} : { crypto }),
+      ...(contracts === undefined ? {} : { anchor: contracts.anchor }),
+      ...(anchorsOnBitcoin ? { anchorsOnBitcoin } : {}),
+      ...(keys === undefined || this.#options.ledger !== true
+        ? {}
+        : { enroller: keys.enroller.address, recovery: keys.recovery.address }),
       ...(authority === undefined ? {} : { ca: authority.der }),
     };
     for (let number = 1; number <= boards; number += 1) this.#startBoard(number, settings);
   }
 
+  /** Whether roots are anchored by the node's wallet, without a contract. */
+  #anchorsOnBitcoin(node: FollowedChain): boolean {
+    return this.#options.anchorIntervalS !== undefined && isBitcoin(node.chain);
+  }
+
+  /** Those that are needed, on the chain. */
+  async #contracts(node: FollowedChain, collector: Uint8Array): Promise<Contracts | undefined> {
+    if (this.#options.anchorIntervalS === undefined || this.#anchorsOnBitcoin(node)) return undefined;
+    const { payer } = node;
+    if (payer === undefined)
+      throw new CommandError(`anchors need a chain with contracts and who pays for them, not ${node.chain}`);
+    await node.ready();
+    if (this.#stopping) throw new CommandError("told to end while it started");
+    return beginAnchor({ file: this.#options.layout.contracts, payer, collector });
+  }
+
   /** Ends everything, boards first; also what is only about to come up. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#over.abort();
     await Promise.all(this.#boards.map((board) => board.stop()));
     await this.#collector?.stop(COLLECTOR_GRACE_MS);
     this.#collectorFailed?.(new CommandError("told to end while it started"));
@@ -145,6 +195,46 @@ export class System {
     this.#options.onEvent(source, { event: "ended", how, restartMs: end.restartMs });
   }
 
+  /** Puts the registry on the node while the boards start already: its address is known, and motes ask until it is there. */
+  async #beginFleet(payer: Payer, keys: FleetKeys, fleet: Fleet, mqtt: string): Promise<void> {
+    const { authority, prefix, onEvent } = this.#options;
+    const { rpc } = payer.account;
+    const admin = new Account(rpc, keys.admin, this.#over.signal);
+    const ready = beginRegistry(payer, admin, keys, fleet.registry);
+    ready.then(
+      () =>
+        onEvent("registrar", {
+          event: "registry",
+          address: `0x${toHex(fleet.registry)}`,
+          admin: `0x${toHex(keys.admin.address)}`,
+          commander: `0x${toHex(keys.commander.address)}`,
+          commanderKey: join(this.#options.layout.keys, "commander.key"),
+        }),
+      (error: Error) => this.#stopping || onEvent("registrar", { event: "error", what: "the registry", detail: error.message }),
+    );
+    const registrar = new Registrar({
+      ...{ engine, mqtt, prefix, fleet, ready },
+      ...(authority === undefined ? {} : { ca: authority.pem }),
+      registry: openRegistry(rpc, fleet.registry),
+      account: new Account(rpc, keys.enroller, this.#over.signal),
+      admits: (mote) => (this.#motes.has(toHex(mote)) ? BOARD_PLACING : undefined),
+      onEvent: (event) => onEvent("registrar", event),
+    });
+    this.#registrar = registrar;
+    await this.#begun(() => registrar.close());
+  }
+
+  /** A board says its address when it starts: it is one of ours, which the enroller brings in. */
+  #boardSays(source: string, event: SystemEvent): void {
+    if (event.event === "key" && typeof event.address === "string") {
+      const mote = event.address.slice(2).toLowerCase();
+      this.#motes.add(mote);
+      const address = fromHex(mote);
+      if (address instanceof Uint8Array) this.#registrar?.watch(address);
+    }
+    this.#options.onEvent(source, event);
+  }
+
   async #broker(): Promise<string> {
     const { mqtt, authority } = this.#options;
     if (mqtt !== undefined) {
@@ -157,14 +247,19 @@ export class System {
   }
 
   /** Resolves once the collector is connected to the broker. */
-  #startCollector(node: FollowedChain, mqtt: string, fleet: Fleet): Promise<void> {
-    const { layout, authority, prefix, exportPath, recordsMax } = this.#options;
+  #startCollector(node: FollowedChain, mqtt: string, fleet: Fleet, contracts: Contracts | undefined): Promise<void> {
+    const { layout, authority, prefix, exportPath, recordsMax, anchorIntervalS } = this.#options;
     makeFolder(layout.collector);
     let lastWords = "";
     const launch = (): Running => {
       const words = ["--chain", node.chain, "--data", layout.collector, "--export-at-end", exportPath, "--json"];
       words.push("--fleet", `0x${toHex(fleet.registry)}@${fleet.chain}`);
+      if (node.payer !== undefined) words.push("--reporter", join(layout.keys, "reporter.key"));
       if (prefix !== "") words.push("--prefix", prefix);
+      if (contracts !== undefined) words.push("--anchor", `0x${toHex(contracts.anchor)}`);
+      if (this.#anchorsOnBitcoin(node)) words.push("--anchor", "bitcoin");
+      if (anchorIntervalS !== undefined) words.push("--anchor-interval", String(anchorIntervalS));
+      if (node.settledDepth !== undefined && contracts !== undefined) words.push("--settled-depth", String(node.settledDepth));
       if (recordsMax !== undefined) words.push("--records-max", String(Math.max(1, recordsMax())));
       const child = spawn(process.execPath, ["--import", TIED, COMMAND, "collect", ...words], {
         stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -218,16 +313,22 @@ export class System {
   }
 
   #startBoard(number: number, settings: Parameters<typeof writeBoardFile>[1]): void {
-    const { engine, application } = this.#options;
+    const { engine: guest, application, ledger } = this.#options;
     const directory = this.#options.layout.board(number);
     const source = `mote ${number}`;
     writeBoardFile(directory, settings);
     this.#boards.push(
       runningBoard({
         ...{ directory, source },
-        ...(engine === undefined ? {} : { engine }),
-        ...(application === undefined ? {} : { firmware: application.main }),
-        onEvent: this.#options.onEvent,
+        ...(guest === undefined ? {} : { engine: guest }),
+        ...(application !== undefined
+          ? { firmware: application.main }
+          : ledger === true
+            ? { firmware: LEDGER_ON_NODE }
+            : settings.anchorsOnBitcoin === true
+              ? { firmware: BITCOIN_ON_NODE }
+              : {}),
+        onEvent: (from, event) => this.#boardSays(from, event),
         onEnd: (name, end) => this.#ended(name, end),
       }),
     );

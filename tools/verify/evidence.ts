@@ -22,9 +22,8 @@ export function evidenceLines(evidence: readonly Evidence[], output: Output): st
   const lines: string[] = [];
   for (const { kind, mote, records } of evidence.slice(0, SHOWN_MAX)) {
     const [a, b] = records;
-    const { fleet, stream } = a.fields;
-    const place = kind === "equivocation" ? `two payloads with seq ${a.fields.seq}` : "two records after the same one";
-    lines.push("", `${output.style("red", kind)} of ${mote}: ${place} in stream ${stream}`);
+    const { fleet } = a.fields;
+    lines.push("", `${output.style("red", kind)} of ${mote}: ${placeOf(kind, a.fields, b.fields)}`);
     lines.push(`  fleet      0x${toHex(fleet.registry)} on ${plainText(fleet.chain)}`);
     for (const one of records)
       lines.push(`  ${`record ${one.index}`.padEnd(10)} ${toHex(one.digest)}${kind === "fork" ? ` seq ${one.fields.seq}` : ""}`);
@@ -33,6 +32,11 @@ export function evidenceLines(evidence: readonly Evidence[], output: Output): st
   const more = evidence.length - SHOWN_MAX;
   if (more > 0) lines.push("", `and ${plural(more, "piece")} of evidence more (--json shows all)`);
   return lines.length === 0 ? [] : [...lines, ""];
+}
+
+function placeOf(kind: Evidence["kind"], a: RecordFields, b: RecordFields): string {
+  if (kind === "escape") return `boot ${a.boot} in stream ${a.stream}, boot ${b.boot} in stream ${b.stream}`;
+  return `${kind === "equivocation" ? `two payloads with seq ${a.seq}` : "two records after the same one"} in stream ${a.stream}`;
 }
 
 /** With the messages themselves, in hexadecimal. */

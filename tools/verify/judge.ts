@@ -34,8 +34,11 @@ export interface Verdict {
 
 /** Two records of one mote, both signed, that an honest mote does not make. */
 export interface Evidence {
-  /** `equivocation`: one place (mote, fleet, stream, seq), two payloads. `fork`: one predecessor, two successors. */
-  readonly kind: "equivocation" | "fork";
+  /**
+   * `equivocation`: one place (mote, fleet, stream, seq), two payloads. `escape`: a lower stream with a higher boot. The registry's contract
+   * takes both (docs/ledger.md). `fork`: one predecessor, two successors.
+   */
+  readonly kind: "equivocation" | "escape" | "fork";
   /** 0x… */
   readonly mote: string;
   readonly records: readonly [Seen, Seen];
@@ -76,6 +79,19 @@ interface Stream {
   broken: number;
 }
 
+/** The streams of one mote in one fleet. */
+interface Order {
+  /** Their numbers, rising. */
+  readonly numbers: number[];
+  /** By number: the records with the lowest and the highest boot. */
+  readonly bounds: Map<number, { low: Booted; high: Booted }>;
+}
+
+interface Booted {
+  readonly boot: number;
+  readonly id: number;
+}
+
 interface Fault {
   readonly code: string;
   readonly detail: string;
@@ -105,6 +121,8 @@ export class Judge {
   /** Where a record is followed in other streams as well: by the stream's id and its own. */
   readonly #followerIn = new Map<string, number>();
   readonly #streams = new Map<string, Stream>();
+  /** By mote and fleet. */
+  readonly #orders = new Map<string, Order>();
   readonly #motes = new Set<string>();
   readonly #evidence: Evidence[] = [];
   #judged = 0;
@@ -171,7 +189,9 @@ export class Judge {
     };
     if (known === undefined) this.#streams.set(name, stream);
     this.#streamOf[id] = stream.id;
-    const seqFault = this.#seqFault(stream, id, newest, known === undefined);
+    // Whatever else is wrong with it: it is signed.
+    const orderFault = this.#orderFault(name, fields.stream, { boot: fields.boot, id });
+    const seqFault = this.#seqFault(stream, id, newest, known === undefined) ?? orderFault;
     if (seqFault !== undefined) return { ...verdict, fault: { check: "seq", ...seqFault } };
     const before = known === undefined || this.#broken > stream.broken ? undefined : stream.last;
     const link = this.#link(stream, id, fields, known === undefined);
@@ -200,6 +220,42 @@ export class Judge {
     if (boot < last.boot)
       return { code: "boot-not-rising", detail: `boot ${boot} comes after boot ${last.boot} (record number ${last.index})` };
     return undefined;
+  }
+
+  /** Boots of a higher stream are no lower than those of a lower one: where that holds for neighbours, it holds for all. */
+  #orderFault(name: string, stream: number, booted: Booted): Fault | undefined {
+    const owner = name.slice(0, name.lastIndexOf(" "));
+    const order: Order = this.#orders.get(owner) ?? { numbers: [], bounds: new Map() };
+    this.#orders.set(owner, order);
+    const { numbers, bounds } = order;
+    let at = 0;
+    for (let end = numbers.length; at < end; ) {
+      const middle = (at + end) >> 1;
+      if ((numbers[middle] as number) < stream) at = middle + 1;
+      else end = middle;
+    }
+    const own = bounds.get(stream);
+    if (own === undefined) {
+      numbers.splice(at, 0, stream);
+      bounds.set(stream, { low: booted, high: booted });
+    } else if (booted.boot < own.low.boot) own.low = booted;
+    else if (booted.boot > own.high.boot) own.high = booted;
+    else return undefined; // what it contradicts was told with the record that has its bound
+    const below = bounds.get(numbers[at - 1] ?? Number.NaN)?.high;
+    const above = bounds.get(numbers[at + 1] ?? Number.NaN)?.low;
+    const rival =
+      below !== undefined && below.boot > booted.boot
+        ? below
+        : above !== undefined && above.boot < booted.boot
+          ? above
+          : undefined;
+    if (rival === undefined) return undefined;
+    this.#keep("escape", name, rival.id, booted.id);
+    const where = rival === below ? "a lower stream with a higher boot" : "a higher stream with a lower boot";
+    return {
+      code: "escape",
+      detail: `record number ${this.#index[rival.id]} is of ${where}: both are signed, which is evidence`,
+    };
   }
 
   #keep(kind: Evidence["kind"], name: string, a: number, b: number): void {

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { REPOSITORY } from "../../../host-sim/xs/image.js";
-import type { RuntimeChainName } from "../../../tools/bench/report.js";
+import type { RuntimeName } from "../../../tools/bench/report.js";
 
 export const figureFile = "test/bench/heap.json";
 /** The most that chunks, slots and stack may take of an ESP32-C3's block with MQTT connected. */
@@ -32,7 +32,9 @@ const OURS = [
   "host-sim/modules/guest",
   "host-sim/modules/table.json",
   "host-sim/xs",
+  "test/bench/deep-trie.ts",
   "test/bench/heap",
+  "test/bench/ledger-world.ts",
   "test/bench/runtime-chains.ts",
   "test/bench/runtime-world.ts",
 ];
@@ -40,7 +42,8 @@ const OURS = [
 const PACKAGES = ["@agoric/xsnap", "esbuild", "keccak"];
 
 export interface ChainFigure {
-  readonly chain: RuntimeChainName;
+  /** Of `ledger`: Clique, and the mote has the whole ledger. */
+  readonly chain: RuntimeName;
   readonly records: number;
   readonly headers: number;
   /** Times that the broker was lost. */
@@ -52,8 +55,10 @@ export interface ChainFigure {
 
 export interface HeapFigure {
   readonly board: "esp32c3";
-  /** Of all chains the most. */
+  /** Of the standard mote, of all chains the most. */
   readonly heapPeakBytes: number;
+  /** Of the mote with the ledger. */
+  readonly ledgerHeapPeakBytes: number;
   readonly chains: readonly ChainFigure[];
   readonly sdk: { readonly version: string; readonly files: Readonly<Record<string, string>> };
   /** SHA-256 over our files. */
@@ -76,6 +81,7 @@ export function hashOfOurs(root = REPOSITORY): string {
   for (const name of OURS.flatMap((part) => filesBelow(root, part))) add(name, readFileSync(join(root, name)));
   const { creation, include, platforms } = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) as Manifest;
   add("manifest.json", JSON.stringify([creation, include, platforms["esp32/esp32c3"]?.creation]));
+  // The ledger's manifest is among the firmware's files.
   const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Packages;
   for (const name of PACKAGES) add(name, dependencies[name] ?? devDependencies[name] ?? "");
   return hash.digest("hex");

@@ -15,7 +15,7 @@ import { toHex } from "../../../firmware/bytes.js";
 import { boardOf } from "../../../host-sim/boards.js";
 import { answerCall, Notices, type Operations } from "../../../host-sim/engine/bridge/bridge.js";
 import { boardOperations } from "../../../host-sim/engine/bridge/operations.js";
-import { FIRMWARE } from "../../../host-sim/engine/engines.js";
+import { FIRMWARE, LEDGER_FIRMWARE } from "../../../host-sim/engine/engines.js";
 import { type Beneath, firmwareImage, gatherFirmware } from "../../../host-sim/engine/xs-image.js";
 import { Board } from "../../../host-sim/hardware/board.js";
 import { memoryStorage } from "../../../host-sim/hardware/storage.js";
@@ -26,7 +26,7 @@ import { REPOSITORY } from "../../../host-sim/xs/image.js";
 import type { Creation } from "../../../host-sim/xs/presets.js";
 import { type Report, runImage } from "../../../host-sim/xs/run.js";
 import { encodeValues } from "../../../host-sim/xs/wire.js";
-import type { RuntimeChainName } from "../../../tools/bench/report.js";
+import type { RuntimeName } from "../../../tools/bench/report.js";
 import { type RuntimeSample, RuntimeWorld } from "../runtime-world.js";
 import { SDK_MODULES } from "./figure.js";
 import { socketOperations, startNameServer } from "./sockets.js";
@@ -54,7 +54,8 @@ export interface HeapOptions {
   /** Folder of the SDK; without one the mirrors of its modules run beside the guest, and its heap is without them. */
   readonly sdk: string | undefined;
   readonly records: number;
-  readonly chain: RuntimeChainName;
+  /** `ledger`: Clique, and the mote is firmware/main-ledger.ts. */
+  readonly chain: RuntimeName;
   readonly creation?: Creation;
   readonly progress?: (text: string) => void;
 }
@@ -86,7 +87,7 @@ class Peers {
   /** So many connections are ended at once. */
   #refuse = 0;
 
-  private constructor(aedes: Aedes, records: number, chain: RuntimeChainName) {
+  private constructor(aedes: Aedes, records: number, chain: RuntimeName) {
     this.#aedes = aedes;
     this.world = new RuntimeWorld(records, chain, { deliver: (topic, message) => this.#deliver(topic, message) });
     aedes.on("publish", (packet, client) => {
@@ -95,7 +96,7 @@ class Peers {
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
-  static async start(records: number, chain: RuntimeChainName): Promise<Peers> {
+  static async start(records: number, chain: RuntimeName): Promise<Peers> {
     const peers = new Peers(await Aedes.createBroker(), records, chain);
     peers.#server.listen(0, "127.0.0.1");
     await once(peers.#server, "listening");
@@ -173,7 +174,7 @@ class Peers {
 
 /** Runs the mote until `records` records have their receipts and as many headers are verified. */
 export async function runHeap(built: Built, options: HeapOptions): Promise<HeapRun> {
-  const { sdk, records, chain, creation = boardOf("esp32c3").creation, progress } = options;
+  const { sdk, records, chain, creation = creationOf(options.chain), progress } = options;
   const peers = await Peers.start(records, chain);
   const { world } = peers;
   const clock = new VirtualClock(world.startMs);
@@ -187,7 +188,8 @@ export async function runHeap(built: Built, options: HeapOptions): Promise<HeapR
   const board: Board = new Board({ storage: memoryStorage(), config: world.mote, clock, network });
   const notices = new Notices();
   const operations: Operations = { ...boardOperations(board, notices), ...socketOperations(board, notices) };
-  const image = firmwareImage(await gatherFirmware(FIRMWARE, "native", beneath(sdk)), board.config, creation, built.target, {
+  const firmware = chain === "ledger" ? LEDGER_FIRMWARE : FIRMWARE;
+  const image = firmwareImage(await gatherFirmware(firmware, "native", beneath(sdk)), board.config, creation, built.target, {
     keysInGuest: true,
     seed: SEED,
   });
@@ -229,6 +231,12 @@ export async function runHeap(built: Built, options: HeapOptions): Promise<HeapR
     await time.close();
     names.close();
   }
+}
+
+/** The memory that the mote of such a run has on an ESP32-C3. */
+export function creationOf(chain: RuntimeName): Creation {
+  const { creation, ledgerCreation } = boardOf("esp32c3");
+  return chain === "ledger" ? ledgerCreation : creation;
 }
 
 /** The SDK's modules and sockets for them, beneath the firmware. */

@@ -3,6 +3,7 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeReply } from "../../../firmware/bus/wire.js";
 import { concat, crc32, equal, fromHex, fromText, readUint, toHex, toText, writeUint } from "../../../firmware/bytes.js";
 import { type CliqueCheckpoint, openClique } from "../../../firmware/chain/clique/checkpoint.js";
 import { decodeHeader } from "../../../firmware/chain/ethereum/header.js";
@@ -11,7 +12,12 @@ import { type CborValue, CborWriter, decode, encode, Tagged } from "../../../fir
 import { decode as decodeRlp, encode as encodeRlp } from "../../../firmware/codec/rlp.js";
 import type { CryptoEngine } from "../../../firmware/crypto/engine.js";
 import { addressOf } from "../../../firmware/crypto/identity.js";
+import { decodeProofRequest, PROVE_SLOT, type ProofRequest } from "../../../firmware/ledger/proof-wire.js";
+import { type Proof, Prover } from "../../../firmware/ledger/prover.js";
 import type { KeyHandle, Keys, KeyValueDomain } from "../../../firmware/ports.js";
+import { type Account, accountKey, readAccount, readSlot, slotKey } from "../../../firmware/proof/account.js";
+import { indexKey, logOf, type Receipt, readReceipt } from "../../../firmware/proof/envelope.js";
+import { proveKey, TrieWalk } from "../../../firmware/proof/trie.js";
 import { digestOf, encodeSign1, verifySign1 } from "../../../firmware/record/cose.js";
 import { decimal } from "../../../firmware/record/decimal.js";
 import { decodeRecord, encodeRecord, type RecordFields } from "../../../firmware/record/record.js";
@@ -22,6 +28,27 @@ export interface PortableInputs {
     readonly checkpoint: CliqueCheckpoint;
     readonly headers: readonly string[];
     readonly hashes: readonly string[];
+  };
+  /** Proofs out of one state, as @ethereumjs/rlp and a trie made of all its entries have them, hexadecimal. */
+  readonly proofs: {
+    readonly stateRoot: string;
+    /** Raw, of a block with these roots. */
+    readonly header: string;
+    readonly address: string;
+    /** From the state's root on. */
+    readonly account: readonly string[];
+    readonly balance: string;
+    readonly slot: string;
+    /** From the account's storageRoot on. */
+    readonly storage: readonly string[];
+    readonly word: string;
+    readonly absent: { readonly address: string; readonly nodes: readonly string[] };
+    readonly receipts: {
+      readonly root: string;
+      readonly index: number;
+      readonly nodes: readonly string[];
+      readonly topic: string;
+    };
   };
   /** A record as cborg and noble made it, hexadecimal. */
   readonly record: { readonly sign1: string; readonly digest: string; readonly signer: string; readonly seq: number };
@@ -320,10 +347,99 @@ function headerSuite({ name, engine }: UnderTest, inputs: PortableInputs["clique
   test.run();
 }
 
+function proofSuite({ name, engine }: UnderTest, inputs: PortableInputs["proofs"]): void {
+  const test = suite(`proof, ${name}`);
+  const { stateRoot, header, address, account, balance, slot, storage, word, absent, receipts } = inputs;
+  /** What the nodes prove, or the code of the refusal. */
+  const walk = (root: Uint8Array, key: Uint8Array, nodes: readonly Uint8Array[], bytesMax?: number): Uint8Array | string => {
+    const shown = proveKey(new TrieWalk(engine, root, key, bytesMax), nodes);
+    return shown instanceof Rejection ? shown.code : (shown.value ?? "absent");
+  };
+  const state = (of: string, nodes: readonly Uint8Array[]): Uint8Array | string =>
+    walk(bytes(stateRoot), accountKey(engine, bytes(of)), nodes);
+
+  test("an account, a slot of it, and the absence of another account", () => {
+    const read = readAccount(state(address, account.map(bytes)) as Uint8Array) as Account;
+    assert.is(read.balance.toString(), balance);
+    const leaf = walk(read.storageRoot, slotKey(engine, bytes(slot)), storage.map(bytes));
+    assert.is(toHex(readSlot(leaf as Uint8Array) as Uint8Array), word);
+    assert.is(state(absent.address, absent.nodes.map(bytes)), "absent");
+  });
+
+  test("a prover asks for a slot at a settled block, in pieces, and takes no lie for an answer", () => {
+    const raw = bytes(header);
+    const hash = engine.keccak256(raw);
+    const items = [raw, ...account.map(bytes), ...storage.map(bytes)];
+    const window = { base: { number: 7 }, hashAt: () => hash };
+    const follower = {
+      consensus: { decode: (of: Uint8Array) => decodeHeader(engine, of) },
+      head: { number: 7 },
+      settled: 7,
+      fork: undefined,
+      window,
+    };
+    const results: (Proof | Rejection)[] = [];
+    const refused: string[] = [];
+    const sent: ProofRequest[] = [];
+    let ticksMs = 0;
+    const prover = new Prover({
+      ...{
+        engine,
+        follower,
+        own: bytes(address),
+        clock: { ticksMs: () => ticksMs },
+        trustedNowS: () => undefined,
+        requestId: () => 9,
+      },
+      sendProof: (request) => sent.push(decodeProofRequest(request) as ProofRequest) > 0,
+      onProofRefused: ({ code }) => refused.push(code),
+    });
+    prover.ask({ kind: PROVE_SLOT, subject: bytes(address), slot: bytes(slot), answered: (proof) => void results.push(proof) });
+    for (let step = 0; step < 20 && results.length === 0; step += 1) {
+      prover.step(true);
+      const { id, from } = sent[sent.length - 1] as ProofRequest;
+      const wrong = step === 1;
+      prover.replied(encodeReply({ id, from, headers: wrong ? [items[0] as Uint8Array] : items.slice(from, from + 2) }));
+      prover.step(true);
+      ticksMs += 1_000;
+    }
+    assert.equal(refused, ["trie-hash-wrong"]);
+    const proof = results[0] as Proof;
+    assert.is(codeOf(proof), "accepted");
+    assert.is(toHex(proof.value as Uint8Array), word);
+    assert.is(proof.number, 7);
+    assert.is(prover.ageS(proof), undefined);
+  });
+
+  test("a receipt and the log in it", () => {
+    const value = walk(bytes(receipts.root), indexKey(receipts.index), receipts.nodes.map(bytes), 4_096) as Uint8Array;
+    const receipt = readReceipt(value) as Receipt;
+    assert.ok(receipt.succeeded);
+    assert.is(toHex(logOf(value, receipt, 0)?.topics[0] as Uint8Array), receipts.topic);
+  });
+
+  test("a node left out, doubled, turned by a bit, or of another key is refused", () => {
+    const nodes = account.map(bytes);
+    for (const [i, node] of nodes.entries()) {
+      assert.type(state(address, [...nodes.slice(0, i), ...nodes.slice(i + 1)]), "string", `without ${i}`);
+      assert.type(state(address, [...nodes.slice(0, i + 1), ...nodes.slice(i)]), "string", `${i} doubled`);
+      for (let at = 0; at < node.length; at += 71) {
+        node[at] = (node[at] as number) ^ 0x20;
+        assert.is(state(address, nodes), i > 0 && node.length < 32 ? "trie-node-size" : "trie-hash-wrong", `byte ${at} of ${i}`);
+        node[at] = (node[at] as number) ^ 0x20;
+      }
+    }
+    assert.is(state(absent.address, nodes), "trie-hash-wrong");
+  });
+
+  test.run();
+}
+
 /** Declares all suites; whoever calls sees to it that uvu runs them. */
 export function portableSuites(under: UnderTest, inputs: PortableInputs): void {
   codecSuite(under.name);
   cryptoSuite(under);
   recordSuite(under, inputs.record);
   headerSuite(under, inputs.clique);
+  proofSuite(under, inputs.proofs);
 }

@@ -9,10 +9,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeReply } from "../../../firmware/bus/wire.js";
 import { toHex } from "../../../firmware/bytes.js";
+import { decodeHeader, type EthereumHeader } from "../../../firmware/chain/ethereum/header.js";
 import { REORG_DEPTH } from "../../../firmware/chain/follow/window.js";
 import { parseConfig } from "../../../firmware/config.js";
 import { SoftwareKeys } from "../../../firmware/crypto/software-keys.js";
+import {
+  decodeProofRequest,
+  PROVE_ACCOUNT,
+  PROVE_RECEIPT,
+  PROVE_SLOT,
+  type ProofRequest,
+} from "../../../firmware/ledger/proof-wire.js";
+import { type Proof, Prover } from "../../../firmware/ledger/prover.js";
 import { Mote } from "../../../firmware/mote.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { sht3x } from "../../../firmware/sensor/sht3x/sht3x.js";
@@ -26,10 +36,11 @@ import { RecordStore } from "../../../tools/collector/store.js";
 import { engine } from "../../../tools/crypto/engine.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { KeyFile } from "../../../tools/crypto/key-file.js";
+import { ProofSource, type ProofWanted } from "../../../tools/ethereum/proofs.js";
 import { exportCliqueCheckpoint } from "../../../tools/headers/clique.js";
 import { LocalBroker } from "../../../tools/mqtt/broker.js";
 import { Relay } from "../../../tools/relay/relay.js";
-import { CHAIN, EPOCH, GethNetwork, PERIOD_S } from "./network.js";
+import { ACCOUNTS, allocated, CHAIN, CONTRACT, EPOCH, GethNetwork, PERIOD_S, SLOTS } from "./network.js";
 
 const SAMPLE_MS = 500;
 /** Blocks after which the collector's verdicts are no longer provisional: more than any partition here is deep. */
@@ -124,6 +135,48 @@ async function partition(blocks: number): Promise<void> {
   await ours.rpc.call("miner_start");
   await follows();
 }
+
+test("accounts and slots of geth's state are proven, there or not; a block that it does not know is said to be none", async () => {
+  const source = new ProofSource(ours.rpc);
+  const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.slice(2), "hex"));
+  const block = bytes((await ours.block("latest")).hash);
+  /** What a mote proves, with the header of the block that it has verified. */
+  const prove = async (wanted: Omit<ProofWanted, "block">): Promise<Proof> => {
+    const items = (await source.items({ ...wanted, block })) ?? [];
+    const results: (Proof | Rejection)[] = [];
+    const sent: ProofRequest[] = [];
+    const header = decodeHeader(engine, items[0] as Uint8Array) as EthereumHeader;
+    const window = { base: { number: header.number }, hashAt: () => block };
+    const consensus = { decode: (raw: Uint8Array) => decodeHeader(engine, raw) };
+    const prover = new Prover({
+      ...{ engine, own: new Uint8Array(20), clock: { ticksMs: () => 0 }, trustedNowS: () => undefined, requestId: () => 1 },
+      follower: { consensus, head: header, settled: header.number, fork: undefined, window },
+      sendProof: (request) => sent.push(decodeProofRequest(request) as ProofRequest) > 0,
+      onProofRefused: (rejection) => results.push(rejection),
+    });
+    prover.ask({ ...wanted, answered: (proof) => void results.push(proof) });
+    while (results.length === 0) {
+      prover.step(true);
+      const { id, from } = sent.at(-1) as ProofRequest;
+      prover.replied(encodeReply({ id, from, headers: items.slice(from, from + 3) }));
+      prover.step(true);
+    }
+    assert.not.instance(results[0], Rejection, String(results[0]));
+    return results[0] as Proof;
+  };
+  for (const i of [0, 7, 299]) {
+    const { account } = await prove({ kind: PROVE_ACCOUNT, subject: bytes(allocated(i)) });
+    assert.is(account?.balance, i < ACCOUNTS ? BigInt(i + 1) : undefined);
+  }
+  assert.is((await prove({ kind: PROVE_ACCOUNT, subject: bytes(allocated(ACCOUNTS)) })).account, undefined);
+  for (const i of [1, 150, SLOTS, SLOTS + 1]) {
+    const slot = bytes(`0x${i.toString(16).padStart(64, "0")}`);
+    const { value } = await prove({ kind: PROVE_SLOT, subject: bytes(CONTRACT), slot });
+    assert.is(Number(`0x${toHex(value as Uint8Array)}`), i > SLOTS ? 0 : i);
+  }
+  assert.is((await prove({ kind: PROVE_RECEIPT, subject: 0 })).value, undefined);
+  assert.is(await source.items({ kind: PROVE_ACCOUNT, subject: bytes(CONTRACT), block: new Uint8Array(32) }), undefined);
+});
 
 test("three signers are followed from the genesis block on", async () => {
   await ours.until("ten blocks", async () => (await ours.height()) >= 10);

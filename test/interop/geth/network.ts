@@ -26,6 +26,27 @@ export interface GethBlock {
   readonly totalDifficulty?: string;
 }
 
+/** A contract of the genesis block, whose slots are their own numbers. */
+export const CONTRACT = `0x${"c0".repeat(20)}`;
+export const SLOTS = 200;
+/** Accounts of the genesis block: account i has i + 1 wei. */
+export const ACCOUNTS = 300;
+
+/** Whose account has a thousand ether, as `account` makes it. */
+export const RICH = "rich";
+
+export function allocated(i: number): string {
+  return `0xee${(i + 1).toString(16).padStart(38, "0")}`;
+}
+
+function allocations(): Record<string, object> {
+  const word = (i: number): string => `0x${i.toString(16).padStart(64, "0")}`;
+  const storage = Object.fromEntries(Array.from({ length: SLOTS }, (_, i) => [word(i + 1), word(i + 1)]));
+  const rich = { [account(RICH).hex]: { balance: `0x${(10n ** 21n).toString(16)}` } };
+  const accounts = Array.from({ length: ACCOUNTS }, (_, i) => [allocated(i), { balance: `0x${(i + 1).toString(16)}` }]);
+  return { ...rich, ...Object.fromEntries(accounts), [CONTRACT]: { balance: "0x1", code: "0x00", storage } };
+}
+
 /** One node: `rpc` is its JSON-RPC. */
 class GethNode {
   readonly name: string;
@@ -179,7 +200,7 @@ export class GethNetwork {
         difficulty: "0x1",
         gasLimit: "0x1c9c380",
         timestamp: `0x${(Math.floor(Date.now() / 1000) - 5).toString(16)}`,
-        alloc: {},
+        alloc: allocations(),
       },
       extraData: `0x${"00".repeat(32)}${list}${"00".repeat(65)}`,
     };

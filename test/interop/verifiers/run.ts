@@ -1,5 +1,5 @@
-// Runs the programs of docs/verifying.md, as that document has them, against records of ours and records that must be refused:
-// npm run interop:verifiers [-- LANGUAGE…]. One line for each language.
+// Runs the programs of docs/verifying.md, as that document has them, against records and anchor receipts of ours and such as must be refused:
+// npm run interop:verifiers [-- PROGRAM…], of which there are python, go, rust, java and receipt. One line for each.
 //
 // Promises: packages come through each language's ordinary client, at the versions that the document names, into build/verifiers;
 // a language whose tools are not here, or whose packages cannot be had, is skipped in one line. Never: takes an error for a refusal
@@ -9,8 +9,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { toHex } from "../../../firmware/bytes.js";
-import { type Hostile, inputs } from "./inputs.js";
+import { type Hostile, type Inputs, receipts, records } from "./inputs.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const work = join(root, "build", "verifiers");
@@ -20,23 +19,29 @@ const RUN_MS = 300_000;
 /** What a language needs, and how its program is made ready; answers the command that checks a file. */
 interface Language {
   readonly tool: readonly string[];
+  /** What stands behind the fence of its program, where that is not its name; and what it judges, where that is not records. */
+  readonly fence?: string;
+  readonly inputs?: () => Inputs;
   prepare(folder: string, program: string, versions: string): readonly string[];
 }
 
 class Skipped extends Error {}
 
-const LANGUAGES: Readonly<Record<string, Language>> = {
-  python: {
-    tool: ["python3", "--version"],
-    prepare(folder, program, versions) {
-      const python = join(folder, "venv", "bin", "python");
-      if (!existsSync(python)) install(folder, "python3", "-m", "venv", "venv");
-      const packages = [...versions.matchAll(/([a-z0-9]+) (\d[\d.]*\d)/g)].map(([, name, version]) => `${name}==${version}`);
-      install(folder, python, "-m", "pip", "install", "-q", "--disable-pip-version-check", ...packages);
-      writeFileSync(join(folder, "verify.py"), program);
-      return [python, "verify.py"];
-    },
+const PYTHON: Language = {
+  tool: ["python3", "--version"],
+  prepare(folder, program, versions) {
+    const python = join(folder, "venv", "bin", "python");
+    if (!existsSync(python)) install(folder, "python3", "-m", "venv", "venv");
+    const packages = [...versions.matchAll(/([a-z0-9]+) (\d[\d.]*\d)/g)].map(([, name, version]) => `${name}==${version}`);
+    install(folder, python, "-m", "pip", "install", "-q", "--disable-pip-version-check", ...packages);
+    writeFileSync(join(folder, "verify.py"), program);
+    return [python, "verify.py"];
   },
+};
+
+const LANGUAGES: Readonly<Record<string, Language>> = {
+  python: PYTHON,
+  receipt: { ...PYTHON, fence: "python receipt", inputs: receipts },
   go: {
     tool: ["go", "version"],
     prepare(folder, program, versions) {
@@ -128,22 +133,17 @@ function example(name: string): { program: string; versions: string } {
 }
 
 /** What is wrong with a program; empty where nothing is. */
-function judge(folder: string, command: readonly string[], { good, hostile }: ReturnType<typeof inputs>): string[] {
+function judge(folder: string, command: readonly string[], { good, expected, hostile }: Inputs): string[] {
   const faults: string[] = [];
   const ask = ({ name, bytes }: Hostile) => {
     writeFileSync(join(folder, `${name}.cborseq`), bytes);
     return call(folder, RUN_MS, [...command, `${name}.cborseq`]);
   };
-  const expected = good.map(({ kid, digest }) => `ok ${toHex(kid)} ${toHex(digest)}\n`).join("");
-  const { status, stdout, stderr } = ask({
-    name: "good",
-    holding: good.length,
-    bytes: Buffer.concat(good.map(({ sign1 }) => sign1)),
-  });
-  if (status !== 0 || stdout !== expected) faults.push(`good records: exit ${status}, ${stdout}${stderr}`);
+  const { status, stdout, stderr } = ask({ name: "good", holding: 0, bytes: good });
+  if (status !== 0 || stdout !== expected) faults.push(`what holds: exit ${status}, ${stdout}${stderr}`);
   for (const one of hostile) {
     const { status, stdout } = ask(one);
-    // The good record before it was taken: it did run, and it is this one that it refuses.
+    // What holds was taken, of records the one before it, too: it did run, and it is this one that it refuses.
     if (status === 0 || status === null) faults.push(`${one.name}: taken`);
     else if (stdout.split("ok ").length - 1 > one.holding) faults.push(`${one.name}: ${stdout}`);
   }
@@ -154,17 +154,17 @@ let failed = 0;
 let passed = 0;
 let skipped = 0;
 const wanted = process.argv.slice(2);
-const all = inputs();
 for (const [name, language] of Object.entries(LANGUAGES)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   const folder = join(work, name);
   mkdirSync(folder, { recursive: true });
-  const { program, versions } = example(name);
+  const { program, versions } = example(language.fence ?? name);
   try {
     if (call(folder, RUN_MS, language.tool).status !== 0) throw new Skipped(`no ${language.tool[0]} here`);
+    const all = (language.inputs ?? records)();
     const faults = judge(folder, language.prepare(folder, program, versions), all);
     if (faults.length > 0) throw new Error(faults.join("\n  "));
-    console.log(`${name}: takes ${all.good.length} records, refuses ${all.hostile.length} that are not right`);
+    console.log(`${name}: takes ${all.about}, refuses ${all.hostile.length} that are not right`);
     passed += 1;
   } catch (error) {
     const isSkipped = error instanceof Skipped;

@@ -8,7 +8,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { boardOf } from "../../../host-sim/boards.js";
 import { REPOSITORY } from "../../../host-sim/xs/image.js";
-import { grouped, RUNTIME_CHAINS } from "../../../tools/bench/report.js";
+import { grouped, RUNTIMES } from "../../../tools/bench/report.js";
 import { HEAP_BYTES_MAX, hashOfOurs, hashOfSdk, RECORDS_MIN, readFigure } from "../../bench/heap/figure.js";
 
 const figure = readFigure();
@@ -39,9 +39,12 @@ test("the figure is within its limit and the block, of 10,000 records and header
   );
   assert.equal(
     figure.chains.map(({ chain }) => chain),
-    RUNTIME_CHAINS,
+    RUNTIMES,
   );
-  assert.is(figure.heapPeakBytes, Math.max(...figure.chains.map(({ heapPeakBytes }) => heapPeakBytes)));
+  const most = (ledger: boolean): number =>
+    Math.max(...figure.chains.filter(({ chain }) => (chain === "ledger") === ledger).map(({ heapPeakBytes }) => heapPeakBytes));
+  assert.equal([figure.heapPeakBytes, figure.ledgerHeapPeakBytes], [most(false), most(true)]);
+  assert.ok(figure.ledgerHeapPeakBytes <= HEAP_BYTES_MAX, `${figure.ledgerHeapPeakBytes}`);
   assert.ok(figure.chains.some(({ records, headers }) => records >= RECORDS_MIN && headers >= RECORDS_MIN));
   for (const { chain, losses, stackPeakBytes } of figure.chains) {
     assert.ok(losses >= 3, `${chain}: the broker was lost ${losses} times`);
@@ -101,6 +104,18 @@ test("README and docs/boards.md say that figure, and no other of the runtime's h
     );
     assert.not.match(text, /36 KiB|36 KB/, file);
   }
+  for (const file of ["README.md", "docs/boards.md", "docs/ledger.md"]) {
+    const [, ledger] = /with\s+the\s+whole\s+ledger\s+([\d,]+)/.exec(readFileSync(join(REPOSITORY, file), "utf8")) ?? [];
+    assert.is(ledger, grouped(figure.ledgerHeapPeakBytes), file);
+  }
+  const boards = readFileSync(join(REPOSITORY, "docs/boards.md"), "utf8").replace(/\s+/g, " ");
+  const { chunkInitialBytes, heapInitialSlots, stackSlots } = boardOf("esp32c3").ledgerCreation;
+  const begins = `chunks with ${grouped(chunkInitialBytes)} bytes, slots with ${grouped(heapInitialSlots)} × 16`;
+  assert.ok(boards.includes(begins), begins);
+  const slots = (ledger: boolean): number =>
+    Math.max(...figure.chains.filter(({ chain }) => (chain === "ledger") === ledger).map((one) => one.stackPeakBytes)) / 16;
+  const deepest = `takes ${slots(true)} of the ${stackSlots} slots of stack, the standard mote's ${slots(false)}`;
+  assert.ok(boards.includes(deepest), deepest);
 });
 
 test.run();

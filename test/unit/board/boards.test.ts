@@ -64,6 +64,8 @@ test("what is wrong in a board's file is an error that names file and field", ()
     ["memory.static", -1, /memory\.static: expected/],
     ["memory.stack", undefined, /memory\.stack: expected/],
     ["memory.chunk.initial", "1", /memory\.chunk\.initial: expected/],
+    ["ledgerMemory", { heap: { initial: "1", incremental: 64 } }, /ledgerMemory\.heap\.initial: expected/],
+    ["ledgerMemory", { heap: { initial: 1 } }, /ledgerMemory\.heap\.incremental: expected/],
     ["memory.keys.first", 1, /memory\.keys\.first: no such field/],
     ["pins.i2c.data", 3, /pins\.i2c\.clock: GPIO 3 is i2c\.data already|i2c\.clock: GPIO 3 is/],
     ["pins.led", 21, /led: GPIO 21 is .*console\.transmit already/],

@@ -158,13 +158,49 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "board/crypto-noble",
     ],
     "the name under which an application's manifest has the face": ["face"],
-    "types alone": ["events", "sensor/sensor"],
+    "types alone": ["events", "feature", "sensor/sensor"],
     "in place of chain/checkpoint, where one consensus is followed": [
       "chain/checkpoint-bft",
       "chain/checkpoint-bitcoin",
       "chain/checkpoint-clique",
     ],
-    "not called yet": ["proof/merkle-block", "record/merkle"],
+    "for an application that reads a chain's state, takes commands, sends transactions, or has its records anchored": [
+      "command/commands",
+      "command/marks",
+      "command/message",
+      "command/policy",
+      "command/settings",
+      "ledger/abi",
+      "ledger/anchor-wire",
+      "ledger/anchors",
+      "ledger/bitcoin-anchor",
+      "ledger/bitcoin-anchors",
+      "ledger/call-store",
+      "ledger/calls",
+      "ledger/enrolling",
+      "ledger/kept",
+      "ledger/own-tree",
+      "ledger/peers",
+      "ledger/proof-wire",
+      "ledger/prover",
+      "ledger/registry",
+      "ledger/registry-slots",
+      "ledger/sender",
+      "ledger/single-call",
+      "ledger/state-proofs",
+      "ledger/submission-wire",
+      "ledger/transaction",
+      "ledger/transactions",
+      "proof/account",
+      "proof/envelope",
+      "proof/merkle-block",
+      "proof/trie",
+      "record/anchor-receipt",
+      "record/enrolment",
+      "record/merkle",
+    ],
+    "the standard mote with the ledger": ["main-ledger"],
+    "the standard mote on Bitcoin with its anchors": ["main-bitcoin"],
     "sensors that the standard mote has not got": [
       "sensor/analogue/analogue",
       "sensor/bme280/bme280",
@@ -186,6 +222,10 @@ const PARTS: Readonly<Record<string, { readonly mains: readonly string[]; readon
   "firmware/record/manifest.json": {
     mains: ["record/author", "record/journal", "record/receipt", "record/sample"],
     without: /^chainmote\/(chain|link|board|sensor|mote|proof)/,
+  },
+  "firmware/record/manifest-anchors.json": {
+    mains: ["record/anchor-receipt"],
+    without: /^chainmote\/(chain|link|board|sensor|mote|proof|ledger)/,
   },
   "firmware/chain/manifest.json": {
     mains: ["chain/checkpoint", "chain/follow/follower", "chain/follow/vigil"],
@@ -254,6 +294,31 @@ test("each type of sensor is a manifest of its own, whole with the library", () 
   }
 });
 
+test("each feature that reads the chain's state or writes to it is a manifest of its own, whole with the library", () => {
+  const library = whole("firmware/manifest.json").files;
+  for (const [path, main] of [
+    ["ledger/manifest", "ledger/state-proofs"],
+    ["ledger/manifest-registry", "ledger/registry"],
+    ["ledger/manifest-transactions", "ledger/transactions"],
+    ["ledger/manifest-call", "ledger/single-call"],
+    ["ledger/manifest-anchors", "ledger/anchors"],
+    ["ledger/manifest-bitcoin-anchors", "ledger/bitcoin-anchors"],
+    ["command/manifest", "command/commands"],
+  ]) {
+    const { files: own, preloads } = whole(`firmware/${path}.json`);
+    assert.ok(own.has(`chainmote/${main}`));
+    const among = new Map([...library, ...own]);
+    for (const module of own.keys())
+      assert.equal(
+        [...closure(module, among)].filter((other) => !among.has(other) && !SDK.includes(other)),
+        [],
+        module,
+      );
+    const missing = [...own.keys()].filter((module) => !preloads.includes(module));
+    assert.equal(missing, [], `${path}: not preloaded`);
+  }
+});
+
 test("all but the main module is preloaded, and by its own name: mcconfig takes no pattern for TypeScript", () => {
   assert.equal(
     preloads.filter((name) => name.includes("*")),
@@ -263,12 +328,38 @@ test("all but the main module is preloaded, and by its own name: mcconfig takes 
   assert.equal([...new Set(preloads)].sort(), expected.sort());
 });
 
+for (const [path, feature] of [
+  ["firmware/manifest-ledger.json", "chainmote/ledger/single-call"],
+  ["firmware/manifest-bitcoin.json", "chainmote/ledger/bitcoin-anchors"],
+] as const)
+  test(`${path}: the standard mote and what its main module takes besides, all but that preloaded`, () => {
+    const image = whole(path);
+    const { main } = read(path).creation;
+    const needed = closure(main, image.files);
+    assert.ok(needed.has(feature));
+    assert.equal(
+      [...needed].filter((name) => !image.files.has(name) && !SDK.includes(name)),
+      [],
+    );
+    assert.equal(
+      [...files.keys()].filter((name) => name !== manifest.creation.main && !image.files.has(name)),
+      [],
+    );
+    const expected = [...image.files.keys()].filter((name) => name !== main);
+    assert.equal([...new Set(image.preloads)].sort(), expected.sort());
+  });
+
 test("the bench firmware brings all that its main module imports, and preloads all of its own but that", () => {
   assert.is(bench.modules["bench/inputs"], relative(BENCH, `${BENCH_BUILT}inputs`));
-  const needed = closure(bench.creation.main);
+  const ledger = whole("firmware/ledger/manifest.json");
+  assert.equal([...ledger.preloads].sort(), [...ledger.files.keys()].sort());
+  const among = new Map([...files, ...ledger.files]);
+  const needed = closure(bench.creation.main, among);
   assert.ok(needed.has("test/bench/cases"), "the cases are found");
+  const besides = bench.include.map((path) => join(BENCH, path)).filter((path) => path !== "manifest.json");
+  const parts = besides.flatMap((path) => [...whole(path).files.keys()]);
   assert.equal(
-    [...needed].filter((name) => ![...files.keys(), ...benchFiles.keys(), ...SDK, "bench/inputs"].includes(name)),
+    [...needed].filter((name) => ![...among.keys(), ...parts, ...benchFiles.keys(), ...SDK, "bench/inputs"].includes(name)),
     [],
   );
   const expected = ["bench/inputs", ...benchFiles.keys()].filter((name) => name !== bench.creation.main);

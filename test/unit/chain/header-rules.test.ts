@@ -1,4 +1,4 @@
-// docs/header-rules.md names every code by which a chain's or a proof's check can refuse.
+// docs/header-rules.md names every code by which a chain's check can refuse, and with docs/ledger.md those of proofs.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import * as assert from "uvu/assert";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const document = readFileSync(join(root, "docs/header-rules.md"), "utf8");
+const documents = document + readFileSync(join(root, "docs/ledger.md"), "utf8");
 
 test("every code of firmware/chain and firmware/proof is in the document, and none of Bitcoin's is made up there", () => {
   const codes = new Set<string>();
@@ -19,7 +20,7 @@ test("every code of firmware/chain and firmware/proof is in the document, and no
     }
   assert.ok(codes.size > 40, `${codes.size} codes`);
   assert.equal(
-    [...codes].filter((code) => !document.includes(`\`${code}\``)),
+    [...codes].filter((code) => !documents.includes(`\`${code}\``)),
     [],
   );
   const bitcoin = document.slice(document.indexOf("## Bitcoin"), document.indexOf("## The follower"));

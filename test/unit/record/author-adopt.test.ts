@@ -72,15 +72,16 @@ test("adopt: what the journal is at or above changes nothing", async () => {
   assertLinked(recordsOf(journal));
 });
 
-test("adopt: a record of an older stream changes nothing, however high its number", async () => {
+test("adopt: of a record of an older stream boots alone go on above it, however high its number", async () => {
   const bench = new Bench();
   await write(bench.boot().author, 1);
   bench.erase();
   const { author, sequence } = bench.boot();
   const next = sequence.next;
   assert.is(sequence.stream, 1);
-  assert.is(author.adopt(own({ stream: 0, seq: 10_000 }).message), false);
-  assert.is(sequence.next, next);
+  assert.is(author.adopt(own({ stream: 0, seq: 10_000, boot: 1 }).message), false);
+  assert.is(author.adopt(own({ stream: 0, seq: 10_000, boot: 9 }).message), true);
+  assert.equal([sequence.next, sequence.stream, sequence.boot], [next, 1, 10]);
 });
 
 test("adopt: nothing that others can make moves the numbers", async () => {

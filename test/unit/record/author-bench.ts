@@ -28,6 +28,8 @@ class Signer implements Keys {
   signing: Signing;
   /** Digest signed, by stream and seq. */
   readonly signed = new Map<string, string>();
+  /** Lowest and highest boot of each stream: a lower stream with a higher boot is evidence against a mote (docs/ledger.md). */
+  readonly #boots = new Map<number, [number, number]>();
   readonly #payloads = new Map<string, Uint8Array>();
   #waiting: (() => void)[] = [];
 
@@ -83,11 +85,16 @@ class Signer implements Keys {
   #watch(digest: Uint8Array): void {
     const payload = this.#payloads.get(toHex(digest));
     if (payload === undefined) throw new Error("asked to sign what is no digest of a payload");
-    const { stream, seq } = held(decodeRecord(payload));
+    const { stream, seq, boot } = held(decodeRecord(payload));
     const place = `${stream}/${seq}`;
     const before = this.signed.get(place);
     if (before !== undefined && before !== toHex(digest)) throw new Error(`equivocation at ${place}`);
     this.signed.set(place, toHex(digest));
+    for (const [other, [lowest, highest]] of this.#boots)
+      if (other < stream ? highest > boot : other > stream && lowest < boot)
+        throw new Error(`evidence: boot ${boot} in stream ${stream}, boots ${lowest} to ${highest} in stream ${other}`);
+    const [lowest, highest] = this.#boots.get(stream) ?? [boot, boot];
+    this.#boots.set(stream, [Math.min(lowest, boot), Math.max(highest, boot)]);
   }
 }
 

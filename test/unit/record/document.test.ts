@@ -7,9 +7,20 @@ import { fromHex, toHex } from "../../../firmware/bytes.js";
 import { nobleEngine } from "../../../firmware/crypto/engine-noble.js";
 import { digestOf, RECORD_PAYLOAD_BYTES_MAX, SIGN1_BYTES_MAX, verifySign1 } from "../../../firmware/record/cose.js";
 import { DECIMAL_EXPONENT_MAX, decimal } from "../../../firmware/record/decimal.js";
+import { encodeEnrolment } from "../../../firmware/record/enrolment.js";
 import { TREE_PATH_MAX, TREE_SIZE_MAX } from "../../../firmware/record/merkle.js";
+import {
+  PAYLOAD_TYPE_ANSWER,
+  PAYLOAD_TYPE_COMMAND,
+  PAYLOAD_TYPE_ENROLMENT,
+  PAYLOAD_TYPE_RECEIPT,
+  PAYLOAD_TYPE_RECORD,
+  PAYLOAD_TYPE_REFUSAL,
+  PAYLOAD_TYPE_ROTATION,
+  PAYLOAD_TYPE_VOUCHER,
+} from "../../../firmware/record/payload.js";
 import { decodeReceipt, decodeRefusal, encodeReceipt, encodeRefusal, REFUSED } from "../../../firmware/record/receipt.js";
-import { decodeRecord, encodeRecord, TIME_BOUNDED_BY_HEADER } from "../../../firmware/record/record.js";
+import { decodeRecord, encodeRecord, TIME_BOUNDED_BY_HEADER, TIME_NONE } from "../../../firmware/record/record.js";
 import { SENML_ENTRIES_MAX, SENML_NAME_BYTES_MAX, SENML_UNIT_BYTES_MAX } from "../../../firmware/record/senml.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { signed, testKey } from "./signing.js";
@@ -54,6 +65,14 @@ test("the payload of the example is what the code writes and reads", () => {
   assert.ok(DOCUMENT.includes(`the address \`${toHex(MOTE.address)}\``));
 });
 
+test("the status of the example is what the code writes, at the end of its payload", () => {
+  const { number, hash } = RECORD.head;
+  const payload = toHex(encodeRecord({ ...RECORD, measurements: [], status: { status: 5, block: number, hash } }));
+  const status = toHex(block("status"));
+  assert.is(payload.slice(-status.length), status);
+  assert.is(payload.slice(2, 6), "0009");
+});
+
 test("its digest, message and receipt are what the code makes, and hold", () => {
   const payload = block("payload");
   const digest = digestOf(nobleEngine, MOTE.address, payload);
@@ -67,6 +86,41 @@ test("its digest, message and receipt are what the code makes, and hold", () => 
   assert.is(toHex(receipt), toHex(signed(COLLECTOR, encodeReceipt(fields))));
   const verified = verifySign1(nobleEngine, receipt);
   assert.equal(verified instanceof Rejection ? verified : decodeReceipt(verified.payload), fields);
+});
+
+test("its enrolment is what the code makes, and its types are the code's", () => {
+  const fields = { counter: 1, enroller: new Uint8Array(20).fill(0xe0), expiryBlock: 5_000, fleet: RECORD.fleet };
+  assert.is(toHex(block("enrolment")), toHex(signed(MOTE, encodeEnrolment(fields))));
+  const rows = [...DOCUMENT.matchAll(/^\| (\d) \| (\w+) \| (?:the|an?) [^|]*\| (?:yes|no) \|/gm)].map(([, type, name]) => [
+    Number(type),
+    name,
+  ]);
+  assert.equal(rows, [
+    [PAYLOAD_TYPE_RECORD, "record"],
+    [PAYLOAD_TYPE_RECEIPT, "receipt"],
+    [PAYLOAD_TYPE_REFUSAL, "refusal"],
+    [PAYLOAD_TYPE_ENROLMENT, "enrolment"],
+    [PAYLOAD_TYPE_VOUCHER, "voucher"],
+    [PAYLOAD_TYPE_ROTATION, "rotation"],
+    [PAYLOAD_TYPE_COMMAND, "command"],
+    [PAYLOAD_TYPE_ANSWER, "answer"],
+    [9, "status"],
+  ]);
+});
+
+test("its answer is what the code makes", () => {
+  const { stream, boot, fleet } = RECORD;
+  const prev = digestOf(nobleEngine, MOTE.address, block("payload"));
+  const answer = {
+    commander: testKey("a commander in the documentation").address,
+    counter: 1,
+    outcome: 0,
+    reason: 0,
+    skipped: 0,
+  };
+  const fields = { stream, seq: 2, prev, boot, time: 0, timeQuality: TIME_NONE, measurements: [], fleet, answer };
+  assert.is(toHex(block("answer")), toHex(encodeRecord(fields)));
+  assert.equal(decodeRecord(block("answer")), fields);
 });
 
 test("its refusal is what the code makes, and its reasons are the code's", () => {

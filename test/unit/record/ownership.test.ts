@@ -320,6 +320,11 @@ test("a payload's fleet is told without decoding it, whatever the length of chai
       for (const other of chains) if (other !== chain) assert.not.ok(namesFleet(payload, stream, { ...fleet, chain: other }));
     }
   assert.not.ok(namesFleet(new Uint8Array(10), 0, FLEET));
+  const status = { status: 5, block: 42, hash: new Uint8Array(32) };
+  const said = { stream: 7, seq: 1, prev: new Uint8Array(32), boot: 1, time: 0, timeQuality: 0 } as const;
+  const stated = encodeRecord({ ...said, measurements: [], fleet: FLEET, status });
+  assert.ok(namesFleet(stated, 7, FLEET));
+  for (const other of [OTHER_FLEET, OTHER_CHAIN]) assert.not.ok(namesFleet(stated, 7, other));
 });
 
 test.run();

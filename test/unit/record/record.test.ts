@@ -21,6 +21,7 @@ import {
   TIME_NONE,
   TIME_NTP,
   TIME_OWN_CLOCK,
+  typeOf,
 } from "../../../firmware/record/record.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { independently, signed, testKey } from "./signing.js";
@@ -70,13 +71,26 @@ const records: fc.Arbitrary<RecordFields> = fc
       measurements: fc.array(measurement, { minLength: 1, maxLength: 24 }),
       gap: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
       fleet: fc.record({ registry: address, chain }, { noNullPrototype: true }),
+      status: fc.record({ status: fc.nat(255), block: uint, hash: digest }, { noNullPrototype: true }),
+      answer: fc
+        .record(
+          { commander: address, counter: uint, outcome: fc.nat(255), reason: fc.nat(255), skipped: fc.nat(300) },
+          { noNullPrototype: true },
+        )
+        .map((answer) => ({ ...answer, counter: Math.max(answer.skipped + 1, answer.counter) })),
     },
     { requiredKeys: ["stream", "seq", "prev", "boot", "time", "timeQuality", "measurements", "fleet"], noNullPrototype: true },
   )
   .map((record) => {
-    const { head, time, timeQuality } = record;
+    const { head, time, timeQuality, answer, ...others } = record;
+    // Of one type alone; an answer has measurements or none.
+    const status = answer === undefined ? others.status : undefined;
     const quality = head === undefined && timeQuality === TIME_BOUNDED_BY_HEADER ? TIME_NONE : timeQuality;
-    return { ...record, timeQuality: quality, time: quality === TIME_NONE ? 0 : Math.max(1, time) };
+    const none = status !== undefined || (answer !== undefined && answer.outcome % 2 === 0);
+    const measurements = none ? [] : record.measurements;
+    const { status: _, ...rest } = record;
+    const kept = status === undefined ? rest : record;
+    return { ...kept, measurements, timeQuality: quality, time: quality === TIME_NONE ? 0 : Math.max(1, time) };
   });
 
 /** The payload as cborg writes it from the table in docs/record-format.md. */
@@ -98,8 +112,13 @@ function byCborg(record: RecordFields): Uint8Array {
     [3, record.boot],
     [2, record.prev],
     [1, record.seq],
-    [0, 1],
+    [0, typeOf(record)],
   ]);
+  if (record.measurements.length === 0) map.delete(7);
+  if (record.answer !== undefined) map.set(11, Object.values(record.answer));
+  if (record.status !== undefined) {
+    map.set(12, [record.status.status, record.status.block, record.status.hash]);
+  }
   if (record.head !== undefined) map.set(6, [record.head.chain, record.head.number, record.head.hash]);
   if (record.gap !== undefined) map.set(8, record.gap);
   return cborgEncode(map, rfc8949EncodeOptions);
@@ -114,7 +133,7 @@ test("a record is the bytes that cborg writes for it, and is read back, to the s
       if (back instanceof Rejection) throw new Error(back.toString());
       assert.equal(back, record);
       assert.is(toHex(encodeRecord(back)), toHex(payload));
-      assert.equal([...payload.subarray(1, 3)], [0, 1]);
+      assert.equal([...payload.subarray(1, 3)], [0, typeOf(record)]);
     }),
     { numRuns: 1500 },
   );
@@ -131,7 +150,7 @@ test("a signed record holds for OpenSSL over a structure that cborg encodes, and
         number,
         unknown
       >;
-      assert.is(map.get(0), 1);
+      assert.is(map.get(0), record.answer !== undefined ? 8 : record.status === undefined ? 1 : 9);
       assert.is(map.get(1), record.seq);
       assert.is(map.get(10), record.stream);
       const ours = verifySign1(nobleEngine, bytes);
@@ -222,6 +241,86 @@ const REFUSED: readonly [string, Uint8Array, string][] = [
   ["a registry of 32 bytes", changed([[9, [H32, "eip155:1"]]]), "payload-malformed: key 9 (fleet)"],
   ["a fleet on no chain", changed([[9, [A20, ""]]]), "payload-malformed: key 9 (fleet)"],
   ["no stream", changed([[10, undefined]]), "payload-malformed: key 10 (stream)"],
+  [
+    "a status beside measurements",
+    changed([
+      [0, 9],
+      [12, [5, 42, H32]],
+    ]),
+    "payload-malformed: a key that this type does not have",
+  ],
+  ["a status in a record of type 1", changed([[12, [5, 42, H32]]]), "payload-malformed: a key that this type does not have"],
+  [
+    "a status record without one",
+    changed([
+      [0, 9],
+      [7, undefined],
+    ]),
+    "payload-malformed: key 12 (status) is absent",
+  ],
+  [
+    "a status of two",
+    changed([
+      [0, 9],
+      [12, [5, 42]],
+    ]),
+    "payload-malformed: key 12 (status) is no array of 3",
+  ],
+  [
+    "a status of 256",
+    changed([
+      [0, 9],
+      [12, [256, 42, H32]],
+    ]),
+    "payload-malformed: key 12 (status) is without",
+  ],
+  [
+    "a negative status",
+    changed([
+      [0, 9],
+      [12, [-1, 42, H32]],
+    ]),
+    "payload-malformed: key 12 (status) is without",
+  ],
+  [
+    "a status at no block",
+    changed([
+      [0, 9],
+      [12, [5, "42", H32]],
+    ]),
+    "payload-malformed: key 12 (status) is without",
+  ],
+  [
+    "a status with a short hash",
+    changed([
+      [0, 9],
+      [12, [5, 42, A20]],
+    ]),
+    "payload-malformed: key 12 (status) is without a hash",
+  ],
+  [
+    "an answer in a record of type 1",
+    changed([[11, [A20, 3, 0, 0, 0]]]),
+    "payload-malformed: a key that this type does not have",
+  ],
+  ["an answer without one", changed([[0, 8]]), "payload-malformed: key 11 (answer) is absent"],
+  ...(
+    [
+      ["an answer of four", [A20, 3, 0, 0], "is no array of 5"],
+      ["an answer to a long address", [H32, 3, 0, 0, 0], "is without a commander"],
+      ["an answer to command 0", [A20, 0, 0, 0, 0], "is without a counter"],
+      ["an answer that skips as many as there were", [A20, 3, 0, 0, 3], "is without a counter"],
+      ["an answer of outcome 256", [A20, 3, 256, 0, 0], "is without an outcome"],
+      ["an answer of a negative reason", [A20, 3, 0, -1, 0], "is without an outcome"],
+    ] as const
+  ).map(([what, answer, why]): [string, Uint8Array, string] => [
+    what,
+    changed([
+      [0, 8],
+      [11, answer],
+    ]),
+    `payload-malformed: key 11 (answer) ${why}`,
+  ]),
   ["a payload beyond its limit", changed([[11, new Uint8Array(RECORD_PAYLOAD_BYTES_MAX)]]), "cbor-too-long: "],
 ];
 

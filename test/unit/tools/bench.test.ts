@@ -1,8 +1,9 @@
 // The benchmarks' report and ratchet: what is printed can be read back, and each limit can fail.
 
+import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { growth } from "../../../tools/bench/guest.js";
+import { growth, LEDGER_SHARE } from "../../../tools/bench/guest.js";
 import { faultsOf, GROWTH_MAX, incomparable, LIMITS, readRatchet } from "../../../tools/bench/ratchet.js";
 import { type BenchReport, type BenchResult, printReport, readReport } from "../../../tools/bench/report.js";
 import { main } from "../../../tools/cli.js";
@@ -10,8 +11,8 @@ import type { RuntimeSample } from "../../bench/runtime-world.js";
 
 const NAMES = [
   ..."keygen sign verify recover sha256d-80 keccak-540 cbor-encode cbor-decode record".split(" "),
-  ..."header-clique header-ibft2 header-qbft header-bitcoin".split(" "),
-  ..."runtime runtime-ibft runtime-ibft2 runtime-qbft runtime-bitcoin".split(" "),
+  ..."header-clique header-ibft2 header-qbft header-bitcoin proof-storage-8 transaction anchor-receipt command".split(" "),
+  ..."runtime runtime-ibft runtime-ibft2 runtime-qbft runtime-bitcoin runtime-ledger".split(" "),
 ];
 const ratchet = await readRatchet();
 
@@ -40,7 +41,30 @@ test("the ratchet's file names compiler and flags, has every case, and holds aga
   assert.match(ratchet.flags, /-march=rv32imc .*-Os/);
   assert.equal(faultsOf(ratchet, ratchet), []);
   for (const { name, records = 0, headers = 0 } of ratchet.results)
-    if (name.startsWith("runtime")) assert.ok(records >= 10_000 && headers >= 10_000, name);
+    if (name.startsWith("runtime")) {
+      const least = name === "runtime-ledger" ? 10_000 / LEDGER_SHARE : 10_000;
+      assert.ok(records >= least && headers >= least, name);
+    }
+});
+
+test("README and docs/ledger.md say what the cases take, as the ratchet's file has it", () => {
+  const millions = (name: string): string =>
+    ((ratchet.results.find((one) => one.name === name)?.instructions ?? 0) / 1_000_000).toFixed(2);
+  const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8").replace(/\s+/g, " ");
+  const said = [...read("docs/ledger.md").matchAll(/takes? ([\d.]+) million instructions .{30,80}?`([a-z0-9-]+)`\)/g)];
+  assert.equal(said.map(([, , name]) => name).sort(), ["anchor-receipt", "command", "proof-storage-8", "transaction"]);
+  for (const [, count, name] of said) assert.is(count, millions(name as string), name);
+  const readme = read("README.md");
+  for (const [last, ...names] of [
+    ["from JavaScript", "sign", "verify", "recover"],
+    ["append to the journal", "record"],
+    ["in a batch", "header-clique", "header-ibft2", "header-qbft", "header-bitcoin"],
+    ["a transaction", "proof-storage-8", "command", "anchor-receipt", "transaction"],
+    ["with one header", "cycle"],
+  ] as const) {
+    const row = `${last} | ${names.map((name) => `${millions(name)} M`).join(" / ")} |`;
+    assert.ok(readme.includes(row), row);
+  }
 });
 
 test("every absolute limit fails one above it, and where its figure or its case is missing", () => {
@@ -115,7 +139,7 @@ test("a mistake in the command line is one line and an exit code of its own", as
     ["--target xs --records 5", /--records takes a whole number from 200/],
     ["--records 500", /--records is for --target xs and rv32/],
     ["--chains qbft", /--chains is for --target xs and rv32/],
-    ["--target xs --chains clique,ethash", /--chains takes clique, ibft, ibft2, qbft, bitcoin, not "ethash"/],
+    ["--target xs --chains clique,ethash", /--chains takes clique, ibft, ibft2, qbft, bitcoin, ledger, not "ethash"/],
     ["--target xs --chains qbft,qbft", /--chains takes each chain once/],
     ["--target rv32 --ratchet --chains qbft", /--ratchet and --accept want every chain/],
     ["--port /dev/x --target node", /name one of them/],

@@ -171,6 +171,31 @@ test("inspect says what changed since the record before", async () => {
   assert.equal([machine?.holds, machine?.notes.length], [true, 3]);
 });
 
+test("a status among records: verify counts it in their chain, inspect says what it says", async () => {
+  const other = new TestMote();
+  const path = join(folder, "status");
+  const status = { status: 5, block: 42, hash: new Uint8Array(32).fill(0xab) };
+  writeFileSync(path, Buffer.concat([other.next(), other.next({ measurements: [], status })].map((record) => record.sign1)));
+  assert.is((await run("verify", path)).code, 0);
+  const { code, out } = await run("inspect", path, "--record", "2");
+  assert.is(code, 0, out.join("\n"));
+  assert.match(out.join("\n"), /^ {2}status +quarantined in its registry, proven at block 42, abab/m);
+  const [, machine] = (await run("inspect", path, "--json")).out.map((line) => JSON.parse(line) as { status: object });
+  assert.equal(machine?.status, { ...status, hash: "ab".repeat(32) });
+});
+
+test("an answer among records: verify counts it in their chain, inspect says what became of which command", async () => {
+  const other = new TestMote();
+  const path = join(folder, "answer");
+  const answer = { commander: new Uint8Array(20).fill(0xcd), counter: 7, outcome: 1, reason: 1, skipped: 2 };
+  writeFileSync(path, Buffer.concat([other.next(), other.next({ measurements: [], answer })].map((record) => record.sign1)));
+  assert.is((await run("verify", path)).code, 0);
+  const { out } = await run("inspect", path, "--record", "2");
+  assert.match(out.join("\n"), /^ {2}answer +refused \(not-allowed\): command 7 of 0xcdcd\w+; 2 before it never came/m);
+  const [, machine] = (await run("inspect", path, "--json")).out.map((line) => JSON.parse(line) as { answer: object });
+  assert.equal(machine?.answer, { ...answer, commander: `0x${"cd".repeat(20)}` });
+});
+
 test("inspect prints head, time and its quality, and values with units", async () => {
   const { code, out } = await run("inspect", file, "--record", "2");
   assert.is(code, 0);

@@ -220,15 +220,17 @@ test("a node that is busy, starts, or closes connections is asked again until it
   try {
     for (const mishap of mishaps) {
       let times = 0;
+      // A connection that is gone once is no mishap: the read is asked again by another one.
+      const often = mishap === "closed" ? 2 : 1;
       // The first call of all for what a node says while it starts; one in the middle for the others.
       node.mishap = (method, first) => {
         const due = typeof mishap === "object" && "code" in mishap ? true : method === "getblockhash" && first === 50;
-        if (!due || times >= 1) return undefined;
+        if (!due || times >= often) return undefined;
         times += 1;
         return mishap;
       };
       const { code, lines, errors } = await call("verify", "--checkpoint", checkpoint, url, "--json");
-      assert.equal([code, (JSON.parse(lines[0] as string) as Told).verified, times], [0, 120, 1], errors.join());
+      assert.equal([code, (JSON.parse(lines[0] as string) as Told).verified, times], [0, 120, often], errors.join());
       assert.is(errors.length, 1);
       assert.match(errors[0] as string, /^chainmote headers: the node: getblockhash: .*; asked again in \d+\.\d s$/);
     }

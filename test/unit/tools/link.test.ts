@@ -86,4 +86,38 @@ test("waits begin anew once a session has lasted", async () => {
   await broker.close();
 });
 
+test("closing ends while a broker answers nothing any more, and nothing connects again", async () => {
+  const broker = await startBroker();
+  let logins = 0;
+  broker.aedes.on("clientReady", () => {
+    logins += 1;
+  });
+  // The acknowledgement never comes, which an orderly end waits for.
+  broker.aedes.authorizePublish = () => undefined;
+  const { link, lost } = open(broker);
+  await eventually("a session", () => link.connected);
+  const published = link.publish("from/me", Uint8Array.of(1), { qos: 1 });
+  await link.close();
+  assert.is(await published, false, "what was not acknowledged has not arrived");
+  assert.not(link.connected);
+  assert.is(await link.publish("from/me", Uint8Array.of(1), { qos: 1 }), false);
+  assert.equal([lost, logins], [[], 1]);
+  await broker.close();
+});
+
+test("closing before the first session, and between two attempts, ends as well", async () => {
+  const broker = await startBroker();
+  const { link: early } = open(broker);
+  await early.close();
+  await broker.close();
+  const { link, lost } = open(broker);
+  await eventually("a loss", () => lost.length >= 1);
+  await link.close();
+  await link.close();
+  const { length } = lost;
+  // Longer than the longest wait that was said.
+  await new Promise((resolve) => setTimeout(resolve, 2 * Math.max(...lost.map(({ retryMs }) => retryMs))));
+  assert.is(lost.length, length, "no further attempt");
+});
+
 test.run();

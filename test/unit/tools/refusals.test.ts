@@ -89,7 +89,7 @@ test("what is final is refused under its reason, the message named byte for byte
     author,
     encode(
       new Map([
-        [0, 9],
+        [0, 10],
         [1, 7],
         [10, 3],
       ]),
@@ -109,7 +109,7 @@ test("what is final is refused under its reason, the message named byte for byte
     author,
     encode(
       new Map([
-        [0, 9],
+        [0, 10],
         [1, 7],
       ]),
     ),

@@ -5,8 +5,10 @@ import type { AddressInfo } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import WebSocket from "ws";
+import { Account } from "../../../tools/contracts/account.js";
 import { JsonRpc, RESPONSE_BYTES_MAX, RpcError } from "../../../tools/rpc/json-rpc.js";
 import { MESSAGE_BYTES_MAX, NewHeads } from "../../../tools/rpc/new-heads.js";
+import { testKey } from "../record/signing.js";
 import { eventually } from "./eventually.js";
 
 const listening = (server: Server): Promise<number> =>
@@ -43,6 +45,69 @@ test("an answer is read up to its bound, and no further, however much there is o
   assert.ok(sent < bytes, "the rest was not even sent");
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
+});
+
+test("a read is asked once more where the node has closed the connection that was kept; a transaction is not", async () => {
+  const asked: string[] = [];
+  let breaks = 0;
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (part: Buffer) => {
+      body += part.toString();
+    });
+    request.on("end", () => {
+      asked.push((JSON.parse(body) as { method: string }).method);
+      if (breaks > 0) {
+        breaks -= 1;
+        request.socket.destroy();
+      } else response.end('{"jsonrpc":"2.0","id":1,"result":7}');
+    });
+  });
+  const rpc = new JsonRpc(`http://127.0.0.1:${await listening(server)}`);
+  const failed = async (method: string): Promise<boolean> =>
+    (await rpc.call(method).catch((thrown: unknown) => thrown)) instanceof RpcError;
+  assert.is(await rpc.call("eth_chainId"), 7);
+  breaks = 1;
+  assert.is(await rpc.call("eth_blockNumber"), 7);
+  assert.equal(asked.splice(0), ["eth_chainId", "eth_blockNumber", "eth_blockNumber"]);
+  breaks = 2;
+  assert.ok(await failed("eth_blockNumber"), "once more, and no oftener");
+  for (const method of ["eth_sendRawTransaction", "sendrawtransaction", "generatetoaddress"]) {
+    breaks = 1;
+    assert.ok(await failed(method), method);
+  }
+  assert.equal(asked.splice(2), ["eth_sendRawTransaction", "sendrawtransaction", "generatetoaddress"]);
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test("a wait for a receipt ends when nobody wants to know it any more, also where the node is gone", async () => {
+  const answers: Readonly<Record<string, unknown>> = {
+    eth_call: "0x",
+    eth_chainId: "0x1",
+    eth_getBlockByNumber: { baseFeePerGas: "0x1", gasLimit: "0x1c9c380" },
+    eth_getTransactionCount: "0x0",
+    eth_sendRawTransaction: "0x12",
+  };
+  const over = new AbortController();
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (part: Buffer) => {
+      body += part.toString();
+    });
+    request.on("end", () => {
+      const { method } = JSON.parse(body) as { method: string };
+      response.end(JSON.stringify({ jsonrpc: "2.0", id: 1, result: answers[method] ?? null }));
+      if (method !== "eth_getTransactionReceipt") return;
+      server.close();
+      server.closeAllConnections();
+      over.abort();
+    });
+  });
+  const rpc = new JsonRpc(`http://127.0.0.1:${await listening(server)}`);
+  const account = new Account(rpc, testKey("who waits"), over.signal);
+  const error = await account.pay(new Uint8Array(20), 1n).catch((thrown: unknown) => thrown);
+  assert.match((error as Error).message, /transaction 0x12 was sent, and is waited for no more/);
 });
 
 test("a message of new heads beyond its bound is no news, and ends the connection", async () => {

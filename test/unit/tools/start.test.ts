@@ -34,6 +34,28 @@ test("an engine that gave up is told with its reason and its memory; one that wa
   assert.match(shown(false, { event: "building", text: "m32: xsAll.c (1 of 60)" })[0] as string, /building +m32: xsAll.c/);
 });
 
+test("a record that is delivered again until its receipt comes is told once; a new stream's are told as before", () => {
+  const record = (seq: number) => ({ event: "record", seq, head: 1, measurements: [] });
+  const delivered = (seq: number) => ({ event: "delivered", seq });
+  const lines = shown(
+    false,
+    record(1),
+    delivered(1),
+    record(2),
+    delivered(2),
+    delivered(1),
+    delivered(2),
+    record(3),
+    delivered(3),
+  );
+  assert.equal(
+    lines.filter((line) => /delivered/.test(line)).map((line) => line.replace(/.*delivered +/, "")),
+    ["seq 1", "seq 2", "seq 3"],
+  );
+  assert.is(shown(false, delivered(7), record(1), delivered(1)).filter((line) => /delivered +seq 1/.test(line)).length, 1);
+  assert.match(shown(true, delivered(7), delivered(7))[1] as string, /delivered/);
+});
+
 test("the peak is that of the board that needed most, the collections are those of all", () => {
   const tally = new Tally();
   assert.is(tally.enginePeak, undefined);

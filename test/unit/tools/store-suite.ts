@@ -7,6 +7,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { equal, toHex } from "../../../firmware/bytes.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { AnchorStore } from "../../../tools/collector/anchor-store.js";
 import { type Database, integerOf } from "../../../tools/collector/database.js";
 import { addressOfTopic, checkRecord } from "../../../tools/collector/intake.js";
 import { LINK_ROWS_MAX, type Repaired } from "../../../tools/collector/linking.js";
@@ -20,13 +21,14 @@ import {
   MIGRATIONS,
   SCHEMA_VERSION,
 } from "../../../tools/collector/schema.js";
-import { type CheckedRecord, RecordStore } from "../../../tools/collector/store.js";
+import { type CheckedRecord, type Evidence, RecordStore } from "../../../tools/collector/store.js";
 import type { Verdict } from "../../../tools/collector/verdicts.js";
 import { engine } from "../../../tools/crypto/engine.js";
 import { FLEET, TestMote, type TestRecord } from "./records.js";
 
 const CHAIN = "eip155:31337";
 const FIRST = new Uint8Array(0);
+const TREE = { contract: new Uint8Array(20).fill(1), account: new Uint8Array(20).fill(2), chain: CHAIN };
 let database: Database;
 let store: RecordStore;
 
@@ -189,6 +191,30 @@ export function storeSuite(name: string, open: () => Promise<Database>, chainRec
       "fork 0-9",
       "fork 1-2",
     ]);
+  });
+
+  test("a lower stream in a later boot is evidence, whatever comes first; found as long as there is any", async () => {
+    const zero = new Uint8Array(32);
+    let seed = 7;
+    const below = (n: number): number => {
+      seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
+      return Math.floor((seed / 0x80000000) * n);
+    };
+    let [guilty, innocent] = [0, 0];
+    for (let round = 0; round < 40; round += 1) {
+      const mote = new TestMote();
+      const places = Array.from({ length: 2 + below(4) }, () => [below(3), below(4)] as const);
+      const records = places.map(([stream, boot], seq) => checked(mote.make({ stream, seq, boot, prev: zero, time: seq + 1 })));
+      const found: Evidence[] = [];
+      for (const batch of [records.splice(0, 1 + below(3)), records])
+        if (batch.length > 0) found.push(...(await store.add(batch)).evidence.filter(({ kind }) => kind === "escape"));
+      const shown = places.some(([s, b]) => places.some(([stream, boot]) => stream < s && boot > b));
+      assert.is(found.length > 0, shown, JSON.stringify(places));
+      if (shown) guilty += 1;
+      else innocent += 1;
+      for (const { a, b } of found) assert.ok(a.stream !== b.stream);
+    }
+    assert.ok(guilty > 5 && innocent > 5, `${guilty} and ${innocent}`);
   });
 
   test("a record is verified once it is linked and its head is known, whichever comes last", async () => {
@@ -362,47 +388,48 @@ export function storeSuite(name: string, open: () => Promise<Database>, chainRec
     assert.ok(counted.read > 0 && counted.read <= 10 * count, `${counted.read} rows read for ${count}`);
   });
 
-  test("a store of version 1 opens, keeps its records, and has every verdict looked at once more", async () => {
-    // The tables of the suite are left alone: another schema of the same database stands for another store.
-    const old: Database = {
-      ...database,
-      query: (sql, values) => old.transaction((queries) => queries.query(sql, values)),
-      transaction: (work) =>
-        database.transaction(async (queries) => {
-          await queries.query("SET LOCAL search_path TO older");
-          return work(queries);
-        }),
-    };
-    await database.query("CREATE SCHEMA older");
-    for (const sql of MIGRATIONS[0] as readonly string[]) await old.query(sql);
-    await old.query("CREATE TABLE schema_version (version integer NOT NULL)");
-    await old.query("INSERT INTO schema_version (version) VALUES (1)");
-    const mote = new TestMote();
-    const record = checked(mote.next({ head: headAt(3, 3) }));
-    const { fields } = record;
-    await old.query(
-      `INSERT INTO records (digest, address, registry, fleet_chain, stream, seq, prev, boot, time_s, time_quality, head_chain,
+  for (let version = 1; version < SCHEMA_VERSION; version += 1)
+    test(`a store of version ${version} opens, keeps its records, and has a verdict that is open looked at once more`, async () => {
+      // The tables of the suite are left alone: another schema of the same database stands for another store.
+      const old: Database = {
+        ...database,
+        query: (sql, values) => old.transaction((queries) => queries.query(sql, values)),
+        transaction: (work) =>
+          database.transaction(async (queries) => {
+            await queries.query(`SET LOCAL search_path TO older${version}`);
+            return work(queries);
+          }),
+      };
+      await database.query(`CREATE SCHEMA older${version}`);
+      for (const sql of MIGRATIONS.slice(0, version).flat()) await old.query(sql);
+      await old.query("CREATE TABLE schema_version (version integer NOT NULL)");
+      await old.query("INSERT INTO schema_version (version) VALUES ($1)", [version]);
+      const mote = new TestMote();
+      const record = checked(mote.next({ head: headAt(3, 3) }));
+      const { fields } = record;
+      await old.query(
+        `INSERT INTO records (digest, address, registry, fleet_chain, stream, seq, prev, boot, time_s, time_quality, head_chain,
          head_number, head_hash, head_state, linked, sign1) VALUES ($1, $2, $3, $4, 0, 0, $5, 1, 1, 3, $6, 3, $7, ${HEAD_FOREIGN}, true, $8)`,
-      [
-        ...[record.digest, record.address, FLEET.registry, FLEET.chain, fields.prev, CHAIN],
-        ...[fields.head?.hash ?? FIRST, record.sign1],
-      ],
-    );
-    for (const open of [1, 2]) {
-      const opened = await RecordStore.open(old);
-      assert.is((await opened.counts()).stored, 1, `opened ${open} times`);
-      const { heads } = await opened.verdicts.open(CHAIN, 3, FIRST, 16, 4);
-      assert.equal(
-        heads.map(({ number, state }) => [number, state]),
-        [[3, HEAD_FOREIGN]],
+        [
+          ...[record.digest, record.address, FLEET.registry, FLEET.chain, fields.prev, CHAIN],
+          ...[fields.head?.hash ?? FIRST, record.sign1],
+        ],
       );
-    }
-    await old.query("UPDATE schema_version SET version = $1", [SCHEMA_VERSION + 1]);
-    await RecordStore.open(old).then(
-      () => assert.unreachable("a store of a newer version"),
-      (error: Error) => assert.match(error.message, /use a newer one/),
-    );
-  });
+      for (const open of [1, 2]) {
+        const opened = await RecordStore.open(old);
+        assert.is((await opened.counts()).stored, 1, `opened ${open} times`);
+        const { heads } = await opened.verdicts.open(CHAIN, 3, FIRST, 16, 4);
+        assert.equal(
+          heads.map(({ number, state }) => [number, state]),
+          [[3, HEAD_FOREIGN]],
+        );
+      }
+      await old.query("UPDATE schema_version SET version = $1", [SCHEMA_VERSION + 1]);
+      await RecordStore.open(old).then(
+        () => assert.unreachable("a store of a newer version"),
+        (error: Error) => assert.match(error.message, /use a newer one/),
+      );
+    });
 
   test("each mote's newest record is the highest seq of its highest stream", async () => {
     const mote = new TestMote();
@@ -415,6 +442,103 @@ export function storeSuite(name: string, open: () => Promise<Database>, chainRec
     assert.equal([newest?.stream, newest?.seq], [1, 0]);
     const counts = await store.counts();
     assert.ok(counts.stored >= counts.linked && counts.linked >= counts.verified && counts.motes > 1);
+  });
+
+  test("anchors: the newest record of a stream is the leaf for all that its prev leads to, in batches that stay as they are", async () => {
+    await store.anchors.open(TREE, new Uint8Array(32).fill(1));
+    await store.anchors.open(TREE, new Uint8Array(32).fill(2)); // begun once
+    await store.anchors.open({ ...TREE, account: new Uint8Array(20).fill(9) }, new Uint8Array(32)).then(
+      () => assert.unreachable("another account's tree"),
+      (error: Error) => assert.match(error.message, /another store/),
+    );
+    while ((await store.anchors.batch()) !== undefined); // of other tests
+    const [one, other] = [new TestMote(), new TestMote()];
+    const head = headAt(900, 90);
+    const records = [one, one, one, other].map((mote) => checked(mote.next({ head })));
+    const [first, , newest, alone] = records as [CheckedRecord, CheckedRecord, CheckedRecord, CheckedRecord];
+    await store.add(records);
+    assert.is(await store.anchors.batch(), undefined, "heads are not known yet");
+    await store.verdicts.note(head, settled(HEAD_KNOWN));
+    const before = (await store.anchors.batches()).at(-1)?.size ?? 1;
+    const counted = await store.anchors.counts();
+    const size = (await store.anchors.batch()) as number;
+    assert.is(size, before + 2);
+    assert.equal(await store.anchors.batches(before), [{ size, told: false }]);
+    const leaves = await store.anchors.records(before, size);
+    assert.equal(
+      leaves.map(({ leaf }) => leaf),
+      [before, before + 1],
+    );
+    assert.equal(leaves.map(({ address, seq }) => `${toHex(address)} ${seq}`).sort(), [
+      ...[`${toHex(one.address)} 2`, `${toHex(other.address)} 0`].sort(),
+    ]);
+    const leaf = await store.anchors.leafOf(one.address, newest.digest);
+    for (const { digest } of records.slice(0, 3)) assert.is(await store.anchors.leafOf(one.address, digest), leaf);
+    assert.is(await store.anchors.leafOf(other.address, first.digest), undefined, "another mote's");
+    assert.not.equal(await store.anchors.leafOf(other.address, alone.digest), leaf);
+    const digests: string[] = [];
+    for await (const digest of store.anchors.leaves(before)) digests.push(toHex(digest));
+    assert.equal(digests.sort(), [newest.digest, alone.digest].map(toHex).sort());
+    assert.equal(await store.anchors.counts(), { covered: counted.covered + 4, waiting: 0 });
+    assert.is(await store.anchors.batch(), undefined);
+    await store.anchors.noteTold(size);
+    assert.equal(await store.anchors.batches(before), [{ size, told: true }]);
+    const lowest = (await store.anchors.firstHead()) as number;
+    assert.ok(lowest <= 900);
+  });
+
+  test("two collectors at once make batches of one tree: each leaf once", async () => {
+    const motes = Array.from({ length: 12 }, () => new TestMote());
+    const head = headAt(901, 91);
+    await store.add(motes.flatMap((mote) => [mote.next({ head }), mote.next({ head })]).map(checked));
+    await store.verdicts.note(head, settled(HEAD_KNOWN));
+    const before = (await store.anchors.batches()).at(-1)?.size ?? 1;
+    const again = new AnchorStore(database);
+    await Promise.all([store.anchors.batch(), again.batch(), store.anchors.batch()]);
+    const { size } = (await store.anchors.batches()).at(-1) as { size: number };
+    assert.is(size, before + motes.length);
+    const leaves = await store.anchors.records(before, size);
+    assert.is(new Set(leaves.map(({ address }) => toHex(address))).size, motes.length);
+    assert.equal(
+      leaves.map(({ leaf }) => leaf),
+      Array.from({ length: motes.length }, (_, i) => before + i),
+    );
+  });
+
+  test("quarantine: what is of its block or later, or came after it, is marked and left out; undone, it counts again", async () => {
+    const mote = new TestMote();
+    const at = (number: number) => checked(mote.next({ head: headAt(number, 0xe0) }));
+    const [early, late] = [at(3), at(30)];
+    await store.add([early, late]);
+    for (const { fields } of [early, late])
+      await store.verdicts.note(fields.head as ReturnType<typeof headAt>, settled(HEAD_KNOWN));
+    const sinceS = Math.floor(Date.now() / 1000) + 3_600; // it is noticed as the block comes, by a clock that is ahead
+    const { quarantines } = store;
+    const open = async () => {
+      const found = new Map<string, number | undefined>();
+      for (let after: Uint8Array | undefined = FIRST; after !== undefined; ) {
+        const page = await quarantines.open(FLEET, after, 5);
+        for (const one of page.motes) found.set(toHex(one.mote), one.sinceBlock);
+        after = page.last;
+      }
+      return found;
+    };
+    assert.ok((await open()).has(toHex(mote.address)));
+    assert.is(await quarantines.note(FLEET, { mote: mote.address, sinceBlock: 20, sinceS }), 1);
+    assert.is((await open()).get(toHex(mote.address)), 20);
+    assert.equal(await exported(mote.address), ["0/0"]);
+    const after = checked(mote.next({ head: headAt(3, 3) }));
+    await store.add([after]);
+    assert.equal(await exported(mote.address), ["0/0"], "it came after it was noted");
+    while ((await store.anchors.batch()) !== undefined);
+    assert.not.equal(await store.anchors.leafOf(mote.address, early.digest), undefined);
+    for (const { digest } of [late, after]) assert.is(await store.anchors.leafOf(mote.address, digest), undefined);
+    await quarantines.undo(FLEET, mote.address);
+    assert.equal(await exported(mote.address), ["0/0", "0/1", "0/2"]);
+    assert.is(await quarantines.note(FLEET, { mote: mote.address, sinceBlock: 1, sinceS: 1 }), 3);
+    await quarantines.settle(FLEET, mote.address);
+    assert.not.ok((await open()).has(toHex(mote.address)), "it is asked for no more");
+    assert.equal(await exported(mote.address), []);
   });
 
   test("what is not a record of this mote and fleet is refused before it gets here", () => {

@@ -52,6 +52,35 @@ test("any single bit flipped: the record that has it is named, with a reason, an
   }
 });
 
+test("a lower stream with a higher boot is evidence, in whatever order the two come, and boots that rise with the streams are none", () => {
+  const [mote, other] = [new TestMote(), new TestMote()];
+  const none = new Uint8Array(32);
+  const first = mote.make({ stream: 0, seq: 5, boot: 7 });
+  const clone = mote.make({ stream: 2, seq: 40, boot: 6, prev: none });
+  const apart = other.make({ stream: 2, seq: 40, boot: 6, prev: none });
+  const later = mote.make({ stream: 3, seq: 50, boot: 9, prev: none });
+  for (const records of [
+    [first, apart, clone],
+    [clone, apart, first],
+  ]) {
+    const judge = new Judge(engine);
+    const verdicts = [...pieces(fileOf(...records))].map((piece) => judge.judge(piece));
+    assert.equal(codes(verdicts), ["holds", "holds", "escape"]);
+    assert.match(verdicts[2]?.fault?.detail ?? "", /record number 1 is of a (lower|higher) stream with a (higher|lower) boot/);
+    const [evidence] = judge.evidence as [Evidence];
+    assert.is(evidence.kind, "escape");
+    assert.equal(evidence.records.map(({ fields }) => fields.boot).sort(), [6, 7]);
+    assert.is(evidenceFile([evidence]).length, first.sign1.length + clone.sign1.length);
+  }
+  const more = mote.make({ stream: 2, seq: 41, boot: 6, prev: clone.digest });
+  assert.equal(codes(judgeAll(fileOf(first, clone, more))), ["holds", "escape", "holds"], "told once");
+  const same = mote.make({ stream: 2, seq: 40, boot: 7, prev: none });
+  assert.equal(codes(judgeAll(fileOf(first, same, later))), ["holds", "holds", "holds"]);
+  // Only neighbours are compared: of streams that lie apart it is seen as well.
+  const between = mote.make({ stream: 1, seq: 20, boot: 8, prev: none });
+  assert.equal(codes(judgeAll(fileOf(first, later, between, clone))), ["holds", "holds", "holds", "escape"]);
+});
+
 test("a removed record breaks the chain at the one after it", () => {
   const mote = new TestMote();
   const [a, , c] = [mote.next(), mote.next(), mote.next()] as [TestRecord, TestRecord, TestRecord];
@@ -112,6 +141,42 @@ test("evidence: both records, which show it by themselves; the same record twice
     [second, twin].map((record) => toHex(record.sign1)),
   );
   assert.equal([seqs, digests], [[1, 1], [second, twin].map((record) => toHex(record.digest))]);
+});
+
+test("evidence: a lower stream in a later boot, in whatever order; streams that rise with the boots are none", () => {
+  const mote = new TestMote();
+  const zero = new Uint8Array(32);
+  const [old, escaped, late] = [
+    mote.make({ seq: 5, boot: 3 }),
+    mote.make({ stream: 1, seq: 0, prev: zero, boot: 4 }),
+    mote.make({ seq: 6, prev: zero, boot: 5 }),
+  ] as const;
+  const later = mote.make({ stream: 1, seq: 1, prev: escaped.digest, boot: 5 });
+  assert.equal(codes(judgeAll(fileOf(escaped, late))), ["holds", "escape"]);
+  assert.equal(codes(judgeAll(fileOf(late, escaped))), ["holds", "escape"]);
+  assert.equal(codes(judgeAll(fileOf(old, escaped, later))), ["holds", "holds", "holds"]);
+  const fleet = { ...late.fields.fleet, registry: new Uint8Array(20).fill(0xf2) };
+  assert.equal(codes(judgeAll(fileOf(escaped, mote.make({ ...late.fields, fleet }), new TestMote().make({ boot: 9 })))), [
+    "holds",
+    "holds",
+    "holds",
+  ]);
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(4), fc.nat(4)), { maxLength: 9 }), (places) => {
+      const judge = new Judge(engine);
+      const records = places.map(([stream, boot], seq) => mote.make({ stream, seq, boot, prev: zero, time: seq + 1 }));
+      for (const piece of pieces(fileOf(...records))) judge.judge(piece);
+      const shown = places.some(([s, b]) => places.some(([stream, boot]) => stream < s && boot > b));
+      const found = judge.evidence.filter(({ kind }) => kind === "escape");
+      assert.is(found.length > 0, shown);
+      for (const { records: pair } of found) {
+        const [low, high] = [...pair].sort((a, b) => a.fields.stream - b.fields.stream);
+        assert.ok(low !== undefined && high !== undefined && low.fields.stream < high.fields.stream);
+        assert.ok((low?.fields.boot ?? 0) > (high?.fields.boot ?? 0));
+      }
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test("evidence: two motes, two fleets or two streams with one seq are none, and neither is what is not signed", () => {

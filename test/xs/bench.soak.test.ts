@@ -14,7 +14,7 @@ import type { HeapPart } from "../bench/runtime-world.js";
 
 const CASES = [
   ..."keygen sign verify recover sha256d-80 keccak-540 cbor-encode cbor-decode record".split(" "),
-  ..."header-clique header-ibft2 header-qbft header-bitcoin".split(" "),
+  ..."header-clique header-ibft2 header-qbft header-bitcoin proof-storage-8 transaction anchor-receipt command".split(" "),
 ];
 /** test/xs/runtime.soak.test.ts has the others. */
 const CHAIN = "clique";

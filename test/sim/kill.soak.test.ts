@@ -16,8 +16,8 @@ import { pause } from "../patience.js";
 import { seedOr } from "../seed.js";
 import { endAll, Program, type SystemLine, startBroker } from "./system-run.js";
 
-/** Each takes seconds, since all has to come up again: the whole number of them with FULL=1. */
-const KILLS = process.env.FULL === "1" ? 20 : 4;
+/** Each takes seconds, since all has to come up again. */
+const KILLS = 20;
 const SAMPLE_MS = 150;
 const PAUSE_MS_MAX = 1500;
 /** Looking for a process is not cheap. */

@@ -1,0 +1,5 @@
+// `chainmote tx` with the firmware on Node.
+
+import { tryCalls } from "./tx-calls.js";
+
+tryCalls();
