@@ -115,6 +115,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   };
   const reporterFile = options.text("reporter");
   if (reporterFile !== undefined && fleet === undefined) throw new UsageError("--reporter needs --fleet: whose registry it is");
+  const payer = reporterFile === undefined ? undefined : KeyFile.open(reporterFile, "--reporter");
   const recordsMax = options.number("records-max", 1, 1_000_000_000);
   const exportAtEnd = options.text("export-at-end");
   // On Bitcoin there is no contract: the node's wallet pays.
@@ -134,10 +135,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     };
     const over = new AbortController();
     const reporter =
-      reporterFile === undefined || fleet === undefined
+      payer === undefined || fleet === undefined
         ? undefined
         : await openReporter({
-            file: reporterFile,
+            payer,
             rpc,
             fleet,
             store,
@@ -187,8 +188,7 @@ interface WatchSource {
 }
 
 interface ReporterSource {
-  /** With the key that pays. */
-  readonly file: string;
+  readonly payer: KeyFile;
   readonly rpc: string;
   readonly fleet: Fleet;
   readonly store: RecordStore;
@@ -198,12 +198,12 @@ interface ReporterSource {
   readonly onEvent: (event: ReporterEvent) => void;
 }
 
-async function openReporter({ file, rpc: url, fleet, store, settledDepth, signal, onEvent }: ReporterSource): Promise<Reporter> {
+async function openReporter({ payer, rpc: url, fleet, store, settledDepth, signal, onEvent }: ReporterSource): Promise<Reporter> {
   if (!fleet.chain.startsWith("eip155:")) throw new UsageError(`--reporter: ${fleet.chain} has no contracts`);
   const rpc = new JsonRpc(url);
   return new Reporter({
     registry: openRegistry(rpc, fleet.registry),
-    account: new Account(rpc, KeyFile.openOrCreate(file), signal),
+    account: new Account(rpc, payer, signal),
     evidence: () => store.reportable(fleet),
     settledBlocks: settledDepth ?? SETTLED_BLOCKS,
     onEvent,

@@ -38,10 +38,11 @@ export class Reverted extends Error {
   }
 }
 
-interface BlockJson {
-  readonly gasLimit: string;
-  /** Since London. */
-  readonly baseFeePerGas?: string;
+/** What is used of the newest block. */
+interface Latest {
+  readonly gasLimit: number;
+  /** Wei; 0 before London. */
+  readonly baseFee: bigint;
 }
 
 interface ReceiptJson {
@@ -59,6 +60,8 @@ export const GAS_LIMIT = 8_000_000;
 /** Times the base fee, which may rise by an eighth with each block (EIP-1559), and what is added for who makes the block. */
 const BASE_FEE_FACTOR = 2n;
 const TIP_WEI = 1_000_000_000n;
+/** Wei that are paid for a unit of gas at most, whatever the node says: ten thousand gwei. */
+export const PRICE_WEI_MAX = 10_000_000_000_000n;
 const RECEIPT_POLL_MS = 100;
 const RECEIPT_MS_MAX = 600_000;
 
@@ -82,7 +85,7 @@ export class Account {
   }
 
   async chainId(): Promise<number> {
-    this.#chainId ??= Number(await this.rpc.call("eth_chainId"));
+    this.#chainId ??= Number(quantityOf("eth_chainId", await this.rpc.call("eth_chainId")));
     return this.#chainId;
   }
 
@@ -122,9 +125,9 @@ export class Account {
     await readCall(this.rpc, what, call, abi);
     const [latest, nonce] = await Promise.all([this.#latest(), this.rpc.call("eth_getTransactionCount", from, "latest")]);
     const raw = await this.#sign([
-      scalarBytes(Number(nonce)),
+      scalarBytes(Number(quantityOf("eth_getTransactionCount", nonce))),
       scalarBytes(await this.#priceIn(latest)),
-      scalarBytes(Math.min(GAS_LIMIT, Number(latest.gasLimit))),
+      scalarBytes(Math.min(GAS_LIMIT, latest.gasLimit)),
       to ?? new Uint8Array(0),
       scalarBytes(wei),
       data,
@@ -158,17 +161,24 @@ export class Account {
     return balanceOf(this.rpc, this.address);
   }
 
-  async #latest(): Promise<BlockJson> {
-    return (await this.rpc.call("eth_getBlockByNumber", "latest", false)) as BlockJson;
+  async #latest(): Promise<Latest> {
+    const block = ((await this.rpc.call("eth_getBlockByNumber", "latest", false)) ?? {}) as Record<string, unknown>;
+    const { gasLimit, baseFeePerGas = "0x0" } = block;
+    return { gasLimit: Number(quantityOf("gasLimit", gasLimit)), baseFee: quantityOf("baseFeePerGas", baseFeePerGas) };
   }
 
   /**
    * What nodes advise follows what was paid last, our own price among it: it is asked for alone before London, and where the base fee is 0,
    * as on networks whose gas costs nothing.
    */
-  async #priceIn({ baseFeePerGas = "0x0" }: BlockJson): Promise<bigint> {
-    const baseFee = BigInt(baseFeePerGas);
-    return baseFee === 0n ? BigInt((await this.rpc.call("eth_gasPrice")) as string) : baseFee * BASE_FEE_FACTOR + TIP_WEI;
+  async #priceIn({ baseFee }: Latest): Promise<bigint> {
+    const price =
+      baseFee === 0n ? quantityOf("eth_gasPrice", await this.rpc.call("eth_gasPrice")) : baseFee * BASE_FEE_FACTOR + TIP_WEI;
+    if (price > PRICE_WEI_MAX)
+      throw new RpcError(
+        `the node asks for ${price} wei for a unit of gas; ${PRICE_WEI_MAX} are paid at most: is it the right node?`,
+      );
+    return price;
   }
 
   async #receipt(what: string, hash: string): Promise<ReceiptJson> {
@@ -187,9 +197,16 @@ export class Account {
   }
 }
 
+/** A number as a node writes it, in hexadecimal. */
+function quantityOf(name: string, value: unknown): bigint {
+  if (typeof value !== "string" || !/^0x[0-9a-f]{1,64}$/i.test(value))
+    throw new RpcError(`${name}: the node's answer is no number`);
+  return BigInt(value);
+}
+
 /** Of an account of 20 bytes, in wei. */
 export async function balanceOf(rpc: JsonRpc, address: Uint8Array): Promise<bigint> {
-  return BigInt((await rpc.call("eth_getBalance", hex(address), "latest")) as string);
+  return quantityOf("eth_getBalance", await rpc.call("eth_getBalance", hex(address), "latest"));
 }
 
 /** A node that could not say: it is asked again. */

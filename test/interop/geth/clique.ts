@@ -48,6 +48,8 @@ const SETTLED_DEPTH = 40;
 /** The node that relay and collector ask. */
 const OURS = 0;
 const ALL = [0, 1, 2, 3];
+/** Without a block: each is due after a second or two. */
+const STUCK_MS = 20_000;
 
 type Line = Readonly<Record<string, LogValue>> & { readonly event: string };
 
@@ -118,12 +120,29 @@ async function grows(blocks: number, node = ours): Promise<void> {
   await node.until(`${blocks} blocks more`, async () => (await node.height()) >= from + blocks);
 }
 
+/** Two sealers may each have a block of one height, and neither may seal the next one: geth asks no peer for the other's until they meet anew. */
+async function growsApart(blocks: number): Promise<void> {
+  const goal = (await ours.height()) + blocks;
+  let seen = 0;
+  let sinceMs = 0;
+  await ours.until(`${blocks} blocks more, apart`, async () => {
+    const height = await ours.height();
+    const nowMs = performance.now();
+    if (height !== seen) [seen, sinceMs] = [height, nowMs];
+    else if (nowMs - sinceMs > STUCK_MS) {
+      sinceMs = nowMs;
+      await network.meetAnew(3, OURS, height - 1);
+    }
+    return height >= goal;
+  });
+}
+
 /** Our node with a clone of B's key seals apart from B and C for `blocks`, falls behind, and comes back to them. */
 async function partition(blocks: number): Promise<void> {
   await network.part([OURS, 3], [1, 2]);
   await network.node(3).sealAs(network.signers[1] as (typeof network.signers)[number]);
   const forked = await ours.height();
-  await grows(blocks);
+  await growsApart(blocks);
   await follows();
   for (const i of [OURS, 3]) await network.node(i).rpc.call("miner_stop");
   const number = await ours.height();

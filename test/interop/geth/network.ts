@@ -147,6 +147,18 @@ export class GethNetwork {
       });
   }
 
+  /** Node `i` gives up what it has above block `number`, and takes over what `j` has. */
+  async meetAnew(i: number, j: number, number: number): Promise<void> {
+    const node = this.node(i);
+    await node.rpc.call("miner_stop");
+    await node.rpc.call("debug_setHead", `0x${number.toString(16)}`);
+    await this.part([i], [j]);
+    await this.join([i, j]);
+    const wanted = await this.node(j).block(await this.node(j).height());
+    await node.until("it has the other's block", async () => (await node.block(await node.height())).hash === wanted.hash);
+    await node.rpc.call("miner_start");
+  }
+
   async close(): Promise<void> {
     for (const node of this.nodes) await node.end();
     rmSync(this.#folder, { recursive: true, force: true });

@@ -187,6 +187,19 @@ test("each length is bounded", () => {
     { header: new Uint8Array(81) },
   ];
   for (const lie of long) assert.is(codeOf(decodeBitcoinAnchor(encodeBitcoinAnchor({ ...anchor, ...lie }))), "anchor-malformed");
+  // The longest of everything at once is as long as is read; a byte more is not looked at.
+  const { header } = anchor;
+  const longest = { header, position: 65_535, transaction: new Uint8Array(512), coinbase: new Uint8Array(1024) };
+  const branches = { siblings: new Uint8Array(15 * 32), coinbaseSiblings: new Uint8Array(15 * 32) };
+  const whole = encodeBitcoinAnchor({ ...longest, ...branches });
+  assert.ok(whole.length <= BITCOIN_ANCHOR_BYTES_MAX, `${whole.length}`);
+  assert.not.instance(decodeBitcoinAnchor(whole), Rejection);
+  const padded = new Uint8Array(BITCOIN_ANCHOR_BYTES_MAX + 1);
+  padded.set(whole);
+  assert.is(
+    (decodeBitcoinAnchor(padded) as Rejection).detail,
+    `${BITCOIN_ANCHOR_BYTES_MAX + 1} bytes; at most ${BITCOIN_ANCHOR_BYTES_MAX} are read`,
+  );
 });
 
 test.run();

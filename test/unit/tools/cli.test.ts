@@ -52,6 +52,10 @@ const MISTAKES: readonly (readonly [words: string, message: RegExp])[] = [
   ["relay --rpc", /option '--rpc <value>' argument missing/i],
   ["collect", /--rpc URL is missing/],
   [`collect --data ${folder}/c --rpc http://127.0.0.1:9 --fleet 0x12`, /--fleet takes an address and a chain/],
+  [
+    `collect --data ${folder}/c --rpc http://127.0.0.1:9 --fleet 0x${"1".repeat(40)}@eip155:1 --reporter ${folder}/none.key`,
+    /--reporter .*: there is no such file; it holds a key/,
+  ],
   [`collect --data ${folder}/c --rpc http://127.0.0.1:9 --records-max many`, /--records-max takes a whole number/],
   ["broker --port 99999", /--port takes a whole number from 0 to 65535, not "99999"/],
   ["node --period 0", /--period takes a whole number from 1 to 60/],

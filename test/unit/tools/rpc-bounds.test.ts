@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import WebSocket from "ws";
-import { Account } from "../../../tools/contracts/account.js";
+import { Account, PRICE_WEI_MAX } from "../../../tools/contracts/account.js";
 import { JsonRpc, RESPONSE_BYTES_MAX, RpcError } from "../../../tools/rpc/json-rpc.js";
 import { MESSAGE_BYTES_MAX, NewHeads } from "../../../tools/rpc/new-heads.js";
 import { testKey } from "../record/signing.js";
@@ -108,6 +108,47 @@ test("a wait for a receipt ends when nobody wants to know it any more, also wher
   const account = new Account(rpc, testKey("who waits"), over.signal);
   const error = await account.pay(new Uint8Array(20), 1n).catch((thrown: unknown) => thrown);
   assert.match((error as Error).message, /transaction 0x12 was sent, and is waited for no more/);
+});
+
+test("what a node says of fees and numbers is bounded before an account signs anything by it", async () => {
+  const honest: Readonly<Record<string, unknown>> = {
+    eth_call: "0x",
+    eth_chainId: "0x1",
+    eth_getBlockByNumber: { baseFeePerGas: "0x1", gasLimit: "0x1c9c380" },
+    eth_getTransactionCount: "0x0",
+    eth_gasPrice: "0x1",
+  };
+  const after = async (lies: Readonly<Record<string, unknown>>): Promise<[string, boolean]> => {
+    const sent: string[] = [];
+    const call = async (method: string): Promise<unknown> => {
+      sent.push(method);
+      if (method in lies) return lies[method];
+      if (method in honest) return honest[method];
+      throw new RpcError("enough", -1);
+    };
+    const account = new Account({ call } as unknown as JsonRpc, testKey("who pays"));
+    const error = await account.pay(new Uint8Array(20), 1n).catch((thrown: unknown) => thrown);
+    assert.instance(error, RpcError, JSON.stringify(lies));
+    return [(error as RpcError).message, sent.includes("eth_sendRawTransaction")];
+  };
+  assert.equal(await after({}), ["enough", true]);
+  const most = `0x${((PRICE_WEI_MAX - 1_000_000_000n) / 2n).toString(16)}`;
+  assert.equal(await after({ eth_getBlockByNumber: { gasLimit: "0x1c9c380", baseFeePerGas: most } }), ["enough", true]);
+  const lies: Readonly<Record<string, unknown>>[] = [
+    { eth_getBlockByNumber: null },
+    { eth_getBlockByNumber: { baseFeePerGas: "0x1" } },
+    { eth_getBlockByNumber: { gasLimit: "0x1c9c380", baseFeePerGas: "much" } },
+    { eth_getBlockByNumber: { gasLimit: "0x1c9c380", baseFeePerGas: `0x${(PRICE_WEI_MAX / 2n).toString(16)}` } },
+    { eth_getBlockByNumber: { gasLimit: "0x1c9c380" }, eth_gasPrice: `0x${(PRICE_WEI_MAX + 1n).toString(16)}` },
+    { eth_getBlockByNumber: { gasLimit: "0x1c9c380" }, eth_gasPrice: 7 },
+    { eth_getTransactionCount: {} },
+    { eth_chainId: `0x${"1".repeat(65)}` },
+  ];
+  for (const lie of lies) {
+    const [message, signed] = await after(lie);
+    assert.match(message, /no number|right node/);
+    assert.not.ok(signed, JSON.stringify(lie));
+  }
 });
 
 test("a message of new heads beyond its bound is no news, and ends the connection", async () => {

@@ -22,7 +22,7 @@ import { endAll, Program, type SystemLine } from "./system-run.js";
 import "../unit/record/signing.js"; // gives noble its hashes
 
 const RECORDS = 20;
-const KILLS = process.env.FULL === "1" ? 24 : 2;
+const KILLS = 24;
 const folder = mkdtempSync(join(tmpdir(), "chainmote-anchor-"));
 const data = join(folder, "data");
 const headersFile = join(folder, "headers.rlp");
