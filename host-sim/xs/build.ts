@@ -48,7 +48,15 @@ const ENGINE_DEFINES = [
   "mxBoundsCheck=1",
 ];
 const COMMON_FLAGS = ["-std=gnu11", "-ffunction-sections", "-fdata-sections", "-fno-common", "-fwrapv"];
-const OUR_WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-clobbered", "-Wno-pointer-sign", "-Wno-sign-compare"];
+const OUR_WARNINGS = [
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+  "-Wno-unused-parameter",
+  "-Wno-clobbered",
+  "-Wno-pointer-sign",
+  "-Wno-sign-compare",
+];
 // The collector's only hook: main.c counts collections there, for the engine's own counter has 16 bits.
 const LINK_FLAGS = ["-Wl,--gc-sections", "-Wl,--wrap=fxCheckProfiler"];
 

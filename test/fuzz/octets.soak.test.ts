@@ -8,7 +8,7 @@ import { comparer, OCTETS } from "./driver.js";
 const INPUTS = 1_000_000;
 
 const test = suite("work on bytes in C, long");
-const program = comparer(OCTETS);
+const program = await comparer(OCTETS);
 if (typeof program !== "string") {
   console.log(program.missing);
   test.skip("a million mutated inputs", () => {});

@@ -10,13 +10,11 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { corpusOf, fuzzer, REPOSITORY, TARGETS, type Target } from "./driver.js";
-import { fuzzInputs } from "./inputs.js";
-import { nvsInputs } from "./nvs-images.js";
+import { SEEDS_OF } from "./seeds.js";
 
 const SECONDS = 20;
 const INPUT_BYTES_MAX = 2048;
 const SEEDS = 600;
-const SEEDS_OF: Readonly<Record<string, (seed: string) => Iterator<Uint8Array>>> = { octets: fuzzInputs, "nvs-pages": nvsInputs };
 
 /** Runs libFuzzer; shows its last line, or where it found something what it says about that. */
 function run(program: string, words: readonly string[]): number {
@@ -50,7 +48,7 @@ function fuzz(target: Target, program: string, seconds: number, keep: boolean): 
   return keep && run(program, ["-merge=1", corpus, found, seeds]) !== 0 ? 1 : 0;
 }
 
-function main(): number {
+async function main(): Promise<number> {
   const options = { seconds: { type: "string" }, keep: { type: "boolean" } } as const;
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const seconds = Number(values.seconds ?? SECONDS);
@@ -59,7 +57,7 @@ function main(): number {
     return 1;
   }
   for (const target of TARGETS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
-    const program = fuzzer(target);
+    const program = await fuzzer(target);
     if (typeof program !== "string") {
       console.log(`skipped: ${program.missing}`);
       if (process.env.NO_SKIP === "1") return 1;
@@ -68,4 +66,4 @@ function main(): number {
   return 0;
 }
 
-process.exitCode = main();
+process.exitCode = await main();

@@ -99,7 +99,7 @@ static int hash(const esp_partition_t *partition, uint32_t byteLength, uint8_t *
 void xs_chainmote_slots_digest(xsMachine *the)
 {
 	const esp_partition_t *partition = esp_ota_get_next_update_partition(NULL);
-	xsNumberValue byteLength = xsmcToNumber(xsArg(0));
+	xsNumberValue byteLength = xsmcArgc > 0 ? xsmcToNumber(xsArg(0)) : 0;
 	uint8_t digest[DIGEST_BYTES];
 
 	if (partition == NULL)
@@ -113,7 +113,7 @@ void xs_chainmote_slots_digest(xsMachine *the)
 
 void xs_chainmote_slots_select(xsMachine *the)
 {
-	xsIntegerValue slot = xsmcToInteger(xsArg(0));
+	xsIntegerValue slot = xsmcArgc > 0 ? xsmcToInteger(xsArg(0)) : -1;
 	const esp_partition_t *partition;
 	esp_err_t error;
 
