@@ -7,7 +7,19 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { inputOf } from "./calls.js";
-import { BOARD_MODULES, BRIDGE, comparer, comparerWithout, corpusOf, NATIVES, type Target, TLS, wordBytes } from "./driver.js";
+import {
+  BOARD_MODULES,
+  BRIDGE,
+  comparer,
+  comparerWithout,
+  corpusOf,
+  NATIVES,
+  REPOSITORY,
+  TARGETS,
+  type Target,
+  TLS,
+  wordBytes,
+} from "./driver.js";
 import { SEEDS_OF } from "./seeds.js";
 
 const FULL = process.env.FULL === "1";
@@ -119,4 +131,18 @@ for (const [target, what, check, without, input] of PLANTED)
     if (typeof planted !== "string") return assert.unreachable(planted.missing);
     assert.throws(() => ran(planted, [input]), /does not hold|Sanitizer|runtime error/);
   });
+
+/** C that no target here has, and why. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  "chip-esp32.c": "test/unit/board/chip-esp32.test.ts, under the same sanitizers; it reads flash by nvs-pages.c alone",
+  "open-eth.c": "hands an address on; of the emulator alone",
+};
+const NATIVE_FOLDERS = ["firmware/board/native", "firmware/board/emulator", "firmware/bytes/native", "firmware/crypto/native"];
+
+test("each file of C of the firmware runs under the sanitizers", () => {
+  const covered = new Set(TARGETS.flatMap(({ sources }) => sources));
+  for (const folder of NATIVE_FOLDERS)
+    for (const name of readdirSync(join(REPOSITORY, folder)).filter((file) => file.endsWith(".c")))
+      assert.ok(covered.has(`${folder}/${name}`) || name in ELSEWHERE, `${folder}/${name} is in a target of driver.ts`);
+});
 test.run();

@@ -35,7 +35,7 @@ const LIE_EACH = 12;
 const MUTATIONS_MAX = 3;
 
 /** The functions of a harness, in its order. */
-export function nativesOf({ name }: Target): readonly Native[] {
+function nativesOf({ name }: Target): readonly Native[] {
   const source = readFileSync(join(REPOSITORY, `test/fuzz/${name}.c`), "utf8");
   return [...source.matchAll(/(?:NATIVE\(|^\t\{ ")(\w+)(?:", \w+)?, "(\w*)",/gm)].map(([, native, takes]) => ({
     name: native as string,

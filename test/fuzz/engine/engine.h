@@ -1,5 +1,5 @@
 /*
- * As much of the XS engine as our C calls, by the names of the SDK's xsmc.h and of XS's own xsAll.h, for the fuzzers of bindings: every
+ * As much of the XS engine as our C calls, by the names of the SDK's xsmc.h and of XS's own (xsAll), for the fuzzers of bindings: every
  * header of theirs that a target includes is this file (test/fuzz/driver.ts).
  *
  * Promises: a string and a buffer have memory of their own, of just their length, and each allocation moves all of them, as a collection
@@ -139,7 +139,7 @@ typedef txNumber xsNumberValue;
 #define xsUnknownError(...) engineThrowFormat(the, __VA_ARGS__)
 void engineThrowFormat(txMachine* the, const char* format, ...) __attribute__((noreturn, format(printf, 2, 3)));
 
-/* xsAll.h */
+/* XS's own */
 #define mxArgc (the->argc)
 #define mxArgv(index) engineArgument(the, index)
 #define mxResult (&the->result)
