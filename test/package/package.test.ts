@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { type BoardEvent, spawnBoard } from "../../host-sim/engine/node.js";
 import { LocalBroker } from "../../tools/mqtt/broker.js";
+import { until } from "../patience.js";
 import { commandsWork } from "./commands.js";
 import { packed, project, root, run, temporaryFolder } from "./packed.js";
 
@@ -103,6 +105,32 @@ test("chainmote new writes an application whose test passes, that a board runs, 
   const again = await run(work, process.execPath, [command, "new", "an application"]);
   assert.is(again.code, 1);
   assert.match(again.stderr, /^chainmote new: an application is there already, and not empty\n$/);
+});
+
+test("that application is provisioned, updated, and in safe mode, as the standard mote is", async () => {
+  const folder = join(work, "an application");
+  const { config } = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as { config: object };
+  for (const [what, file, event] of [
+    ["a blank board waits to be given a configuration", { serial: true, config: {} }, { event: "configuration", state: "open" }],
+    ["safe mode", { chip: { nvs: "nvs-corrupt" }, config }, { event: "safe-mode", cause: "nvs-corrupt" }],
+    ["it takes releases of an admin", { config: { ...config, update: { admin: "nobody" } } }, { event: "error", what: "start" }],
+  ] as const) {
+    const directory = join(work, `board of ${what}`);
+    mkdirSync(directory);
+    writeFileSync(join(directory, "board.json"), JSON.stringify(file));
+    const events: BoardEvent[] = [];
+    const onEvent = (one: BoardEvent): void => void events.push(one);
+    const board = spawnBoard({ directory, firmware: join(folder, "main.ts"), onEvent, onText: () => undefined });
+    const is = (one: BoardEvent): boolean =>
+      Object.entries(event).every(([name, value]) => (one as Record<string, unknown>)[name] === value);
+    await until(
+      () => `${what}: ${JSON.stringify(events)}`,
+      () => events.some(is),
+    );
+    if (event.event === "error") assert.match(String(events.find(is)?.detail), /^update\.admin: /);
+    assert.not.ok(events.some((one) => one.event === "record" || (one.event === "key" && event.event === "safe-mode")));
+    await board.kill();
+  }
 });
 
 test("it imports its own dependencies and Node's modules, asks for no others than optional peers, and reads no lock", () => {
