@@ -23,6 +23,25 @@ export interface Events {
     chain: string;
     head: number;
   };
+  /** The first line of a start but for a wake: which firmware, why, what is locked, whether NVS is open, which slot runs, what of the heap is left. */
+  start: {
+    firmware: string;
+    /** `ResetReason` of ports.ts. */
+    reset: string;
+    profile: string;
+    secureBoot: boolean;
+    flashEncryption: string;
+    nvsEncryption: boolean;
+    /** "open", or a `StorageFault` of ports.ts. */
+    nvs: string;
+    slot?: number;
+    /** `ImageState` of ports.ts. */
+    image?: string;
+    freeBytes?: number;
+    largestBytes?: number;
+  };
+  /** What the chip's heap has left, with each message of health, and the least that it ever had since the start. */
+  memory: { freeBytes: number; largestBytes: number; leastBytes: number };
   /** No mote is begun, and why (start/start.ts): a fault of NVS, or `resets` within ten minutes. Nothing was erased. */
   "safe-mode": { cause: string; detail: string; resets: number };
   /** The key is there: the mote's address with its checksum (ERC-55). */

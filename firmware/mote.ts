@@ -38,6 +38,7 @@ import { Rejection } from "./rejection.js";
 import { Sampler } from "./sampler.js";
 import { type Planned, planSensors } from "./sensor/plan.js";
 import type { SensorType } from "./sensor/sensor.js";
+import { tellMemory } from "./start/told.js";
 import { Teller } from "./teller.js";
 import { Timekeeper, type TimekeeperOptions } from "./timekeeper.js";
 
@@ -634,6 +635,7 @@ export class Mote
     if (nowMs < this.#healthDueMs) return this.#healthDueMs - nowMs;
     this.#healthDueMs = nowMs + this.#options.config.healthIntervalMs;
     this.publishHealth(true);
+    tellMemory(this.#options.device.log, this.#options.device.chip?.memory());
     return this.#options.config.healthIntervalMs;
   }
 

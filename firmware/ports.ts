@@ -67,6 +67,15 @@ export interface Security {
   readonly nvsEncryption: boolean;
 }
 
+/** What the heap of the chip's internal memory has left, besides the block of JavaScript. */
+export interface MemoryLeft {
+  readonly freeBytes: number;
+  /** In one piece. */
+  readonly largestBytes: number;
+  /** The least that there was since the start. */
+  readonly leastBytes: number;
+}
+
 /** `chainmote/chip`. */
 export interface Chip {
   resetReason(): ResetReason;
@@ -77,6 +86,8 @@ export interface Chip {
   profile(): "dev" | "production";
   /** Why NVS is not open, or undefined where it is. Nothing in it was erased. */
   storage(): StorageFault | undefined;
+  /** Undefined where it is not known. */
+  memory(): MemoryLeft | undefined;
 }
 
 /** Two clocks: one that only counts, one that is set from outside and may be wrong. */

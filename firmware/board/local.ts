@@ -8,7 +8,7 @@ import I2C from "embedded:io/i2c";
 import builtin from "embedded:provider/builtin";
 import FlashStorage from "embedded:storage/flash";
 import KeyValueStorage from "embedded:storage/key-value";
-import { mac, profile, resetReason, restart, security, storage } from "chainmote/chip";
+import { mac, memory, profile, resetReason, restart, security, storage } from "chainmote/chip";
 import { createKeys } from "chainmote/crypto";
 import { fail, failed, read } from "chainmote/entropy";
 import config from "mc/config";
@@ -86,7 +86,7 @@ class NoBus {
 }
 
 // Frozen, for what a preloaded module holds lies in flash.
-const chip = Object.freeze({ mac, profile, resetReason, security, storage }) as Chip;
+const chip = Object.freeze({ mac, memory, profile, resetReason, security, storage }) as Chip;
 const entropy: Entropy = Object.freeze({ read, failed, fail });
 export const log: Log = Object.freeze({
   write(event: string, fields?: Readonly<Record<string, unknown>>) {

@@ -11,6 +11,7 @@ import type { EventName, Events } from "../events.js";
 import { Association } from "../link/association.js";
 import type { Device, Log } from "../ports.js";
 import { Rejection } from "../rejection.js";
+import { FIRMWARE_VERSION } from "../start/told.js";
 import { Channel } from "./channel.js";
 import { laidOver } from "./document.js";
 import {
@@ -32,8 +33,6 @@ import { Session } from "./session.js";
 import type { StoredConfiguration } from "./stored.js";
 
 const FIRMWARE_NAME = "chainmote";
-/** As package.json has it. */
-export const FIRMWARE_VERSION = "0.1.0";
 const TICK_MS = 50;
 /** For the answer to be out before the board starts anew. */
 const END_MS = 500;

@@ -10,6 +10,7 @@ import type { Device } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { ageResets, countReset, RESETS_MAX } from "./resets.js";
 import { type SafeCause, SafeMode } from "./safe-mode.js";
+import { tellStart } from "./told.js";
 
 /** Whatever runs from then on. */
 export interface Runnable {
@@ -30,10 +31,12 @@ export function start(device: Device, configuration: unknown, open: (config: Mot
 }
 
 /** Counts the start. Answers why the board is to be in safe mode; undefined where nothing speaks against a mote. */
-export function causeOf({ chip, store, timer, log }: Device): SafeCause | undefined {
+export function causeOf(device: Device): SafeCause | undefined {
+  const { chip, store, timer, log } = device;
   if (chip === undefined) return undefined;
   const reason = chip.resetReason();
   const fault = chip.storage();
+  tellStart(device, reason, fault);
   if (fault !== undefined) return { code: fault, detail: "NVS is not open; nothing in it was erased", resets: 0 };
   let resets: number;
   try {

@@ -4,7 +4,7 @@
 // where nothing speaks against it: what lies in the storage (key-value.ts) and what is asked for here.
 
 import { createHash } from "node:crypto";
-import type { Chip, ResetReason, Security, StorageFault } from "../../firmware/ports.js";
+import type { Chip, MemoryLeft, ResetReason, Security, StorageFault } from "../../firmware/ports.js";
 
 export interface ChipOptions extends Partial<Security> {
   readonly profile?: "dev" | "production";
@@ -12,6 +12,8 @@ export interface ChipOptions extends Partial<Security> {
   readonly mac?: string;
   /** A fault of NVS that the storage itself does not show. */
   readonly nvs?: StorageFault;
+  /** Absent: not known. */
+  readonly memory?: MemoryLeft;
 }
 
 const MAC_BYTES = 6;
@@ -56,5 +58,9 @@ export class SimulatedChip implements Chip {
 
   storage(): StorageFault | undefined {
     return this.#fault;
+  }
+
+  memory(): MemoryLeft | undefined {
+    return this.#options.memory;
   }
 }

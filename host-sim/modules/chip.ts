@@ -11,8 +11,9 @@ export function chipFor(board: () => Board): Chip & { restart(): void } {
     security: () => board().chip.security(),
     profile: () => board().chip.profile(),
     storage: () => board().chip.storage(),
+    memory: () => board().chip.memory(),
     restart: () => board().restart(),
   };
 }
 
-export const { resetReason, mac, security, profile, storage, restart } = chipFor(currentBoard);
+export const { resetReason, mac, security, profile, storage, memory, restart } = chipFor(currentBoard);

@@ -1,14 +1,17 @@
 // The package, packed and put into an empty project on a path with spaces, its dependencies there and nothing else: the command works, the
 // exported modules load and have types. What npm itself does with it is install.soak.test.ts.
 
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { type BoardEvent, spawnBoard } from "../../host-sim/engine/node.js";
 import { LocalBroker } from "../../tools/mqtt/broker.js";
+import { until } from "../patience.js";
+import { writeImages } from "../unit/tools/flash/images.js";
 import { commandsWork } from "./commands.js";
 import { packed, project, root, run, temporaryFolder } from "./packed.js";
 
@@ -105,6 +108,101 @@ test("chainmote new writes an application whose test passes, that a board runs, 
   assert.match(again.stderr, /^chainmote new: an application is there already, and not empty\n$/);
 });
 
+test("that application is provisioned, updated, and in safe mode, as the standard mote is", async () => {
+  const folder = join(work, "an application");
+  const { config } = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as { config: object };
+  for (const [what, file, event] of [
+    ["a blank board waits to be given a configuration", { serial: true, config: {} }, { event: "configuration", state: "open" }],
+    ["safe mode", { chip: { nvs: "nvs-corrupt" }, config }, { event: "safe-mode", cause: "nvs-corrupt" }],
+    ["it takes releases of an admin", { config: { ...config, update: { admin: "nobody" } } }, { event: "error", what: "start" }],
+  ] as const) {
+    const directory = join(work, `board of ${what}`);
+    mkdirSync(directory);
+    writeFileSync(join(directory, "board.json"), JSON.stringify(file));
+    const events: BoardEvent[] = [];
+    const onEvent = (one: BoardEvent): void => void events.push(one);
+    const board = spawnBoard({ directory, firmware: join(folder, "main.ts"), onEvent, onText: () => undefined });
+    const is = (one: BoardEvent): boolean =>
+      Object.entries(event).every(([name, value]) => (one as Record<string, unknown>)[name] === value);
+    await until(
+      () => `${what}: ${JSON.stringify(events)}`,
+      () => events.some(is),
+    );
+    if (event.event === "error") assert.match(String(events.find(is)?.detail), /^update\.admin: /);
+    assert.not.ok(events.some((one) => one.event === "record" || (one.event === "key" && event.event === "safe-mode")));
+    await board.kill();
+  }
+});
+
+/** The commands of README.md's path, those of each block. */
+function pathOfNewcomer(): readonly string[][] {
+  const [, section = ""] =
+    /^## From a clone to the first verified record\n([\s\S]*?)^## /m.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
+  return [...section.matchAll(/^```\n([\s\S]*?)^```/gm)].map(([, block]) =>
+    (block as string)
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.replace(/\s+#\s.*$/, "")),
+  );
+}
+
+/** Its words for the command, and its environment: `npm start` and `npm run native` are commands of that name in a clone. */
+function wordsOf(line: string): { readonly words: readonly string[]; readonly env: NodeJS.ProcessEnv } {
+  const [, variables = "", rest = ""] = /^((?:[A-Z_]+=\S+ )*)(.*)$/.exec(line) ?? [];
+  const own = rest.replace(/^npm (?:run )?(start|native)( --)?/, "chainmote $1").replace(/^npx /, "");
+  const [program, ...words] = own.split(/\s+/);
+  assert.is(program, "chainmote", line);
+  const env = Object.fromEntries(
+    variables
+      .trim()
+      .split(" ")
+      .filter((text) => text !== "")
+      .map((text) => text.split("=") as [string, string]),
+  );
+  return { words, env };
+}
+
+test("a newcomer's path: two commands, and five on a board; each is taken, and what it lacks is a line that says where that comes from", async () => {
+  const [simulated = [], onBoard = [], ...others] = pathOfNewcomer();
+  assert.equal(others, []);
+  assert.ok(simulated.length >= 1 && simulated.length <= 2, `${simulated.length} commands`);
+  assert.ok(onBoard.length >= 1 && onBoard.length <= 5, `${onBoard.length} commands`);
+  // As far as a command looks before it needs its tool.
+  const folder = join(work, "a newcomer's");
+  mkdirSync(folder);
+  project(folder, tarball);
+  writeFileSync(join(folder, "manifest.json"), "{}");
+  writeImages(join(folder, "build/boards/esp32c3-dev"), "esp32c3");
+  mkdirSync(join(folder, ".chainmote/boards/1"), { recursive: true });
+  writeFileSync(
+    join(folder, ".chainmote/boards/1/board.json"),
+    JSON.stringify({ config: { collector: `0x${"c0".repeat(20)}` }, network: {} }),
+  );
+  const empty = join(work, "nothing");
+  mkdirSync(empty);
+  const said: string[] = [];
+  for (const line of [...simulated, ...onBoard]) {
+    const { words, env } = wordsOf(line);
+    // Neither programs nor the SDK.
+    const bare = { NO_COLOR: "1", PATH: empty, HOME: empty, ...env };
+    const command = join(folder, "node_modules/chainmote/tools/chainmote.mjs");
+    const { status, stderr } = spawnSync(process.execPath, [command, ...words], { cwd: folder, env: bare, encoding: "utf8" });
+    assert.is(status, 1, `${line}: ${stderr}`);
+    const lines = stderr.trimEnd().split("\n");
+    said.push(...lines);
+    for (const one of lines) {
+      assert.ok(one.startsWith(`chainmote ${words[0]}: `), `${line}: ${one}`);
+      if (words[0] !== "verify") assert.match(one, /npm install|xs-dev|apt install|chainmote native|npm run native/, line);
+    }
+    if (words[0] !== "build") assert.is(lines.length, 1, `${line}: ${stderr}`);
+  }
+  for (const tool of [/Moddable SDK/, /ESP-IDF/, /serialport/, /esptool-js/, /@ethereumjs\/client/])
+    assert.ok(
+      said.some((one) => tool.test(one)),
+      String(tool),
+    );
+});
+
 test("it imports its own dependencies and Node's modules, asks for no others than optional peers, and reads no lock", () => {
   const allowed = [...Object.keys(manifest.dependencies), ...builtinModules.flatMap((name) => [name, `node:${name}`])];
   const peers = Object.keys(manifest.peerDependencies);
@@ -143,6 +241,8 @@ test("it holds what a board is built of, and nothing of ours alone", () => {
   for (const needed of ["./manifest.json", "./firmware/main.ts", "./firmware/crypto/native/k1.c", "./host-sim/xs/src/main.c"])
     assert.ok(names.includes(`${needed}\n`), needed);
   assert.not.match(names, /\.test\.|\/test\/|package-lock|tsconfig|\.tgz|\/\.[a-z]/);
+  // What stands for a chip's ROM in tests, and a demonstration of a clone's.
+  assert.not.match(names, /rom-bootloader|\/demo\//);
 });
 
 test.run();

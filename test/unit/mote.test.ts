@@ -9,7 +9,7 @@ import { toHex } from "../../firmware/bytes.js";
 import { ALARM_NONE, ALARM_STALE } from "../../firmware/chain/follow/vigil.js";
 import type { FeatureOwner, FeatureType } from "../../firmware/feature.js";
 import { Mote } from "../../firmware/mote.js";
-import type { Device, KeyHandle } from "../../firmware/ports.js";
+import type { Chip, Device, KeyHandle } from "../../firmware/ports.js";
 import { HEAD_WAIT_MS, LATEST_WAIT_MS, LINK_WAIT_MS } from "../../firmware/readiness.js";
 import { decodeSign1 } from "../../firmware/record/cose.js";
 import { decodeRecord } from "../../firmware/record/record.js";
@@ -233,6 +233,25 @@ test("a mote that has lost journal and counters goes on above the newest record 
   if (record instanceof Rejection) throw new Error(String(record));
   assert.ok(Number(wiped.of("record")[0]?.seq) > record.seq, JSON.stringify([wiped.of("record")[0], record.seq]));
   wiped.cut();
+});
+
+test("what the chip's heap has left is on the log with its health, and nothing of it where it is not known", async () => {
+  const left = { freeBytes: 60_000, largestBytes: 32_768, leastBytes: 24_000 };
+  const config = { health: { intervalMs: 600_000 } };
+  const powered = await new MoteBench({ config }).boot((device) => ({
+    ...device,
+    chip: { ...(device.chip as Chip), memory: () => left },
+  }));
+  await powered.pass(1_200_000);
+  assert.equal(
+    powered.of("memory"),
+    [1, 2, 3].map(() => ({ ...left, event: "memory" })),
+  );
+  powered.cut();
+  const silent = await new MoteBench({ config }).boot();
+  await silent.pass(1_200_000);
+  assert.equal(silent.of("memory"), []);
+  silent.cut();
 });
 
 test("its health is told when the link comes up, at its interval, when an alarm comes, and at an orderly end", async () => {

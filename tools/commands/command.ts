@@ -98,7 +98,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
     throw new CommandError(
       `--key ${plainText(keyPath, 200)}: there is no such file; chainmote command --new-key --key FILE makes one`,
     );
-  const key = KeyFile.openOrCreate(keyPath);
+  // An empty file, too, is none to make a key in: nobody has named that one a commander.
+  const key = KeyFile.open(keyPath, "--key");
   const commander = new Commander({
     ...{ engine, key, prefix, mote, fleet, order, body, url: mqtt },
     ...(authority === undefined ? {} : { ca: authority.pem }),

@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { restartBoard } from "../flash/rom-link.js";
 import { IMAGES_FILE, readImageFolder } from "../image/image-folder.js";
 import { isShown, LEVELS, type Level, LogDecoder, type LogLine } from "../monitor/log-decoder.js";
 import { Symbols } from "../monitor/symbols.js";
@@ -13,7 +14,6 @@ import { applicationIn } from "./build.js";
 const BAUD = 115_200;
 const BAUD_MAX = 3_000_000;
 const BACK_LOOK_MS = 300;
-const RESET_MS = 100;
 const STORED_MAX = 1_000_000;
 
 export const usage = `chainmote monitor [IMAGES | BOARD] [--port PORT] [--level error|warn|info|debug] [--reset] [--stored N] [--json]
@@ -83,9 +83,7 @@ function elfOf(what: string, app: string): string | undefined {
 }
 
 async function restart(port: SerialPort, output: Output): Promise<void> {
-  await port.setSignals({ dataTerminalReady: false, requestToSend: true });
-  await new Promise((resolve) => setTimeout(resolve, RESET_MS));
-  await port.setSignals({ requestToSend: false });
+  await restartBoard(port);
   if (!port.controlled) output.error("chainmote monitor: this port has no control lines: press the board's RESET button");
 }
 

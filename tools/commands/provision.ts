@@ -1,21 +1,14 @@
 // chainmote provision: gives a board on a serial port its configuration, has it make its key, and shows who it is; or the same with a
 // simulated board.
 
-import { existsSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { writeFileSync } from "node:fs";
 import { ENROLMENT_BLOCKS } from "../../firmware/ledger/enrolling.js";
-import { SERIAL_SOCKET } from "../../host-sim/hardware/cable.js";
-import { SntpServer } from "../../host-sim/world/sntp-server.js";
-import { makeFolder, writeWhole } from "../files.js";
 import { readWords, type Words } from "../options.js";
-import { acquireLock } from "../processes/lock.js";
 import type { LogLine } from "../provision/board-link.js";
 import { askedWords, documentFrom, type Json, withWifiAsked } from "../provision/document.js";
 import { type BoardSaid, type Enrolment, Provisioning } from "../provision/provisioning.js";
-import { seedOf } from "../start/board-file.js";
-import { runningBoard } from "../start/board-run.js";
-import { CommandError, type Output, plainText, UsageError } from "../terminal.js";
-import { LOCK_WAIT_MS } from "./board.js";
+import { withSimulatedBoard } from "../provision/simulated-board.js";
+import { type Output, plainText, UsageError } from "../terminal.js";
 
 export const usage = `chainmote provision PORT [--config FILE] [--ssid NAME] [--mqtt URL] [--ca FILE] [--checkpoint FILE] [--fleet A@C] … [--json]
 chainmote provision --sim DIR …      the same with a simulated board in DIR
@@ -37,10 +30,6 @@ it, and only then keeps it; shows the board's address, its did:pkh and an enrolm
   --json             one object per event
 
 A board that has a configuration listens to nobody until its button is held for 5 s, from within 3 s after a reset on.`;
-
-const SOURCE = "board";
-const START_MS_MAX = 120_000;
-const START_LOOK_MS = 50;
 
 const TEXT = { type: "string" } as const;
 const FLAG = { type: "boolean" } as const;
@@ -66,7 +55,9 @@ export async function run(words: readonly string[], output: Output): Promise<num
     throw new UsageError("nothing to give to the board: --config FILE, or --ssid NAME for an image that brings the rest");
   const show = shower(output, options.has("json"));
   const work = (path: string): Promise<number> => provision(path, options, document, enrolment, show);
-  return port === undefined ? await simulated(sim as string, document, work) : await work(port);
+  return port === undefined
+    ? await withSimulatedBoard(sim as string, (sntp) => networkOf(document, sntp), work)
+    : await work(port);
 }
 
 type Show = (name: string, text: string, event: Json) => void;
@@ -161,40 +152,6 @@ function enrolmentFrom(options: Words, document: Json): Enrolment | undefined {
   if (expiryBlock === undefined)
     throw new UsageError("--expiry-block N is missing: the last block at which the enrolment counts");
   return { enroller: named, counter: options.number("counter", 1, Number.MAX_SAFE_INTEGER) ?? 1, expiryBlock };
-}
-
-/** Runs a simulated board in `folder`, whose port `work` gets; names in the configuration are reached from here. */
-async function simulated(folder: string, document: Json, work: (path: string) => Promise<number>): Promise<number> {
-  const directory = resolve(folder);
-  makeFolder(directory);
-  const lock = await acquireLock(join(directory, "board.lock"), LOCK_WAIT_MS).catch((error: Error) => {
-    throw new CommandError(`${error.message}, which has to end first`);
-  });
-  const sntp = await SntpServer.start();
-  const file = join(directory, "board.json");
-  const content = { seed: seedOf(file), serial: true, config: {}, network: networkOf(document, sntp.endpoint) };
-  writeWhole(file, `${JSON.stringify(content, null, 2)}\n`, "owner");
-  const path = join(directory, SERIAL_SOCKET);
-  rmSync(path, { force: true });
-  const board = runningBoard({ directory, source: SOURCE, onEvent: () => undefined, onEnd: () => undefined });
-  try {
-    await isThere(path);
-    return await work(path);
-  } finally {
-    await board.stop();
-    await sntp.close();
-    lock.release();
-  }
-}
-
-/** The board's process has started, and the cable is in. */
-async function isThere(path: string): Promise<void> {
-  const untilMs = Date.now() + START_MS_MAX;
-  while (!existsSync(path)) {
-    if (Date.now() > untilMs)
-      throw new CommandError("the simulated board does not start: its board.log in the folder may tell why");
-    await new Promise((resolve) => setTimeout(resolve, START_LOOK_MS));
-  }
 }
 
 function networkOf({ mqtt, ntp }: Json, sntp: string): Json {

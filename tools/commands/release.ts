@@ -71,11 +71,11 @@ export async function run(words: readonly string[], output: Output): Promise<num
   if (options.has("withdraw")) return withdraw(board, profile, fleet, options, output);
   const keyPath = options.text("key");
   if (keyPath === undefined) throw new UsageError("--key FILE is missing");
-  if (!existsSync(keyPath)) throw new CommandError(`--key ${plainText(keyPath, 200)}: there is no such file`);
+  const key = KeyFile.open(keyPath, "--key");
   const image = readInput(options.others[0], IMAGE);
   const sequence = options.number("sequence", 1, SEQUENCE_MAX) ?? Math.floor(Date.now() / 1000);
   const burnVersion = options.number("burn-version", 1, SECURE_VERSION_MAX);
-  const signed = signRelease({ image, board, profile, sequence, burnVersion, fleet }, KeyFile.openOrCreate(keyPath));
+  const signed = signRelease({ image, board, profile, sequence, burnVersion, fleet }, key);
   if (!options.has("json")) {
     output.line(
       `${releaseText(signed.release)}; version ${plainText(signed.version, 40)}, sha-256 ${toHex(signed.release.digest)}`,

@@ -6,11 +6,20 @@
 
 import { createHash } from "node:crypto";
 import { type ImageFolder, type ImagePart, unsignedPart } from "../image/image-folder.js";
-import { readPartitionTable, type TableEntry, TYPE_APP } from "../image/partition-table.js";
-import { FLASHER, needPackages } from "../optional.js";
+import { type TableEntry, TYPE_APP } from "../image/partition-table.js";
 import type { SerialPort } from "../serial/serial-port.js";
 import { CommandError, count, plainText } from "../terminal.js";
-import { CHIPS, type ChipFacts, type ChipSecurity, chipName, NVS_KEY_BLOCK, securityOf } from "./chips.js";
+import { CHIPS, type ChipSecurity, chipName, NVS_KEY_BLOCK } from "./chips.js";
+import {
+  boardSilence,
+  type FoundBoard,
+  type Loader,
+  ROM_BAUD,
+  RomLink,
+  restartBoard,
+  TABLE_AT_FIRST,
+  words,
+} from "./rom-link.js";
 
 export interface FlashOptions {
   readonly port: SerialPort;
@@ -31,52 +40,15 @@ export interface FlashOptions {
   progress(text: string, part?: { readonly name: string; readonly written: number; readonly bytes: number }): void;
 }
 
-export interface FoundBoard {
-  /** As esptool names it. */
-  readonly chip: string;
-  /** Six bytes in hexadecimal with colons. */
-  readonly mac: string;
-  readonly flashBytes: number;
-  readonly security: ChipSecurity;
-}
-
 export interface Flashed extends FoundBoard {
   readonly parts: readonly string[];
   /** False where the port has no control lines: then somebody has to press the board's reset button. */
   readonly restarted: boolean;
 }
 
-/** What of esptool-js is used; it has types of its own that want a browser's. */
-interface Loader {
-  readonly chip: { readonly CHIP_NAME: string; readMac(loader: Loader): Promise<string> };
-  readonly secureDownloadMode: boolean;
-  FLASH_WRITE_SIZE: number;
-  connect(mode: string, attempts: number): Promise<void>;
-  readReg(address: number): Promise<number>;
-  runStub(): Promise<unknown>;
-  changeBaud(): Promise<void>;
-  detectFlashSize(): Promise<string | undefined>;
-  checkCommand(what: string, op: number, data: Uint8Array, check?: number, bytes?: number, timeoutMs?: number): Promise<unknown>;
-  readFlash(at: number, bytes: number): Promise<Uint8Array>;
-  writeFlash(options: object): Promise<void>;
-}
-interface Transport {
-  readonly device: SerialPort;
-  read(timeoutMs: number): Promise<Uint8Array>;
-  write(bytes: Uint8Array): Promise<void>;
-  trace(message: string): void;
-}
-interface EsptoolJs {
-  readonly ESPLoader: new (options: object) => Loader;
-  readonly Transport: new (device: SerialPort) => Transport;
-}
-
-const ROM_BAUD = 115_200;
 /** What a ROM has room for; the stub takes sixteen times that. */
 const ROM_BLOCK_BYTES = 0x400;
-const ATTEMPTS = 5;
 const SPI_SET_PARAMS = 0x0b;
-const SPI_ATTACH = 0x0d;
 const SPI_FLASH_MD5 = 0x13;
 const MD5_HEX = 32;
 const MD5_BYTES = 16;
@@ -84,16 +56,10 @@ const MD5_MS_PER_MB = 8_000;
 const MD5_MS_MIN = 3_000;
 /** What flash chips share: bytes of a block, a sector and a page, and the mask of the status. */
 const SPI_GEOMETRY = [0x10000, 0x1000, 0x100, 0xffff];
-const RESET_MS = 100;
-const BOOT_BUTTON = "hold its BOOT button, press and release RESET, let BOOT go, and run this again";
-
 /** @throws CommandError that says what is on the board */
 export async function flashBoard(options: FlashOptions): Promise<Flashed> {
   const { port } = options;
-  needPackages([FLASHER]);
-  const module: string = FLASHER;
-  const tool = (await import(module)) as EsptoolJs;
-  const work = new Flashing(tool, options);
+  const work = new Flashing(await RomLink.over(port, options.baudRate, options.attempts), options);
   try {
     return await Promise.race([work.run(), port.lost.then((why) => Promise.reject(new CommandError(why)))]);
   } catch (error) {
@@ -104,14 +70,9 @@ export async function flashBoard(options: FlashOptions): Promise<Flashed> {
   }
 }
 
-function boardSilence(error: Error): string {
-  const { message } = error;
-  if (/serial data|no serial|packet|timeout/i.test(message)) return "the board stopped answering";
-  return `the board's bootloader: ${plainText(message, 200)}`;
-}
-
 class Flashing {
   readonly #options: FlashOptions;
+  readonly #rom: RomLink;
   readonly #loader: Loader;
   readonly #written: string[] = [];
   #writing: string | undefined;
@@ -119,14 +80,10 @@ class Flashing {
   #burnt = "";
   #stub = false;
 
-  constructor(tool: EsptoolJs, options: FlashOptions) {
+  constructor(rom: RomLink, options: FlashOptions) {
     this.#options = options;
-    const quiet = (): void => undefined;
-    this.#loader = new tool.ESPLoader({
-      transport: quietTransport(tool, options.port),
-      ...{ baudrate: options.baudRate, romBaudrate: ROM_BAUD },
-      terminal: { clean: quiet, write: quiet, writeLine: quiet },
-    });
+    this.#rom = rom;
+    this.#loader = rom.loader;
   }
 
   async run(): Promise<Flashed> {
@@ -137,7 +94,7 @@ class Flashing {
         `${unsigned.path} is not signed, and a board of the profile production starts nothing else: chainmote build --signing-key FILE`,
       );
     progress("connecting");
-    await this.connect();
+    await this.#rom.connect();
     const { burnKey } = this.#options;
     let board = await this.look(burnKey !== undefined);
     await this.#options.confirm?.(board);
@@ -147,7 +104,7 @@ class Flashing {
       await burnKey(board);
       this.#burnt = "its key for NVS is burnt; ";
       progress("connecting again");
-      await this.connect();
+      await this.#rom.connect();
       board = await this.look(false);
     }
     if (stub) await this.runStub();
@@ -158,9 +115,7 @@ class Flashing {
     const parts = [...images.parts].sort((a, b) => Number(a.name === "bootloader") - Number(b.name === "bootloader"));
     for (const part of parts) await this.write(part);
     progress("restarting");
-    await port.setSignals({ dataTerminalReady: false, requestToSend: true });
-    await new Promise((resolve) => setTimeout(resolve, RESET_MS));
-    await port.setSignals({ requestToSend: false });
+    await restartBoard(port);
     return { ...board, parts: this.#written, restarted: port.controlled };
   }
 
@@ -177,19 +132,6 @@ class Flashing {
     return `${this.#burnt}${done}${half}${missing}${whole ? "press its RESET button" : "the board does not start until this has run to its end: run it again"}`;
   }
 
-  private async connect(): Promise<void> {
-    const { port, attempts = ATTEMPTS } = this.#options;
-    try {
-      await this.#loader.connect("default_reset", attempts);
-    } catch (error) {
-      if (error instanceof CommandError) throw error;
-      if (/unexpected chip/i.test((error as Error).message))
-        throw new CommandError("the board has a chip that esptool-js does not know");
-      const lines = port.controlled ? "" : "its port has no control lines, so nothing can reset it from here: ";
-      throw new CommandError(`no ESP32's bootloader answers on this port: ${lines}${BOOT_BUTTON}`);
-    }
-  }
-
   /** All that has to be right before anything is written. @param willBurn the key for NVS may still come */
   private async look(willBurn: boolean): Promise<FoundBoard> {
     const { images, progress } = this.#options;
@@ -197,36 +139,22 @@ class Flashing {
     const { CHIP_NAME } = loader.chip;
     if (images.emulated === true)
       throw new CommandError("these images are for an emulator (chainmote run), and stop at once on a board");
-    const facts = CHIPS[CHIP_NAME];
+    const { facts } = this.#rom;
     if (facts === undefined || facts.target !== images.chip)
       throw new CommandError(`this board has an ${plainText(CHIP_NAME, 20)}, and the images are for an ${chipName(images.chip)}`);
     if (loader.secureDownloadMode)
       throw new CommandError("this board's download mode is locked (secure download): it takes updates over the air alone");
-    const security = await securityOf(facts, (address) => loader.readReg(address));
+    const security = await this.#rom.security(facts);
     const fault = securityFault(willBurn ? { ...security, nvsKey: true } : security, images);
     if (fault !== undefined) throw new CommandError(fault);
-    const mac = (await loader.chip.readMac(loader)).toLowerCase();
-    const flashBytes = await this.flashBytes(facts);
+    const mac = await this.#rom.mac();
+    const flashBytes = await this.#rom.flashBytes(facts);
     if (flashBytes < images.flashBytes)
       throw new CommandError(
         `this board has ${count(flashBytes)} bytes of flash, and the images are for ${count(images.flashBytes)}: build for its board`,
       );
     progress(`${CHIP_NAME} ${mac}, ${count(flashBytes)} bytes of flash`);
     return { chip: CHIP_NAME, mac, flashBytes, security };
-  }
-
-  private async flashBytes(facts: ChipFacts): Promise<number> {
-    await this.attach();
-    const text = await this.#loader.detectFlashSize();
-    const found = /^(\d+)(KB|MB)$/.exec(text ?? "");
-    if (found === null)
-      throw new CommandError(`the flash chip of this ${facts.target} does not answer, or is none that esptool-js knows`);
-    return Number(found[1]) * (found[2] === "KB" ? 1 << 10 : 1 << 20);
-  }
-
-  /** esptool-js sends one word; each ROM wants a second one. */
-  private async attach(): Promise<void> {
-    await this.#loader.checkCommand("attach the flash", SPI_ATTACH, words(0, 0));
   }
 
   private async runStub(): Promise<void> {
@@ -247,7 +175,7 @@ class Flashing {
     if (!this.#stub || repartition) return;
     const own = images.parts.find(({ name }) => name === "partition-table")?.offset ?? TABLE_AT_FIRST;
     for (const at of new Set([own, TABLE_AT_FIRST])) {
-      const found = tableIn(await this.#loader.readFlash(at, TABLE_BYTES));
+      const found = await this.#rom.table(at);
       const moved = found === undefined ? undefined : movedPartition(found, images.partitions);
       if (moved !== undefined)
         throw new CommandError(
@@ -283,7 +211,7 @@ class Flashing {
     const { parts, partitions } = this.#options.images;
     const table = parts.find(({ name }) => name === "partition-table") as ImagePart;
     if (!this.#stub) return this.holds(table);
-    const found = tableIn(await this.#loader.readFlash(table.offset, TABLE_BYTES));
+    const found = await this.#rom.table(table.offset);
     return found?.some(({ name }) => name === "journal") === true && movedPartition(found, partitions) === undefined;
   }
 
@@ -339,21 +267,10 @@ function securityFault({ secureBoot, flashEncryption, nvsKey }: ChipSecurity, { 
   return undefined;
 }
 
-/** Where ESP-IDF puts the table by itself, and motes had it first. */
-const TABLE_AT_FIRST = 0x8000;
 /** Where NVS lay then. */
 const NVS_AT_FIRST = 0x9000;
-const TABLE_BYTES = 0xc00;
 /** What a mote keeps. */
 const KEPT = ["nvs", "journal"];
-
-function tableIn(bytes: Uint8Array): readonly TableEntry[] | undefined {
-  try {
-    return readPartitionTable(bytes);
-  } catch {
-    return undefined; // none, or not a whole one
-  }
-}
 
 /** Of a mote's table, what it keeps that another table has at another place. */
 function movedPartition(found: readonly TableEntry[], wanted: readonly TableEntry[]): string | undefined {
@@ -362,27 +279,4 @@ function movedPartition(found: readonly TableEntry[], wanted: readonly TableEntr
     const [is, will] = [found, wanted].map((table) => table.find((row) => row.name === name));
     return is !== undefined && (is.at !== will?.at || is.bytes !== will.bytes);
   });
-}
-
-function words(...values: readonly number[]): Uint8Array {
-  const bytes = Buffer.alloc(4 * values.length);
-  for (const [i, value] of values.entries()) bytes.writeUInt32LE(value, 4 * i);
-  return new Uint8Array(bytes);
-}
-
-/** esptool-js's transport without its prints, that ends with the port. */
-function quietTransport({ Transport }: EsptoolJs, port: SerialPort): Transport {
-  const lost = port.lost.then((why) => Promise.reject(new CommandError(why)));
-  lost.catch(() => undefined);
-  class Quiet extends Transport {
-    override trace(): void {}
-    override async read(timeoutMs: number): Promise<Uint8Array> {
-      return Promise.race([super.read(timeoutMs), lost]);
-    }
-    override async write(bytes: Uint8Array): Promise<void> {
-      if (this.device.writable === null) throw new CommandError("the port is closed");
-      await super.write(bytes);
-    }
-  }
-  return new Quiet(port);
 }

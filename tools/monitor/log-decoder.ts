@@ -5,7 +5,7 @@
 // a control character. Never: fails on input.
 
 import { lineOf, rawLine, type SystemEvent } from "../start/screen.js";
-import { plainText, type Style } from "../terminal.js";
+import { count, plainText, type Style } from "../terminal.js";
 
 export const LEVELS = ["error", "warn", "info", "debug"] as const;
 export type Level = (typeof LEVELS)[number];
@@ -59,17 +59,27 @@ const CODE_ADDRESS = /0x4[0-9a-f]{7}/gi;
 /** XS gives up with these, and the chip restarts. */
 const HEAP = /\b(memory full|not enough memory|xs abort|out of memory|failed to allocate)\b/i;
 
-export class LogDecoder {
+/** Cuts a console's bytes into lines, of a bounded length. */
+export class LineReader {
   #line = "";
 
   /** The lines that these bytes end. */
-  push(bytes: Uint8Array): readonly LogLine[] {
+  push(bytes: Uint8Array): readonly string[] {
     const pieces = (this.#line + Buffer.from(bytes).toString("latin1")).split(/\r?\n|\r/);
     const rest = pieces.pop() as string;
     this.#line = rest.slice(0, LINE_BYTES_MAX);
     return pieces
       .filter((line) => line.trim() !== "")
-      .map((line) => decodeLine(Buffer.from(line.slice(0, LINE_BYTES_MAX), "latin1").toString("utf8")));
+      .map((line) => Buffer.from(line.slice(0, LINE_BYTES_MAX), "latin1").toString("utf8"));
+  }
+}
+
+export class LogDecoder {
+  readonly #lines = new LineReader();
+
+  /** The lines that these bytes end. */
+  push(bytes: Uint8Array): readonly LogLine[] {
+    return this.#lines.push(bytes).map(decodeLine);
   }
 }
 
@@ -121,6 +131,14 @@ function own(event: SystemEvent): { word: string; text: string; style?: Style } 
         text: `no ${text("boot")}, next record ${text("nextSeq")}, ${text("pending")} not stored yet, ${text("chain")} at #${text("head")}`,
         style: "bold",
       };
+    case "start":
+      return {
+        word: "start",
+        text: `firmware ${text("firmware")}, ${text("reset")}, profile ${text("profile")}, slot ${text("slot")} ${text("image")}, NVS ${text("nvs")}${heap(event)}`,
+        style: "bold",
+      };
+    case "memory":
+      return { word: "heap", text: `${heap(event).slice(2)}, ${count(Number(event.leastBytes))} at the least` };
     case "link":
     case "wifi":
       return { word: event.event, text: text("state") };
@@ -136,6 +154,11 @@ function own(event: SystemEvent): { word: string; text: string; style?: Style } 
     default:
       return undefined;
   }
+}
+
+/** What the chip's heap has left; nothing where the board has not said it. */
+function heap({ freeBytes, largestBytes }: SystemEvent): string {
+  return freeBytes === undefined ? "" : `, ${count(Number(freeBytes))} bytes free, ${count(Number(largestBytes))} in one piece`;
 }
 
 function ofReset(code: number): LogLine {

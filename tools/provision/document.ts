@@ -36,7 +36,7 @@ const NTP_SERVERS = ["0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org"];
 
 export function documentFrom(options: Words): Json {
   const file = options.text("config");
-  const given = file === undefined ? {} : (configIn(file) as Json);
+  const given = file === undefined ? {} : givenIn(file);
   const document: Record<string, unknown> = Object.fromEntries(
     SECTIONS.flatMap((name) => (name in given ? [[name, given[name]]] : [])),
   );
@@ -57,6 +57,16 @@ export function documentFrom(options: Words): Json {
   if (ntp !== undefined) document.ntp = { servers: ntp.split(",") };
   else if (document.mqtt !== undefined) document.ntp ??= { servers: NTP_SERVERS };
   return document;
+}
+
+/** What a file configures; of a simulated board's, whose Wi-Fi and hosts are of its simulation, what is true of a real one too. */
+function givenIn(file: string): Json {
+  const given = configIn(file) as Json;
+  const { network } = readJson(file) as { readonly network?: unknown };
+  if (network === undefined) return given;
+  const { wifi: _, ntp: __, mqtt = {}, ...rest } = given;
+  const { host: ___, port: ____, ...session } = mqtt as Json;
+  return Object.keys(session).length === 0 ? rest : { ...rest, mqtt: session };
 }
 
 /** What a person is asked for, by the option that it would be. */

@@ -9,6 +9,7 @@
 
 enum { MAC_BYTES = 6 };
 enum { SECURE_BOOT = 1, FLASH_ENCRYPTED = 2, FLASH_RELEASE = 4, NVS_ENCRYPTED = 8 };
+enum { MEMORY_FREE, MEMORY_LARGEST, MEMORY_LEAST };
 
 /* A word of ports.ts's ResetReason. A software reset that nobody asked for (chipRestart) is XS's own end, and a "panic". */
 const char* chipResetReason(void);
@@ -19,6 +20,8 @@ int chipSecurity(void);
 const char* chipProfile(void);
 /* NULL where NVS is open; else a word of ports.ts's StorageFault. */
 const char* chipStorageFault(void);
+/* Bytes of the heap in internal memory: free now, in one piece, at the least since the start. */
+int chipMemory(int which);
 /* The orderly restart, which no later start takes for a crash. Does not return. */
 void chipRestart(void);
 

@@ -21,6 +21,7 @@
 #include "freertos/task.h"
 #include "esp_attr.h"
 #include "esp_flash_encrypt.h"
+#include "esp_heap_caps.h"
 #include "esp_mac.h"
 #include "esp_partition.h"
 #include "esp_secure_boot.h"
@@ -136,6 +137,20 @@ const char* chipProfile(void)
 const char* chipStorageFault(void)
 {
 	return storageFault;
+}
+
+int chipMemory(int which)
+{
+	const uint32_t internal = MALLOC_CAP_INTERNAL | MALLOC_CAP_8BIT;
+
+	switch (which) {
+	case MEMORY_LARGEST:
+		return (int)heap_caps_get_largest_free_block(internal);
+	case MEMORY_LEAST:
+		return (int)heap_caps_get_minimum_free_size(internal);
+	default:
+		return (int)heap_caps_get_free_size(internal);
+	}
 }
 
 static bool readPartition(void* context, uint32_t at, void* to, uint32_t bytes)

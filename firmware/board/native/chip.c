@@ -35,6 +35,13 @@ void xs_chainmote_chip_storage(xsMachine *the)
 		xsmcSetString(xsResult, (char *)fault);
 }
 
+void xs_chainmote_chip_memory(xsMachine *the)
+{
+	int which = xsmcToInteger(xsArg(0));
+
+	xsmcSetInteger(xsResult, chipMemory(which));
+}
+
 void xs_chainmote_chip_restart(xsMachine *the)
 {
 	(void)the;

@@ -6,6 +6,10 @@ const SECURE_BOOT = 1;
 const FLASH_ENCRYPTED = 2;
 const FLASH_RELEASE = 4;
 const NVS_ENCRYPTED = 8;
+/** As chip-board.h has them. */
+const MEMORY_FREE = 0;
+const MEMORY_LARGEST = 1;
+const MEMORY_LEAST = 2;
 
 /** A word of ports.ts's `ResetReason`. */
 export function resetReason(this: unknown): string {
@@ -44,6 +48,19 @@ export function profile(this: unknown): string {
 /** Why NVS is not open, a word of ports.ts's `StorageFault`, or undefined where it is. */
 export function storage(this: unknown): string | undefined {
   return native<string | undefined>("xs_chainmote_chip_storage").call(this);
+}
+
+function memoryBytes(this: unknown, which: number): number {
+  return native<number>("xs_chainmote_chip_memory").call(this, which);
+}
+
+/** As ports.ts's `MemoryLeft`. */
+export function memory(): object {
+  return {
+    freeBytes: memoryBytes(MEMORY_FREE),
+    largestBytes: memoryBytes(MEMORY_LARGEST),
+    leastBytes: memoryBytes(MEMORY_LEAST),
+  };
 }
 
 /** Starts the firmware anew, and never returns: the next start knows that it was meant. */

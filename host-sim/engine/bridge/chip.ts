@@ -13,6 +13,10 @@ export function chipOperations(board: Board): Operations {
     "chip.nvsEncryption": () => chip.security().nvsEncryption,
     "chip.profile": () => chip.profile(),
     "chip.storage": () => chip.storage(),
+    "chip.memory"(which) {
+      const left = chip.memory();
+      return left === undefined ? undefined : [left.freeBytes, left.largestBytes, left.leastBytes][which as number];
+    },
     "chip.restart"() {
       board.restart();
       return undefined;

@@ -1,6 +1,6 @@
 // `chainmote/chip` on the XS engine, over the bridge.
 
-import type { ResetReason, Security, StorageFault } from "../../../firmware/ports.js";
+import type { MemoryLeft, ResetReason, Security, StorageFault } from "../../../firmware/ports.js";
 import { call } from "./bridge.js";
 
 export function resetReason(): ResetReason {
@@ -25,6 +25,12 @@ export function profile(): "dev" | "production" {
 
 export function storage(): StorageFault | undefined {
   return call<StorageFault | undefined>("chip.storage");
+}
+
+export function memory(): MemoryLeft | undefined {
+  const freeBytes = call<number | undefined>("chip.memory", 0);
+  if (freeBytes === undefined) return undefined;
+  return { freeBytes, largestBytes: call<number>("chip.memory", 1), leastBytes: call<number>("chip.memory", 2) };
 }
 
 export function restart(): void {

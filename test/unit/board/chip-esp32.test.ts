@@ -131,6 +131,10 @@ it("without its keys no NVS is opened, for that would make new ones; but for the
   assert.is(fault(boot("nvs_keys", blank(), { keys: 1 })), "none");
 });
 
+it("what is left of the heap is that of internal memory: free, in one piece, at the least", () => {
+  assert.ok(boot("dev", plainImage()).includes("memory 3000 2000 1000"));
+});
+
 it("says why it started: a software reset that nobody marked is a panic", () => {
   const reasons = ["unknown", "power-on", "external", "panic", "panic", "interrupt-watchdog", "task-watchdog", "watchdog"];
   reasons.push("deep-sleep", "brown-out", "unknown", "external", "external", "unknown", "brown-out", "panic");

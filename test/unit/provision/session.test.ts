@@ -8,11 +8,11 @@ import * as assert from "uvu/assert";
 import { DOCUMENT_BYTES_MAX } from "../../../firmware/provision/document.js";
 import { encodeFrame, PAYLOAD_BYTES_MAX } from "../../../firmware/provision/frames.js";
 import { improvError, improvState } from "../../../firmware/provision/improv.js";
-import { FIRMWARE_VERSION } from "../../../firmware/provision/provisioner.js";
 import * as session from "../../../firmware/provision/session.js";
 import { decodeSign1, verifySign1 } from "../../../firmware/record/cose.js";
 import { decodeEnrolment } from "../../../firmware/record/enrolment.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { FIRMWARE_VERSION } from "../../../firmware/start/told.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import { type BootedBoard, configuration, ProvisionBench, uint32 } from "./board.js";
 

@@ -12,6 +12,7 @@ import { Rejection } from "../../../firmware/rejection.js";
 import { RESETS_MAX } from "../../../firmware/start/resets.js";
 import type { SafePartType } from "../../../firmware/start/safe-mode.js";
 import { start } from "../../../firmware/start/start.js";
+import { FIRMWARE_VERSION } from "../../../firmware/start/told.js";
 import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../../host-sim/device.js";
 import { type BoardStorage, memoryStorage } from "../../../host-sim/hardware/storage.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
@@ -104,6 +105,24 @@ class Bench {
     return Object.fromEntries(entries);
   }
 }
+
+test("each start but a wake begins with one line: firmware, why, locks, NVS, slot, heap; nothing that names the chip", () => {
+  const bench = new Bench();
+  const memory = { freeBytes: 140_000, largestBytes: 110_592, leastBytes: 139_000 };
+  bench.boot("brown-out", { chip: { profile: "production", secureBoot: true, flashEncryption: "release", memory } });
+  const [first] = bench.log.lines;
+  assert.equal(first, {
+    firmware: FIRMWARE_VERSION,
+    ...{ event: "start", reset: "brown-out", profile: "production", nvs: "open" },
+    ...{ secureBoot: true, flashEncryption: "release", nvsEncryption: false, freeBytes: 140_000, largestBytes: 110_592 },
+    ...{ slot: 0, image: "valid" },
+  });
+  assert.not.match(JSON.stringify(bench.log.lines).toLowerCase(), MAC);
+  bench.boot("deep-sleep");
+  assert.is(bench.log.of("start").length, 1);
+  bench.boot("power-on", { chip: { nvs: "nvs-corrupt" } });
+  assert.is(bench.log.of("start")[1]?.nvs, "nvs-corrupt");
+});
 
 test("five resets within ten minutes that nobody wanted end in safe mode, whichever they are, and the mote is not opened", () => {
   const reasons: readonly ResetReason[] = ["panic", "task-watchdog", "interrupt-watchdog", "watchdog", "brown-out", "unknown"];

@@ -48,6 +48,24 @@ test("words alone make a configuration", () => {
   }
 });
 
+test("of a simulated board's file: no Wi-Fi, host or time server of its simulation, and whatever is true of a real board too", () => {
+  const file = join(folder, "simulated.json");
+  const own = { collector: `0x${"c0".repeat(20)}`, relays: ["a"] };
+  const config = {
+    ...own,
+    wifi: { ssid: "chainmote" },
+    ntp: { servers: ["time.lab"] },
+    mqtt: { host: "broker.lab", port: 1883, prefix: "p/" },
+  };
+  writeFileSync(file, JSON.stringify({ config, network: { "broker.lab:1883": "127.0.0.1:1883" } }));
+  assert.equal(of("--config", file, "--ssid", "home", "--mqtt", "mqtt://real:2000"), {
+    ...own,
+    wifi: { ssid: "home" },
+    mqtt: { prefix: "p/", host: "real", port: 2000 },
+    ntp: { servers: ["0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org"] },
+  });
+});
+
 test("of a file what a mote reads, with the words before it; the Wi-Fi alone is enough for an image that brings the rest", () => {
   const file = join(folder, "board.json");
   writeFileSync(

@@ -1,6 +1,6 @@
 // chainmote release: which images are signed and which not, what is retained and served, and when it ends. Over a real broker.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
@@ -102,6 +102,11 @@ test("what is missing or wrong in the command line is named", async () => {
   const { code, err } = await run(image, ...common().map((word) => (word === KEY ? join(folder, "none.key") : word)));
   assert.is(code, 1);
   assert.match(err.join("\n"), /there is no such file/);
+  const empty = file("empty.key", new Uint8Array(0));
+  const made = await run(image, ...common().map((word) => (word === KEY ? empty : word)));
+  assert.is(made.code, 1);
+  assert.match(made.err.join("\n"), /does not hold a secp256k1 key/);
+  assert.is(readFileSync(empty).length, 0, "no key is made in it");
 });
 
 test("the manifest is retained, each part is served as it was asked for, and it ends with the mote's word", async () => {

@@ -40,6 +40,26 @@ esp_err_t esp_efuse_mac_get_default(uint8_t* mac)
 	return ESP_OK;
 }
 
+static size_t ofInternal(uint32_t caps, size_t bytes)
+{
+	return caps == (MALLOC_CAP_INTERNAL | MALLOC_CAP_8BIT) ? bytes : 0;
+}
+
+size_t heap_caps_get_free_size(uint32_t caps)
+{
+	return ofInternal(caps, 3000);
+}
+
+size_t heap_caps_get_largest_free_block(uint32_t caps)
+{
+	return ofInternal(caps, 2000);
+}
+
+size_t heap_caps_get_minimum_free_size(uint32_t caps)
+{
+	return ofInternal(caps, 1000);
+}
+
 bool esp_secure_boot_enabled(void)
 {
 	return true;
@@ -141,6 +161,7 @@ static void end(void)
 {
 	uint8_t mac[MAC_BYTES];
 	chipMac(mac);
+	printf("memory %d %d %d\n", chipMemory(MEMORY_FREE), chipMemory(MEMORY_LARGEST), chipMemory(MEMORY_LEAST));
 	printf("fault %s\nreason %s\nsecurity %d\nprofile %s\n", chipStorageFault() == NULL ? "none" : chipStorageFault(), chipResetReason(),
 		chipSecurity(), chipProfile());
 	exit(0);

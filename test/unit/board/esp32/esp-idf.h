@@ -42,6 +42,10 @@ esp_reset_reason_t esp_reset_reason(void);
 void esp_restart(void);
 esp_err_t esp_efuse_mac_get_default(uint8_t* mac);
 bool esp_secure_boot_enabled(void);
+enum { MALLOC_CAP_8BIT = 1 << 2, MALLOC_CAP_INTERNAL = 1 << 11 };
+size_t heap_caps_get_free_size(uint32_t caps);
+size_t heap_caps_get_largest_free_block(uint32_t caps);
+size_t heap_caps_get_minimum_free_size(uint32_t caps);
 typedef enum { ESP_FLASH_ENC_MODE_DISABLED, ESP_FLASH_ENC_MODE_DEVELOPMENT, ESP_FLASH_ENC_MODE_RELEASE } esp_flash_enc_mode_t;
 esp_flash_enc_mode_t esp_get_flash_encryption_mode(void);
 

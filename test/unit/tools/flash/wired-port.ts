@@ -37,6 +37,11 @@ export class WiredPort implements SerialPort {
     });
   }
 
+  /** What the firmware on the board writes to its console. */
+  say(text: string): void {
+    if (this.#open) this.#into?.enqueue(Buffer.from(text, "utf8"));
+  }
+
   pull(): void {
     this.#gone = true;
     this.#open = false;
