@@ -223,10 +223,14 @@ test("a trial that NVS does not count is safe mode, with the configuration on tr
   const bench = await kept();
   await given(bench);
   const before = valuesOf(bench);
-  const board = bench.boot(undefined, (simulated) => {
-    simulated.board.keyValue.failWrites = true;
+  const board = bench.boot(undefined, ({ board: { keyValue } }) => {
+    const write = keyValue.write.bind(keyValue);
+    keyValue.write = (namespace, key, value) => {
+      if (namespace === "config") throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
+      write(namespace, key, value);
+    };
   });
-  assert.equal([causeOf(board), board.configs.length], ["nvs-failed: Error: ESP_ERR_FLASH_OP_FAIL", 0]);
+  assert.equal([causeOf(board), board.configs.length], ["nvs-full: Error: ESP_ERR_NVS_NOT_ENOUGH_SPACE", 0]);
   assert.equal(
     board.safeConfigs.map(({ host }) => host),
     ["new.lab"],
