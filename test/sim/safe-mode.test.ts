@@ -195,7 +195,7 @@ for (const [name, firmware] of IMAGES) {
   });
 
   test(`a mote that is refused: ${name} is in safe mode, with the cause`, async ({ directory }) => {
-    configure(directory);
+    configure(directory, { config: { ...CONFIG, wifi: { ssid: "lab" } } });
     const { said, events } = await run(directory, "power-on", ["safe-mode", "boot"], firmware);
     assert.equal([said?.event, said?.cause], ["safe-mode", "start"], JSON.stringify(events));
   });

@@ -1,0 +1,167 @@
+// Parts of an image over HTTP or HTTPS, one range of bytes after the other (RFC 9110, section 14; RFC 9112), over the sockets and the name
+// server that MQTT has: `GET <path><SHA-256 of the image, in hexadecimal>`.
+//
+// Promises: one request under way, on one connection that is kept; of an answer no more is held than the part that was asked for and one line
+// of its head; an answer that is not exactly that range of an image of that size is none. No redirect is followed. A connection that
+// does not come, ends early or says too much is given up, and the next attempt waits, twice as long each time up to a minute.
+// Never: believes a byte of an image (the digest over what the flash gives back decides), decodes a body, or lets anything out of a callback.
+// Code: release-http. docs/update.md, "By HTTP".
+
+import { toHex } from "../bytes.js";
+import { Fields } from "../fields.js";
+import type { Device } from "../ports.js";
+import { Rejection } from "../rejection.js";
+
+/** Of the head of an answer. */
+const HEAD_BYTES_MAX = 4_096;
+/** Kept of each of its lines: what we look for is shorter. */
+const LINE_CHARACTERS_MAX = 96;
+/** Read from the socket at once. */
+const READ_BYTES_MAX = 1_024;
+/** From the question for an address to the last word of a handshake. */
+const CONNECT_MS = 30_000;
+const WAIT_FIRST_MS = 1_000;
+const WAIT_MAX_MS = 60_000;
+const CA_BYTES_MAX = 4_096;
+const PATH_CHARACTERS_MAX = 128;
+const PARTIAL_CONTENT = 206;
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** Where images lie, each under its digest. */
+export interface HttpPlace {
+  readonly host: string;
+  readonly port: number;
+  /** Begins and ends with "/". */
+  readonly path: string;
+  /** DER certificate that the server's chain must end in; its presence turns TLS on. */
+  readonly ca?: Uint8Array;
+}
+
+/** Throws the `Rejection` that names the field. */
+export function httpPlaceIn(fields: Fields): HttpPlace {
+  const ca = fields.has("ca") ? fields.bytes("ca", 1, CA_BYTES_MAX) : undefined;
+  const host = fields.text("host", 253);
+  if (!isVisible(host)) throw fields.wrong("host", "a name, or an address");
+  const path = fields.text("path", PATH_CHARACTERS_MAX, "/");
+  if (!isVisible(path) || path[0] !== "/" || path[path.length - 1] !== "/")
+    throw fields.wrong("path", `visible ASCII that begins and ends with "/"`);
+  const port = fields.uint("port", 1, 65_535, ca === undefined ? 80 : 443);
+  return { host, port, path, ...(ca === undefined ? {} : { ca }) };
+}
+
+function isVisible(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) <= 0x20 || text.charCodeAt(i) >= 0x7f) return false;
+  return true;
+}
+
+/** Its functions are called as its methods. */
+export interface HttpOptions {
+  readonly device: Pick<Device, "clock" | "network">;
+  /** The part that was asked for, whole; the receiver's to keep. */
+  came(id: number, offset: number, part: Uint8Array): void;
+  /** Why nothing came. */
+  refused(rejection: Rejection): void;
+  /** The connection is there. */
+  onWake(): void;
+}
+
+interface Socket {
+  read(count: number): ArrayBuffer | undefined;
+  write(data: ArrayBuffer): unknown;
+  close(): void;
+}
+
+/** What a network's client has of both; `mqtt-client.ts` gives the SDK's client the same. */
+interface Sockets {
+  readonly dns: { readonly io: new (options: object) => Resolver };
+  readonly socket: { readonly io: new (options: object) => Socket };
+}
+
+interface Resolver {
+  resolve(request: { host: string; onResolved(host: string, address: string): void; onError(): void }): void;
+  close(): void;
+}
+
+export class HttpParts {
+  readonly #options: HttpOptions;
+  readonly #place: HttpPlace;
+  #socket: Socket | undefined;
+  #resolver: Resolver | undefined;
+  /** Callbacks of a connection before this one are nobody's. */
+  #turn = 0;
+  #connecting = false;
+  /** The connection is of no use any more; it is closed outside its callbacks. */
+  #over = false;
+  #sinceMs = 0;
+  #nextMs = 0;
+  #waitMs = WAIT_FIRST_MS;
+  #room = 0;
+  /** The request under way: 0 for none. */
+  #id = 0;
+  #offset = 0;
+  #size = 0;
+  /** Undefined while the head comes. */
+  #body: Uint8Array | undefined;
+  #bytes = 0;
+  #got = 0;
+  #line = "";
+  #status = 0;
+  #length = -1;
+  #ranged = false;
+  #closes = false;
+
+  constructor(options: HttpOptions, place: HttpPlace) {
+    this.#options = options;
+    this.#place = place;
+  }
+
+  /** Asks for `bytes` bytes at `offset` of the image; false where the request cannot leave now. One under way is given up for it. */
+  ask(id: number, offset: number, bytes: number, size: number, digest: Uint8Array): boolean {
+    const nowMs = this.#options.device.clock.ticksMs();
+    if (this.#id !== 0) this.fail("the answer did not come in time");
+    if (this.#connecting && nowMs - this.#sinceMs >= CONNECT_MS) this.fail("no connection in time");
+    if (this.#over) this.close();
+    if (nowMs < this.#nextMs || this.#connecting) return false;
+    if (this.#socket === undefined) {
+      this.connect(nowMs);
+      return false;
+    }
+    const { host, port, path, ca } = this.#place;
+    const named = port === (ca === undefined ? 80 : 443) ? host : `${host}:${port}`;
+    const request = ArrayBuffer.fromString(
+      `GET ${path}${toHex(digest)} HTTP/1.1\r\nHost: ${named}\r\nRange: bytes=${offset}-${offset + bytes - 1}\r\n\r\n`,
+    );
+    if (request.byteLength > this.#room) return false;
+    this.#id = id;
+    this.#offset = offset;
+    this.#bytes = bytes;
+    this.#size = size;
+    this.begin();
+    try {
+      this.#room = Number(this.#socket.write(request)) || 0;
+    } catch (error) {
+      this.fail(`the request could not be sent: ${String(error)}`);
+      return false;
+    }
+    return true;
+  }
+
+  close(): void {
+    this.#turn += 1;
+    const [socket, resolver] = [this.#socket, this.#resolver];
+    this.#socket = undefined;
+    this.#resolver = undefined;
+    this.#connecting = false;
+    this.#over = false;
+    this.#id = 0;
+    this.#body = undefined;
+    this.#room = 0;
+    for (const part of [socket, resolver])
+      try {
+        part?.close();
+      } catch {
+        // It was over already.
+      }
+  }
+}
