@@ -7,8 +7,8 @@
 // Never: believes a byte of an image (the digest over what the flash gives back decides), decodes a body, or lets anything out of a callback.
 // Code: release-http. docs/update.md, "By HTTP".
 
-import { toHex } from "../bytes.js";
-import { Fields } from "../fields.js";
+import { fromText, toHex } from "../bytes.js";
+import type { Fields } from "../fields.js";
 import type { Device } from "../ports.js";
 import { Rejection } from "../rejection.js";
 
@@ -68,7 +68,7 @@ export interface HttpOptions {
 
 interface Socket {
   read(count: number): ArrayBuffer | undefined;
-  write(data: ArrayBuffer): unknown;
+  write(data: Uint8Array): unknown;
   close(): void;
 }
 
@@ -129,10 +129,10 @@ export class HttpParts {
     }
     const { host, port, path, ca } = this.#place;
     const named = port === (ca === undefined ? 80 : 443) ? host : `${host}:${port}`;
-    const request = ArrayBuffer.fromString(
+    const request = fromText(
       `GET ${path}${toHex(digest)} HTTP/1.1\r\nHost: ${named}\r\nRange: bytes=${offset}-${offset + bytes - 1}\r\n\r\n`,
     );
-    if (request.byteLength > this.#room) return false;
+    if (request.length > this.#room) return false;
     this.#id = id;
     this.#offset = offset;
     this.#bytes = bytes;
@@ -164,4 +164,180 @@ export class HttpParts {
         // It was over already.
       }
   }
+
+  private connect(nowMs: number): void {
+    const { network } = this.#options.device;
+    const { host, port, ca } = this.#place;
+    this.#turn += 1;
+    const turn = this.#turn;
+    this.#connecting = true;
+    this.#sinceMs = nowMs;
+    const guarded = (work: () => void): void => {
+      if (turn !== this.#turn || this.#over) return;
+      try {
+        work();
+      } catch (error) {
+        this.fail(String(error));
+      }
+    };
+    try {
+      const client = ca === undefined ? network.mqtt : network.mqtts;
+      if (client === undefined) throw new Error("update.http.ca is configured, but this build has no TLS");
+      const { dns, socket } = client as unknown as Sockets;
+      const opened = (address: string): void => {
+        this.#socket = new socket.io({
+          ...socket,
+          ...{ address, host, port, ...(ca === undefined ? {} : { secure: { certificate: ca, serverName: host } }) },
+          onReadable: (count: number) => guarded(() => this.readable(count)),
+          onWritable: (count: number) => guarded(() => this.writable(count)),
+          onError: () => guarded(() => this.ended()),
+        });
+      };
+      this.#resolver = new dns.io(dns);
+      this.#resolver.resolve({
+        host,
+        onResolved: (_, address) => guarded(() => opened(address)),
+        onError: () => guarded(() => this.fail(`no name server knows ${host}`)),
+      });
+    } catch (error) {
+      this.fail(String(error));
+    }
+  }
+
+  private writable(count: number): void {
+    this.#room = count;
+    if (!this.#connecting) return;
+    this.#connecting = false;
+    this.#options.onWake();
+  }
+
+  /** A connection that nothing was asked on may end. */
+  private ended(): void {
+    if (this.#connecting || this.#id !== 0) this.fail("the connection ended");
+    else this.#over = true;
+  }
+
+  /** The connection is given up, and the next waits. */
+  private fail(detail: string): void {
+    this.#over = true;
+    this.#id = 0;
+    this.#connecting = false;
+    this.#body = undefined;
+    this.#nextMs = this.#options.device.clock.ticksMs() + this.#waitMs;
+    this.#waitMs = Math.min(this.#waitMs * 2, WAIT_MAX_MS);
+    this.#options.refused(new Rejection("release-http", `${this.#place.host}: ${detail}`));
+  }
+
+  private begin(): void {
+    this.#body = undefined;
+    this.#got = 0;
+    this.#line = "";
+    this.#status = 0;
+    this.#length = -1;
+    this.#ranged = false;
+    this.#closes = false;
+  }
+
+  private readable(count: number): void {
+    for (let left = count; left > 0 && !this.#over; ) {
+      const read = Math.min(left, READ_BYTES_MAX);
+      const chunk = this.#socket?.read(read);
+      if (chunk === undefined) return;
+      left -= read;
+      const fault = this.take(new Uint8Array(chunk));
+      if (fault !== undefined) this.fail(fault);
+    }
+  }
+
+  /** Why what came is no answer, or undefined. */
+  private take(bytes: Uint8Array): string | undefined {
+    if (this.#id === 0) return "bytes that nobody has asked for";
+    let at = 0;
+    for (; this.#body === undefined; at += 1) {
+      if (at === bytes.length) return undefined;
+      const fault = this.ofHead(bytes[at] as number);
+      if (fault !== undefined) return fault;
+    }
+    const body = this.#body;
+    const rest = bytes.subarray(at);
+    if (this.#got + rest.length > body.length) return `more than the ${body.length} bytes that were asked for`;
+    body.set(rest, this.#got);
+    this.#got += rest.length;
+    if (this.#got < body.length) return undefined;
+    const id = this.#id;
+    this.#id = 0;
+    this.#body = undefined;
+    this.#over = this.#closes;
+    this.#waitMs = WAIT_FIRST_MS;
+    this.#options.came(id, this.#offset, body);
+    return undefined;
+  }
+
+  private ofHead(byte: number): string | undefined {
+    this.#got += 1;
+    if (this.#got > HEAD_BYTES_MAX) return `a head of more than ${HEAD_BYTES_MAX} bytes`;
+    if (byte === CR) return undefined;
+    if (byte !== LF) {
+      if (this.#line.length < LINE_CHARACTERS_MAX) this.#line += String.fromCharCode(byte);
+      return undefined;
+    }
+    const line = this.#line;
+    this.#line = "";
+    if (this.#status === 0) return this.ofStatus(line);
+    return line === "" ? this.headed() : this.ofField(line);
+  }
+
+  /** `HTTP/1.1 206 Partial Content` */
+  private ofStatus(line: string): string | undefined {
+    const isOne = line.startsWith("HTTP/1.") && line[8] === " " && (line.length === 12 || line[12] === " ");
+    const status = isOne ? uintIn(line.slice(9, 12)) : undefined;
+    if (status === undefined) return "no answer of HTTP/1.1";
+    this.#status = status;
+    if (status === PARTIAL_CONTENT) return undefined;
+    if (status === 200) return "the server gives no ranges of a file";
+    return status >= 300 && status < 400
+      ? `the server answers ${status}: no redirect is followed`
+      : `the server answers ${status}`;
+  }
+
+  private ofField(line: string): string | undefined {
+    const colon = line.indexOf(":");
+    if (colon < 1) return "a line of the head that is none";
+    const value = line.slice(colon + 1).trim();
+    switch (line.slice(0, colon).toLowerCase()) {
+      case "content-length": {
+        const length = uintIn(value);
+        if (length === undefined || (this.#length >= 0 && this.#length !== length)) return "no length of a body";
+        this.#length = length;
+        return undefined;
+      }
+      case "content-range":
+        this.#ranged = value === `bytes ${this.#offset}-${this.#offset + this.#bytes - 1}/${this.#size}`;
+        return this.#ranged ? undefined : "another range, or a file of another size";
+      case "transfer-encoding":
+        return "a body in pieces";
+      case "content-encoding":
+        return value.toLowerCase() === "identity" ? undefined : "an encoded body";
+      case "connection":
+        this.#closes = value.toLowerCase() === "close";
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  private headed(): string | undefined {
+    if (!this.#ranged) return "no range is named";
+    if (this.#length !== this.#bytes) return `a body of ${this.#length} bytes; ${this.#bytes} were asked for`;
+    this.#body = new Uint8Array(this.#bytes);
+    this.#got = 0;
+    return undefined;
+  }
+}
+
+/** Digits alone, at most nine. */
+function uintIn(text: string): number | undefined {
+  if (text.length < 1 || text.length > 9) return undefined;
+  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) < 48 || text.charCodeAt(i) > 57) return undefined;
+  return Number(text);
 }

@@ -1,5 +1,5 @@
-// Takes new images over the broker: a release that the fleet's admin has signed, its image part by part into the other slot, and
-// the proof that the new image works (docs/update.md).
+// Takes new images: a release that the fleet's admin has signed, over the broker; its image part by part, over the broker or by HTTP,
+// into the other slot; and the proof that the new image works (docs/update.md).
 //
 // Promises: nothing is erased before the manifest holds in all that `checkRelease` and, where there is a registry, its proven
 // admin and firmware say; the manifest is looked at anew after each start and each connection, before an image goes on. A slot is
@@ -9,7 +9,7 @@
 // Never: takes "not known" for a no; keeps more than one manifest and one part; anything but the sequence in the store where
 // nothing goes on.
 // Codes: those of release.ts, state.ts and intake.ts; release-unregistered, release-unproven, release-ended, release-digest, release-select.
-// Configuration: `update.admin`, where no registry says who the admin is.
+// Configuration: `update.admin`, where no registry says who the admin is; `update.http`, where images come by HTTP (http.ts).
 
 import { drawRequestId } from "../bus/bus.js";
 import { equal, isFilled, toHex } from "../bytes.js";
@@ -20,6 +20,7 @@ import { Fields } from "../fields.js";
 import type { Device, Slots } from "../ports.js";
 import { decodeSign1 } from "../record/cose.js";
 import { Rejection } from "../rejection.js";
+import { type HttpOptions, HttpParts, type HttpPlace, httpPlaceIn } from "./http.js";
 import { Intake, type IntakeOptions } from "./intake.js";
 import type { Proving } from "./proving.js";
 import { type CheckedRelease, checkRelease, isBoardClass, PROFILE_DEV, PROFILE_PRODUCTION } from "./release.js";
@@ -41,7 +42,7 @@ import {
   UpdateStore,
   VALID,
 } from "./state.js";
-import { encodePartRequest, encodeReport, type UpdateTopics, updateTopicsOf } from "./wire.js";
+import { encodePart, encodePartRequest, encodeReport, type UpdateTopics, updateTopicsOf } from "./wire.js";
 
 /** While it is not known who the admin is, or what the registry names. */
 const UNKNOWN_MS = 5_000;
@@ -125,7 +126,7 @@ function builtAs({ chip }: Device, configured: unknown): BuiltAs {
   return { board: known ? board : "", profile: chip?.profile() === "production" ? PROFILE_PRODUCTION : PROFILE_DEV };
 }
 
-export class Updates implements FeatureType, Feature, IntakeOptions {
+export class Updates implements FeatureType, Feature, IntakeOptions, HttpOptions {
   readonly device: Device;
   readonly slots: Slots;
   readonly #built: BuiltAs;
@@ -135,6 +136,9 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
   #owner: UpdatesOwner | undefined;
   /** Of the configuration. */
   #admin: Uint8Array | undefined;
+  /** Where images come by HTTP. */
+  #place: HttpPlace | undefined;
+  #http: HttpParts | undefined;
   /** The newest manifest, until it was looked at. */
   #manifest: Uint8Array | undefined;
   #lookMs = 0;
@@ -164,6 +168,7 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
       const fields = new Fields(config.update, "update");
       if (this.#authority === undefined) this.#admin = fields.bytes("admin", 20, 20);
       else if (fields.has("admin")) throw fields.wrong("admin", "nothing, since the registry says who the admin is");
+      this.#place = fields.has("http") ? httpPlaceIn(fields.section("http")) : undefined;
       if (this.#built.board === "") return new Rejection("config-invalid", "board: expected the name of the board in the image");
       return undefined;
     } catch (error) {
@@ -239,13 +244,30 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
   close(): void {
     this.#intake?.close();
     this.#intake = undefined;
+    this.#http?.close();
+    this.#http = undefined;
   }
 
   /** For the intake. */
   ask(id: number, offset: number, bytes: number): boolean {
-    const { digest } = this.#state as UpdateState;
+    const { digest, size } = this.#state as UpdateState;
+    if (this.#place !== undefined) {
+      this.#http ??= new HttpParts(this, this.#place);
+      return this.#http.ask(id, offset, bytes, size, digest);
+    }
     const request = encodePartRequest({ id, to: this.owner.own, digest, offset, bytes });
     return this.owner.bus.publish(this.topics.requests, request, {});
+  }
+
+  /** For HTTP: the part that was asked for. */
+  came(id: number, offset: number, part: Uint8Array): void {
+    this.#intake?.received(encodePart(id, offset, part));
+    this.onWake();
+  }
+
+  /** For HTTP. */
+  onWake(): void {
+    this.owner.onWake();
   }
 
   requestId(): number {

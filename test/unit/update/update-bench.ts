@@ -19,6 +19,7 @@ import { type ReleaseAuthority, type Updates, updatesOf } from "../../../firmwar
 import { decodePartRequest, decodeReport, encodePart, type UpdateReport, updateTopicsOf } from "../../../firmware/update/wire.js";
 import { writeImage } from "../../../host-sim/hardware/esp-image.js";
 import { type BoardStorage, memoryStorage } from "../../../host-sim/hardware/storage.js";
+import type { Service } from "../../../host-sim/world/network.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import type { Scripted } from "../bus/scripted-client.js";
 import type { LogLine } from "../hand-clock.js";
@@ -61,6 +62,8 @@ export class UpdateBench {
   /** Writes that the store refuses. */
   refuses: (key: string, value: Uint8Array) => boolean = () => false;
   report: UpdateReport | undefined;
+  /** Services of the board's network besides the broker. */
+  route: Readonly<Record<string, Service>> = {};
   updates: Updates | undefined;
   powered: PoweredMote | undefined;
   restarts = 0;
@@ -159,7 +162,7 @@ export class UpdateBench {
       this.bench.newest?.cut();
       throw new Crash();
     }
-    const whole = { ...device, log: { ...log, write } } as Device;
+    const whole = { ...device, ...this.routed(device), log: { ...log, write } } as Device;
     const powered = poweredBy(this.power, whole, {
       onRestart: () => this.restarted(),
       onWrite: (key, value) => {
@@ -169,6 +172,14 @@ export class UpdateBench {
     if (image !== "unfit") return powered;
     provingOf(powered)?.unfit();
     throw new Unfit();
+  }
+
+  /** The sockets that MQTT has on a board; the scripted client needs none. */
+  private routed({ network }: Device): Pick<Device, "network"> {
+    const board = (this.bench.newest as PoweredMote).board;
+    for (const [name, service] of Object.entries(this.route)) board.board.network.route(name, service);
+    const { dns, socket } = board.device.network.mqtt;
+    return { network: { ...network, mqtt: { dns, socket, ...network.mqtt } } };
   }
 
   private restarted(): void {
