@@ -101,10 +101,13 @@ function run(target: Target, missing: string | undefined): void {
 
   test("finds its configuration, noise once the radio is on, time, a broker and a room", async ({ directory, broker, sntp }) => {
     const network = { "broker:1883": broker.endpoint, "time:123": sntp.endpoint };
-    writeFileSync(join(directory, "board.json"), JSON.stringify({ config: { answer: 42 }, network } satisfies BoardFile));
+    writeFileSync(
+      join(directory, "board.json"),
+      JSON.stringify({ config: { answer: 42, list: [1, 2] }, network } satisfies BoardFile),
+    );
     const { board, events, text, seen, first } = boot(directory, await engineFor(target, "probe"));
     for (const name of ["key", "time", "link", "sensor"]) await seen(name);
-    assert.is(first("boot")?.answer, 42);
+    assert.equal([first("boot")?.answer, first("boot")?.list], [42, [1, 2]]);
     assert.ok((first("boot")?.nowMs as number) < 60_000, "the clock begins in 1970");
     assert.is(first("noise")?.refused, "noise source is off");
     assert.is(String(first("key")?.publicKey).split(".").length, 65);

@@ -8,10 +8,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../../firmware/bytes.js";
 import { Fields } from "../../../firmware/fields.js";
-import type { Device } from "../../../firmware/ports.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { HttpParts, type HttpPlace, httpPlaceIn } from "../../../firmware/update/http.js";
 import { HandClock } from "../hand-clock.js";
+import { handDevice } from "../hand-device.js";
 import { ADMIN, UpdateBench } from "./update-bench.js";
 
 const DIGEST = new Uint8Array(32).fill(0xab);
@@ -61,10 +61,10 @@ class Hand {
       }
     };
     const client = (name: string) => ({ dns: { io: Resolver }, socket: { io, name } });
-    const network = { mqtt: client("tcp"), mqtts: client("tls") } as unknown as Device["network"];
+    const network = { mqtt: client("tcp"), mqtts: client("tls") };
     this.parts = new HttpParts(
       {
-        device: { clock: this.clock, network },
+        device: handDevice({ clock: this.clock, network }),
         came: (id, offset, bytes) => void this.came.push({ id, offset, part: bytes }),
         refused: ({ code, detail }) => void this.refusals.push(`${code} ${detail}`),
         onWake: () => {
