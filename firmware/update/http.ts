@@ -7,7 +7,7 @@
 // Never: believes a byte of an image (the digest over what the flash gives back decides), decodes a body, or lets anything out of a callback.
 // Code: release-http. docs/update.md, "By HTTP".
 
-import { fromText, toHex } from "../bytes.js";
+import { fromText, toHex, toText } from "../bytes.js";
 import type { Fields } from "../fields.js";
 import type { Device } from "../ports.js";
 import { Rejection } from "../rejection.js";
@@ -15,7 +15,7 @@ import { Rejection } from "../rejection.js";
 /** Of the head of an answer. */
 const HEAD_BYTES_MAX = 4_096;
 /** Kept of each of its lines: what we look for is shorter. */
-const LINE_CHARACTERS_MAX = 96;
+const LINE_BYTES_MAX = 96;
 /** Read from the socket at once. */
 const READ_BYTES_MAX = 1_024;
 /** From the question for an address to the last word of a handshake. */
@@ -105,7 +105,9 @@ export class HttpParts {
   #body: Uint8Array | undefined;
   #bytes = 0;
   #got = 0;
-  #line = "";
+  /** The line of the head that comes. */
+  #line = new Uint8Array(LINE_BYTES_MAX);
+  #lineBytes = 0;
   #status = 0;
   #length = -1;
   #ranged = false;
@@ -231,7 +233,7 @@ export class HttpParts {
   private begin(): void {
     this.#body = undefined;
     this.#got = 0;
-    this.#line = "";
+    this.#lineBytes = 0;
     this.#status = 0;
     this.#length = -1;
     this.#ranged = false;
@@ -278,11 +280,15 @@ export class HttpParts {
     if (this.#got > HEAD_BYTES_MAX) return `a head of more than ${HEAD_BYTES_MAX} bytes`;
     if (byte === CR) return undefined;
     if (byte !== LF) {
-      if (this.#line.length < LINE_CHARACTERS_MAX) this.#line += String.fromCharCode(byte);
+      if (this.#lineBytes === LINE_BYTES_MAX) return undefined;
+      this.#line[this.#lineBytes] = byte;
+      this.#lineBytes += 1;
       return undefined;
     }
-    const line = this.#line;
-    this.#line = "";
+    const read = toText(this.#line.subarray(0, this.#lineBytes));
+    // What is no text may be anything, but none that is looked for.
+    const line = read instanceof Rejection ? "?:" : read;
+    this.#lineBytes = 0;
     if (this.#status === 0) return this.ofStatus(line);
     return line === "" ? this.headed() : this.ofField(line);
   }

@@ -260,6 +260,18 @@ test("in safe mode the button opens provisioning as ever; where NVS is shut that
     assert.is((await open.ask(COMMAND_HELLO)).configured, true);
     open.cut();
   }
+  bench.open = undefined;
+  // A trial whose mote NVS refuses is safe mode as well.
+  await given(bench);
+  bench.open = () => {
+    throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
+  };
+  const trial = bench.boot();
+  assert.equal([causeOf(trial), trial.states()], ["nvs-full: Error: ESP_ERR_NVS_NOT_ENOUGH_SPACE", ["trying"]]);
+  trial.pressed = true;
+  await trial.pass(HELD_MS + 200);
+  assert.is(trial.restarts, 1);
+  assert.is(bench.boot().portsOpen, 1);
   const shut = bench.boot(undefined, undefined, "panic", { nvs: "nvs-corrupt" });
   const before = valuesOf(bench);
   shut.pressed = true;
