@@ -10,6 +10,8 @@ import { toHex } from "../../../firmware/bytes.js";
 import { Fields } from "../../../firmware/fields.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { HttpParts, type HttpPlace, httpPlaceIn } from "../../../firmware/update/http.js";
+import { Prng } from "../../../host-sim/world/prng.js";
+import { seedOr } from "../../seed.js";
 import { HandClock } from "../hand-clock.js";
 import { handDevice } from "../hand-device.js";
 import { ADMIN, UpdateBench } from "./update-bench.js";
@@ -405,6 +407,24 @@ test("cut, silent, whole, redirected: it goes on where it was; with wrong bytes 
   bench.release(bench.image("v3"), { sequence: 2 });
   await bench.until("it is given up", () => bench.said().includes("failed (digest)"), 900);
   assert.is(bench.running, "v2");
+});
+
+test("the power goes while it comes by HTTP, wherever: it goes on, or the image that was there before runs; one event says why", async () => {
+  const prng = new Prng(seedOr(17));
+  for (let round = 0; round < 8; round += 1) {
+    const { bench } = await updating();
+    const cutAt = prng.below(110);
+    bench.power.cutAt = bench.power.steps + cutAt;
+    bench.release(bench.image("v2"));
+    await bench.until("the power goes, or it is over", () => bench.ends().length > 0, 900);
+    bench.power.cutAt = -1;
+    await bench.boot();
+    await bench.until("it is over", () => bench.ends().length > 0, 900);
+    const ends = bench.ends();
+    // What was said as the power went may be said again.
+    assert.is(new Set(ends).size, 1, ends.join());
+    bench.whole(ends[0] === "valid" ? "v2" : "v1", ends);
+  }
 });
 
 test.run();
