@@ -212,6 +212,15 @@ function run(target: Target, missing: string | undefined): void {
   });
 
   if (target === "m32")
+    test("an image's parts by HTTP, a hundred in turn, in a board's memory", async ({ directory }) => {
+      const { board, seen, first } = boot(directory, await engineFor(target, "http-parts"));
+      await seen("parts");
+      assert.is(first("parts")?.whole, 100);
+      assert.is(first("parts")?.refused, "images.lab: the server answers 302: no redirect is followed");
+      await board.stop();
+    });
+
+  if (target === "m32")
     test("each board has its bus on its own pins, whatever board.json says of another", async ({ directory }) => {
       for (const memory of BOARD_NAMES) {
         // Each has flash of its own size.
