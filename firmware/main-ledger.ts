@@ -1,7 +1,7 @@
 // The standard mote with the ledger: as main.ts, and it reads its place in the fleet's registry by proof, and asks to be enrolled where
 // `ledger.enroller` is configured; it obeys the commanders that the registry names, watches `ledger.peers`, sends transactions where
 // `ledger.fees` is configured, waits for its anchors where `ledger.anchor` is, makes the one call of `ledger.call`, which is how `chainmote tx`
-// has one made, and takes new images where `update` is: not in safe mode, where nobody proves who the fleet's admin is.
+// has one made, and takes new images where `update` is; in safe mode, where nobody proves who the fleet's admin is, what it has taken before goes on.
 //
 // Promises: a configuration that does not hold is said so on the log, and nothing is begun. Never knows which board it is.
 
@@ -20,12 +20,12 @@ import { Transactions } from "./ledger/transactions.js";
 import { start } from "./provision/start.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
 import { provingOf } from "./update/proving.js";
-import { updatesOf } from "./update/updates.js";
+import { NOTHING_PROVEN, safeUpdatesOf, updatesOf } from "./update/updates.js";
 
 const board = { ...createDevice(), ...servicePorts(), slots };
 const proving = provingOf(board);
 start({
-  ...{ device: board, engine, configuration, proving },
+  ...{ device: board, engine, configuration, proving, updates: safeUpdatesOf(engine, configuration, proving, NOTHING_PROVEN) },
   open(config, device) {
     const proofs = new StateProofs();
     const has = (name: string): boolean => ledgerOf(config).has(name);

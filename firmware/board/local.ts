@@ -90,9 +90,20 @@ const chip = Object.freeze({ mac, memory, profile, resetReason, security, storag
 const entropy: Entropy = Object.freeze({ read, failed, fail });
 export const log: Log = Object.freeze({
   write(event: string, fields?: Readonly<Record<string, unknown>>) {
-    trace(`${JSON.stringify({ event, ...fields })}\n`);
+    trace(`${lineOf({ event, ...fields })}\n`);
   },
 });
+
+/** XS writes no JSON of a list that lies in flash, as one of a configuration does: "read only value". */
+function lineOf(line: Record<string, unknown>): string {
+  try {
+    return JSON.stringify(line);
+  } catch {
+    for (const name of Object.keys(line)) if (Array.isArray(line[name])) line[name] = [...(line[name] as unknown[])];
+    return JSON.stringify(line);
+  }
+}
+
 export const timer: Timer = Object.freeze({
   set: (callback: () => void, delayMs: number) => ModuleTimer.set(() => contain(log, "timer", callback, undefined), delayMs),
   clear: (handle: object | undefined) => ModuleTimer.clear(handle as Parameters<typeof ModuleTimer.clear>[0]),

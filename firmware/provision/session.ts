@@ -3,7 +3,7 @@
 // Promises: a command that comes again with the number that it had is answered again and not done again; whatever is refused has a code and
 // says what to do. Nothing is written before `commit`, but the key, which is made on the board and stays there. Never: answers with
 // anything of a configuration, or signs anything but an enrolment of this board in the fleet of the configuration that was just checked.
-// Codes: command-unknown, command-malformed, part-missing, document-damaged, nothing-checked, key-not-yet, and those of document.ts,
+// Codes: command-unknown, command-malformed, part-missing, document-damaged, nothing-checked, key-not-yet, image-proving, and those of document.ts,
 // stored.ts, config.ts, chain/ and device-key.ts.
 
 import { crc32, fromText, readUint, toHex, toText } from "../bytes.js";
@@ -17,6 +17,7 @@ import type { Device, KeyHandle } from "../ports.js";
 import { digestOf, encodeSign1 } from "../record/cose.js";
 import { encodeEnrolment } from "../record/enrolment.js";
 import { Rejection } from "../rejection.js";
+import { isProving } from "../start/start.js";
 import { DOCUMENT_BYTES_MAX, type Document, laidOver, readDocument } from "./document.js";
 import type { StoredConfiguration } from "./stored.js";
 
@@ -200,6 +201,7 @@ export class Session {
   private commit(): Answer {
     const checked = this.#checked;
     if (checked === undefined) return notChecked();
+    if (isProving(this.#options.device)) return proving();
     this.#checked = undefined;
     const fault = this.#options.stored.try(checked.document);
     if (fault !== undefined) return fault;
@@ -209,6 +211,7 @@ export class Session {
 
   private reset(payload: Uint8Array): Answer {
     if (toText(payload) !== RESET_WORDS) return malformed(`the words "${RESET_WORDS}"`);
+    if (isProving(this.#options.device)) return proving();
     this.#options.stored.beginReset();
     this.#options.ended();
     return { state: "resetting" };
@@ -228,6 +231,11 @@ function enrolmentAsked(payload: Uint8Array) {
 
 function notChecked(): Rejection {
   return new Rejection("nothing-checked", "no configuration was sent and checked yet");
+}
+
+/** What follows would be a restart. */
+function proving(): Rejection {
+  return new Rejection("image-proving", "a new image is proving itself, and a restart would be its end: ask again in 15 minutes");
 }
 
 function malformed(expected: string): Rejection {

@@ -1,8 +1,10 @@
 // How a board comes to its work: by the configuration that it keeps, laid over the image's own, or by being given one.
 //
-// Promises: what speaks for safe mode comes first (start/start.ts), and then nothing of the configuration is written; a mote that is refused,
-// or that NVS refuses, ends there as well, where the configuration itself holds. A stored configuration goes before the image's; one on trial that does not reach its broker gives way to the one before, in
-// bounded time; provisioning is open where the board knows no network yet, and else only after the button was held. Never: takes a store that
+// Promises: what speaks for safe mode comes first (start/start.ts), and then nothing of the configuration is written but by the button; a mote
+// that is refused or that NVS refuses, a configuration that cannot be read and a trial that cannot be counted end there as well, as far as a
+// configuration holds. A stored configuration goes before the image's; one on trial that does not reach its broker gives way to the one before,
+// in bounded time; provisioning is open where the board knows no network yet, and else only after the button was held, in safe mode too. While an
+// image has still to prove itself nothing here starts the board anew: that would be its end. Never: takes a store that
 // cannot be read for an empty one; begins anything with a configuration that does not hold.
 // docs/provisioning.md, "From the start".
 
@@ -12,16 +14,17 @@ import type { EventName, Events } from "../events.js";
 import { isObject } from "../fields.js";
 import type { Device, Log } from "../ports.js";
 import { Rejection } from "../rejection.js";
-import { SafeMode, type SafePartType } from "../start/safe-mode.js";
-import { causeIn, causeOf } from "../start/start.js";
+import { type SafeCause, SafeMode, type SafePartType } from "../start/safe-mode.js";
+import { causeIn, causeOf, isProving } from "../start/start.js";
 import { watchButton } from "./button.js";
 import { type Document, isWifiAlone, laidOver } from "./document.js";
 import { Provisioner } from "./provisioner.js";
 import { finishReset } from "./reset.js";
 import { type Failure, StoredConfiguration, TRIAL_MS } from "./stored.js";
 
-/** A store that could not be read is read again after so long. */
+/** A store that could not be read is read again after so long, and so often before that is taken for its state. */
 const RETRY_MS = 10_000;
+const READS_MAX = 4;
 
 /** What a configuration makes run: a mote. */
 export interface Running {
@@ -43,36 +46,59 @@ export interface StartOptions {
 }
 
 export function start(options: StartOptions): void {
-  const { device } = options;
-  const cause = causeOf(device);
-  if (cause === undefined) go(options);
-  else new SafeMode(device, parseConfig(knownConfiguration(options)), cause, options.updates).run();
+  const cause = causeOf(options.device);
+  if (cause === undefined) go(options, 1);
+  else beSafe(options, cause);
 }
 
-/** The configuration as far as it can be read, for a board in safe mode: nothing is written for it. */
+/** Safe mode, where no mote was tried. */
+function beSafe(options: StartOptions, cause: SafeCause): void {
+  const { device, updates } = options;
+  onButton(device, () => openNext(device));
+  new SafeMode(device, parseConfig(knownConfiguration(options)), cause, updates).run();
+}
+
+/** Opens provisioning for the next start, where no configuration is held. */
+function openNext(device: Device): void {
+  try {
+    const stored = StoredConfiguration.open(device.store);
+    if (!(stored instanceof Rejection)) stored.openNext();
+    else if (stored.code === "configuration-corrupt") StoredConfiguration.renew(device.store);
+    else throw stored;
+    restartOnceKept(device);
+  } catch (error) {
+    device.log.write("store", { what: "configuration", state: "failed", reason: String(error) });
+  }
+}
+
+/**
+ * The configuration as far as it can be read, for a board in safe mode: nothing is written for it. Whom it takes releases of may be what cannot
+ * be read: then it takes none.
+ */
 function knownConfiguration({ device, configuration }: StartOptions): unknown {
   const stored = StoredConfiguration.open(device.store);
-  if (stored instanceof Rejection) return configuration;
+  if (stored instanceof Rejection) return device.chip?.storage() === undefined ? withoutUpdates(configuration) : configuration;
   const document = stored.document();
   stored.close();
-  return document instanceof Rejection ? configuration : laidOver(configuration, document);
+  return document instanceof Rejection ? withoutUpdates(configuration) : laidOver(configuration, document);
 }
 
-function go(options: StartOptions): void {
+function withoutUpdates(configuration: unknown): unknown {
+  return isObject(configuration) ? { ...configuration, update: undefined } : configuration;
+}
+
+/** @param reads how often the store was read, this time among them */
+function go(options: StartOptions, reads: number): void {
   const { device } = options;
   const state = stateOf(options);
   if (state === undefined) return;
-  if (!(state instanceof Rejection)) {
-    begin(options, state);
-    return;
+  if ("stored" in state) begin(options, state);
+  else if (!(state instanceof Rejection)) beSafe(options, state);
+  else {
+    refuse(device, state);
+    if (state.code === "configuration-unreadable" && reads < READS_MAX) device.timer.set(() => go(options, reads + 1), RETRY_MS);
+    else beSafe(options, { code: "start", detail: state.code, resets: 0 });
   }
-  refuse(device, state);
-  if (state.code === "configuration-unreadable") device.timer.set(() => go(options), RETRY_MS);
-  else
-    onButton(device, () => {
-      StoredConfiguration.renew(device.store);
-      device.restart?.();
-    });
 }
 
 /** What is kept says of this boot. */
@@ -84,8 +110,8 @@ interface BootState {
   readonly isTrial: boolean;
 }
 
-/** Undefined where a factory reset goes on, which restarts the board. */
-function stateOf({ device }: StartOptions): BootState | Rejection | undefined {
+/** Undefined where a factory reset goes on, which restarts the board; a cause of safe mode where NVS refuses what is to be written of this boot. */
+function stateOf({ device }: StartOptions): BootState | SafeCause | Rejection | undefined {
   try {
     const stored = StoredConfiguration.open(device.store);
     if (stored instanceof Rejection) return stored;
@@ -94,17 +120,17 @@ function stateOf({ device }: StartOptions): BootState | Rejection | undefined {
       finishReset(device, stored, () => device.restart?.());
       return undefined;
     }
-    const isOpened = stored.takeOpened();
+    // Whoever has pressed the button is waited for once the image is kept: without a mote it could not prove itself.
+    const isOpened = !isProving(device) && stored.takeOpened();
     const isTrial = !isOpened && stored.beginTrial();
     return { stored, document: stored.document(), isOpened, isTrial };
   } catch (error) {
-    return new Rejection("configuration-unreadable", String(error));
+    return causeIn(error) ?? new Rejection("configuration-unreadable", String(error));
   }
 }
 
 function begin(options: StartOptions, { stored, document, isOpened, isTrial }: BootState): void {
   const { device, engine, configuration: image, proving } = options;
-  const restart = (): void => device.restart?.();
   const config = document instanceof Rejection ? document : parseConfig(laidOver(image, document));
   const isOpen = isOpened || (!isTrial && knowsNoNetwork(document, config));
   let mote: Running | Rejection | undefined;
@@ -116,10 +142,10 @@ function begin(options: StartOptions, { stored, document, isOpened, isTrial }: B
   if (mote instanceof Rejection && !(isServed && document === undefined && isBlank(image))) refuse(device, mote);
   if (mote instanceof Rejection) proving?.unfit();
   const running = mote instanceof Rejection ? (isServed || isTrial ? undefined : inSafety(options, config, mote)) : mote;
-  const end = (): void => ending(running, restart);
+  const end = (): void => restartOnceKept(device, running);
   if (isServed) new Provisioner({ device, engine, image, stored, restart: end }, isOpened && !(config instanceof Rejection));
-  if (isTrial && mote instanceof Rejection) giveUp(device, stored, "start", restart);
-  else if (!isOpen && !isTrial)
+  if (isTrial && mote instanceof Rejection) giveUp(device, stored, "start", end);
+  else if (!isOpen && (!isTrial || mote instanceof SafeMode))
     onButton(device, () => {
       stored.openNext();
       end();
@@ -127,10 +153,11 @@ function begin(options: StartOptions, { stored, document, isOpened, isTrial }: B
   running?.run();
 }
 
-/** What is left of a board whose mote was refused: safe mode, by which another image may come. */
-function inSafety({ device, updates }: StartOptions, config: MoteConfig | Rejection, { code }: Rejection): Running | undefined {
-  if (config instanceof Rejection) return undefined;
-  return new SafeMode(device, config, { code: "start", detail: code, resets: 0 }, updates);
+/** What is left of a board whose mote was refused: safe mode, by which another image may come. Undefined where no configuration holds. */
+function inSafety(options: StartOptions, config: MoteConfig | Rejection, { code }: Rejection): Running | undefined {
+  const known = config instanceof Rejection ? parseConfig(knownConfiguration(options)) : config;
+  if (known instanceof Rejection) return undefined;
+  return new SafeMode(options.device, known, { code: "start", detail: code, resets: 0 }, options.updates);
 }
 
 /** Features look at the configuration themselves, and may throw what is wrong with it. */
@@ -169,7 +196,7 @@ function tried(options: StartOptions, stored: StoredConfiguration, config: MoteC
     });
   });
   const handle = device.timer.set(() => {
-    const restart = (): void => ending(mote instanceof Rejection ? undefined : mote, () => device.restart?.());
+    const restart = (): void => restartOnceKept(device, mote instanceof Rejection ? undefined : mote);
     giveUp(device, stored, trial.wasOnline ? "broker" : "wifi", restart);
   }, TRIAL_MS);
   device.log.write("configuration", { state: "trying" });
@@ -219,9 +246,17 @@ function persistently(device: Device, work: () => void): void {
   }
 }
 
-function ending(mote: Running | undefined, restart: () => void): void {
+/**
+ * Ends the mote in good order and starts the board anew, once its image need not prove itself any more: any reset before would be that image's
+ * end. One that is not kept starts the board itself.
+ */
+function restartOnceKept(device: Device, mote?: Running): void {
+  if (isProving(device)) {
+    device.timer.set(() => restartOnceKept(device, mote), RETRY_MS);
+    return;
+  }
   mote?.close?.();
-  restart();
+  device.restart?.();
 }
 
 function onButton({ button, clock, timer, log }: Device, held: () => void): void {

@@ -1,5 +1,5 @@
-// Takes new images over the broker: a release that the fleet's admin has signed, its image part by part into the other slot, and
-// the proof that the new image works (docs/update.md).
+// Takes new images: a release that the fleet's admin has signed, over the broker; its image part by part, over the broker or by HTTP,
+// into the other slot; and the proof that the new image works (docs/update.md).
 //
 // Promises: nothing is erased before the manifest holds in all that `checkRelease` and, where there is a registry, its proven
 // admin and firmware say; the manifest is looked at anew after each start and each connection, before an image goes on. A slot is
@@ -8,8 +8,8 @@
 // with a higher sequence comes.
 // Never: takes "not known" for a no; keeps more than one manifest and one part; anything but the sequence in the store where
 // nothing goes on.
-// Codes: those of release.ts, state.ts and intake.ts; release-unregistered, release-ended, release-digest, release-select.
-// Configuration: `update.admin`, where no registry says who the admin is.
+// Codes: those of release.ts, state.ts and intake.ts; release-unregistered, release-unproven, release-ended, release-digest, release-select.
+// Configuration: `update.admin`, where no registry says who the admin is; `update.http`, where images come by HTTP (http.ts).
 
 import { drawRequestId } from "../bus/bus.js";
 import { equal, isFilled, toHex } from "../bytes.js";
@@ -18,7 +18,9 @@ import type { CryptoEngine } from "../crypto/engine.js";
 import type { Feature, FeatureOwner, FeatureType } from "../feature.js";
 import { Fields } from "../fields.js";
 import type { Device, Slots } from "../ports.js";
+import { decodeSign1 } from "../record/cose.js";
 import { Rejection } from "../rejection.js";
+import { type HttpOptions, HttpParts, type HttpPlace, httpPlaceIn } from "./http.js";
 import { Intake, type IntakeOptions } from "./intake.js";
 import type { Proving } from "./proving.js";
 import { type CheckedRelease, checkRelease, isBoardClass, PROFILE_DEV, PROFILE_PRODUCTION } from "./release.js";
@@ -40,7 +42,7 @@ import {
   UpdateStore,
   VALID,
 } from "./state.js";
-import { encodePartRequest, encodeReport, type UpdateTopics, updateTopicsOf } from "./wire.js";
+import { encodePart, encodePartRequest, encodeReport, type UpdateTopics, updateTopicsOf } from "./wire.js";
 
 /** While it is not known who the admin is, or what the registry names. */
 const UNKNOWN_MS = 5_000;
@@ -69,6 +71,12 @@ export interface ReleaseAuthority {
   firmwareHash(): Uint8Array | undefined;
 }
 
+/**
+ * Where the chain says who releases, and nobody proves it: in safe mode. The release alone goes on that was taken when both were proven freshly:
+ * its manifest's digest is in the state. Not even a former admin comes to more by that.
+ */
+export const NOTHING_PROVEN: ReleaseAuthority = Object.freeze({ admin: () => undefined, firmwareHash: () => undefined });
+
 /** What of a mote it needs; a mote in safe mode has no more. */
 export type UpdatesOwner = Pick<
   FeatureOwner,
@@ -94,20 +102,21 @@ export function updatesOf(
 }
 
 /**
- * What a board in safe mode takes new images by (start/safe-mode.ts): the same, without a key, a journal or a record. Where nothing but the
- * chain says who the admin is, there is none.
+ * What a board in safe mode takes new images by (start/safe-mode.ts): the same, without a key, a journal or a record.
  * @param configured and `proving` as above
+ * @param authority `NOTHING_PROVEN`, where the mote has a registry
  */
 export function safeUpdatesOf(
   engine: CryptoEngine,
   configured: unknown,
   proving: Proving | undefined,
+  authority?: typeof NOTHING_PROVEN,
 ): (safe: Omit<UpdatesOwner, "engine" | "restart" | "journal" | "record">) => Feature | undefined {
   return (safe) => {
     const { device, config, own, bus, refusals } = safe;
     const [onWake, restart] = [() => safe.onWake(), () => device.restart?.()];
     const owner = { device, engine, config, own, bus, refusals, onWake, restart };
-    return updatesOf(device, config, configured, proving)?.open(owner);
+    return updatesOf(device, config, configured, proving, authority)?.open(owner);
   };
 }
 
@@ -117,7 +126,7 @@ function builtAs({ chip }: Device, configured: unknown): BuiltAs {
   return { board: known ? board : "", profile: chip?.profile() === "production" ? PROFILE_PRODUCTION : PROFILE_DEV };
 }
 
-export class Updates implements FeatureType, Feature, IntakeOptions {
+export class Updates implements FeatureType, Feature, IntakeOptions, HttpOptions {
   readonly device: Device;
   readonly slots: Slots;
   readonly #built: BuiltAs;
@@ -127,6 +136,9 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
   #owner: UpdatesOwner | undefined;
   /** Of the configuration. */
   #admin: Uint8Array | undefined;
+  /** Where images come by HTTP. */
+  #place: HttpPlace | undefined;
+  #http: HttpParts | undefined;
   /** The newest manifest, until it was looked at. */
   #manifest: Uint8Array | undefined;
   #lookMs = 0;
@@ -156,6 +168,7 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
       const fields = new Fields(config.update, "update");
       if (this.#authority === undefined) this.#admin = fields.bytes("admin", 20, 20);
       else if (fields.has("admin")) throw fields.wrong("admin", "nothing, since the registry says who the admin is");
+      this.#place = fields.has("http") ? httpPlaceIn(fields.section("http")) : undefined;
       if (this.#built.board === "") return new Rejection("config-invalid", "board: expected the name of the board in the image");
       return undefined;
     } catch (error) {
@@ -231,13 +244,30 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
   close(): void {
     this.#intake?.close();
     this.#intake = undefined;
+    this.#http?.close();
+    this.#http = undefined;
   }
 
   /** For the intake. */
   ask(id: number, offset: number, bytes: number): boolean {
-    const { digest } = this.#state as UpdateState;
+    const { digest, size } = this.#state as UpdateState;
+    if (this.#place !== undefined) {
+      this.#http ??= new HttpParts(this, this.#place);
+      return this.#http.ask(id, offset, bytes, size, digest);
+    }
     const request = encodePartRequest({ id, to: this.owner.own, digest, offset, bytes });
     return this.owner.bus.publish(this.topics.requests, request, {});
+  }
+
+  /** For HTTP: the part that was asked for. */
+  came(id: number, offset: number, part: Uint8Array): void {
+    this.#intake?.received(encodePart(id, offset, part));
+    this.onWake();
+  }
+
+  /** For HTTP. */
+  onWake(): void {
+    this.owner.onWake();
   }
 
   requestId(): number {
@@ -289,12 +319,14 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
   /** Looks at the manifest that waits. Answers the milliseconds until it is to be looked at again; Infinity once it was. */
   private look(nowMs: number): number {
     if (nowMs < this.#lookMs) return this.#lookMs - nowMs;
-    const admin = this.#authority === undefined ? this.#admin : this.#authority.admin();
     const state = this.#store.read();
+    const admin = this.adminOf(this.#manifest as Uint8Array);
     if (admin === undefined) return this.later(nowMs, UNKNOWN_MS);
     if (state instanceof Rejection) return this.drop(state, nowMs);
     const release = this.check(this.#manifest as Uint8Array, admin, state);
     if (release instanceof Rejection) return this.drop(release, nowMs);
+    if (this.#authority === NOTHING_PROVEN && (state === undefined || !equal(state.manifest, release.manifest)))
+      return this.drop(new Rejection("release-unproven", "who the fleet's admin is cannot be proven in safe mode"), nowMs);
     const named = this.named(admin, release.digest);
     if (named === undefined) return this.later(nowMs, UNKNOWN_MS);
     if (named instanceof Rejection) return this.drop(named, nowMs);
@@ -304,13 +336,22 @@ export class Updates implements FeatureType, Feature, IntakeOptions {
     return 0;
   }
 
+  /** Whose release it has to be; undefined while that is not known. What was taken before has been held to it then. */
+  private adminOf(manifest: Uint8Array): Uint8Array | undefined {
+    const authority = this.#authority;
+    if (authority === undefined) return this.#admin;
+    if (authority !== NOTHING_PROVEN) return authority.admin();
+    const claimed = decodeSign1(manifest);
+    return claimed instanceof Rejection ? new Uint8Array(0) : claimed.kid;
+  }
+
   /**
    * Whether the registry, where there is one, has this admin and names this image for this mote; undefined while that is not
    * known.
    */
   private named(signer: Uint8Array, digest: Uint8Array): true | Rejection | undefined {
     const authority = this.#authority;
-    if (authority === undefined) return true;
+    if (authority === undefined || authority === NOTHING_PROVEN) return true;
     const [admin, hash] = [authority.admin(), authority.firmwareHash()];
     if (admin === undefined || hash === undefined) return undefined;
     if (!equal(admin, signer)) return new Rejection("release-signer", `0x${toHex(signer)} is the fleet's admin no more`);

@@ -8,7 +8,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type BoardEvent, type BoardFile, type Reset, resetAfter, spawnBoard } from "../../host-sim/engine/node.js";
+import {
+  type BoardEvent,
+  type BoardFile,
+  LEDGER_ON_NODE,
+  type Reset,
+  resetAfter,
+  spawnBoard,
+} from "../../host-sim/engine/node.js";
 import { until } from "../patience.js";
 
 const PANICS = fileURLToPath(new URL("fixtures/panics.ts", import.meta.url));
@@ -19,6 +26,9 @@ const CONFIG = {
   collector: `0x${"c0".repeat(20)}`,
   checkpoint: { consensus: "clique" },
 };
+
+/** All but what a small value takes. */
+const NVS_FILL_BYTES = 45_500;
 
 const test = suite<{ directory: string }>("safe mode");
 test.before.each((context) => {
@@ -115,15 +125,25 @@ const DAMAGES: Readonly<Record<string, (directory: string) => Partial<BoardFile>
   "nvs-keys": () => ({ chip: { nvs: "nvs-keys" } }),
 };
 
-for (const [cause, damage] of Object.entries(DAMAGES))
-  test(`${cause}: the standard mote is in safe mode, and no file of NVS or flash has changed`, async ({ directory }) => {
+/** The images that are flashed. */
+const IMAGES: readonly (readonly [string, string | undefined])[] = [
+  ["the standard mote", undefined],
+  ["the mote with the ledger", LEDGER_ON_NODE],
+];
+
+/** Every damage under the standard mote, one of each kind under the other. */
+const DAMAGED = [...Object.keys(DAMAGES).map((cause) => [IMAGES[0], cause] as const), [IMAGES[1], "nvs-corrupt"] as const];
+
+for (const [[name, firmware], cause] of DAMAGED as readonly (readonly [(typeof IMAGES)[number], string])[])
+  test(`${cause}: ${name} is in safe mode, and no file of NVS or flash has changed`, async ({ directory }) => {
+    const damage = DAMAGES[cause] as (directory: string) => Partial<BoardFile>;
     configure(directory);
     const keys = join(directory, "nvs", Buffer.from("keys").toString("hex"));
     mkdirSync(keys, { recursive: true });
     writeFileSync(join(keys, Buffer.from("device").toString("hex")), new Uint8Array(32).fill(9));
     configure(directory, damage(directory));
     const before = contents(join(directory, "nvs"));
-    const { said, events } = await run(directory, "power-on", ["safe-mode", "error"]);
+    const { said, events } = await run(directory, "power-on", ["safe-mode", "error"], firmware);
     assert.is(said?.event, "safe-mode");
     assert.is(said?.cause, cause);
     assert.equal(
@@ -138,6 +158,48 @@ for (const [cause, damage] of Object.entries(DAMAGES))
         image,
       );
   });
+
+/** A value of NVS, as a board finds it. */
+function keep(directory: string, namespace: string, key: string, value: Uint8Array): void {
+  const folder = join(directory, "nvs", Buffer.from(namespace).toString("hex"));
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, Buffer.from(key).toString("hex")), value);
+}
+
+for (const [name, firmware] of IMAGES) {
+  test(`no room in NVS: ${name} is in safe mode where the start writes, and where a trial is counted; nothing is erased`, async ({
+    directory,
+  }) => {
+    configure(directory);
+    keep(directory, "keys", "device", new Uint8Array(32).fill(9));
+    keep(directory, "config", "a", new TextEncoder().encode(JSON.stringify({ mqtt: { host: "new.lab" } })));
+    keep(directory, "config", "state", Uint8Array.of(1, 0, 1, 0, 0, 0));
+    keep(directory, "filler", "a", new Uint8Array(NVS_FILL_BYTES));
+    const before = contents(join(directory, "nvs"));
+    for (const reset of ["power-on", "panic"] as const) {
+      const { said, events } = await run(directory, reset, ["safe-mode", "error", "app"], firmware);
+      assert.equal([said?.event, said?.cause], ["safe-mode", "nvs-full"], JSON.stringify(events));
+      assert.equal(contents(join(directory, "nvs")), before, reset);
+    }
+  });
+
+  test(`a fifth panic: ${name} is in safe mode, and key and journal are not touched`, async ({ directory }) => {
+    configure(directory);
+    keep(directory, "keys", "device", new Uint8Array(32).fill(9));
+    keep(directory, "boots", "resets", new Uint8Array(4));
+    const { said, events } = await run(directory, "panic", ["safe-mode", "error", "boot"], firmware);
+    assert.equal([said?.event, said?.cause, said?.resets], ["safe-mode", "resets", 5], JSON.stringify(events));
+    assert.not.ok(events.some(({ event }) => event === "key"));
+    assert.ok(contents(join(directory, "nvs")).some((line) => line.includes(Buffer.from("device").toString("hex"))));
+    assert.ok(readFileSync(join(directory, "flash", "journal.bin")).every((byte) => byte === 0xff));
+  });
+
+  test(`a mote that is refused: ${name} is in safe mode, with the cause`, async ({ directory }) => {
+    configure(directory, { config: { ...CONFIG, wifi: { ssid: "lab" } } });
+    const { said, events } = await run(directory, "power-on", ["safe-mode", "boot"], firmware);
+    assert.equal([said?.event, said?.cause], ["safe-mode", "start"], JSON.stringify(events));
+  });
+}
 
 test("an NVS that is a file, and one that was encrypted under an image without encryption", async ({ directory }) => {
   configure(directory);

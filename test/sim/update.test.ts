@@ -1,8 +1,11 @@
 // A board in a process of its own takes releases by the command line over a real broker, with a real collector: from what was
-// flashed to v2, then a v3 that ends as soon as it boots, and back to v2, which says why and goes on. On Node, and in an
-// ESP32-C3's memory.
+// flashed to v2, then a v3 that ends as soon as it boots, and back to v2, which says why and goes on. On Node by HTTP, and in an
+// ESP32-C3's memory, where simulated boards have no sockets but MQTT's, over the broker.
 
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -37,6 +40,20 @@ const test = suite("update");
 
 let broker: LocalBroker;
 let sntp: SntpServer;
+/** Each image by its digest. */
+const files = new Map<string, Uint8Array>();
+let ranges = 0;
+const web = createServer((request, response) => {
+  const file = files.get((request.url ?? "").slice(1));
+  const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? [];
+  if (file === undefined || from === undefined) {
+    response.writeHead(404).end();
+    return;
+  }
+  ranges += 1;
+  const bytes = file.subarray(Number(from), Number(to) + 1);
+  response.writeHead(206, { "content-length": bytes.length, "content-range": `bytes ${from}-${to}/${file.length}` }).end(bytes);
+});
 const collectors: Collector[] = [];
 let checkpoint: object;
 const boards: Board[] = [];
@@ -44,6 +61,7 @@ const boards: Board[] = [];
 test.before(async () => {
   broker = await LocalBroker.start();
   sntp = await SntpServer.start();
+  await new Promise<void>((listening) => void web.listen(0, "127.0.0.1", listening));
   const key = KeyFile.openOrCreate(join(folder, "collector.key"));
   // No node is there: records are stored, and their heads wait.
   const common = { key, engine, mqtt: broker.url, rpc: "http://127.0.0.1:9", chain: CHAIN };
@@ -60,6 +78,8 @@ test.after(async () => {
   for (const collector of collectors) await collector.close();
   await broker.close();
   await sntp.close();
+  web.closeAllConnections();
+  web.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -72,9 +92,9 @@ class Board {
   #off = false;
   #process: BoardProcess | undefined;
 
-  constructor(name: string, engine?: GuestEngine) {
+  constructor(name: string, guest?: GuestEngine) {
     this.#directory = join(folder, name);
-    this.#engine = engine;
+    this.#engine = guest;
     const admin = KeyFile.openOrCreate(ADMIN).address;
     writeBoardFile(this.#directory, {
       checkpoint,
@@ -84,7 +104,12 @@ class Board {
       prefix: `${name}/`,
       sntp: sntp.endpoint,
       sampleMs: 2_000,
-      base: { update: { admin: `0x${toHex(admin)}` } },
+      base: {
+        update: {
+          admin: `0x${toHex(admin)}`,
+          ...(guest !== undefined ? {} : { http: { host: "127.0.0.1", port: portOf(web) } }),
+        },
+      },
     });
     const file = join(this.#directory, "board.json");
     const content = JSON.parse(readFileSync(file, "utf8")) as object;
@@ -126,6 +151,10 @@ class Board {
   }
 }
 
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
 /** The command line. */
 async function release(...words: readonly string[]): Promise<{ readonly code: number; readonly lines: readonly string[] }> {
   const lines: string[] = [];
@@ -137,14 +166,17 @@ async function release(...words: readonly string[]): Promise<{ readonly code: nu
   return { code: await main(["release", ...words], output), lines };
 }
 
-async function life(name: string, engine?: GuestEngine): Promise<void> {
+async function life(name: string, guest?: GuestEngine): Promise<void> {
   const images = { v2: join(folder, `${name}-v2.bin`), v3: join(folder, `${name}-v3.bin`) };
   for (const [main, out] of [
     [V2, images.v2],
     [CRASH, images.v3],
-  ] as const)
+  ] as const) {
     assert.is((await release("--simulated", main, "--board", "esp32c3", "--out", out)).code, 0);
-  const board = new Board(name, engine);
+    const file = readFileSync(out);
+    files.set(createHash("sha256").update(file).digest("hex"), file);
+  }
+  const board = new Board(name, guest);
   const common = ["--board", "esp32c3", "--key", ADMIN, "--fleet", FLEET_TEXT, "--mqtt", broker.url, "--prefix", `${name}/`];
   await board.saw("a record is stored", () => board.of("stored").length > 0);
   const first = await release(images.v2, ...common, "--sequence", "1", "--motes", "1", "--json");
@@ -161,6 +193,8 @@ async function life(name: string, engine?: GuestEngine): Promise<void> {
   assert.is(addresses.size, 1, "one key through all of it");
   // Without a loop: nothing is begun again.
   assert.is(board.said().length, 7);
+  const { length: bytes } = readFileSync(images.v2);
+  assert.ok(guest !== undefined || ranges >= Math.ceil(bytes / 2_048), `${ranges} ranges by HTTP`);
   await board.off();
 }
 
@@ -170,7 +204,7 @@ test("from what was flashed to v2, and back from a v3 that does not boot", async
 
 const small = await guestEngine({ target: "m32", memory: "esp32c3" });
 if ("missing" in small) console.log(`skipped: ${small.missing}`);
-("missing" in small ? test.skip : test)("in an ESP32-C3's memory: the same", async () => {
+("missing" in small ? test.skip : test)("in an ESP32-C3's memory: the same, over the broker", async () => {
   await life("small", small as GuestEngine);
 });
 

@@ -101,10 +101,13 @@ function run(target: Target, missing: string | undefined): void {
 
   test("finds its configuration, noise once the radio is on, time, a broker and a room", async ({ directory, broker, sntp }) => {
     const network = { "broker:1883": broker.endpoint, "time:123": sntp.endpoint };
-    writeFileSync(join(directory, "board.json"), JSON.stringify({ config: { answer: 42 }, network } satisfies BoardFile));
+    writeFileSync(
+      join(directory, "board.json"),
+      JSON.stringify({ config: { answer: 42, list: [1, 2] }, network } satisfies BoardFile),
+    );
     const { board, events, text, seen, first } = boot(directory, await engineFor(target, "probe"));
     for (const name of ["key", "time", "link", "sensor"]) await seen(name);
-    assert.is(first("boot")?.answer, 42);
+    assert.equal([first("boot")?.answer, first("boot")?.list], [42, [1, 2]]);
     assert.ok((first("boot")?.nowMs as number) < 60_000, "the clock begins in 1970");
     assert.is(first("noise")?.refused, "noise source is off");
     assert.is(String(first("key")?.publicKey).split(".").length, 65);
@@ -209,8 +212,19 @@ function run(target: Target, missing: string | undefined): void {
   });
 
   if (target === "m32")
+    test("an image's parts by HTTP, a hundred in turn, in a board's memory", async ({ directory }) => {
+      const { board, seen, first } = boot(directory, await engineFor(target, "http-parts"));
+      await seen("parts");
+      assert.is(first("parts")?.whole, 100);
+      assert.is(first("parts")?.refused, "images.lab: the server answers 302: no redirect is followed");
+      await board.stop();
+    });
+
+  if (target === "m32")
     test("each board has its bus on its own pins, whatever board.json says of another", async ({ directory }) => {
       for (const memory of BOARD_NAMES) {
+        // Each has flash of its own size.
+        rmSync(join(directory, "flash"), { recursive: true, force: true });
         const { board, seen, first } = boot(directory, await engineFor(target, "probe", memory));
         await seen("boot");
         const { data, clock } = boardOf(memory).pins.i2c;
@@ -230,6 +244,7 @@ function run(target: Target, missing: string | undefined): void {
       }
       assert.is(keys[0], keys[1]);
       for (const memory of BOARD_NAMES) {
+        rmSync(join(directory, "flash"), { recursive: true, force: true });
         const { board, first } = boot(directory, await engineFor(target, "probe", memory, "noble"));
         assert.is(await board.exited, 3, memory);
         assert.is(first("engine")?.reason, "memory full");

@@ -24,7 +24,8 @@ chainmote release --simulated MAIN.ts --board NAME --out FILE [--version TEXT]
 
 Signs a release with the fleet's admin key, publishes it for all boards of one kind, and serves the image to the motes that ask
 for it, until Ctrl-C. Each mote checks signer, fleet, board, profile and sequence before it erases anything, proves the new image, and
-goes back to the old one where that fails (docs/update.md).
+goes back to the old one where that fails (docs/update.md). Motes whose configuration has update.http fetch the image there, by its
+SHA-256, which is shown.
 
   IMAGE             an application's image as ESP-IDF makes it (xs_esp32.bin of the build), for signed boots a signed one
   --board NAME      ${BOARD_NAMES.join(", ")}

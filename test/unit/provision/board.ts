@@ -4,7 +4,7 @@
 import * as assert from "uvu/assert";
 import type { MoteConfig } from "../../../firmware/config.js";
 import { SoftwareKeys } from "../../../firmware/crypto/software-keys.js";
-import type { Device } from "../../../firmware/ports.js";
+import type { Device, ImageState, ResetReason } from "../../../firmware/ports.js";
 import { HELD_MS } from "../../../firmware/provision/button.js";
 import { encodeFrame, type Frame, FrameReader } from "../../../firmware/provision/frames.js";
 import {
@@ -17,7 +17,7 @@ import {
 } from "../../../firmware/provision/session.js";
 import { type Running, start } from "../../../firmware/provision/start.js";
 import type { Rejection } from "../../../firmware/rejection.js";
-import { createBoard, type SimulatedDevice } from "../../../host-sim/device.js";
+import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../../host-sim/device.js";
 import { type BoardStorage, memoryStorage } from "../../../host-sim/hardware/storage.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
@@ -49,9 +49,17 @@ export class ProvisionBench {
   image: unknown = {};
   /** What a configuration makes run; where absent something that does nothing. */
   open: ((config: MoteConfig, device: Device) => Running | Rejection) | undefined;
+  /** What the bootloader has of the image that runs; absent: an image without updates. */
+  slots: ImageState | undefined;
 
-  boot(power?: Power): BootedBoard {
-    return new BootedBoard(this, power);
+  /** @param bend before the firmware begins */
+  boot(
+    power?: Power,
+    bend?: (simulated: SimulatedDevice) => void,
+    reset: ResetReason = "power-on",
+    chip: DeviceOptions["chip"] = {},
+  ): BootedBoard {
+    return new BootedBoard(this, power, bend, { reset, chip });
   }
 }
 
@@ -77,19 +85,30 @@ export class BootedBoard {
 
   readonly bench: ProvisionBench;
 
-  constructor(bench: ProvisionBench, power?: Power) {
+  /** Of each that safe mode has begun with. */
+  readonly safeConfigs: { readonly host: string; readonly update: unknown }[] = [];
+
+  constructor(
+    bench: ProvisionBench,
+    power: Power | undefined,
+    bend: ((simulated: SimulatedDevice) => void) | undefined,
+    options: DeviceOptions,
+  ) {
     this.bench = bench;
     this.simulated = createBoard({
+      ...options,
       clock: bench.world,
       storage: bench.storage,
       radio: { accessPoints: { lab: { password: "secret word" } } },
       onLog: (event, fields) => this.log.write(event, fields),
       onAbort: () => undefined,
     });
+    bend?.(this.simulated);
     const { device } = this.simulated;
     const keys = new SoftwareKeys(device);
+    const slots = bench.slots === undefined ? undefined : { running: () => ({ slot: 0, state: bench.slots }) };
     const whole = {
-      ...{ ...device, keys },
+      ...{ ...device, keys, slots },
       restart: () => {
         this.restarts += 1;
         this.simulated.close();
@@ -110,6 +129,10 @@ export class BootedBoard {
     this.device = power === undefined ? whole : { ...whole, ...guarded(power, whole) };
     start({
       ...{ device: this.device, engine: fastEngine, configuration: bench.image },
+      updates: ({ config }) => {
+        this.safeConfigs.push({ host: config.mqtt.host, update: config.update });
+        return undefined;
+      },
       open: (config, given) => {
         this.configs.push(config);
         this.moteLog = given.log;

@@ -4,11 +4,22 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { BEGIN_MS, HELD_MS } from "../../../firmware/provision/button.js";
 import { OPEN_MS } from "../../../firmware/provision/provisioner.js";
-import { COMMAND_COMMIT, COMMAND_HELLO } from "../../../firmware/provision/session.js";
+import { COMMAND_COMMIT, COMMAND_HELLO, COMMAND_RESET, RESET_WORDS } from "../../../firmware/provision/session.js";
 import { StoredConfiguration, TRIAL_BOOTS_MAX, TRIAL_MS } from "../../../firmware/provision/stored.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import { RESETS_MAX } from "../../../firmware/start/resets.js";
 import { type BootedBoard, configuration, given, kept, ProvisionBench, pressed } from "./board.js";
 
+const causeOf = (board: BootedBoard): string =>
+  board.log
+    .of("safe-mode")
+    .map(({ cause, detail }) => `${cause}: ${detail}`)
+    .join();
+const valuesOf = ({ storage: { nvs } }: ProvisionBench): string[] =>
+  [...nvs.sizes().keys()].sort().map((name) => {
+    const [namespace, key] = name.split("/") as [string, string];
+    return `${name} ${Buffer.from(nvs.get(namespace, key) as Uint8Array).toString("hex")}`;
+  });
 const hostOf = (board: BootedBoard): string | undefined => board.configs[0]?.mqtt.host;
 
 test("the image's own configuration runs, and nobody is listened to", async () => {
@@ -170,8 +181,9 @@ test("a port that was opened closes again where nobody comes, and the board goes
   assert.is(hostOf(bench.boot()), "broker.lab");
 });
 
-test("a store that cannot be read is read again; one that is corrupt waits for a person", async () => {
+test("a store that cannot be read is read again; one that stays so, or is corrupt, is safe mode, and a person's to set up anew", async () => {
   const bench = await kept();
+  bench.image = configuration({ mqtt: { host: "image.lab" }, update: { admin: "anybody" } });
   const original = StoredConfiguration.open;
   let fails = 2;
   StoredConfiguration.open = (store) => (fails-- > 0 ? new Rejection("configuration-unreadable", "ESP_FAIL") : original(store));
@@ -181,16 +193,135 @@ test("a store that cannot be read is read again; one that is corrupt waits for a
     await board.pass(25_000);
     assert.is(hostOf(board), "broker.lab");
     board.cut();
+    fails = Number.POSITIVE_INFINITY;
+    const lost = bench.boot();
+    await lost.pass(35_000);
+    assert.equal([causeOf(lost), lost.configs.length, lost.portsOpen], ["start: configuration-unreadable", 0, 0]);
+    lost.cut();
   } finally {
     StoredConfiguration.open = original;
   }
+  const values = bench.storage.nvs.get("config", "a");
+  bench.storage.nvs.delete("config", "a");
+  bench.storage.nvs.delete("config", "b");
+  const halved = bench.boot();
+  assert.is(causeOf(halved), "start: configuration-corrupt", "its copy is not there");
+  halved.cut();
+  bench.storage.nvs.set("config", "a", values ?? new Uint8Array(0));
   bench.storage.nvs.set("config", "state", Uint8Array.of(9, 9));
   const corrupt = bench.boot();
   await corrupt.pass(60_000);
   assert.equal([corrupt.configs.length, corrupt.portsOpen, corrupt.restarts], [0, 0, 0]);
   assert.is(corrupt.log.of("error")[0]?.code, "configuration-corrupt");
+  assert.is(causeOf(corrupt), "start: configuration-corrupt");
+  assert.equal(corrupt.safeConfigs, [{ host: "image.lab", update: undefined }], "whom it takes releases of cannot be read");
   corrupt.cut();
   assert.is((await pressed(bench)).portsOpen, 1);
+});
+
+test("a trial that NVS does not count is safe mode, with the configuration on trial; nothing is erased, and it is tried once NVS takes it", async () => {
+  const bench = await kept();
+  await given(bench);
+  const before = valuesOf(bench);
+  const board = bench.boot(undefined, ({ board: { keyValue } }) => {
+    const write = keyValue.write.bind(keyValue);
+    keyValue.write = (namespace, key, value) => {
+      if (namespace === "config") throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
+      write(namespace, key, value);
+    };
+  });
+  assert.equal([causeOf(board), board.configs.length], ["nvs-full: Error: ESP_ERR_NVS_NOT_ENOUGH_SPACE", 0]);
+  assert.equal(
+    board.safeConfigs.map(({ host }) => host),
+    ["new.lab"],
+  );
+  await board.pass(3_500_000);
+  assert.is(board.configs.length, 0, "it is not asked again every ten seconds");
+  assert.equal(valuesOf(bench), before);
+  await board.pass(160_000);
+  assert.is(board.restarts, 1, "but after an hour");
+  assert.is(hostOf(bench.boot()), "new.lab");
+});
+
+test("in safe mode the button opens provisioning as ever; where NVS is shut that is said, and nothing follows", async () => {
+  const bench = await kept();
+  bench.open = () => {
+    throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
+  };
+  for (const cause of ["nvs-full", "resets"]) {
+    if (cause === "resets") bench.storage.nvs.set("boots", "resets", new Uint8Array(RESETS_MAX - 1));
+    const safe = bench.boot(undefined, undefined, cause === "resets" ? "panic" : "power-on");
+    assert.is(safe.log.of("safe-mode")[0]?.cause, cause);
+    safe.pressed = true;
+    await safe.pass(HELD_MS + 200);
+    assert.is(safe.restarts, 1, cause);
+    const open = bench.boot(undefined, undefined, "software");
+    assert.is(open.portsOpen, 1, cause);
+    assert.is((await open.ask(COMMAND_HELLO)).configured, true);
+    open.cut();
+  }
+  bench.open = undefined;
+  // A trial whose mote NVS refuses is safe mode as well.
+  await given(bench);
+  bench.open = () => {
+    throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
+  };
+  const trial = bench.boot();
+  assert.equal([causeOf(trial), trial.states()], ["nvs-full: Error: ESP_ERR_NVS_NOT_ENOUGH_SPACE", ["trying"]]);
+  trial.pressed = true;
+  await trial.pass(HELD_MS + 200);
+  assert.is(trial.restarts, 1);
+  assert.is(bench.boot().portsOpen, 1);
+  const shut = bench.boot(undefined, undefined, "panic", { nvs: "nvs-corrupt" });
+  const before = valuesOf(bench);
+  shut.pressed = true;
+  await shut.pass(HELD_MS + 20_000);
+  assert.equal([shut.restarts, shut.portsOpen, shut.log.of("store")[0]?.state], [0, 0, "failed"]);
+  assert.equal(valuesOf(bench), before);
+});
+
+test("while an image proves itself nothing starts the board anew: the button waits, and commands that would are refused", async () => {
+  const bench = await kept();
+  bench.slots = "pending";
+  const board = bench.boot();
+  board.pressed = true;
+  await board.pass(HELD_MS + 200);
+  await board.pass(600_000);
+  assert.equal([board.restarts, board.closed, board.states().at(-1)], [0, 0, "opening"]);
+  bench.slots = "valid";
+  await board.pass(15_000);
+  assert.equal([board.restarts, board.closed], [1, 1], "once it is kept");
+  // Opened and pending at once: the mote goes first, or the image could prove nothing.
+  bench.slots = "pending";
+  const pending = bench.boot();
+  assert.equal([pending.configs.length, pending.portsOpen], [1, 0]);
+  pending.cut();
+  bench.slots = "valid";
+  const open = bench.boot();
+  assert.is(open.portsOpen, 1);
+  await open.send(configuration({ mqtt: { host: "new.lab" } }));
+  bench.slots = "pending";
+  const before = valuesOf(bench);
+  assert.is((await open.ask(COMMAND_COMMIT)).code, "image-proving");
+  assert.is((await open.ask(COMMAND_RESET, RESET_WORDS)).code, "image-proving");
+  assert.equal(valuesOf(bench), before);
+  await open.pass(OPEN_MS + 2_000);
+  assert.is(open.restarts, 0);
+  bench.slots = "valid";
+  await open.pass(15_000);
+  assert.is(open.restarts, 1);
+});
+
+test("a trial that fails while an image proves itself ends both in turn, not the image first", async () => {
+  const bench = await kept();
+  await given(bench);
+  bench.slots = "pending";
+  const trial = bench.boot();
+  await trial.pass(TRIAL_MS + 60_000);
+  assert.equal([trial.restarts, trial.closed, trial.states().at(-1)], [0, 0, "refused: wifi"]);
+  bench.slots = "invalid";
+  await trial.pass(15_000);
+  assert.equal([trial.restarts, trial.closed], [1, 1]);
 });
 
 test.run();

@@ -52,7 +52,7 @@ class Bench {
   restarted = 0;
   updates: SafePartType | undefined;
   /** What opening the mote throws. */
-  throws: string | undefined;
+  throws: string | Rejection | undefined;
   refuses: Rejection | undefined;
   /** How often the image was said to be none. */
   unfit = 0;
@@ -78,6 +78,7 @@ class Bench {
     const before = this.log.of("safe-mode").length;
     const open = (_config: MoteConfig) => {
       this.opened += 1;
+      if (this.throws instanceof Rejection) throw this.throws;
       if (this.throws !== undefined) throw new Error(this.throws);
       return this.refuses ?? { run: () => undefined };
     };
@@ -86,7 +87,7 @@ class Bench {
     };
     const proving = { unfit };
     if (keeps) startKept({ device: whole, engine: fastEngine, configuration, open, updates: this.updates, proving });
-    else start(whole, configuration, open);
+    else start(whole, configuration, open, this.updates);
     const lines = this.log.of("safe-mode");
     return lines.length > before ? String(lines.at(-1)?.cause) : undefined;
   }
@@ -288,24 +289,25 @@ test("after an hour it starts anew, for a cause may pass", async () => {
   assert.is(bench.restarted, 1);
 });
 
-once(
-  "a mote that is refused leaves safe mode, by which another image may come; a configuration that does not hold leaves nothing",
-  async () => {
-    keeps = true;
+test("a mote that is refused leaves safe mode, with its cause and its updates, by which another image may come", async () => {
+  for (const thrown of [false, true]) {
     const bench = new Bench();
-    bench.refuses = new Rejection("config-invalid", "ledger: expected an object");
+    let made = 0;
+    bench.updates = () => {
+      made += 1;
+      return undefined;
+    };
+    const fault = new Rejection("config-invalid", "ledger: expected an object");
+    if (thrown) bench.throws = fault;
+    else bench.refuses = fault;
     assert.is(bench.boot("power-on"), "start");
     assert.is(bench.log.of("safe-mode").at(-1)?.detail, "config-invalid");
     assert.match(String(bench.log.of("error")[0]?.detail), /^ledger: /);
     await bench.world.advance(10_000);
-    assert.is(Scripted.made.length, 1);
-    keeps = false;
-    assert.is(bench.unfit, 1, "an image that has still to prove itself goes");
-    const alone = new Bench();
-    alone.refuses = bench.refuses;
-    assert.is(alone.boot("power-on"), undefined, "an application's own affair");
-  },
-);
+    assert.equal([Scripted.made.length, made], [1, 1]);
+    assert.is(bench.unfit, keeps ? 1 : 0, "an image that has still to prove itself goes");
+  }
+});
 
 once("the network of safe mode is that of the kept configuration, as far as it can be read", async () => {
   keeps = true;

@@ -64,6 +64,59 @@ test("counters of the next version: the mote is not opened, and nothing is writt
   assert.is(everything(bench.storage), before);
 });
 
+test("counters of version 1 are taken over in one write; a cut of the power before it or after it leaves them whole, and no number is used twice", () => {
+  const value = new Uint8Array(17);
+  value[0] = 1;
+  writeUint(value, 4, 1, 4);
+  writeUint(value, 2, 5, 4);
+  writeUint(value, 65, 9, 4);
+  writeUint(value, crc32(value.subarray(0, 13)), 13, 4);
+  for (const cut of ["before", "after", "never"] as const) {
+    let kept = value.slice();
+    let on = true;
+    const domain = {
+      read: () => kept.slice().buffer as ArrayBuffer,
+      write(_: string, bytes: Uint8Array | ArrayBuffer) {
+        if (cut === "before" || !on) throw new Error("no power");
+        kept = new Uint8Array(bytes).slice();
+        on = cut !== "after";
+      },
+      delete: () => assert.unreachable("nothing is erased"),
+      close: () => undefined,
+    };
+    const newest = { seq: 64, stream: 2, boot: 4 };
+    const first = Sequence.open(domain, newest);
+    if (first instanceof Rejection) throw new Error(first.detail);
+    assert.equal([first.boot, first.stream, first.next, first.origin], [5, 2, 65, "continued"], cut);
+    assert.equal([kept.length, kept[0]], cut === "before" ? [17, 1] : [21, 2], cut);
+    on = true;
+    const again = Sequence.open(domain, newest);
+    if (again instanceof Rejection) throw new Error(again.detail);
+    assert.equal([again.boot, again.stream, again.next], [cut === "before" ? 5 : 6, 2, 65], cut);
+  }
+});
+
+test("the image before a newer one that keeps its numbers under a key of its own: it goes on, and gives none twice", async () => {
+  const bench = new MoteBench({ storage: memoryStorage({ partitions: { journal: JOURNAL_BYTES } }) });
+  const { nvs } = bench.storage;
+  const numbers: string[] = [];
+  const run = async (): Promise<void> => {
+    const powered = await bench.boot();
+    await powered.pass(60_000);
+    for (const { stream, seq } of powered.of("record")) numbers.push(`${stream}/${seq}`);
+    powered.cut();
+  };
+  await run();
+  const before = nvs.get("mote", COUNTERS) as Uint8Array;
+  await run();
+  const { length } = numbers;
+  // What the newer one has left under the older key.
+  nvs.set("mote", COUNTERS, before);
+  await run();
+  assert.ok(length > 0 && numbers.length > length, `${length}, ${numbers.length}`);
+  assert.is(new Set(numbers).size, numbers.length, numbers.join());
+});
+
 test("a journal of the next version: refused, and nothing erased", async () => {
   const bench = await lived();
   const journal = bench.storage.partitions.journal as NonNullable<BoardStorage["partitions"]["journal"]>;

@@ -19,6 +19,7 @@ import { type ReleaseAuthority, type Updates, updatesOf } from "../../../firmwar
 import { decodePartRequest, decodeReport, encodePart, type UpdateReport, updateTopicsOf } from "../../../firmware/update/wire.js";
 import { writeImage } from "../../../host-sim/hardware/esp-image.js";
 import { type BoardStorage, memoryStorage } from "../../../host-sim/hardware/storage.js";
+import type { Service } from "../../../host-sim/world/network.js";
 import { fastEngine } from "../../../tools/crypto/engine-fast.js";
 import type { Scripted } from "../bus/scripted-client.js";
 import type { LogLine } from "../hand-clock.js";
@@ -61,6 +62,10 @@ export class UpdateBench {
   /** Writes that the store refuses. */
   refuses: (key: string, value: Uint8Array) => boolean = () => false;
   report: UpdateReport | undefined;
+  /** Before each boot, after the power has come. */
+  beforeBoot: () => void = () => undefined;
+  /** Services of the board's network besides the broker. */
+  route: Readonly<Record<string, Service>> = {};
   updates: Updates | undefined;
   powered: PoweredMote | undefined;
   restarts = 0;
@@ -128,6 +133,7 @@ export class UpdateBench {
       this.#restarting = false;
       this.power.on = true;
       this.boots += 1;
+      this.beforeBoot();
       if (await this.attempt()) return;
       if (!this.power.on) return;
     }
@@ -159,7 +165,7 @@ export class UpdateBench {
       this.bench.newest?.cut();
       throw new Crash();
     }
-    const whole = { ...device, log: { ...log, write } } as Device;
+    const whole = { ...device, ...this.routed(device), log: { ...log, write } } as Device;
     const powered = poweredBy(this.power, whole, {
       onRestart: () => this.restarted(),
       onWrite: (key, value) => {
@@ -169,6 +175,14 @@ export class UpdateBench {
     if (image !== "unfit") return powered;
     provingOf(powered)?.unfit();
     throw new Unfit();
+  }
+
+  /** The sockets that MQTT has on a board; the scripted client needs none. */
+  private routed({ network }: Device): Pick<Device, "network"> {
+    const board = (this.bench.newest as PoweredMote).board;
+    for (const [name, service] of Object.entries(this.route)) board.board.network.route(name, service);
+    const { dns, socket } = board.device.network.mqtt;
+    return { network: { ...network, mqtt: { dns, socket, ...network.mqtt } } };
   }
 
   private restarted(): void {
@@ -246,6 +260,33 @@ export class UpdateBench {
     return this.lines
       .filter(({ event }) => event === "update")
       .map(({ state, reason }) => (reason === undefined ? String(state) : `${state} (${reason})`));
+  }
+
+  /** The words that an update ended with. */
+  ends(): string[] {
+    return this.said().filter((word) => /^(valid|failed|rolled-back|kept)/.test(word));
+  }
+
+  /**
+   * What holds whatever has come of an update: an image runs that the next reset does not end, by one key, the journal goes on from what it had,
+   * and no number was used twice; one event each says why what ended has ended.
+   */
+  whole(image: string, ends: readonly string[]): void {
+    assert.is(this.running, image);
+    const state = this.powered?.board.board.slots?.running().state;
+    assert.ok(state === "valid" || state === "undefined", state);
+    const of = (event: string): LogLine[] => this.lines.filter((line) => line.event === event);
+    assert.is(new Set(of("key").map(({ address }) => address)).size, 1, "one key");
+    const boots = of("boot");
+    const origins = new Set(boots.map(({ origin }) => String(origin)));
+    for (const origin of origins) assert.ok(["first", "continued", "skipped"].includes(origin), origin);
+    assert.is(new Set(boots.map(({ stream }) => stream)).size, 1, "the journal is the same");
+    const digests = new Map<unknown, unknown>();
+    for (const { seq, digest } of of("record")) {
+      assert.is(digests.get(seq) ?? digest, digest, `two records ${seq}`);
+      digests.set(seq, digest);
+    }
+    assert.equal(this.ends(), ends, "one event says why");
   }
 
   refusals(): string[] {

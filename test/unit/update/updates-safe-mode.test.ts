@@ -5,10 +5,12 @@ import * as assert from "uvu/assert";
 import { toHex } from "../../../firmware/bytes.js";
 import type { Device, ResetReason } from "../../../firmware/ports.js";
 import { start } from "../../../firmware/provision/start.js";
+import { digestOf } from "../../../firmware/record/cose.js";
 import { RESETS_MAX } from "../../../firmware/start/resets.js";
 import { provingOf } from "../../../firmware/update/proving.js";
 import { encodeRelease, PROFILE_DEV, PROFILE_PRODUCTION } from "../../../firmware/update/release.js";
-import { safeUpdatesOf } from "../../../firmware/update/updates.js";
+import { RECEIVING, UpdateStore } from "../../../firmware/update/state.js";
+import { NOTHING_PROVEN, safeUpdatesOf } from "../../../firmware/update/updates.js";
 import { decodePartRequest, encodePart, updateTopicsOf } from "../../../firmware/update/wire.js";
 import { createBoard, type DeviceOptions, type SimulatedDevice } from "../../../host-sim/device.js";
 import { writeImage } from "../../../host-sim/hardware/esp-image.js";
@@ -35,12 +37,23 @@ const CONFIGURATION = {
   update: { admin: `0x${toHex(ADMIN.address)}` },
 };
 
+function payloadOf(image: Uint8Array, profile: number, sequence: number): Uint8Array {
+  const named = { digest: fastEngine.sha256(image), size: image.length, boardClass: "esp32c3" };
+  return encodeRelease({ sequence, ...named, profile, fleet: FLEET });
+}
+
+function released(image: Uint8Array, profile = PROFILE_DEV, sequence = 1, by = ADMIN): Uint8Array {
+  return signed(by, payloadOf(image, profile, sequence));
+}
+
 class Bench {
   readonly world = new VirtualClock(1_800_000_000_000);
   readonly storage = memoryStorage({ partitions: PARTITIONS });
   readonly log = new LogBook();
   board: SimulatedDevice | undefined;
   restarts = 0;
+  /** Whether the chain says who releases, as firmware/main-ledger.ts has it. */
+  registry = false;
   #served = 0;
 
   boot(reset: ResetReason, chip: DeviceOptions["chip"] = {}): void {
@@ -57,9 +70,10 @@ class Bench {
     const keys = { open: () => assert.unreachable("no key is opened") } as never;
     const whole: Device = { ...device, network, keys, restart: () => this.restart() };
     const proving = provingOf(whole);
+    const configuration = this.registry ? { ...CONFIGURATION, update: {} } : CONFIGURATION;
     start({
-      ...{ device: whole, engine: fastEngine, configuration: CONFIGURATION, proving },
-      updates: safeUpdatesOf(fastEngine, CONFIGURATION, proving),
+      ...{ device: whole, engine: fastEngine, configuration, proving },
+      updates: safeUpdatesOf(fastEngine, configuration, proving, this.registry ? NOTHING_PROVEN : undefined),
       open: () => ({ run: () => undefined }),
     });
   }
@@ -70,21 +84,18 @@ class Bench {
   }
 
   /** The broker is reached, and has this manifest; parts of this image are served. */
-  async release(image: Uint8Array, profile = PROFILE_DEV, topicProfile = profile): Promise<void> {
-    const fields = {
-      sequence: 1,
-      digest: fastEngine.sha256(image),
-      size: image.length,
-      boardClass: "esp32c3",
-      profile,
-      fleet: FLEET,
-    };
+  async release(
+    image: Uint8Array,
+    profile = PROFILE_DEV,
+    topicProfile = profile,
+    manifest = released(image, profile),
+  ): Promise<void> {
     const topics = updateTopicsOf("", Buffer.from(MAC, "hex"), FLEET, "esp32c3", topicProfile);
     await this.world.advance(10_000);
     const client = Scripted.made.at(-1) as Scripted;
     client.room = 1e9;
     client.accept([1, 1, 1]);
-    client.message(topics.manifest, signed(ADMIN, encodeRelease(fields)));
+    client.message(topics.manifest, manifest);
     for (let turn = 0; turn < 400 && this.restarts === 0; turn += 1) {
       await this.world.advance(100);
       for (; this.#served < client.writes.length; this.#served += 1) {
@@ -147,6 +158,37 @@ test("where NVS is not open it is not known which sequence was the last: none is
   await bench.release(image);
   assert.equal([bench.said(), bench.restarts], [[], 0]);
   assert.ok(bench.refusals().includes("update-store-lost"), `${bench.refusals()}`);
+});
+
+test("a mote with a registry goes on with the release that it took while all was proven, and takes no other: not its admin's, nor a former one's", async () => {
+  const bench = new Bench();
+  bench.registry = true;
+  bench.crash();
+  await bench.release(image);
+  assert.equal([bench.said(), bench.refusals()], [[], ["release-unproven"]], "nothing was taken before");
+  // What normal work leaves of a release that it has taken.
+  const domain = bench.board?.device.store as Device["store"];
+  const manifest = digestOf(fastEngine, ADMIN.address, payloadOf(image, PROFILE_DEV, 1));
+  const taken = { phase: RECEIVING, reason: 0, missing: 0, attempts: 0, slot: 1, sequence: 1, offset: 0, secureVersion: 0 };
+  new UpdateStore(domain).write({ ...taken, size: image.length, digest: fastEngine.sha256(image), manifest });
+  for (const by of [ADMIN, testKey("a former admin")]) {
+    bench.crash();
+    await bench.release(image, PROFILE_DEV, PROFILE_DEV, released(image, PROFILE_DEV, 2, by));
+    assert.equal([bench.said(), bench.refusals().at(-1)], [[], "release-unproven"]);
+  }
+  bench.crash();
+  await bench.release(image, PROFILE_DEV, PROFILE_DEV, new Uint8Array(90));
+  assert.equal([bench.said(), bench.refusals().at(-1)], [[], "cose-malformed"]);
+  bench.crash();
+  const forged = released(image);
+  forged[forged.length - 1] = (forged[forged.length - 1] as number) ^ 1;
+  await bench.release(image, PROFILE_DEV, PROFILE_DEV, forged);
+  assert.equal([bench.said(), bench.refusals().at(-1)], [[], "signature-invalid"]);
+  bench.crash();
+  await bench.release(image);
+  assert.equal(bench.said(), ["receiving", "restarting"], JSON.stringify(bench.refusals()));
+  bench.boot("software");
+  assert.is(bench.board?.board.image?.program?.firmware, "v2");
 });
 
 test("the profile is what the image was built with: production takes no dev's, whatever the topic", async () => {

@@ -34,6 +34,7 @@ test("v1 to v2: received, read back, selected, proven; key and journal go on", a
   await bench.boot();
   await bench.live(60);
   assert.is(bench.running, "v2", "nor forgotten");
+  bench.whole("v2", ["valid"]);
 });
 
 test("whatever is wrong with a manifest is refused by name, and nothing is erased", async () => {
@@ -76,6 +77,7 @@ test("whatever is wrong with a manifest is refused by name, and nothing is erase
   assert.is(erases(), 0);
   assert.equal(bench.said(), []);
   assert.is(bench.requests, 0);
+  bench.whole("v1", []);
 });
 
 test("a sequence that was taken, or an older one, is refused; also where the image is another", async () => {
@@ -92,6 +94,7 @@ test("a sequence that was taken, or an older one, is refused; also where the ima
   await bench.live(60);
   assert.is(bench.refusals().at(-1), "release-sequence", "after a start as well");
   assert.is(bench.running, "v2");
+  bench.whole("v2", ["valid"]);
 });
 
 test("an image with another digest is fetched again, three times, and given up", async () => {
@@ -105,6 +108,7 @@ test("an image with another digest is fetched again, three times, and given up",
   await bench.live(200);
   assert.is(bench.refusals().at(-1), "release-ended");
   assert.is(bench.restarts, 0);
+  bench.whole("v1", ["failed (digest)"]);
   bench.release([...bench.images.values()][0] as Uint8Array, { sequence: 2 });
   await bench.until("a new manifest brings it", () => bench.said().includes("valid"));
   assert.is(bench.running, "v2");
@@ -129,8 +133,10 @@ test("parts that are too short, too long or none at all change nothing, and it g
   assert.ok(bench.refusals().includes("release-part"));
   const asked = bench.requests;
   assert.ok(asked < 100, `${asked} requests: waits double`);
+  bench.whole("v1", []);
   bench.bend = (part) => part;
   await bench.until("v2 is valid", () => bench.said().includes("valid"));
+  bench.whole("v2", ["valid"]);
 });
 
 test("bytes that are no image of this chip are not selected", async () => {
@@ -160,6 +166,7 @@ test("bytes that are no image of this chip are not selected", async () => {
     await bench.live(30);
     assert.is(bench.restarts, 0);
     assert.is(bench.running, "v1");
+    bench.whole("v1", [reason]);
   }
 });
 
@@ -184,10 +191,27 @@ for (const [program, reason, seconds] of [
     assert.is(bench.boots, boots + 1, "it does not loop");
     assert.is(bench.said().filter((word) => word === reason).length, 1, "one event says why");
     assert.ok(bench.refusals().includes("release-ended"));
+    bench.whole("v1", [reason]);
     bench.release(bench.image("v2"), { sequence: 6 });
     await bench.until("another release is taken", () => bench.said().at(-1) === "valid");
     assert.is(bench.running, "v2");
   });
+
+test("an image that the bootloader cannot load any more, once it was selected: the one before runs, and says why", async () => {
+  const bench = await settled();
+  bench.release(bench.image("v2"), { sequence: 5 });
+  await bench.until("it is on its way", () => bench.said().includes("receiving"));
+  bench.beforeBoot = () => {
+    bench.storage.slots?.slot(1).eraseBlock(1);
+    bench.beforeBoot = () => undefined;
+  };
+  await bench.until("it says why", () => bench.ends().length > 0);
+  bench.whole("v1", ["rolled-back (image)"]);
+  await bench.boot();
+  await bench.live(300);
+  assert.is(bench.restarts, 1, "it is not tried again");
+  bench.whole("v1", ["rolled-back (image)"]);
+});
 
 test("records of the image before are no proof: one of its own has to be stored", async () => {
   const bench = await settled();
@@ -222,6 +246,7 @@ test("the broker is away for an hour while v2 proves itself: v1 comes back, and 
   await bench.live(600);
   assert.is(bench.running, "v1", "the same manifest is not taken again");
   assert.equal(bench.report?.reason, "unproven: broker, record");
+  bench.whole("v1", ["rolled-back (unproven: broker, record)"]);
   bench.release(image, { sequence: 4 });
   await bench.until("a new manifest of the same image", () => bench.said().at(-1) === "valid");
   assert.is(bench.running, "v2");
@@ -237,6 +262,7 @@ test("a reset while an image proves itself, a sleep among them, brings back the 
   await bench.until("it says why", () => bench.said().includes("rolled-back (reset)"));
   await bench.live(600);
   assert.is(bench.running, "v1");
+  bench.whole("v1", ["rolled-back (reset)"]);
 });
 
 test("with samples an hour apart an image proves itself by a record of its own", async () => {
@@ -330,6 +356,7 @@ test("with a registry: its proven admin alone releases, and only the image that 
   await bench.live(600);
   assert.is(bench.running, "v1");
   assert.is(bench.refusals().at(-1), "release-signer");
+  bench.whole("v1", []);
   admin = next.address;
   await bench.boot();
   await bench.until("v2 is valid", () => bench.said().includes("valid"));
@@ -356,6 +383,7 @@ test("an admin who is replaced, and an image that is named no more, while it com
     await bench.until(code, () => bench.refusals().includes(code));
     await bench.live(120);
     assert.is(bench.restarts, 0);
+    bench.whole("v1", []);
   }
   // Silence is no "no": it waits.
   admin = ADMIN.address;
