@@ -1,5 +1,5 @@
 // A board's two clocks: a millisecond counter of 32 bits that wraps after 49.7 days, and a wall clock that begins in
-// 1970 at power-on, is set in whole seconds, and drifts.
+// 1970 at power-on, is set in whole seconds, and drifts. Through deep sleep it goes on by another oscillator, which drifts otherwise.
 //
 // Never corrects itself: only `set` does.
 
@@ -10,6 +10,8 @@ export interface BoardClockOptions {
   readonly driftPpm?: number;
   /** What the counter reads at power-on; near 2³² to see it wrap. */
   readonly ticksAtBoot?: number;
+  /** How fast the slow oscillator is that counts while the board sleeps, in parts per million. */
+  readonly sleepDriftPpm?: number;
 }
 
 export class BoardClock {
@@ -17,9 +19,16 @@ export class BoardClock {
   readonly #rate: number;
   readonly #ticksAtBoot: number;
   readonly #bootMs: number;
-  #wallMs = 0;
+  #wallMs: number;
 
-  constructor(world: WorldClock, options: BoardClockOptions = {}) {
+  /** @param asleep what the wall clock read when the board fell asleep, and the world's then; absent after any other reset */
+  constructor(
+    world: WorldClock,
+    options: BoardClockOptions = {},
+    asleep?: { readonly wallMs: number; readonly epochMs: number },
+  ) {
+    const rate = 1 + (options.sleepDriftPpm ?? 0) / 1_000_000;
+    this.#wallMs = asleep === undefined ? 0 : Math.floor(asleep.wallMs + (world.epochMs() - asleep.epochMs) * rate);
     this.#world = world;
     this.#rate = 1 + (options.driftPpm ?? 0) / 1_000_000;
     this.#ticksAtBoot = options.ticksAtBoot ?? 0;

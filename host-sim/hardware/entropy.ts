@@ -22,6 +22,10 @@ export interface EntropyOptions {
 /** What a software reset leaves, and a loss of power does not. */
 export interface RtcMemory {
   noiseFailed: boolean;
+  /** What `chainmote/sleep` has written; undefined where the power has come on since: then it reads as noise. */
+  memory?: Uint8Array | undefined;
+  /** What the wall clock read when the board fell asleep, and what the world's did. */
+  asleep?: { readonly wallMs: number; readonly epochMs: number } | undefined;
 }
 
 const STUCK_BYTE = 0xa5;

@@ -30,7 +30,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["timekeeper", "sampler", "readiness", "pacer", "teller"],
   ["delivery", "device-key"],
   ["start"],
-  ["provision"],
+  ["provision", "sleep"],
   ["mote"],
   ["index"],
   ["board"],
