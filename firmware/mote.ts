@@ -261,8 +261,10 @@ export class Mote
     let dueMs = Math.min(STEP_INTERVAL_MAX_MS, associationMs, this.#timekeeper.step(online));
     const identity = this.#identity ?? this.begin(nowMs);
     if (identity === undefined) {
-      if (sleep?.offline === true) sleep.goOnline();
-      return Math.min(dueMs, KEY_RETRY_MS);
+      if (sleep?.offline !== true) return Math.min(dueMs, KEY_RETRY_MS);
+      // A key that has to be made wants the radio.
+      sleep.goOnline();
+      return 0;
     }
     const { author, bus, delivery, relay } = identity;
     dueMs = Math.min(dueMs, relay.step(bus.up), this.becomeReady(author, nowMs));

@@ -60,13 +60,13 @@ export class Persistence {
   }
 
   /**
-   * Before a sleep: writes everything where something is due, or nothing was written for so long that the flash can bear it again.
+   * Before a sleep: writes everything where there is anything new, since a wake has nothing else to go on with, or where nothing was written for an hour.
    * @param sinceMs since it was written last, sleep included
    * @returns whether it was written
    */
   rest(nowMs: number, sinceMs: number): boolean {
-    const state = Math.max(this.#first.unsaved(), this.#second.unsaved());
-    if (state !== SAVE_DUE && sinceMs < (state === UNSAVED ? INTERVAL_MS : REST_INTERVAL_MS)) return false;
+    const isSaved = this.#first.unsaved() === SAVED && this.#second.unsaved() === SAVED;
+    if (isSaved && sinceMs < REST_INTERVAL_MS) return false;
     this.flush(nowMs);
     return true;
   }

@@ -30,6 +30,7 @@ export class Readiness {
   /** The board goes on where it fell asleep: it has looked then. */
   resume(): void {
     this.#ready = true;
+    this.#latestSeen = true;
   }
 
   /** Whether all has come that comes with a link, or is waited for no more. */

@@ -133,7 +133,8 @@ export class Sleep {
     this.#resumed = true;
     this.#offline = snapshot.wakes + 1 < this.#wifiEvery;
     this.#unsavedMs = snapshot.unsavedMs + this.#passedMs;
-    this.uncertainMs = snapshot.uncertainMs + Math.ceil((this.#passedMs * SLEEP_DRIFT_PERCENT) / 100);
+    // Of an oscillator that is too slow the time that has passed is more than what it counted.
+    this.uncertainMs = snapshot.uncertainMs + Math.ceil((this.#passedMs * SLEEP_DRIFT_PERCENT) / (100 - SLEEP_DRIFT_PERCENT));
     return sequence;
   }
 

@@ -6,12 +6,14 @@
 
 import * as assert from "uvu/assert";
 import { decodeRequest, encodeReply } from "../../../firmware/bus/wire.js";
-import { toHex } from "../../../firmware/bytes.js";
+import { readUint, toHex } from "../../../firmware/bytes.js";
+import type { FeatureType } from "../../../firmware/feature.js";
 import type { Device, ResetReason } from "../../../firmware/ports.js";
 import { decodeSign1, digestOf } from "../../../firmware/record/cose.js";
 import { encodeReceipt } from "../../../firmware/record/receipt.js";
 import { decodeRecord } from "../../../firmware/record/record.js";
 import { Rejection } from "../../../firmware/rejection.js";
+import type { SensorType } from "../../../firmware/sensor/sensor.js";
 import { decodeSnapshot } from "../../../firmware/sleep/snapshot.js";
 import { writeImage } from "../../../host-sim/hardware/esp-image.js";
 import { type BoardStorage, memoryStorage } from "../../../host-sim/hardware/storage.js";
@@ -40,6 +42,8 @@ export interface SleepBenchOptions {
   readonly wifiEvery?: number;
   readonly seed?: number;
   readonly config?: object;
+  readonly sensors?: readonly SensorType[];
+  readonly features?: readonly FeatureType[];
 }
 
 /** What the chip does to its memory before the next start. */
@@ -74,11 +78,20 @@ export class SleepBench {
   #client: Scripted | undefined;
   #served = 0;
 
-  constructor({ wifiEvery = 3, seed = 1, config = {} }: SleepBenchOptions = {}) {
+  /** What else is done to a device before the mote has it. */
+  bend: (device: Device) => Device = (device) => device;
+
+  constructor({ wifiEvery = 3, seed = 1, config = {}, ...parts }: SleepBenchOptions = {}) {
     this.storage = memoryStorage(CHIP);
     this.prng = new Prng(seed);
     const sleep = { wifiEvery, awakeMs: 30_000 };
-    this.bench = new MoteBench({ storage: this.storage, sampleMs: SAMPLE_MS, sleeps: true, config: { sleep, ...config } });
+    this.bench = new MoteBench({
+      storage: this.storage,
+      sampleMs: SAMPLE_MS,
+      sleeps: true,
+      config: { sleep, ...config },
+      ...parts,
+    });
     this.bench.rtc = { noiseFailed: false };
     this.bench.onSleep = (ms) => {
       this.asleepMs = ms;
@@ -121,8 +134,10 @@ export class SleepBench {
 
   private device(device: Device): Device {
     const powered = poweredBy(this.power, device, {
-      onWrite: (key) => {
+      onWrite: (key, value) => {
         this.written(`store ${key}`);
+        // What was known to have passed had passed.
+        if (key === "time") assert.ok(readUint(value, 1, 4) * 1000 <= this.bench.world.epochMs(), "a bound ahead of the time");
         if (key === "trusted") this.#writtenHead = this.powered?.mote.head.number ?? this.#writtenHead;
       },
       onRestart: () => {
@@ -160,7 +175,7 @@ export class SleepBench {
       },
       deepSleep: (ms) => this.power.guarded(() => sleep.deepSleep(ms))(),
     };
-    return { ...powered, flash, sleep: port };
+    return this.bend({ ...powered, flash, sleep: port });
   }
 
   private written(what: string): void {
@@ -186,6 +201,15 @@ export class SleepBench {
       }
     }
     this.note();
+  }
+
+  /** As many wakes as that, nothing amiss with any. */
+  async wake(count: number): Promise<void> {
+    for (let i = 0; i < count; i += 1) {
+      await this.sleepOn();
+      this.boot("deep-sleep");
+      await this.live();
+    }
   }
 
   /** The time of a sleep, and what becomes of the memory meanwhile. Answers whether the memory is as it was. */
@@ -230,8 +254,8 @@ export class SleepBench {
         this.kept.set(seq, digest);
       }
       assert.not.ok(line.event === "refused" && line.what === "trusted state", JSON.stringify(line));
-      assert.not.ok(line.event === "error", JSON.stringify(line));
-      if (process.env.TRACE) console.log(this.bench.world.epochMs() % 1e7, JSON.stringify(line));
+      assert.not.ok(line.event === "error" && this.power.on, JSON.stringify(line));
+
       if (line.event === "wake") this.wakes.push(line);
       if (line.event === "wake" || line.event === "boot" || line.event === "sleep") this.lines.push(line);
     }
@@ -305,4 +329,98 @@ export class SleepBench {
     }
     return counts;
   }
+}
+
+/** How often each of what may happen to a sleeping board happens, in hundredths. */
+const FAULTS: readonly (readonly [string, number])[] = [
+  ["kept", 62],
+  ["lost", 5],
+  ["corrupted", 5],
+  ["stale", 5],
+  ["panic", 5],
+  ["brown-out", 4],
+  ["power", 4],
+  ["cut", 8],
+  ["update", 2],
+];
+
+export interface LifeResult {
+  readonly wakes: number;
+  readonly resumed: number;
+  readonly cuts: number;
+  readonly updates: number;
+  readonly records: number;
+  readonly reasons: Readonly<Record<string, number>>;
+}
+
+/** So many wakes, each of them with a fault or none; at the end all that was ever kept has come to the collector. */
+export async function sleepThrough(seed: number, wakes: number): Promise<LifeResult> {
+  const bench = new SleepBench({ seed });
+  const { prng, bench: board } = bench;
+  board.sleepDriftPpm = prng.below(100_000) - 50_000;
+  let [cuts, updates] = [0, 0];
+  await start(bench, "power-on");
+  for (let wake = 0; wake < wakes; wake += 1) {
+    bench.brokerUp = prng.below(10) !== 0;
+    const fault = drawn(prng);
+    if (fault === "update") {
+      updates += 1;
+      await bench.sleepOn();
+      await update(bench);
+      continue;
+    }
+    const memory = fault === "lost" || fault === "corrupted" || fault === "stale" ? fault : "kept";
+    await bench.sleepOn(fault === "power" ? "lost" : memory);
+    const isCut = fault === "cut";
+    if (isCut) {
+      cuts += 1;
+      bench.power.cutAt = bench.power.steps + prng.below(24);
+    }
+    const reset = fault === "panic" || fault === "brown-out" ? fault : fault === "power" ? "power-on" : "deep-sleep";
+    await start(bench, reset);
+
+    // What came of the cut is for the start after it to see: the memory is as the wake left it.
+    if (!bench.power.on) await start(bench, prng.below(2) === 0 ? "brown-out" : "panic");
+  }
+  bench.brokerUp = true;
+  // The last of them comes with the next connection.
+  for (let i = 0; i < 8 && (i < 4 || bench.lost().length > 0); i += 1) {
+    await bench.sleepOn();
+    await start(bench, "deep-sleep");
+  }
+  assert.equal(bench.lost(), [], "records that were kept and never came");
+  const reasons = bench.reasons();
+  return { wakes, resumed: reasons.resumed ?? 0, cuts, updates, records: bench.kept.size, reasons };
+}
+
+async function start(bench: SleepBench, reset: ResetReason): Promise<void> {
+  bench.boot(reset);
+  bench.power.cutAt = bench.power.on ? bench.power.cutAt : -1;
+  if (bench.power.on) await bench.live();
+  bench.power.cutAt = -1;
+}
+
+/** A new image: it never sleeps before it has proven itself; then it does, or an unlucky reset brings the old one back. */
+async function update(bench: SleepBench): Promise<void> {
+  await start(bench, "deep-sleep");
+  bench.update();
+  bench.boot("software");
+  await bench.live(3 * SAMPLE_MS);
+  assert.is(bench.asleepMs, undefined, "it slept while its image was pending");
+  if (bench.prng.below(3) === 0) {
+    await start(bench, "panic");
+    return;
+  }
+  bench.powered?.board.device.slots?.markValid();
+  await bench.live();
+  assert.ok(bench.asleepMs !== undefined, "it sleeps again");
+}
+
+function drawn(prng: Prng): string {
+  let left = prng.below(100);
+  for (const [fault, share] of FAULTS) {
+    left -= share;
+    if (left < 0) return fault;
+  }
+  return "kept";
 }
