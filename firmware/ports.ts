@@ -227,7 +227,7 @@ export interface DeepSleep {
   image(): ArrayBuffer;
   /**
    * Everything but that memory and the clock goes off at once, and the firmware starts anew by itself: reset reason `deep-sleep`. Never returns on a chip.
-   * @param ms 1 to SLEEP_MS_MAX of sleep/sleep.ts, by the chip's slow oscillator
+   * @param ms 1 to 86,400,000, by the chip's slow oscillator
    */
   deepSleep(ms: number): void;
 }

@@ -25,9 +25,9 @@ import { decodeSnapshot, encodeSnapshot, type Snapshot } from "./snapshot.js";
  */
 export const SLEEP_DRIFT_PERCENT = 7;
 /** Less is not worth a start. */
-export const SLEEP_MS_MIN = 2_000;
+const SLEEP_MS_MIN = 2_000;
 /** The longest interval of a sensor. */
-export const SLEEP_MS_MAX = 86_400_000;
+const SLEEP_MS_MAX = 86_400_000;
 /** A start that goes on with nothing stays awake so long: a button can be held then, and a cable is answered. */
 export const AWAKE_AFTER_START_MS = 10_000;
 /** Awake, it looks so often whether it may sleep. */

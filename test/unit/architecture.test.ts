@@ -257,6 +257,7 @@ const HELD_ELSEWHERE: Readonly<Record<string, string>> = {
   "board/native/chip": "test/sdk/check.ts",
   "board/native/entropy": "test/xs/keys.test.ts",
   "board/native/serial-link": "test/sdk/check.ts",
+  "board/native/sleep": "test/sdk/check.ts",
   "board/native/slots": "test/sdk/check.ts",
   "board/native/tls": "test/xs/tls.test.ts",
   "board/provider": "test/sim/engines.soak.test.ts",

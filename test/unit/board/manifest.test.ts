@@ -69,6 +69,7 @@ const OURS = [
   "chainmote/crypto",
   "chainmote/entropy",
   "chainmote/serial-link",
+  "chainmote/sleep",
   "chainmote/slots",
   "chainmote/tls",
   "embedded:network/ntp/client",
