@@ -22,38 +22,43 @@ const CLOCK_SET = 2;
 const FLAGS = HAS_RECORDS | CLOCK_SET;
 const CHECK_BYTES = 8;
 
+/** Frozen, for what a preloaded module holds lies in flash. */
+function field(at: number, length: number): readonly [number, number] {
+  return Object.freeze([at, length] as const);
+}
+
 /** Where the fields lie, and how many bytes each has. */
 const AT = Object.freeze({
-  magic: [0, 4],
-  version: [4, 1],
-  flags: [5, 1],
-  sensors: [6, 1],
-  wakes: [8, 4],
-  image: [12, IMAGE_DIGEST_BYTES],
-  boot: [44, 4],
-  stream: [48, 4],
-  next: [52, 4],
-  lost: [56, 4],
-  sector: [60, 2],
-  tail: [62, 2],
-  epoch: [64, 4],
-  unit: [68, 2],
-  check: [72, CHECK_BYTES],
-  lastSeq: [80, 4],
-  journalStream: [84, 4],
-  records: [88, 4],
-  storedRecords: [92, 4],
-  passedRecords: [96, 4],
-  wallMs: [100, 6],
-  sleepMs: [108, 4],
-  atLeastS: [112, 4],
-  setAgoMs: [116, 6],
-  uncertainMs: [124, 4],
-  unsavedMs: [128, 4],
-  unagedMs: [132, 4],
-  rests: [136, 4],
-  crc: [172, 4],
-} as const);
+  magic: field(0, 4),
+  version: field(4, 1),
+  flags: field(5, 1),
+  sensors: field(6, 1),
+  wakes: field(8, 4),
+  image: field(12, IMAGE_DIGEST_BYTES),
+  boot: field(44, 4),
+  stream: field(48, 4),
+  next: field(52, 4),
+  lost: field(56, 4),
+  sector: field(60, 2),
+  tail: field(62, 2),
+  epoch: field(64, 4),
+  unit: field(68, 2),
+  check: field(72, CHECK_BYTES),
+  lastSeq: field(80, 4),
+  journalStream: field(84, 4),
+  records: field(88, 4),
+  storedRecords: field(92, 4),
+  passedRecords: field(96, 4),
+  wallMs: field(100, 6),
+  sleepMs: field(108, 4),
+  atLeastS: field(112, 4),
+  setAgoMs: field(116, 6),
+  uncertainMs: field(124, 4),
+  unsavedMs: field(128, 4),
+  unagedMs: field(132, 4),
+  rests: field(136, 4),
+  crc: field(172, 4),
+});
 const UINT32_MAX = 0xffff_ffff;
 /** Milliseconds until a sensor's next sample, 2³¹ for none: some are overdue. */
 const REST_ZERO = 0x8000_0000;

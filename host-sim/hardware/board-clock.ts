@@ -4,6 +4,7 @@
 // Never corrects itself: only `set` does.
 
 import type { WorldClock } from "../world/clock.js";
+import type { Asleep } from "./entropy.js";
 
 export interface BoardClockOptions {
   /** How fast the crystal is, in parts per million. */
@@ -21,14 +22,12 @@ export class BoardClock {
   readonly #bootMs: number;
   #wallMs: number;
 
-  /** @param asleep what the wall clock read when the board fell asleep, and the world's then; absent after any other reset */
-  constructor(
-    world: WorldClock,
-    options: BoardClockOptions = {},
-    asleep?: { readonly wallMs: number; readonly epochMs: number },
-  ) {
+  /** @param asleep since when the board was asleep; absent after any other reset */
+  constructor(world: WorldClock, options: BoardClockOptions = {}, asleep?: Asleep) {
     const rate = 1 + (options.sleepDriftPpm ?? 0) / 1_000_000;
-    this.#wallMs = asleep === undefined ? 0 : Math.floor(asleep.wallMs + (world.epochMs() - asleep.epochMs) * rate);
+    // A world that runs faster than this machine begins anew with each process; the board has slept as long as it meant to at least.
+    this.#wallMs =
+      asleep === undefined ? 0 : Math.floor(asleep.wallMs + Math.max((world.epochMs() - asleep.epochMs) * rate, asleep.sleepMs));
     this.#world = world;
     this.#rate = 1 + (options.driftPpm ?? 0) / 1_000_000;
     this.#ticksAtBoot = options.ticksAtBoot ?? 0;

@@ -156,7 +156,7 @@ export class Board {
 
   /** Deep sleep: this board ends as at a loss of power, but for what `rtc` holds. */
   sleep(ms: number): void {
-    this.rtc.asleep = { wallMs: this.clock.nowMs(), epochMs: this.world.epochMs() };
+    this.rtc.asleep = { wallMs: this.clock.nowMs(), epochMs: this.world.epochMs(), sleepMs: ms };
     this.stop();
     this.#onSleep?.(ms);
   }

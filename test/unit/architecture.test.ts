@@ -227,6 +227,7 @@ const CROSS_CUTTING: Readonly<Record<string, string>> = {
   "chain/bft/chains": "whole chains of the BFT family",
   "chain/bft/follower": "the follower on the BFT family",
   "board/chip-esp32": "the C of that name, in the SDK's app_main",
+  "board/sleep": "the C of that name",
   "board/nvs-pages": "the C of that name, which looks at NVS before it is opened",
   "chain/bft/jump": "jumps, by every consensus of the family",
   "chain/bft/link": "jumps that are linked",

@@ -133,7 +133,11 @@ async function cached(turn: number): Promise<SleepBench> {
     left = shared.rtc.memory;
   }
   shared.rtc.memory = left;
-  shared.rtc.asleep = { wallMs: snapshotOf(shared).wallMs, epochMs: shared.bench.world.epochMs() - SAMPLE_MS };
+  shared.rtc.asleep = {
+    wallMs: snapshotOf(shared).wallMs,
+    epochMs: shared.bench.world.epochMs() - SAMPLE_MS,
+    sleepMs: SAMPLE_MS,
+  };
   return shared;
 }
 
@@ -213,7 +217,7 @@ test("a clock that is behind the sleep, or far ahead of it, is no clock to go on
     const bench = await twice();
     await bench.sleepOn();
     const { wallMs, epochMs } = bench.rtc.asleep as { wallMs: number; epochMs: number };
-    bench.rtc.asleep = { wallMs: wallMs + offMs, epochMs };
+    bench.rtc.asleep = { wallMs: wallMs + offMs, epochMs, sleepMs: 0 };
     bench.boot("deep-sleep");
     assert.is(bench.wakes[bench.wakes.length - 1]?.reason, "clock");
   }
