@@ -20,7 +20,7 @@ import { decodeSnapshot, encodeSnapshot, type Snapshot } from "./snapshot.js";
 
 /**
  * How far the slow oscillator, by which the chip counts while it sleeps, may be off. Espressif's datasheets give it no tolerance; its ESP-IDF 6.0 gives
- * the fast RC oscillator of the same chips ± 7 % (components/soc/CHIP/include/soc/clk_tree_defs.h), and says of the slow one that its time drifts with
+ * the fast RC oscillator of the same chips ± 7 % (its definitions of the clock tree), and says of the slow one that its time drifts with
  * the temperature (docs, "System Time"). It is measured against the crystal at each start, so what is left is less.
  */
 export const SLEEP_DRIFT_PERCENT = 7;
