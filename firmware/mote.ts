@@ -255,15 +255,14 @@ export class Mote
   /** Does whatever is due, once. Answers after how many milliseconds it wants to be called again. */
   step(): number | Promise<number> {
     const nowMs = this.#options.device.clock.ticksMs();
-    const { sleep } = this.#options;
-    const associationMs = sleep?.offline === true ? Number.POSITIVE_INFINITY : this.#association.step();
+    const associationMs = this.#options.sleep?.offline === true ? Number.POSITIVE_INFINITY : this.#association.step();
     const online = this.#association.online;
     let dueMs = Math.min(STEP_INTERVAL_MAX_MS, associationMs, this.#timekeeper.step(online));
     const identity = this.#identity ?? this.begin(nowMs);
     if (identity === undefined) {
-      if (sleep?.offline !== true) return Math.min(dueMs, KEY_RETRY_MS);
+      if (this.#options.sleep?.offline !== true) return Math.min(dueMs, KEY_RETRY_MS);
       // A key that has to be made wants the radio.
-      sleep.goOnline();
+      this.#options.sleep.goOnline();
       return 0;
     }
     const { author, bus, delivery, relay } = identity;
@@ -290,7 +289,7 @@ export class Mote
     }
     if (online) dueMs = Math.min(dueMs, bus.step(), delivery.step());
     dueMs = Math.max(0, Math.min(dueMs, this.health(nowMs)));
-    return sleep === undefined ? dueMs : this.stepOrSleep(sleep, dueMs);
+    return this.#options.sleep === undefined ? dueMs : this.stepOrSleep(this.#options.sleep, dueMs);
   }
 
   /** Sleeps where it may; answers when to look again. */
@@ -309,8 +308,8 @@ export class Mote
     this.endParts();
     if (this.#persistence.rest(nowMs, sleep.unsavedMs(nowMs))) sleep.saved(nowMs);
     const reserved = this.#sequence.reserve();
-    this.closing(() => this.#journal.close());
-    const journal = reserved instanceof Rejection ? undefined : this.#journal.position();
+    const position = this.#journal.leave();
+    const journal = reserved instanceof Rejection ? undefined : position;
     const rests = this.#samplers.map((sampler) => sampler.restMs(nowMs) ?? 0);
     const { boot, stream, next } = this.#sequence;
     const asleep = journal && {

@@ -14,7 +14,16 @@
 import type { FlashPartition } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { ActiveSector } from "./journal-active.js";
-import { frameUnits, PAYLOAD_BYTES_MAX, SEAL_UNITS, SEQ_MAX, type Sha256, SIGNATURE_BYTES } from "./journal-format.js";
+import {
+  CLEAN_UNITS,
+  frameUnits,
+  MARK_UNITS,
+  PAYLOAD_BYTES_MAX,
+  SEAL_UNITS,
+  SEQ_MAX,
+  type Sha256,
+  SIGNATURE_BYTES,
+} from "./journal-format.js";
 import { cleanEndAt, type JournalPosition, recover, resume } from "./journal-mount.js";
 import { JournalReader, type KeptRecord } from "./journal-reader.js";
 import { JournalRing } from "./journal-ring.js";
@@ -94,9 +103,16 @@ export class Journal {
     return journal;
   }
 
-  /** After `close`: where it stands; undefined where it has no clean end that `resume` could find, or records wait for their signatures. */
-  position(): JournalPosition | undefined {
+  /**
+   * Ends in good order, as `close`, but so that `resume` finds it again: where the sector under way has no room for a clean end, or none may be
+   * written to it, the next one is opened now instead of with the next record.
+   * @returns undefined where there is no clean end all the same, or records wait for their signatures
+   */
+  leave(): JournalPosition | undefined {
     const ring = this.#ring;
+    // What is in the way of it will be in the way of the next record, and is said then.
+    if (this.#active.cleanUnit === undefined) this.makeRoom(CLEAN_UNITS + MARK_UNITS);
+    this.close();
     const unit = this.#active.cleanUnit;
     if (unit === undefined || ring.missing || this.#unsealed.count > 0) return undefined;
     const check = cleanEndAt(ring, new FrameWalk(ring.media), unit);

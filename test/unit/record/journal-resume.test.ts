@@ -46,11 +46,9 @@ const state = (journal: Journal): object => ({
 
 const resumed = (flash: NorFlash, position: JournalPosition): Journal | undefined => Journal.resume(flash, { engine }, position);
 
-/** What was left of a history; undefined where it did not end cleanly, its newest sector being full. */
+/** What was left of a history; undefined where it did not end cleanly, since there is no room for another sector. */
 function left(flash: NorFlash, history: readonly (readonly [number, string])[]): JournalPosition | undefined {
-  const journal = lived(flash, history);
-  journal.close();
-  return journal.position();
+  return lived(flash, history).leave();
 }
 
 for (const mode of modes) {

@@ -264,7 +264,7 @@ export class SleepBench {
       if (line.event === "wake" || line.event === "boot" || line.event === "sleep") this.lines.push(line);
     }
     powered.log.lines.length = 0;
-    if (this.lines.length > 60) this.lines.splice(0, 30);
+    if (this.lines.length > 400) this.lines.splice(0, 200);
   }
 
   private once(place: string, digest: string): void {
