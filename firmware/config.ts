@@ -31,6 +31,8 @@ export interface MoteConfig {
   readonly ledger?: unknown;
   /** For the feature that takes new images (`update/`). */
   readonly update?: unknown;
+  /** For an image that sleeps between its samples (`sleep/`). */
+  readonly sleep?: unknown;
 }
 
 export interface JournalConfig {
@@ -121,6 +123,7 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
       },
       ...(root.has("ledger") ? { ledger: root.value("ledger") } : {}),
       ...(root.has("update") ? { update: root.value("update") } : {}),
+      ...(root.has("sleep") ? { sleep: root.value("sleep") } : {}),
       healthIntervalMs: root.section("health", {}).uint("intervalMs", 1000, DAY_MS, 60_000),
     };
   } catch (error) {

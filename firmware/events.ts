@@ -113,6 +113,13 @@ export interface Events {
    * kept, refused (the one before counts again), resetting.
    */
   configuration: { state: string; reason?: string };
+  /**
+   * The board woke from deep sleep, or found what an earlier sleep had left. `resumed`: it goes on where it fell asleep; else it started as after any
+   * reset, and `reason` says what spoke against it (sleep/sleep.ts). `sleptMs` by the board's own clock.
+   */
+  wake: { resumed: boolean; reason?: string; sleptMs?: number; boot?: number; nextSeq?: number; pending?: number };
+  /** The board falls asleep now; `wifi`: whether it joins its network when it wakes. */
+  sleep: { ms: number; pending: number; wifi: boolean };
   /** The application's own. */
   app: Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
   /** Something that should not happen, and went on all the same. */

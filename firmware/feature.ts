@@ -66,6 +66,8 @@ export interface FeatureOwner {
 export interface Feature extends BusUser {
   /** While true the mote makes no records of measurements, its application's among them; what was made goes out. */
   readonly withholds?: boolean;
+  /** While true the board does not sleep: something goes on that would not be found again. */
+  readonly busy?: boolean;
   /** Does what is due, after headers were looked at. Answers the milliseconds until it wants to be called again. */
   step(): number;
   /** A sample was taken, which is in no record yet. */

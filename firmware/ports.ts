@@ -30,6 +30,8 @@ export interface Device {
   readonly restart?: (() => void) | undefined;
   /** The places of images; absent in a build without updates. */
   readonly slots?: Slots | undefined;
+  /** Deep sleep; absent in an image that does not sleep. */
+  readonly sleep?: DeepSleep | undefined;
 }
 
 /** Why the firmware starts. A software reset that nobody asked for (an exception that nobody caught) is a panic. */
@@ -222,6 +224,23 @@ export interface Slots {
   rollback(): void;
   /** The eFuse's secure version; 0 in a build that does not look at it. */
   secureVersion(): number;
+}
+
+/** `chainmote/sleep`: deep sleep, and a piece of the memory that lasts through it, and through every other reset but that of the power. */
+export interface DeepSleep {
+  /** How many bytes of that memory there are. */
+  readonly memoryBytes: number;
+  /** All of them: what was written last, or anything where the power was off. */
+  read(): ArrayBuffer;
+  /** Overwrites them from the first on; what is left over becomes zeros. Throws where more are given than there are. */
+  write(bytes: Bytes): void;
+  /** SHA-256 that the build of the running image has in its description, 32 bytes: another image has another one. */
+  image(): ArrayBuffer;
+  /**
+   * Everything but that memory and the clock goes off at once, and the firmware starts anew by itself: reset reason `deep-sleep`. Never returns on a chip.
+   * @param ms 1 to 86,400,000, by the chip's slow oscillator
+   */
+  deepSleep(ms: number): void;
 }
 
 /** What a board is wired to, as `embedded:provider/builtin` names it. */

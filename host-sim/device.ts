@@ -19,6 +19,7 @@ import { keyValueFor } from "./modules/key-value.js";
 import { mqttClientFor } from "./modules/mqtt-client.js";
 import { ntpFor } from "./modules/ntp-client.js";
 import { analogFor, digitalFor, pulseCountFor } from "./modules/pins.js";
+import { sleepFor } from "./modules/sleep.js";
 import { slotsFor } from "./modules/slots.js";
 import { tcpFor } from "./modules/tcp.js";
 import { timerFor } from "./modules/timer.js";
@@ -75,6 +76,7 @@ export function createBoard(options: DeviceOptions = {}): SimulatedDevice {
     entropy: entropyFor(board),
     flash: flashFor(board),
     slots: slotsFor(board),
+    sleep: sleepFor(board),
     store: keyValueFor(board),
     io: {
       i2c: builtinFor(board).I2C.default,

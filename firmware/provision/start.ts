@@ -41,6 +41,8 @@ export interface StartOptions {
   open(config: MoteConfig, device: Device): Running | Rejection;
   /** What safe mode has besides, in an image that takes updates. */
   readonly updates?: SafePartType | undefined;
+  /** Of an image that sleeps: it stays awake while it is given a configuration, or tries one (sleep/sleep.ts). */
+  readonly sleep?: { held: boolean } | undefined;
   /** Of an image that has still to prove itself: that with it no mote is opened (update/proving.ts). */
   readonly proving?: { unfit(): void } | undefined;
 }
@@ -133,6 +135,7 @@ function begin(options: StartOptions, { stored, document, isOpened, isTrial }: B
   const { device, engine, configuration: image, proving } = options;
   const config = document instanceof Rejection ? document : parseConfig(laidOver(image, document));
   const isOpen = isOpened || (!isTrial && knowsNoNetwork(document, config));
+  hold(options, isOpen || isTrial);
   let mote: Running | Rejection | undefined;
   if (config instanceof Rejection) mote = config;
   // Whoever has pressed the button wants the board for himself; one that knows no network may measure meanwhile.
@@ -151,6 +154,10 @@ function begin(options: StartOptions, { stored, document, isOpened, isTrial }: B
       end();
     });
   running?.run();
+}
+
+function hold({ sleep }: StartOptions, held: boolean): void {
+  if (sleep !== undefined) sleep.held = held;
 }
 
 /** What is left of a board whose mote was refused: safe mode, by which another image may come. Undefined where no configuration holds. */
@@ -193,6 +200,7 @@ function tried(options: StartOptions, stored: StoredConfiguration, config: MoteC
     persistently(device, () => {
       stored.succeed();
       device.log.write("configuration", { state: "kept" });
+      hold(options, false);
     });
   });
   const handle = device.timer.set(() => {

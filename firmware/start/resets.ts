@@ -45,22 +45,32 @@ function countWithin(minutes: Uint8Array): number {
   return count;
 }
 
+/**
+ * So many minutes have passed: by one while the board runs, by whatever it has slept before it wakes. Throws where NVS refuses.
+ * @returns whether any of the resets still counts
+ */
+export function ageBy(store: KeyValueStorage, passedMinutes: number): boolean {
+  const domain = store.open({ path: DOMAIN, format: "buffer" });
+  try {
+    const minutes = new Uint8Array(domain.read(KEY) ?? new ArrayBuffer(0));
+    if (minutes.length === 0) return false;
+    for (let i = 0; i < minutes.length; i += 1) minutes[i] = Math.min(WINDOW_MINUTES, (minutes[i] as number) + passedMinutes);
+    const waiting = countWithin(minutes) > 0;
+    if (waiting) domain.write(KEY, minutes);
+    else domain.delete(KEY);
+    return waiting;
+  } finally {
+    domain.close();
+  }
+}
+
 /** Counts the minutes on, until none of the resets counts any more: then nothing of it is left running. */
 export function ageResets({ store, timer, log }: Pick<Device, "store" | "timer" | "log">): void {
   const due = (): TimerHandle => timer.set(age, MINUTE_MS);
   const age = (): void => {
     let waiting = true;
     try {
-      const domain = store.open({ path: DOMAIN, format: "buffer" });
-      try {
-        const minutes = new Uint8Array(domain.read(KEY) ?? new ArrayBuffer(0));
-        for (let i = 0; i < minutes.length; i += 1) minutes[i] = (minutes[i] as number) + 1;
-        waiting = countWithin(minutes) > 0;
-        if (waiting) domain.write(KEY, minutes);
-        else domain.delete(KEY);
-      } finally {
-        domain.close();
-      }
+      waiting = ageBy(store, 1);
     } catch (error) {
       log.write("store", { what: "resets", state: "failed", reason: String(error) });
     }

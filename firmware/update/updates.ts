@@ -228,6 +228,12 @@ export class Updates implements FeatureType, Feature, IntakeOptions, HttpOptions
     if (seq > this.#lastSeq) this.#proving?.shown(PROOF_RECORD);
   }
 
+  /** An image proves itself, or comes; without its broker nothing comes, and what has come is kept. */
+  get busy(): boolean {
+    if (this.#proving?.kept === false) return true;
+    return this.owner.bus.up && (this.#intake !== undefined || this.#state !== undefined);
+  }
+
   step(): number {
     if (this.#reportDue && this.owner.bus.up) this.report();
     if (this.#proving?.kept === false) return Number.POSITIVE_INFINITY;

@@ -23,11 +23,14 @@ import { setCurrentBoard } from "../modules/current.js";
 import { RealClock } from "../world/clock.js";
 import type { LinkState } from "../world/network.js";
 
+/** Exit code of a board that has slept, and wakes now. */
+const EXIT_DEEP_SLEEP = 5;
 /** Exit code of an exception that nobody caught (host-sim/xs/src/main.c). */
 const EXIT_EXCEPTION = 2;
 
 /** `board.json` in a board's folder. */
-export interface BoardFile extends Omit<BoardOptions, "storage" | "rtc" | "clock" | "onAbort" | "onRestart" | "reset"> {
+export interface BoardFile
+  extends Omit<BoardOptions, "storage" | "rtc" | "clock" | "onAbort" | "onRestart" | "onSleep" | "reset"> {
   readonly flash?: FlashChip;
   /** How many times as fast as this machine's the world's clock runs. */
   readonly speed?: number;
@@ -75,7 +78,9 @@ export async function powerOn(folder: string, reset: Reset, powerOff: (board: Bo
   const chip = { partitions: dataPartitions(boardOf(which)), ...flash };
   const storage = fileStorage(folder, chip, options.chip?.nvsEncryption);
   const onRestart = () => powerOff(board);
-  const board: Board = new Board({ ...options, board: which, clock, storage, rtc, reset, onAbort: endWith, onRestart });
+  // The board has no power then, but for its timer.
+  const onSleep = (ms: number) => void setTimeout(() => process.exit(EXIT_DEEP_SLEEP), ms / (speed ?? 1));
+  const board: Board = new Board({ ...options, board: which, clock, storage, rtc, reset, onAbort: endWith, onRestart, onSleep });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGTERM", () => powerOff(board));
   process.on("SIGINT", () => undefined); // the parent of a terminal's group decides

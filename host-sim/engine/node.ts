@@ -53,9 +53,13 @@ const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGINT: 2, SIGABRT: 6
 /** Codes of a process that somebody ended: the plug was pulled. */
 const UNPLUGGED = ["SIGINT", "SIGKILL", "SIGTERM"].map((signal) => 128 + (SIGNAL_NUMBERS[signal] as number));
 
-/** How a board starts again that has ended with that code: after an orderly restart, a plug that was pulled, or a crash. */
+/** As board-process.ts has it, which is for a board's own process alone. */
+const EXIT_DEEP_SLEEP = 5;
+
+/** How a board starts again that has ended with that code: after an orderly restart, deep sleep, a plug that was pulled, or a crash. */
 export function resetAfter(code: number): Reset {
   if (UNPLUGGED.includes(code)) return "power-on";
+  if (code === EXIT_DEEP_SLEEP) return "deep-sleep";
   return code === 0 ? "software" : "panic";
 }
 

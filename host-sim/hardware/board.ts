@@ -3,6 +3,7 @@
 // Promises: everything that is chance comes from the board's seed; what lasts through a power cut is only `storage`.
 // Never knows which firmware runs on it.
 
+import { createHash } from "node:crypto";
 import type { ResetReason } from "../../firmware/ports.js";
 import { boardOf, DEFAULT_BOARD, partitionBytes, serviceOf } from "../boards.js";
 import type { WorldClock } from "../world/clock.js";
@@ -55,6 +56,8 @@ export interface BoardOptions {
   readonly onAbort?: (reason: BoardAborted) => void;
   /** The firmware asked for an orderly restart, and the board has ended. */
   readonly onRestart?: () => void;
+  /** The firmware has gone to deep sleep, for so many milliseconds, and the board has ended: it starts again after them, by a reset `deep-sleep`. */
+  readonly onSleep?: (ms: number) => void;
 }
 
 export interface SensorOptions {
@@ -95,6 +98,7 @@ export class Board {
   readonly rtc: RtcMemory;
   readonly chip: SimulatedChip;
   readonly #onRestart: (() => void) | undefined;
+  readonly #onSleep: ((ms: number) => void) | undefined;
   /** Places of images; absent where the flash has none. */
   readonly slots: ChipSlots | undefined;
   /** The image that the bootloader has chosen; undefined for what was flashed over the wire. */
@@ -111,7 +115,8 @@ export class Board {
       if (options.onAbort === undefined) throw reason;
       options.onAbort(reason);
     });
-    this.clock = new BoardClock(this.world, options.clocks);
+    this.rtc = options.rtc ?? { noiseFailed: false };
+    this.clock = new BoardClock(this.world, options.clocks, options.reset === "deep-sleep" ? this.rtc.asleep : undefined);
     this.network = new Network({
       prng: prng.fork("network"),
       ...(options.network === undefined ? {} : { map: options.network }),
@@ -119,11 +124,11 @@ export class Board {
       ...(options.datagramLoss === undefined ? {} : { datagramLoss: options.datagramLoss }),
     });
     this.radio = new Radio(this.world, this.network, options.radio);
-    this.rtc = options.rtc ?? { noiseFailed: false };
     this.entropy = new EntropySource(() => this.radio.on, this.rtc, options.entropy);
     this.i2c = new I2CBus(this.world, kind.pins.i2c);
     const room = climate(options.sensor?.trace, this.world, prng.fork("climate"));
-    this.sensor = new Sht3x(this.world, prng.fork("sensor"), room, options.sensor?.address, { ...options.sensor?.faults });
+    const { address, faults } = options.sensor ?? {};
+    this.sensor = new Sht3x(this.world, prng.fork("sensor"), room, address, { ...faults }, options.reset !== "deep-sleep");
     this.i2c.attach(this.sensor);
     const { bme280 } = options;
     if (bme280 !== undefined) {
@@ -136,6 +141,7 @@ export class Board {
     const { chip = {}, reset = "power-on", storage, seed = "chainmote" } = options;
     this.chip = new SimulatedChip(chip, reset, seed, storage.nvs.fault);
     this.#onRestart = options.onRestart;
+    this.#onSleep = options.onSleep;
     this.keyValue = new KeyValuePartition(storage.nvs, partitionBytes(kind, "nvs"), this.chip.storage());
     const { slots } = storage;
     this.slots = slots && new ChipSlots(slots, kind.chip.name);
@@ -146,6 +152,20 @@ export class Board {
   restart(): void {
     this.stop();
     this.#onRestart?.();
+  }
+
+  /** Deep sleep: this board ends as at a loss of power, but for what `rtc` holds. */
+  sleep(ms: number): void {
+    this.rtc.asleep = { wallMs: this.clock.nowMs(), epochMs: this.world.epochMs(), sleepMs: ms };
+    this.stop();
+    this.#onSleep?.(ms);
+  }
+
+  /** SHA-256 of the image that runs, as its build knows it. */
+  imageDigest(): Uint8Array {
+    const { image } = this;
+    const named = image === undefined ? "flashed over the wire" : `${image.version} ${image.program?.firmware ?? ""}`;
+    return new Uint8Array(createHash("sha256").update(named).digest());
   }
 
   /** Power off: the radio goes and every connection with it, and nothing of this board runs any more. */

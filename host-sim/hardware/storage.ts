@@ -122,13 +122,35 @@ class FileFuse implements Fuse {
   }
 }
 
-/** RTC memory in a folder, since a board's process ends with each reset: a file, there or not. Power that comes on clears it. */
+/** RTC memory in a folder, since a board's process ends with each reset: files, there or not. Power that comes on clears them. */
 export class FileRtc implements RtcMemory {
   readonly #failed: string;
+  readonly #memory: string;
+  readonly #asleep: string;
 
   constructor(folder: string, reset: ResetReason) {
     this.#failed = join(folder, "rtc-noise-failed");
-    if (reset === "power-on") rmSync(this.#failed, { force: true });
+    this.#memory = join(folder, "rtc-memory");
+    this.#asleep = join(folder, "rtc-asleep.json");
+    if (reset === "power-on") for (const path of [this.#failed, this.#memory, this.#asleep]) rmSync(path, { force: true });
+  }
+
+  get memory(): Uint8Array | undefined {
+    return existsSync(this.#memory) ? new Uint8Array(readFileSync(this.#memory)) : undefined;
+  }
+
+  set memory(bytes: Uint8Array | undefined) {
+    if (bytes === undefined) rmSync(this.#memory, { force: true });
+    else writeFileSync(this.#memory, bytes, { mode: 0o600 });
+  }
+
+  get asleep(): RtcMemory["asleep"] {
+    return existsSync(this.#asleep) ? (JSON.parse(readFileSync(this.#asleep, "utf8")) as RtcMemory["asleep"]) : undefined;
+  }
+
+  set asleep(since: RtcMemory["asleep"]) {
+    if (since === undefined) rmSync(this.#asleep, { force: true });
+    else writeFileSync(this.#asleep, JSON.stringify(since), { mode: 0o600 });
   }
 
   get noiseFailed(): boolean {

@@ -91,6 +91,7 @@ export const IMAGES: readonly Image[] = [
   example("own-sensor", NATIVE),
   example("light-client", NATIVE),
   example("data-logger", NATIVE.slice(0, 2)),
+  example("sleeping", NATIVE),
   { name: "drivers", manifest: "test/sdk/drivers/manifest.json", main: "main", native: NATIVE },
   {
     name: "new-application",

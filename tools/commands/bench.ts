@@ -11,6 +11,7 @@ chainmote bench --heap|--profile [--chains NAME] [--json]
 chainmote bench --port /dev/tty… [--baud N] [--json]
 chainmote bench --verify [--records N] [--json]
 chainmote bench --fleet [--boards N] [--minutes N] [--json]
+chainmote bench --energy [--interval N] [--wifi-every N] [--json]
 
 Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the memory of
 the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …; runtime-ledger: Clique, with the ledger).
@@ -22,6 +23,9 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …; 
   --verify   how many records a second \`chainmote verify\` checks: with the reference, without threads, with them
   --fleet    how much simulated time of a fleet of whole motes passes in a minute: with the reference, with the fast
              engine, with a link in the process, with what boards may share
+  --energy   what a record takes of a battery, with deep sleep and without, part by part: estimates, each with its source
+  --interval with --energy: seconds from one record to the next, 300 where absent
+  --wifi-every  with --energy: at every which wake the network is joined, 12 where absent
   --boards   with --fleet: how many there are, 50 where absent
   --minutes  with --fleet: how many simulated ones, 240 where absent; at most 10 with the reference
   --records  with xs and rv32: how many records and headers each long run has; 10000 where absent; with --verify: how many
@@ -46,6 +50,12 @@ const BOARDS_MAX = 1000;
 /** Of so many a record may still be under way. */
 const MINUTES_MIN = 2;
 const MINUTES_MAX = 100_000;
+const INTERVAL_S = 300;
+/** Shorter than a wake takes, nothing is left to sleep. */
+const INTERVAL_S_MIN = 10;
+const INTERVAL_S_MAX = 86_400;
+const WIFI_EVERY = 12;
+const WIFI_EVERY_MAX = 10_000;
 const BAUD = 115_200;
 const BAUD_MAX = 4_000_000;
 
@@ -66,12 +76,17 @@ export async function run(words: readonly string[], output: Output): Promise<num
     minutes: { type: "string" },
     heap: { type: "boolean" },
     profile: { type: "boolean" },
+    energy: { type: "boolean" },
+    interval: { type: "string" },
+    "wifi-every": { type: "string" },
   });
-  const alone = ["verify", "fleet", "heap", "profile"].filter((name) => options.has(name));
+  const alone = ["verify", "fleet", "heap", "profile", "energy"].filter((name) => options.has(name));
   if (alone.length > 1) throw new UsageError(`--${alone.join(" and --")} are two measurements: name one of them`);
   if (options.has("verify")) return await benchOfVerify(options, output);
   if (options.has("fleet")) return await benchOfFleet(options, output);
   refuse(options, ["boards", "minutes"], "for --fleet alone");
+  if (options.has("energy")) return await benchOfEnergy(options, output);
+  refuse(options, ["interval", "wifi-every"], "for --energy alone");
   if (options.has("heap") || options.has("profile")) {
     refuse(options, ["target", "crypto", "records", "port", "baud", "ratchet", "accept"], "not for --heap or --profile");
     const chain = oneOf("chains", options.text("chains") ?? "clique", RUNTIMES);
@@ -139,6 +154,17 @@ async function benchOfFleet(options: Words, output: Output): Promise<number> {
   const rates = await benchFleet(boards ?? FLEET_BOARDS, minutes ?? FLEET_MINUTES, progress).finally(() => progress(""));
   if (options.has("json")) output.line(JSON.stringify({ of: "fleet", results: rates }));
   else printFleet(rates, output);
+  return 0;
+}
+
+async function benchOfEnergy(options: Words, output: Output): Promise<number> {
+  refuse(options, [...FIRMWARE_OPTIONS, "records"], "not for --energy");
+  const intervalS = options.number("interval", INTERVAL_S_MIN, INTERVAL_S_MAX) ?? INTERVAL_S;
+  const wifiEvery = options.number("wifi-every", 1, WIFI_EVERY_MAX) ?? WIFI_EVERY;
+  const { energyOf, printEnergy } = await import("../bench/energy.js");
+  const report = energyOf(intervalS, wifiEvery);
+  if (options.has("json")) output.line(JSON.stringify({ of: "energy", estimate: true, ...report }));
+  else printEnergy(report, output);
   return 0;
 }
 

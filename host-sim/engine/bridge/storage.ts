@@ -4,6 +4,7 @@ import type { FlashPartition, ImageSlot, KeyValueDomain } from "../../../firmwar
 import type { Board } from "../../hardware/board.js";
 import { flashFor } from "../../modules/flash.js";
 import { keyValueFor } from "../../modules/key-value.js";
+import { sleepFor } from "../../modules/sleep.js";
 import { slotsFor } from "../../modules/slots.js";
 import type { Value } from "../../xs/wire.js";
 import { Handles, type Operations } from "./bridge.js";
@@ -13,6 +14,7 @@ export function storageOperations(board: Board): Operations {
   const domains = new Handles<KeyValueDomain>();
   const flash = flashFor(() => board);
   const slots = slotsFor(() => board);
+  const sleep = sleepFor(() => board);
   const described = ({ slot, state }: ImageSlot): string => `${slot} ${state}`;
   const values = keyValueFor(() => board) as { open(options: object): KeyValueDomain };
   const opened = (options: Readonly<Record<string, Value>>): Record<string, Value> =>
@@ -35,6 +37,16 @@ export function storageOperations(board: Board): Operations {
     },
     "flash.close"(number) {
       partitions.take(number)?.close();
+      return undefined;
+    },
+    "sleep.read": () => new Uint8Array(sleep.read()),
+    "sleep.write"(bytes) {
+      sleep.write(bytes as Uint8Array);
+      return undefined;
+    },
+    "sleep.image": () => new Uint8Array(sleep.image()),
+    "sleep.deepSleep"(ms) {
+      sleep.deepSleep(ms as number);
       return undefined;
     },
     "slots.running": () => described(slots.running()),

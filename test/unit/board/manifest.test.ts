@@ -69,6 +69,7 @@ const OURS = [
   "chainmote/crypto",
   "chainmote/entropy",
   "chainmote/serial-link",
+  "chainmote/sleep",
   "chainmote/slots",
   "chainmote/tls",
   "embedded:network/ntp/client",
@@ -213,6 +214,7 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "board/emulator/station",
       "board/station-ethernet",
     ],
+    "deep sleep, for an application on a battery": ["board/native/sleep", "sleep/sleep", "sleep/snapshot"],
     "sensors that the standard mote has not got": [
       "sensor/analogue/analogue",
       "sensor/bme280/bme280",
