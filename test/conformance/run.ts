@@ -11,6 +11,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { besideLiveLines } from "../../tools/live-lines.js";
+import { Progress } from "../../tools/progress.js";
 import { CHOICES } from "./crypto/under-test.js";
 import type { ConformanceSet } from "./set.js";
 import { runSet, type Tally, unread } from "./tally.js";
@@ -36,13 +38,23 @@ async function main(words: readonly string[]): Promise<number> {
   const chosen = choose(sets, names);
   if (typeof chosen === "string") return complain(chosen);
   const total = { passed: 0, failed: 0, skipped: 0 };
+  const bar = new Bar(chosen.reduce((sum, { set }) => sum + set.paths.length, 0));
   for (const { set, unders } of chosen) {
     let tallies: readonly Tally[];
     try {
-      tallies = await runSet(set, root, unders, print);
+      tallies = await runSet(
+        set,
+        root,
+        unders,
+        (tally) => {
+          print(tally);
+          bar.finished(tally);
+        },
+        (tally) => bar.show(tally),
+      );
     } catch (error) {
       total.failed += 1;
-      process.stdout.write(`${set.name}: ${String(error)}\n`);
+      say(`${set.name}: ${String(error)}\n`);
       continue;
     }
     for (const tally of tallies) {
@@ -51,10 +63,11 @@ async function main(words: readonly string[]): Promise<number> {
       total.skipped += tally.skipped;
     }
   }
+  bar.clear();
   printUnread(root, sets, chosen, names.length === 0);
   const executed = total.passed + total.failed;
   if (executed === 0) process.stderr.write("nothing was executed\n");
-  process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+  say(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
   return executed === 0 || total.failed > 0 ? 1 : 0;
 }
 
@@ -97,12 +110,41 @@ function choose(sets: readonly ConformanceSet[], names: readonly string[]): Choi
   return [...unders].map(([set, wanted]) => ({ set, unders: [...wanted] }));
 }
 
+/** How far it is, by paths of the sets. */
+class Bar {
+  readonly #progress = new Progress("conformance");
+  readonly #paths: number;
+  #finished = 0;
+  #records = 0;
+
+  constructor(paths: number) {
+    this.#paths = paths;
+  }
+
+  show({ path, passed, failed }: Tally): void {
+    this.#progress.counted(this.#records + passed + failed, "records", this.#finished / this.#paths, path);
+  }
+
+  finished({ passed, failed }: Tally): void {
+    this.#finished += 1;
+    this.#records += passed + failed;
+  }
+
+  clear(): void {
+    this.#progress.clear();
+  }
+}
+
+function say(text: string): void {
+  besideLiveLines(process.stdout, text);
+}
+
 function print(tally: Tally): void {
-  process.stdout.write(`${tally.path}: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped\n`);
-  for (const [why, records] of tally.reasons) process.stdout.write(`  ${records} skipped: ${why}\n`);
-  for (const failure of tally.failures) process.stdout.write(`  failed: ${failure}\n`);
+  say(`${tally.path}: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped\n`);
+  for (const [why, records] of tally.reasons) say(`  ${records} skipped: ${why}\n`);
+  for (const failure of tally.failures) say(`  failed: ${failure}\n`);
   const more = tally.failed - tally.failures.length;
-  if (more > 0) process.stdout.write(`  and ${more} more\n`);
+  if (more > 0) say(`  and ${more} more\n`);
 }
 
 /** Says which files no set reads, in the folders of the sets that were run whole, or in all; many of one folder in one line. */
@@ -112,8 +154,8 @@ function printUnread(root: string, sets: readonly ConformanceSet[], chosen: read
   const patterns = sets.flatMap((set) => [...set.paths, ...(set.beside ?? [])]);
   for (const folder of [...new Set(folders)].sort()) {
     const files = unread(root, folder, patterns);
-    if (files.length > UNREAD_SHOWN_MAX) process.stdout.write(`  no set reads ${files.length} files in ${folder}\n`);
-    else for (const file of files) process.stdout.write(`  no set reads ${file}\n`);
+    if (files.length > UNREAD_SHOWN_MAX) say(`  no set reads ${files.length} files in ${folder}\n`);
+    else for (const file of files) say(`  no set reads ${file}\n`);
   }
 }
 

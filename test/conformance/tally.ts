@@ -19,12 +19,16 @@ export class Tally {
   passed = 0;
   failed = 0;
   skipped = 0;
+  readonly #onRecord: (tally: Tally) => void;
 
-  constructor(path: string) {
+  /** @param onRecord told of each record that has run */
+  constructor(path: string, onRecord: (tally: Tally) => void = () => undefined) {
     this.path = path;
+    this.#onRecord = onRecord;
   }
 
   note(record: string, outcome: Outcome): void {
+    this.#onRecord(this);
     if (outcome === undefined) this.passed += 1;
     else if (outcome instanceof Skip) this.skip(outcome.why, 1);
     else {
@@ -119,12 +123,14 @@ class File implements VectorFile {
  * Runs `set` over the folder `root` and answers a tally for each of its paths.
  * @param unders only files whose path begins with one of these; the empty text means all
  * @param show called with each tally as it is finished
+ * @param onRecord called at each record, with the tally that it counts in
  */
 export async function runSet(
   set: ConformanceSet,
   root: string,
   unders: readonly string[],
   show: (tally: Tally) => void,
+  onRecord?: (tally: Tally) => void,
 ): Promise<Tally[]> {
   const tallies: Tally[] = [];
   const visited = new Set<string>();
@@ -136,7 +142,7 @@ export async function runSet(
       const all = matching(root, pattern);
       const some = all.filter(wanted);
       if (some.length === 0 && (all.length > 0 || !wanted(pattern))) return;
-      const tally = new Tally(pattern);
+      const tally = new Tally(pattern, onRecord);
       if (some.length === 0) tally.skip("no such file in this folder", 1);
       for (const relative of some) {
         const file = new File(root, relative, tally);

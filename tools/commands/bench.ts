@@ -3,6 +3,7 @@
 import { ratchetFile, ratchetReport, writeRatchet } from "../bench/ratchet.js";
 import { type BenchReport, printReport, RUNTIMES } from "../bench/report.js";
 import { readWords, type Words } from "../options.js";
+import { Progress } from "../progress.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
 
 export const usage = `chainmote bench [--target node] [--crypto noble|fast] [--json]
@@ -108,7 +109,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       report = await benchNode(oneOf("crypto", crypto ?? "noble", NODE_CRYPTO), progress);
     } else report = await (await import("../bench/guest.js")).benchGuest(target, records ?? RECORDS, progress, chains);
   } finally {
-    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+    bar.clear();
   }
   if (options.has("json")) output.line(JSON.stringify(report));
   else printReport(report, output);
@@ -125,7 +126,7 @@ async function benchOfVerify(options: Words, output: Output): Promise<number> {
   refuse(options, [...FIRMWARE_OPTIONS, "boards", "minutes"], "not for --verify");
   const records = options.number("records", RECORDS_MIN, RECORDS_MAX);
   const { benchVerify, printVerify, VERIFY_RECORDS } = await import("../bench/verify.js");
-  const rates = await benchVerify(records ?? VERIFY_RECORDS, progress).finally(() => progress(""));
+  const rates = await benchVerify(records ?? VERIFY_RECORDS, progress).finally(() => bar.clear());
   if (options.has("json")) output.line(JSON.stringify({ of: "verify", results: rates }));
   else printVerify(rates, output);
   return 0;
@@ -136,7 +137,7 @@ async function benchOfFleet(options: Words, output: Output): Promise<number> {
   const boards = options.number("boards", 1, BOARDS_MAX);
   const minutes = options.number("minutes", MINUTES_MIN, MINUTES_MAX);
   const { benchFleet, FLEET_BOARDS, FLEET_MINUTES, printFleet } = await import("../bench/fleet.js");
-  const rates = await benchFleet(boards ?? FLEET_BOARDS, minutes ?? FLEET_MINUTES, progress).finally(() => progress(""));
+  const rates = await benchFleet(boards ?? FLEET_BOARDS, minutes ?? FLEET_MINUTES, progress).finally(() => bar.clear());
   if (options.has("json")) output.line(JSON.stringify({ of: "fleet", results: rates }));
   else printFleet(rates, output);
   return 0;
@@ -147,8 +148,10 @@ function refuse(options: Words, names: readonly string[], why: string): void {
   if (named !== undefined) throw new UsageError(`--${named} is ${why}`);
 }
 
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${plainText(text, 100)}`);
+const bar = new Progress("chainmote bench");
+
+function progress(text: string, share?: number): void {
+  bar.step(text, share);
 }
 
 function oneOf<T extends string>(name: string, value: string, choices: readonly T[]): T {

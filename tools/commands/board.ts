@@ -95,10 +95,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     screen.say(`${title}  ${output.style("dim", `one board, data in ${shownPath(directory)}; Ctrl-C ends it`)}`);
     const built = await builtEngine(
       wish,
-      (text) => screen.show("engine", { event: "building", text }),
+      (text, share) => screen.show("engine", { event: "building", text, ...(share === undefined ? {} : { share }) }),
       () => isTold,
       application,
-    );
+    ).finally(() => screen.close());
     const sntp = await SntpServer.start();
     try {
       const crypto = wish.engine === "node" && wish.crypto === "noble" ? { crypto: wish.crypto } : {};

@@ -163,7 +163,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
         ? watchQuarantines({ rpc, fleet, store, settledDepth: settings.settledDepth, onEvent: say })
         : undefined;
     const address = `0x${toHex(key.address)}`;
-    if (json) output.line(JSON.stringify({ event: "collecting", collector: address, ...(await store.counts()) }));
+    if (json)
+      output.line(
+        JSON.stringify({ event: "collecting", collector: address, ...(await store.counts()), ...(await lastOf(store)) }),
+      );
     else
       output.line(`collector ${address}: ${publicUrl(mqtt)}, ${plural((await store.counts()).stored, "record")} stored so far`);
     await told;
@@ -177,6 +180,14 @@ export async function run(words: readonly string[], output: Output): Promise<num
     }
     return 0;
   });
+}
+
+/** What whoever starts it again goes on from. */
+async function lastOf(store: RecordStore): Promise<object> {
+  const last = await store.last();
+  if (last === undefined) return {};
+  const { address, stream, seq, head } = last;
+  return { last: { mote: `0x${toHex(address)}`, stream, seq, ...(head === undefined ? {} : { head }) } };
 }
 
 interface WatchSource {

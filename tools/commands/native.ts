@@ -14,6 +14,7 @@ import {
 import { fetchFromIndex } from "../native/python-index.js";
 import { needPackages } from "../optional.js";
 import { readWords } from "../options.js";
+import { Progress } from "../progress.js";
 import { CommandError, type Output, plainText, plural } from "../terminal.js";
 
 export const usage = `chainmote native [FILE]
@@ -30,10 +31,18 @@ Exit code: 0 once all files are in place, 1 where they cannot be had.`;
 export async function run(words: readonly string[], output: Output): Promise<number> {
   const { others } = readWords(words, {}, 1);
   if ((await libraryFault()) !== undefined) {
-    const archive = others[0] === undefined ? await fetchFromIndex(ARCHIVE.project, ARCHIVE.file) : await readGiven(others[0]);
-    await unpackLibrary(archive).catch((error: Error) => {
-      throw new CommandError(plainText(error.message));
-    });
+    const progress = new Progress("chainmote native");
+    try {
+      const [given] = others;
+      const archive =
+        given === undefined ? await fetchFromIndex(ARCHIVE.project, ARCHIVE.file, progress) : await readGiven(given);
+      progress.step("comparing each file with upstream's release");
+      await unpackLibrary(archive).catch((error: Error) => {
+        throw new CommandError(plainText(error.message));
+      });
+    } finally {
+      progress.clear();
+    }
   }
   if (!(await copyKeccak())) needPackages([KECCAK]);
   const files = plural((await pinnedFiles()).size, "file");

@@ -70,11 +70,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
 
 async function verify(input: Input, options: Words, threads: number | undefined, output: Output): Promise<number> {
   const [senml, json] = [options.has("senml"), options.has("json")];
-  const progress = json ? undefined : new Progress("chainmote verify", "records", input.length);
+  const progress = json ? undefined : new Progress("chainmote verify");
   const judge = new Judge(engine, (offset, length) => input.read(offset, length));
   // In the place of stdout, which is SenML alone.
   const say = (text: string): void => {
-    progress?.clear();
     if (senml) output.error(text);
     else output.line(text);
   };
@@ -84,7 +83,7 @@ async function verify(input: Input, options: Words, threads: number | undefined,
   const checking = { length: input.length, ...(threads === undefined ? {} : { threads }) };
   for await (const { piece, signed } of checked(pieces(input.parts()), checking)) {
     const verdict = judge.judge(piece, signed);
-    progress?.update(sum.records, piece.offset);
+    progress?.counted(sum.records, "records", input.length > 0 ? piece.offset / input.length : undefined);
     sum.records += 1;
     if (verdict.fault === undefined) sum.hold += 1;
     else sum.fail += 1;
@@ -98,7 +97,6 @@ async function verify(input: Input, options: Words, threads: number | undefined,
       !shown.has(digest)
     ) {
       shown.add(digest); // a record that is in the file twice was measured once
-      progress?.clear();
       pack.add(index, mote, fields);
     }
     if ((senml || options.has("quiet")) && fault === undefined) continue;
