@@ -14,6 +14,8 @@ const EXIT_INTERNAL = 70;
 
 interface Command {
   readonly usage: string;
+  /** @throws UsageError where a word is none of the command's */
+  read(words: readonly string[]): unknown;
   run(words: readonly string[], output: Output): Promise<number>;
 }
 

@@ -37,7 +37,12 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …; 
   --ratchet  with rv32: fails where a count is over its limit, or more than 2 % over test/bench/ratchet.json
   --accept   with rv32: writes these counts to test/bench/ratchet.json
 
-Exit code: 0, 1 where something cannot be measured or the ratchet holds against it, 2 for a mistake in the command line.`;
+Exit code: 0, 1 where something cannot be measured or the ratchet holds against it, 2 for a mistake in the command line.
+
+Examples:
+  npm run bench -- --target rv32
+  npm run bench -- --target xs --chains clique,ledger --records 1000
+  npm run bench -- --verify --json`;
 
 const TARGETS = ["node", "xs", "rv32"] as const;
 const RECORDS = 10_000;
@@ -50,8 +55,8 @@ const MINUTES_MAX = 100_000;
 const BAUD = 115_200;
 const BAUD_MAX = 4_000_000;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     target: { type: "string" },
     crypto: { type: "string" },
     records: { type: "string" },
@@ -68,6 +73,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     heap: { type: "boolean" },
     profile: { type: "boolean" },
   });
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const alone = ["verify", "fleet", "heap", "profile"].filter((name) => options.has(name));
   if (alone.length > 1) throw new UsageError(`--${alone.join(" and --")} are two measurements: name one of them`);
   if (options.has("verify")) return await benchOfVerify(options, output);

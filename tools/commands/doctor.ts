@@ -10,13 +10,17 @@ import { BUILT } from "../../host-sim/place.js";
 import { KECCAK, LIBRARY_FOLDER, LIBRARY_VERSION, libraryFault, NATIVE_COMMAND } from "../../host-sim/xs/libsecp256k1.js";
 import { DEFAULT_EMULATED, findQemu } from "../emulator/emulator.js";
 import { BITCOIN_NODE, ETHEREUM_NODE, FLASHER, POSTGRES, SERIAL_PORT, STORE, WEB_FLASHER } from "../optional.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
 import { findIdf, findModdable, XS_DEV, XS_DEV_IDF } from "../sdk/sdk-tools.js";
 import { type Output, plainText } from "../terminal.js";
 
 export const usage = `chainmote doctor [--json]
 
-Says what is installed and what is missing, for each use. Exit code: 0 unless something essential is missing.`;
+Says what is installed and what is missing, for each use. Exit code: 0 unless something essential is missing.
+
+Examples:
+  chainmote doctor
+  chainmote doctor --json`;
 
 interface Finding {
   readonly name: string;
@@ -31,8 +35,12 @@ interface Finding {
 const PROBE_MS = 10_000;
 const NODE_MIN = "20.19";
 
+export function read(words: readonly string[]): Words {
+  return readWords(words, { json: { type: "boolean" } });
+}
+
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, { json: { type: "boolean" } });
+  const options = read(words);
   const findings = await probeAll();
   const missing = findings.filter((finding) => finding.essential && !finding.found);
   if (options.has("json")) output.line(JSON.stringify({ ok: missing.length === 0, findings }));

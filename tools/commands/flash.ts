@@ -9,7 +9,7 @@ import { type FlashOptions, type FoundBoard, flashBoard } from "../flash/flasher
 import { burnNvsKey, needEspefuse } from "../flash/nvs-key.js";
 import { IMAGES_FILE, type ImageFolder, readImageFolder } from "../image/image-folder.js";
 import { FLASHER, needPackages, SERIAL_PORT } from "../optional.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
 import { Progress } from "../progress.js";
 import { findPort } from "../serial/serial-port.js";
 import { CommandError, type Output, plainText, UsageError } from "../terminal.js";
@@ -35,10 +35,12 @@ bootloader last. A mote's key and journal are not touched; what another firmware
 Nothing is written where the board has another chip, a smaller flash, encrypted flash, or where an image would lie at a wrong place.
 Whatever fails says what is on the board then.
 
-chainmote flash esp32c3 --port /dev/ttyACM0`;
+Examples:
+  chainmote flash esp32c3 --port /dev/ttyACM0
+  chainmote flash build/boards/esp32c3-dev --no-stub`;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(
+export function read(words: readonly string[]): Words {
+  return readWords(
     words,
     {
       port: { type: "string" },
@@ -51,6 +53,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     },
     1,
   );
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const [what] = options.others;
   if (what === undefined) throw new UsageError("the folder of images is missing, or the board's name");
   const profile = profileOf(options);

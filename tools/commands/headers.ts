@@ -43,7 +43,11 @@ hash with another source. IBFT, QBFT: the validators' keys must seal no other ch
   --period S --epoch N [--london N] [--zero-base-fee]   Clique: the same without the file
   --trusting-period S                                   IBFT, QBFT: how long a trusted block vouches for others
   --work HEX                                            Bitcoin: work of the chain up to the block, where the node tells none
-  --json             one object instead of text`;
+  --json             one object instead of text
+
+Examples:
+  chainmote headers checkpoint --chain clique --rpc http://127.0.0.1:8545 --out checkpoint.json
+  chainmote headers verify --checkpoint checkpoint.json --save newest.json http://127.0.0.1:8545`;
 
 const SAVE_MS = 60_000;
 const HEIGHT_MAX = 2 ** 48 - 1;
@@ -51,8 +55,8 @@ const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** As shells have it for a program that Ctrl-C ended. */
 const EXIT_STOPPED = 130;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(
+export function read(words: readonly string[]): Words {
+  return readWords(
     words,
     {
       checkpoint: { type: "string" },
@@ -72,6 +76,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     },
     2,
   );
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const [what, from] = options.others;
   try {
     if (what === "verify") return await verify(options, from, output);

@@ -80,6 +80,8 @@ Your own broker:
 
 With DATABASE_URL set (postgres://…) records go to that database.
 
+Examples:
+  npm start -- --records 5 --boards 2
   npm start -- --app ../my-mote --engine xs
   npm start -- --rpc http://127.0.0.1:8545 --genesis genesis.json --records 5
   npm start -- --rpc http://127.0.0.1:8545 --deploy account.key --anchor
@@ -112,8 +114,8 @@ const STALL_MS = 120_000;
 /** The same of anchors: on Clique of a long period one takes minutes to be settled. */
 const ANCHOR_STALL_MS = 1_800_000;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     records: { type: "string" },
     anchor: { type: "boolean" },
     "anchor-interval": { type: "string" },
@@ -134,6 +136,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const records = options.number("records", 1, RECORDS_MAX);
   const boards = options.number("boards", 1, BOARDS_MAX) ?? 1;
   const folder = options.text("app");

@@ -41,9 +41,14 @@ believed; not needed where the checkpoint is of the item's block.
 
 Of a long file stderr shows how far it is, but not with --json.
 
-Exit code: 0 where all hold, 1 where any does not, 2 for a mistake in the command line.`;
+Exit code: 0 where all hold, 1 where any does not, 2 for a mistake in the command line.
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
+Examples:
+  chainmote verify records.cborseq
+  chainmote verify records.cborseq --quiet --evidence evidence.cborseq
+  chainmote verify --receipt anchored/item.cbor --checkpoint anchored/checkpoint.json --contract 0x6f40be2f146c269ecabd7330236d499997dd194e`;
+
+export function read(words: readonly string[]): Words {
   const spec = {
     json: { type: "boolean" },
     senml: { type: "boolean" },
@@ -55,7 +60,11 @@ export async function run(words: readonly string[], output: Output): Promise<num
     contract: { type: "string" },
     headers: { type: "string" },
   } as const;
-  const options = readWords(words, spec, 1);
+  return readWords(words, spec, 1);
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   if (options.has("senml") && options.has("json")) throw new UsageError("--senml is JSON already: leave --json out");
   const receipt = options.text("receipt");
   if (receipt !== undefined) return verifyReceipt(receipt, options, output);
