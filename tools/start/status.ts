@@ -205,7 +205,7 @@ function boardRow({ name, linked, head, seq, stored, amiss }: BoardState, paint:
     parts.push(`seq ${seq}${stored === seq ? ", stored" : stored === undefined ? "" : `, ${stored} stored`}`);
   if (linked !== true) parts.push(paint("yellow", linked === false ? "not connected" : "starting"));
   if (amiss !== "") parts.push(paint("yellow", amiss));
-  return `${name.padEnd(LABEL_CELLS)} ${parts.join("   ")}`;
+  return `${name.padEnd(LABEL_CELLS)} ${parts.join("   ")}`.trimEnd();
 }
 
 /** As many rows as the parts need in a terminal of that width. */

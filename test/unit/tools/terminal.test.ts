@@ -132,21 +132,24 @@ inTerminal("the state stays below the events in every size, and Ctrl-C takes it 
   assert.ok(terminal.isAsBefore);
 });
 
-inTerminal("a terminal of five rows has what matters most, one of ten columns nothing; while it is suspended it is away", async () => {
-  const system = await shown(100, 5);
-  const { terminal } = system;
-  live(system);
-  await terminal.see("two lines", (rows) => /^boards/.test(rows.at(-2) ?? "") && /^records/.test(rows.at(-1) ?? ""));
-  terminal.resize(10, 20);
-  await terminal.see("nothing", (rows) => beginWith(rows, "boards").length === 0);
-  terminal.resize(100, 20);
-  await terminal.see("all of it", isState);
-  assert.is(beginWith(terminal.rows(true), "boards").length, 1);
-  terminal.press("C-z");
-  await terminal.see("a prompt", (rows) => isOver(rows) && beginWith(rows, "boards").length === 0);
-  terminal.type("fg");
-  assert.is(beginWith(await terminal.see("the state", isState), "boards").length, 1);
-});
+inTerminal(
+  "a terminal of five rows has what matters most, one of ten columns nothing; while it is suspended it is away",
+  async () => {
+    const system = await shown(100, 5);
+    const { terminal } = system;
+    live(system);
+    await terminal.see("two lines", (rows) => /^boards/.test(rows.at(-2) ?? "") && /^records/.test(rows.at(-1) ?? ""));
+    terminal.resize(10, 20);
+    await terminal.see("nothing", (rows) => beginWith(rows, "boards").length === 0);
+    terminal.resize(100, 20);
+    await terminal.see("all of it", isState);
+    assert.is(beginWith(terminal.rows(true), "boards").length, 1);
+    terminal.press("C-z");
+    await terminal.see("a prompt", (rows) => isOver(rows) && beginWith(rows, "boards").length === 0);
+    terminal.type("fg");
+    assert.is(beginWith(await terminal.see("the state", isState), "boards").length, 1);
+  },
+);
 
 inTerminal("a fault of the program takes it away, and so does its end; what is said of it is seen", async () => {
   for (const order of [{ fail: "something broke" }, { end: 3 }]) {
@@ -164,10 +167,7 @@ inTerminal("a fault of the program takes it away, and so does its end; what is s
 });
 
 inTerminal("elsewhere there are lines alone, without an escape code: in a pipe, in CI", async () => {
-  for (const line of [
-    (program: string) => `${program} 2>&1 | cat -v`,
-    (program: string) => `CI=true NO_COLOR=1 ${program}`,
-  ]) {
+  for (const line of [(program: string) => `${program} 2>&1 | cat -v`, (program: string) => `CI=true NO_COLOR=1 ${program}`]) {
     const system = await shown(120, 24, line);
     const { terminal } = system;
     live(system);
