@@ -52,10 +52,10 @@ export class Progress {
    * @param place where that is, in words
    */
   counted(done: number, unit: string, share?: number, place?: string): void {
-    const at = place === undefined ? "" : `${place}  `;
+    const at = place === undefined ? "" : `  ${place}`;
     this.#tell((seconds) => {
       const rate = seconds > 0 ? `, ${count(Math.round(done / seconds))} a second` : "";
-      return `${at}${count(done)} ${unit}${rate}`;
+      return `${count(done)} ${unit}${rate}${at}`;
     }, share);
   }
 

@@ -12,10 +12,9 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { besideLiveLines } from "../../tools/live-lines.js";
-import { Progress } from "../../tools/progress.js";
 import { CHOICES } from "./crypto/under-test.js";
 import type { ConformanceSet } from "./set.js";
-import { runSet, type Tally, unread } from "./tally.js";
+import { Bar, runSet, type Tally, unread } from "./tally.js";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 /** More files than these in one folder are said by their number. */
@@ -108,31 +107,6 @@ function choose(sets: readonly ConformanceSet[], names: readonly string[]): Choi
     if (partial.size === 0) return `no set is called ${name}; there are ${sets.map((set) => set.name).join(", ")}`;
   }
   return [...unders].map(([set, wanted]) => ({ set, unders: [...wanted] }));
-}
-
-/** How far it is, by paths of the sets. */
-class Bar {
-  readonly #progress = new Progress("conformance");
-  readonly #paths: number;
-  #finished = 0;
-  #records = 0;
-
-  constructor(paths: number) {
-    this.#paths = paths;
-  }
-
-  show({ path, passed, failed }: Tally): void {
-    this.#progress.counted(this.#records + passed + failed, "records", this.#finished / this.#paths, path);
-  }
-
-  finished({ passed, failed }: Tally): void {
-    this.#finished += 1;
-    this.#records += passed + failed;
-  }
-
-  clear(): void {
-    this.#progress.clear();
-  }
 }
 
 function say(text: string): void {

@@ -4,6 +4,7 @@
 
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { Progress } from "../../tools/progress.js";
 import { type ConformanceSet, type Outcome, type Report, Skip, type VectorFile } from "./set.js";
 
 const FAILURES_SHOWN_MAX = 20;
@@ -40,6 +41,31 @@ export class Tally {
   skip(why: string, records: number): void {
     this.skipped += records;
     this.reasons.set(why, (this.reasons.get(why) ?? 0) + records);
+  }
+}
+
+/** How far it is, by paths of the sets. */
+export class Bar {
+  readonly #progress = new Progress("conformance");
+  readonly #paths: number;
+  #finished = 0;
+  #records = 0;
+
+  constructor(paths: number) {
+    this.#paths = paths;
+  }
+
+  show({ path, passed, failed }: Tally): void {
+    this.#progress.counted(this.#records + passed + failed, "records", this.#finished / this.#paths, path);
+  }
+
+  finished({ passed, failed }: Tally): void {
+    this.#finished += 1;
+    this.#records += passed + failed;
+  }
+
+  clear(): void {
+    this.#progress.clear();
   }
 }
 
