@@ -475,8 +475,12 @@ export class Mote
     this.#options.device.timer.set(() => void this.restartNow(), 0);
   }
 
-  /** What was measured and is in no record yet becomes one before the end, or counts as lost where the journal has no room. */
+  /**
+   * What was measured and is in no record yet becomes one before the end. Where that cannot be kept, the log alone says so: the next start
+   * does not count it as lost. Nothing is measured meanwhile, which a key that takes its time to sign would leave room for.
+   */
   private async restartNow(): Promise<void> {
+    this.#pacer.stop();
     const author = this.#identity?.author;
     try {
       for (let batch = author && this.rest(author); author && batch !== undefined; batch = this.rest(author)) {

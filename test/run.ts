@@ -13,6 +13,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { buildHost } from "../host-sim/xs/build.js";
 import { TARGETS } from "../host-sim/xs/toolchain.js";
+import { Progress } from "../tools/progress.js";
 import { endLeftovers, MARK } from "./leftovers.js";
 
 interface FileResult {
@@ -64,8 +65,8 @@ function shareOf(name: string): number {
 /** What the engines' own files say where one cannot be built is for the tests to show: they skip, and say why. */
 async function buildEngines(): Promise<void> {
   for (const target of TARGETS) {
-    const built = await buildHost(target, (text) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K  ${text}`));
-    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+    const built = await buildHost(target, (text, share) => bar.step(text, share));
+    bar.clear();
     if ("missing" in built) console.log(`engine ${target}: ${built.missing}`);
   }
 }
@@ -121,7 +122,10 @@ async function runFile(name: string): Promise<FileResult> {
 const sum = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
 
+const bar = new Progress("npm test");
+
 function tell(name: string, result: FileResult): void {
+  bar.clear();
   sum.passed += result.passed;
   sum.failed += result.failed;
   sum.skipped += result.skipped;
@@ -141,6 +145,10 @@ async function runAll(names: readonly string[]): Promise<void> {
   const queue = [...names];
   const processors = Math.max(1, availableParallelism());
   const under = new Set<Promise<void>>();
+  const showBar = (): void => {
+    const done = names.length - queue.length - under.size;
+    bar.step(`${done} of ${names.length} files${failures.length > 0 ? `, ${failures.length} failed` : ""}`, done / names.length);
+  };
   let taken = 0;
   while (queue.length > 0 || under.size > 0) {
     const at = queue.findIndex((name) => taken === 0 || taken + shareOf(name) <= processors + SPARE);
@@ -154,8 +162,10 @@ async function runAll(names: readonly string[]): Promise<void> {
       under.delete(one);
       taken -= shareOf(name);
       tell(name, result);
+      showBar();
     });
     under.add(one);
+    showBar();
   }
 }
 
@@ -170,6 +180,7 @@ if (chosen.length === 0 && !full) console.log("without the long runs (*.soak.tes
 const started = Date.now();
 if (files.some((name) => ENGINES.test(name))) await buildEngines();
 await runAll(files);
+bar.clear();
 if (failures.length > 0) console.log(`\nfailed: ${failures.map((name) => relative(root, join(tests, name))).join(", ")}`);
 if (files.length === 0) console.log(`no test file matches ${chosen.join(" ")}`);
 console.log(`\n${files.length} files, ${((Date.now() - started) / 1000).toFixed(0)} s`);

@@ -7,13 +7,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BUILT, REPOSITORY } from "../host-sim/place.js";
 import { withoutSecrets } from "./public-url.js";
-import { CommandError, type Output, plainText, terminalOutput, UsageError } from "./terminal.js";
+import { CommandError, NO_COLOR_OPTION, type Output, plainText, terminalOutput, UsageError } from "./terminal.js";
 
 /** EX_SOFTWARE of sysexits.h. */
 const EXIT_INTERNAL = 70;
 
 interface Command {
   readonly usage: string;
+  /** @throws UsageError where a word is none of the command's */
+  read(words: readonly string[]): unknown;
   run(words: readonly string[], output: Output): Promise<number>;
 }
 
@@ -50,8 +52,8 @@ function bench(): Promise<Command> {
 }
 
 /** Runs one command line and answers its exit code; every failure has been told then. */
-export async function main(words: readonly string[], output: Output = terminalOutput()): Promise<number> {
-  const [verb, ...rest] = words;
+export async function main(words: readonly string[], output: Output = terminalOutput(words)): Promise<number> {
+  const [verb, ...rest] = words.filter((word) => word !== NO_COLOR_OPTION);
   const name = verb !== undefined && Object.hasOwn(VERBS, verb) ? `chainmote ${verb}` : "chainmote";
   const tell = (error: unknown): void => {
     const text = plainText(withoutSecrets(error instanceof Error ? error.message : String(error)), 1000);
@@ -107,5 +109,11 @@ export function version(): string {
 
 function overview(): string {
   const lines = Object.entries(VERBS).map(([verb, [summary]]) => `  ${verb.padEnd(9)} ${summary}`);
-  return ["chainmote COMMAND [OPTIONS]", "", ...lines, "", "chainmote COMMAND --help says more; chainmote --version."].join("\n");
+  return [
+    "chainmote COMMAND [OPTIONS]",
+    "",
+    ...lines,
+    "",
+    "chainmote COMMAND --help says more, with examples; chainmote --version. No colours: --no-color, or NO_COLOR.",
+  ].join("\n");
 }

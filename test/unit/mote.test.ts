@@ -661,4 +661,57 @@ test("what was measured and waits for its record is in one before a restart", as
   }
 });
 
+test("nothing is measured any more while the last record before a restart waits for its signature", async () => {
+  let owner: FeatureOwner | undefined;
+  let taken = 0;
+  const feature: FeatureType = {
+    fault: () => undefined,
+    open(given) {
+      owner = given;
+      const onSample = (): void => {
+        taken += 1;
+      };
+      return { subscriptions: [], received: () => false, linkChanged: () => undefined, step: () => 60_000, onSample };
+    },
+  };
+  const bench = new MoteBench({ config: { sampling: { intervalMs: 1000, samplesPerRecord: 5 } }, features: [feature] });
+  let isSlow = false;
+  let sign: (() => void) | undefined;
+  let restarts = 0;
+  const powered = await bench.boot((device) => {
+    const { keys } = device;
+    const slowly = (key: KeyHandle, digest: Uint8Array): Uint8Array | Promise<Uint8Array> =>
+      isSlow
+        ? new Promise((resolve) => {
+            sign = () => resolve(keys.sign(key, digest));
+          })
+        : keys.sign(key, digest);
+    return {
+      ...device,
+      keys: {
+        open: (slot) => keys.open(slot),
+        create: (slot) => keys.create(slot),
+        publicKey: (key) => keys.publicKey(key),
+        sign: slowly,
+        close: (key) => keys.close(key),
+      },
+      restart: () => {
+        restarts += 1;
+      },
+    };
+  });
+  await follow(bench, powered, bench.chain.genesis, 12);
+  while (powered.of("record").length < 2) await powered.pass(100);
+  while (taken % 5 !== 3) await powered.pass(100);
+  const before = taken;
+  isSlow = true;
+  (owner as FeatureOwner).restart();
+  for (let i = 0; i < 40; i += 1) await powered.pass(100);
+  assert.equal([restarts, sign === undefined], [0, false], "it waits");
+  isSlow = false;
+  sign?.();
+  for (let i = 0; i < 20 && restarts === 0; i += 1) await powered.pass(1);
+  assert.equal([restarts, taken], [1, before]);
+});
+
 test.run();

@@ -68,6 +68,9 @@ const NEWEST_OF_M = `CROSS JOIN LATERAL (SELECT ${PLACE_COLUMNS}, sign1 FROM rec
 
 export type NewestRecord = Place & { readonly sign1: Uint8Array };
 
+/** Without a head where it was measured before its mote had verified one. */
+export type LastRecord = Place & { readonly head?: number };
+
 export interface StoreCounts {
   readonly stored: number;
   readonly linked: number;
@@ -190,6 +193,15 @@ export class RecordStore {
       ...{ stored: of("stored"), linked: of("linked"), verified: of("verified") },
       ...{ gaps: of("gaps"), motes: of("motes"), evidence: of("evidence") },
     };
+  }
+
+  /** The record that came last, and the height of its head. */
+  async last(): Promise<LastRecord | undefined> {
+    const [row] = await this.#database.query(
+      `SELECT ${PLACE_COLUMNS}, head_number FROM records ORDER BY received_at DESC, stream DESC, seq DESC LIMIT 1`,
+    );
+    if (row === undefined) return undefined;
+    return { ...placeOf(row), ...(row.head_number === null ? {} : { head: integerOf(row, "head_number") }) };
   }
 
   /** Each mote's newest record: the highest seq of its highest stream. One row is read for each mote, however many it has. */

@@ -3,6 +3,7 @@
 import { ratchetFile, ratchetReport, writeRatchet } from "../bench/ratchet.js";
 import { type BenchReport, printReport, RUNTIMES } from "../bench/report.js";
 import { readWords, type Words } from "../options.js";
+import { Progress } from "../progress.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
 
 export const usage = `chainmote bench [--target node] [--crypto noble|fast] [--json]
@@ -40,7 +41,12 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …; 
   --ratchet  with rv32: fails where a count is over its limit, or more than 2 % over test/bench/ratchet.json
   --accept   with rv32: writes these counts to test/bench/ratchet.json
 
-Exit code: 0, 1 where something cannot be measured or the ratchet holds against it, 2 for a mistake in the command line.`;
+Exit code: 0, 1 where something cannot be measured or the ratchet holds against it, 2 for a mistake in the command line.
+
+Examples:
+  npm run bench -- --target rv32
+  npm run bench -- --target xs --chains clique,ledger --records 1000
+  npm run bench -- --verify --json`;
 
 const TARGETS = ["node", "xs", "rv32"] as const;
 const RECORDS = 10_000;
@@ -59,8 +65,8 @@ const WIFI_EVERY_MAX = 10_000;
 const BAUD = 115_200;
 const BAUD_MAX = 4_000_000;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     target: { type: "string" },
     crypto: { type: "string" },
     records: { type: "string" },
@@ -80,6 +86,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     interval: { type: "string" },
     "wifi-every": { type: "string" },
   });
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const alone = ["verify", "fleet", "heap", "profile", "energy"].filter((name) => options.has(name));
   if (alone.length > 1) throw new UsageError(`--${alone.join(" and --")} are two measurements: name one of them`);
   if (options.has("verify")) return await benchOfVerify(options, output);
@@ -123,7 +133,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       report = await benchNode(oneOf("crypto", crypto ?? "noble", NODE_CRYPTO), progress);
     } else report = await (await import("../bench/guest.js")).benchGuest(target, records ?? RECORDS, progress, chains);
   } finally {
-    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+    bar.clear();
   }
   if (options.has("json")) output.line(JSON.stringify(report));
   else printReport(report, output);
@@ -140,7 +150,7 @@ async function benchOfVerify(options: Words, output: Output): Promise<number> {
   refuse(options, [...FIRMWARE_OPTIONS, "boards", "minutes"], "not for --verify");
   const records = options.number("records", RECORDS_MIN, RECORDS_MAX);
   const { benchVerify, printVerify, VERIFY_RECORDS } = await import("../bench/verify.js");
-  const rates = await benchVerify(records ?? VERIFY_RECORDS, progress).finally(() => progress(""));
+  const rates = await benchVerify(records ?? VERIFY_RECORDS, progress).finally(() => bar.clear());
   if (options.has("json")) output.line(JSON.stringify({ of: "verify", results: rates }));
   else printVerify(rates, output);
   return 0;
@@ -151,7 +161,7 @@ async function benchOfFleet(options: Words, output: Output): Promise<number> {
   const boards = options.number("boards", 1, BOARDS_MAX);
   const minutes = options.number("minutes", MINUTES_MIN, MINUTES_MAX);
   const { benchFleet, FLEET_BOARDS, FLEET_MINUTES, printFleet } = await import("../bench/fleet.js");
-  const rates = await benchFleet(boards ?? FLEET_BOARDS, minutes ?? FLEET_MINUTES, progress).finally(() => progress(""));
+  const rates = await benchFleet(boards ?? FLEET_BOARDS, minutes ?? FLEET_MINUTES, progress).finally(() => bar.clear());
   if (options.has("json")) output.line(JSON.stringify({ of: "fleet", results: rates }));
   else printFleet(rates, output);
   return 0;
@@ -173,8 +183,10 @@ function refuse(options: Words, names: readonly string[], why: string): void {
   if (named !== undefined) throw new UsageError(`--${named} is ${why}`);
 }
 
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${plainText(text, 100)}`);
+const bar = new Progress("chainmote bench");
+
+function progress(text: string, share?: number): void {
+  bar.step(text, share);
 }
 
 function oneOf<T extends string>(name: string, value: string, choices: readonly T[]): T {

@@ -40,7 +40,9 @@ writes such a folder, here or on a machine without SDK and ESP-IDF.
 
 It needs the Moddable SDK (MODDABLE) and ESP-IDF (IDF_PATH), and says how to get them where they are not here.
 
-chainmote build esp32c3 --app my-mote`;
+Examples:
+  chainmote build esp32c3 --app my-mote
+  chainmote build esp32c3 esp32s3 --profile production --signing-key secure-boot.pem --web`;
 
 const BOARDS_MAX = 16;
 const WEB = "web";
@@ -51,8 +53,8 @@ interface Application {
   readonly name: string;
 }
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(
+export function read(words: readonly string[]): Words {
+  return readWords(
     words,
     {
       app: { type: "string" },
@@ -66,6 +68,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     },
     BOARDS_MAX,
   );
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const names = [...new Set(options.others)];
   const web = options.has("web");
   if (names.length === 0 && !web) throw new UsageError(`the board's name is missing: ${BOARD_NAMES.join(", ")}`);

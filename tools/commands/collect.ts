@@ -15,7 +15,7 @@ import { openRegistry } from "../contracts/registry.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { keepToOwner, makeFolder } from "../files.js";
-import { checkUrl, publicUrl, readFleet, readWords, rpcUrl } from "../options.js";
+import { checkUrl, publicUrl, readFleet, readWords, rpcUrl, type Words } from "../options.js";
 import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
 import { acquireLock, LockHeld } from "../processes/lock.js";
@@ -60,7 +60,9 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
 
 With DATABASE_URL set (postgres://…) records go to that server instead of the folder.
 
-RPC_URL=https://host/KEY chainmote collect --mqtt mqtts://broker.example --ca ca.pem --data /srv/records`;
+Examples:
+  RPC_URL=https://node.example/KEY chainmote collect --mqtt mqtts://broker.example --ca ca.pem --data /srv/records
+  chainmote collect --data /srv/records --export records.cborseq`;
 
 const LOCK_WAIT_MS = 10_000;
 /** Blocks upon a quarantine after which it is left alone: as many as a head waits for on Clique. */
@@ -68,8 +70,8 @@ const SETTLED_BLOCKS = 33;
 const ADDRESS_BYTES = 20;
 const NODE_RETRY = { firstMs: 250, maxMs: 5000 };
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     rpc: { type: "string" },
     mqtt: { type: "string" },
     ca: { type: "string" },
@@ -92,6 +94,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const directory = options.text("data") ?? join(".chainmote", "collector");
   const exportPath = options.text("export");
   const json = options.has("json");
@@ -163,7 +169,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
         ? watchQuarantines({ rpc, fleet, store, settledDepth: settings.settledDepth, onEvent: say })
         : undefined;
     const address = `0x${toHex(key.address)}`;
-    if (json) output.line(JSON.stringify({ event: "collecting", collector: address, ...(await store.counts()) }));
+    if (json)
+      output.line(
+        JSON.stringify({ event: "collecting", collector: address, ...(await store.counts()), ...(await lastOf(store)) }),
+      );
     else
       output.line(`collector ${address}: ${publicUrl(mqtt)}, ${plural((await store.counts()).stored, "record")} stored so far`);
     await told;
@@ -177,6 +186,14 @@ export async function run(words: readonly string[], output: Output): Promise<num
     }
     return 0;
   });
+}
+
+/** What whoever starts it again goes on from. */
+async function lastOf(store: RecordStore): Promise<object> {
+  const last = await store.last();
+  if (last === undefined) return {};
+  const { address, stream, seq, head } = last;
+  return { last: { mote: `0x${toHex(address)}`, stream, seq, ...(head === undefined ? {} : { head }) } };
 }
 
 interface WatchSource {

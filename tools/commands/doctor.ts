@@ -34,7 +34,12 @@ Says what is installed and what is missing, for each use. Exit code: 0 unless so
   --seconds N      so long its log is listened to at most (default ${LISTEN_S}); it ends once a record is stored, or a blank board answers
   --no-rom         the board is not reset into its ROM's bootloader first
   --seen A,B       items that you have seen yourself
-  --json           one object`;
+  --json           one object
+
+Examples:
+  chainmote doctor
+  chainmote doctor --json
+  chainmote doctor --board-report /dev/ttyACM0 --json`;
 
 interface Finding {
   readonly name: string;
@@ -52,8 +57,12 @@ const SPEC = { json: FLAG, "board-report": FLAG, "no-rom": FLAG, sim: TEXT, seco
 const PROBE_MS = 10_000;
 const NODE_MIN = "20.19";
 
+export function read(words: readonly string[]): Words {
+  return readWords(words, SPEC, 1);
+}
+
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, SPEC, 1);
+  const options = read(words);
   if (options.has("board-report")) return await boardReport(options, output);
   const [word] = options.others;
   if (word !== undefined) throw new UsageError(`unexpected word "${plainText(word, 60)}": a port is for --board-report`);

@@ -10,7 +10,8 @@ import { burnNvsKey, needEspefuse } from "../flash/nvs-key.js";
 import type { FoundBoard } from "../flash/rom-link.js";
 import { IMAGES_FILE, type ImageFolder, readImageFolder } from "../image/image-folder.js";
 import { FLASHER, needPackages, SERIAL_PORT } from "../optional.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
+import { Progress } from "../progress.js";
 import { findPort } from "../serial/serial-port.js";
 import { CommandError, type Output, plainText, UsageError } from "../terminal.js";
 import { applicationIn, profileOf } from "./build.js";
@@ -35,10 +36,12 @@ bootloader last. A mote's key and journal are not touched; what another firmware
 Nothing is written where the board has another chip, a smaller flash, encrypted flash, or where an image would lie at a wrong place.
 Whatever fails says what is on the board then.
 
-chainmote flash esp32c3 --port /dev/ttyACM0`;
+Examples:
+  chainmote flash esp32c3 --port /dev/ttyACM0
+  chainmote flash build/boards/esp32c3-dev --no-stub`;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(
+export function read(words: readonly string[]): Words {
+  return readWords(
     words,
     {
       port: { type: "string" },
@@ -51,6 +54,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     },
     1,
   );
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const [what] = options.others;
   if (what === undefined) throw new UsageError("the folder of images is missing, or the board's name");
   const profile = profileOf(options);
@@ -61,6 +68,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const json = options.has("json");
   const port = await findPort(options.text("port"));
   const baudRate = options.number("baud", 9_600, BAUD_MAX) ?? BAUD;
+  const bar = new Progress("chainmote flash");
   const asked: FlashOptions = {
     ...{
       port,
@@ -68,7 +76,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       baudRate,
       stub: !options.has("no-stub"),
       repartition: options.has("repartition"),
-      progress: teller(json, output),
+      progress: teller(json, output, bar),
     },
     ...(profile === "production"
       ? {
@@ -77,7 +85,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
         }
       : {}),
   };
-  const { chip, mac, parts, restarted } = await flashBoard(asked);
+  const { chip, mac, parts, restarted } = await flashBoard(asked).finally(() => bar.clear());
   if (json) output.line(JSON.stringify({ ok: true, port: port.path, board: images.board, chip, mac, parts, restarted }));
   else output.line(restarted ? "done: it starts now (chainmote monitor)" : "done: press its RESET button (chainmote monitor)");
   return 0;
@@ -93,10 +101,15 @@ function folderOf(what: string, profile: string, app: string): string {
 
 const PERCENT_STEP = 10;
 
-/** A line for each thing that begins, and where a part takes long, for each tenth of it. */
-function teller(json: boolean, output: Output): FlashOptions["progress"] {
+/** A line for each thing that begins, and where a part takes long, a bar on a terminal, a line for each tenth of it elsewhere. */
+function teller(json: boolean, output: Output, bar: Progress): FlashOptions["progress"] {
   let shown = "";
   return (text, part) => {
+    if (bar.isSeen && part !== undefined && part.written > 0 && part.written < part.bytes) {
+      bar.step(text, part.written / part.bytes);
+      return;
+    }
+    bar.clear();
     const percent = part === undefined ? undefined : Math.floor((100 * part.written) / part.bytes / PERCENT_STEP) * PERCENT_STEP;
     const line = percent === undefined ? text : `${text.padEnd(20)} ${String(percent).padStart(3)} %`;
     if (line === shown) return;

@@ -28,10 +28,14 @@ folder of images, or a board that was built), the addresses of a crash are shown
   --reset        starts the board anew first, to see it begin
   --stored N     ends with code 0 once N records are stored
   --baud N       default ${BAUD}
-  --json         an object a line, of every level that --level shows`;
+  --json         an object a line, of every level that --level shows
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(
+Examples:
+  chainmote monitor esp32c3 --app my-mote --reset
+  chainmote monitor --port /dev/ttyUSB0 --level debug`;
+
+export function read(words: readonly string[]): Words {
+  return readWords(
     words,
     {
       port: { type: "string" },
@@ -45,6 +49,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     },
     1,
   );
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const level = levelOf(options);
   const screen = new MonitorScreen(output, level, options.has("json"), await symbolsOf(options, output));
   const stored = options.number("stored", 1, STORED_MAX) ?? Number.POSITIVE_INFINITY;

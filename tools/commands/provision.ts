@@ -29,7 +29,11 @@ it, and only then keeps it; shows the board's address, its did:pkh and an enrolm
   --no-input         asks nothing; else a terminal is asked for all of it where nothing is given here, and for the Wi-Fi's password
   --json             one object per event
 
-A board that has a configuration listens to nobody until its button is held for 5 s, from within 3 s after a reset on.`;
+A board that has a configuration listens to nobody until its button is held for 5 s, from within 3 s after a reset on.
+
+Examples:
+  chainmote provision /dev/ttyACM0 --ssid attic --mqtt mqtt://broker.example --checkpoint checkpoint.json --fleet 0x6f40be2f146c269ecabd7330236d499997dd194e@eip155:1337 --collector 0x893de31f904b73e99550792d5e6152991046081f
+  chainmote provision --sim board --config config.json --no-input`;
 
 const TEXT = { type: "string" } as const;
 const FLAG = { type: "boolean" } as const;
@@ -39,15 +43,19 @@ const SPEC = {
   ...{ info: FLAG, "factory-reset": FLAG, "no-input": FLAG, json: FLAG },
 };
 
+export function read(words: readonly string[]): Words {
+  return readWords(words, SPEC, 1);
+}
+
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  let options = readWords(words, SPEC, 1);
+  let options = read(words);
   const sim = options.text("sim");
   const port = options.others[0];
   if ((sim === undefined) === (port === undefined))
     throw new UsageError("name the board's port, such as /dev/ttyUSB0, or a simulated board by --sim DIR");
   const isAsking = options.has("info") || options.has("factory-reset");
   const asks = !isAsking && !options.has("no-input") && process.stdin.isTTY === true;
-  if (asks && Object.keys(documentFrom(options)).length === 0) options = readWords([...words, ...(await askedWords())], SPEC, 1);
+  if (asks && Object.keys(documentFrom(options)).length === 0) options = read([...words, ...(await askedWords())]);
   const given = isAsking ? {} : documentFrom(options);
   const document = asks ? await withWifiAsked(given) : given;
   const enrolment = isAsking ? undefined : enrolmentFrom(options, document);

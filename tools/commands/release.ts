@@ -44,13 +44,15 @@ SHA-256, which is shown.
   --version TEXT    its version, up to 31 characters
   --json            one object per event
 
-chainmote release build/mote.bin --board esp32c3 --key admin.key --fleet 0x5e…5e@eip155:1337 --mqtt mqtt://broker.example`;
+Examples:
+  chainmote release build/mote.bin --board esp32c3 --key admin.key --fleet 0x6f40be2f146c269ecabd7330236d499997dd194e@eip155:1337 --mqtt mqtt://broker.example
+  chainmote release --withdraw --board esp32c3 --fleet 0x6f40be2f146c269ecabd7330236d499997dd194e@eip155:1337`;
 
 const IMAGE: InputKind = { name: "an image", is: "an application's image as ESP-IDF makes it" };
 const WITHDRAW_MS_MAX = 15_000;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(
+export function read(words: readonly string[]): Words {
+  return readWords(
     words,
     {
       ...{ board: { type: "string" }, profile: { type: "string" }, sequence: { type: "string" }, key: { type: "string" } },
@@ -60,6 +62,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     },
     1,
   );
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const board = options.text("board");
   if (board === undefined) throw new UsageError("--board NAME is missing");
   if (!BOARD_NAMES.includes(board))

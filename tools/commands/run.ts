@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { EMULATED, findQemu, prepareEmulator, runEmulator } from "../emulator/emulator.js";
 import { LogDecoder } from "../monitor/log-decoder.js";
 import { Symbols } from "../monitor/symbols.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
 import { type BoardBuild, collectImages, forgetLinked, mcconfigCommand, runCommand, shownCommand } from "../sdk/board-build.js";
 import { EMULATOR_MANIFESTS, targetNamed } from "../sdk/target.js";
 import { CommandError, type Output, UsageError } from "../terminal.js";
@@ -29,10 +29,13 @@ for it: the broker of its configuration, too. Key and journal stay in its flash 
   --level L      as chainmote monitor has it
   --json         an object a line
 
-It needs the Moddable SDK (MODDABLE), ESP-IDF (IDF_PATH) and Espressif's QEMU (QEMU_ESP32), and says how to get what is not here.`;
+It needs the Moddable SDK (MODDABLE), ESP-IDF (IDF_PATH) and Espressif's QEMU (QEMU_ESP32), and says how to get what is not here.
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+Example:
+  chainmote run --emulator esp32c3 --app my-mote --stored 3`;
+
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     emulator: { type: "string" },
     app: { type: "string" },
     stored: { type: "string" },
@@ -40,6 +43,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     level: { type: "string" },
     json: { type: "boolean" },
   });
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const name = options.text("emulator");
   if (name === undefined) throw new UsageError(`--emulator is missing: ${Object.keys(EMULATED).join(", ")}`);
   if (EMULATED[name] === undefined) throw new UsageError(`there is no emulated "${name}": ${Object.keys(EMULATED).join(", ")}`);

@@ -7,6 +7,7 @@ import { BITCOIN_FIRMWARE, LEDGER_FIRMWARE } from "../../host-sim/engine/engines
 import { version } from "../cli.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { keepToOwner, makeFolder, modeFor, writeWhole } from "../files.js";
+import { LiveLines } from "../live-lines.js";
 import { needPackages, POSTGRES, STORE } from "../optional.js";
 import { publicUrl, readWords, rpcUrl, type Words } from "../options.js";
 import { pause } from "../processes/backoff.js";
@@ -79,6 +80,8 @@ Your own broker:
 
 With DATABASE_URL set (postgres://…) records go to that database.
 
+Examples:
+  npm start -- --records 5 --boards 2
   npm start -- --app ../my-mote --engine xs
   npm start -- --rpc http://127.0.0.1:8545 --genesis genesis.json --records 5
   npm start -- --rpc http://127.0.0.1:8545 --deploy account.key --anchor
@@ -111,8 +114,8 @@ const STALL_MS = 120_000;
 /** The same of anchors: on Clique of a long period one takes minutes to be settled. */
 const ANCHOR_STALL_MS = 1_800_000;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     records: { type: "string" },
     anchor: { type: "boolean" },
     "anchor-interval": { type: "string" },
@@ -133,6 +136,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const records = options.number("records", 1, RECORDS_MAX);
   const boards = options.number("boards", 1, BOARDS_MAX) ?? 1;
   const folder = options.text("app");
@@ -162,8 +169,13 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const lock = await acquireLock(layout.lock, LOCK_WAIT_MS).catch((error: unknown) => {
     throw error instanceof LockHeld ? new CommandError(`${error.message}, which has to end first`) : error;
   });
+  let shown: Screen | undefined;
   try {
-    const screen = new Screen(output, new BoundedLog(layout.log), { json: options.has("json"), verbose: options.has("verbose") });
+    const screen = new Screen(output, new BoundedLog(layout.log), {
+      ...{ json: options.has("json"), verbose: options.has("verbose") },
+      block: { lines: new LiveLines(process.stdout), boards },
+    });
+    shown = screen;
     const tally = new Tally(anchor);
     const told = untilTold();
     const done = records === undefined ? undefined : new Signal();
@@ -176,7 +188,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     });
     const engine = await builtEngine(
       wish,
-      (text) => screen.show("engine", { event: "building", text }),
+      (text, share) => screen.show("engine", { event: "building", text, ...(share === undefined ? {} : { share }) }),
       () => isTold,
       application ?? (ledger ? LEDGER_FIRMWARE : anchor ? BITCOIN_FIRMWARE : undefined),
     );
@@ -196,11 +208,17 @@ export async function run(words: readonly string[], output: Output): Promise<num
       },
     });
     screen.say(output.style("dim", "starting; the first time in a folder takes longest"));
+    screen.keep("starting");
     let failure: string | undefined;
     const over = new AbortController();
     try {
       if (engine !== undefined) screen.engine(engine);
-      const started = system.start((fact) => showFact(fact, screen)).then(() => screen.say());
+      const started = system
+        .start((fact) => showFact(fact, screen))
+        .then(() => {
+          screen.say();
+          screen.keep("running");
+        });
       await Promise.race([started, told]);
       await Promise.race([
         told,
@@ -215,12 +233,15 @@ export async function run(words: readonly string[], output: Output): Promise<num
     }
     over.abort();
     screen.say();
+    screen.keep("ending");
     await system.stop();
+    screen.close();
     // The collector, our child, writes for its owner alone; a file that was named is as the person has it.
     if (options.text("export") !== undefined && existsSync(exportPath)) chmodSync(exportPath, modeFor("umask"));
     if (failure !== undefined) throw new CommandError(failure);
     return summary({ screen, tally, records, exportPath, output });
   } finally {
+    shown?.close();
     lock.release();
   }
 }

@@ -8,6 +8,7 @@
 import { buildHost } from "../../../host-sim/xs/build.js";
 import { growth } from "../../../tools/bench/guest.js";
 import { grouped, RUNTIMES } from "../../../tools/bench/report.js";
+import { Progress } from "../../../tools/progress.js";
 import type { RuntimeSample } from "../runtime-world.js";
 import {
   type ChainFigure,
@@ -43,7 +44,8 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const folder = process.env.MODDABLE ?? "";
   const sdk = folder === "" ? { missing: "MODDABLE names no Moddable SDK" } : hashOfSdk(folder);
-  const built = await buildHost("m32", (text) => console.log(text));
+  const bar = new Progress("bench:heap");
+  const built = await buildHost("m32", (text, share) => bar.step(text, share)).finally(() => bar.clear());
   const missing = "missing" in sdk ? sdk.missing : "missing" in built ? built.missing : undefined;
   if ("missing" in sdk || "missing" in built) {
     console.error(missing);
