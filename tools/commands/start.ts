@@ -2,13 +2,15 @@
 
 import { chmodSync, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { BOARD_NAMES, DEFAULT_BOARD } from "../../host-sim/boards.js";
+import { BOARD_NAMES, boardOf, DEFAULT_BOARD, partitionBytes } from "../../host-sim/boards.js";
 import { BITCOIN_FIRMWARE, LEDGER_FIRMWARE } from "../../host-sim/engine/engines.js";
 import { version } from "../cli.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { keepToOwner, makeFolder, modeFor, writeWhole } from "../files.js";
 import { needPackages, POSTGRES, STORE } from "../optional.js";
 import { publicUrl, readWords, rpcUrl, type Words } from "../options.js";
+import type { Facts } from "../page/model.js";
+import { Page } from "../page/page.js";
 import { pause } from "../processes/backoff.js";
 import { BoundedLog } from "../processes/bounded-log.js";
 import { untilTold } from "../processes/end.js";
@@ -18,7 +20,7 @@ import type { ChildEnd } from "../processes/supervisor.js";
 import { namedApplication } from "../start/application.js";
 import { AttachedChain, type AttachOptions } from "../start/attached-chain.js";
 import { refusePoor } from "../start/contracts.js";
-import { builtEngine, engineWish } from "../start/engine-choice.js";
+import { builtEngine, type EngineWish, engineWish } from "../start/engine-choice.js";
 import type { FollowedChain } from "../start/followed-chain.js";
 import { LOCAL_CHAINS, nodePackages, openLocalChain } from "../start/local-chain.js";
 import { DEFAULT_DATA, type Layout, layoutOf } from "../start/project.js";
@@ -55,6 +57,7 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
                  there) or noble (JavaScript, the reference; on all)
   --sample MS    milliseconds between samples, 50 to 86400000 (default 2000, or what the application's config.json says)
   --prefix P/    put before every MQTT topic
+  --no-page      no page that shows all of it, and that breaks parts of it, at an address of this machine's own (127.0.0.1)
   --json         one object per event
   --verbose      every event of every part
 
@@ -130,6 +133,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     period: { type: "string" },
     sample: { type: "string" },
     prefix: { type: "string" },
+    "no-page": { type: "boolean" },
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
@@ -180,6 +184,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       () => isTold,
       application ?? (ledger ? LEDGER_FIRMWARE : anchor ? BITCOIN_FIRMWARE : undefined),
     );
+    const page = options.has("no-page") ? undefined : await openPage(screen, data, boards, wish);
     const system = new System({
       ...{ layout, boards, prefix, exportPath, ledger, ...broker },
       ...(anchor ? { anchorIntervalS } : {}),
@@ -190,7 +195,9 @@ export async function run(words: readonly string[], output: Output): Promise<num
       ...(engine === undefined ? {} : { engine }),
       ...(wish.engine === "node" && wish.crypto === "noble" ? { crypto: wish.crypto } : {}),
       ...(records === undefined ? {} : { recordsMax: () => records - tally.done }),
+      ...(page === undefined ? {} : { onStage: (stage) => page.begin(stage) }),
       onEvent(source, event) {
+        page?.take(source, event);
         screen.show(source, anchor ? kept(layout.anchored, event) : event);
         if (tally.take(source, event) && records !== undefined && tally.done >= records) done?.give();
       },
@@ -200,7 +207,12 @@ export async function run(words: readonly string[], output: Output): Promise<num
     const over = new AbortController();
     try {
       if (engine !== undefined) screen.engine(engine);
-      const started = system.start((fact) => showFact(fact, screen)).then(() => screen.say());
+      const started = system
+        .start((fact) => {
+          page?.tell(factOfPage(fact));
+          showFact(fact, screen);
+        })
+        .then(() => screen.say());
       await Promise.race([started, told]);
       await Promise.race([
         told,
@@ -215,6 +227,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
     }
     over.abort();
     screen.say();
+    page?.tell(failure === undefined ? ENDING : { phase: "failed", words: failure });
+    await page?.close();
     await system.stop();
     // The collector, our child, writes for its owner alone; a file that was named is as the person has it.
     if (options.text("export") !== undefined && existsSync(exportPath)) chmodSync(exportPath, modeFor("umask"));
@@ -222,6 +236,38 @@ export async function run(words: readonly string[], output: Output): Promise<num
     return summary({ screen, tally, records, exportPath, output });
   } finally {
     lock.release();
+  }
+}
+
+const ENDING = { phase: "ending", words: "It was told to end, or all records that were asked for are there." } as const;
+
+/** A page that cannot be opened is said, and ends nothing. */
+async function openPage(screen: Screen, data: string, boards: number, wish: EngineWish): Promise<Page | undefined> {
+  const journalBytes = partitionBytes(boardOf(wish.memory === "roomy" ? DEFAULT_BOARD : wish.memory), "journal");
+  const engine = wish.engine === "node" ? "Node" : `XS (${wish.engine})`;
+  try {
+    const page = await Page.open({ folder: join(data, "page"), version: version(), boards, journalBytes, engine });
+    screen.fact("page", page.url, { event: "page", url: page.url });
+    return page;
+  } catch (error) {
+    screen.show("page", { event: "error", what: "no page", detail: error instanceof Error ? error.message : String(error) });
+    return undefined;
+  }
+}
+
+/** What the page says of a part: no more of a URL than its host. */
+function factOfPage(fact: Fact): Partial<Facts> {
+  switch (fact.part) {
+    case "broker":
+      return { broker: publicUrl(fact.url) };
+    case "node":
+      return { node: `${publicUrl(fact.rpc)}, ${fact.about}`, chain: fact.chain };
+    case "collector":
+      return { collector: fact.address };
+    case "fleet":
+      return { fleet: fact.registry };
+    case "anchor":
+      return {};
   }
 }
 
