@@ -162,7 +162,7 @@ export class Faults {
         ...{ name: "relay-lies", title: "Make a relay lie", ofBoard: false },
         does: `Announces ${LIES} headers that nobody has sealed, as the chain's newest.`,
         expect:
-          "Each board checks the header itself and refuses it; the honest relay puts the true head back. Records go on naming blocks of the true chain.",
+          "Each board checks the header itself and refuses it; the honest relay's next head stands in its place. Records go on naming blocks of the true chain.",
       },
       {
         ...{ name: "clone-board", title: "Clone a board", ofBoard: true },

@@ -4,7 +4,7 @@
 // limit says, so that a page can stay open; each state says in words what it is. Never: asks anybody but the server that it came from.
 
 const RECORDS_MAX = 200;
-const RECORDS_SHOWN_MAX = 50;
+const RECORDS_SHOWN_MAX = 25;
 const HEADERS_MAX = 40;
 const NOTES_MAX = 60;
 /** With more boards than this each is told in fewer words. */
@@ -143,7 +143,7 @@ const ALARM_WORDS = {
 
 function heapWords() {
   const where = state.facts?.engine ?? "";
-  return where.startsWith("XS") ? "told when it ends" : "none of its own on Node (--engine xs)";
+  return where.startsWith("XS") ? "told when it ends" : "not measured on Node";
 }
 
 function journalOf(id, waiting, fits) {
@@ -261,7 +261,7 @@ function drawRecords() {
   fill(body, shown, ({ key }) => key, recordRow);
   const span = spanOf(shown);
   if (span === undefined) return;
-  say("axis", `${day(span.from)} to ${day(span.to)}`);
+  say("axis", `${day(span.from)} – ${day(span.to)}`);
   for (const row of body.rows) row.lastElementChild.replaceChildren(boundsLine(row.entry, span));
 }
 
