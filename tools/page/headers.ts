@@ -40,8 +40,6 @@ export interface ShownHeader {
   readonly validators?: readonly string[];
   /** Numbers of the boards that have verified it. */
   readonly by: number[];
-  /** How many boards said no to what was announced as this. */
-  refused: number;
 }
 
 /** Who may seal, as far as this page has seen. */
@@ -89,21 +87,28 @@ export class HeaderBook {
     return this.#times.get(block);
   }
 
-  /** A header that somebody has announced: nobody has verified it by that. Undefined where it cannot be read. */
-  announced(raw: Uint8Array): ShownHeader | undefined {
+  /** A header that somebody has announced: nobody has verified it by that. Answers what that changes; nothing where it cannot be read. */
+  announced(raw: Uint8Array): readonly ShownHeader[] {
     const header = this.#consensus?.decode(raw);
-    if (header === undefined || header instanceof Rejection) return undefined;
+    if (header === undefined || header instanceof Rejection) return [];
     const hash = toHex(header.hash);
     const known = this.#headers.get(hash);
-    if (known !== undefined && known.by.length > 0) return known;
-    const read = { ...this.#read(header, hash), by: [], refused: 0 };
-    return this.#keep({ ...read, ...(known === undefined ? {} : { refused: known.refused }) });
+    if (known?.parent !== undefined) return [known];
+    const boards = known?.by ?? [];
+    const number = known?.number;
+    // A board may have told of it before it came here: then nobody knew what it says, and what it follows.
+    const read = this.#keep({ ...this.#read(header, hash), ...(number === undefined ? {} : { number }), by: [] });
+    return [read, ...boards.flatMap((board) => this.#verifiedBy(board, read))];
   }
 
-  /** A mote has verified this header, and so all that lead to it; answers those of them that it had not been known of before, ascending. */
+  /** A mote has verified this header, and so all that lead to it; answers those of them of which that was not known before, ascending. */
   verified(board: number, number: number, hash: string, timeS: number): readonly ShownHeader[] {
-    const newest = this.#headers.get(hash) ?? this.#keep({ hash, number, timeS, by: [], refused: 0 });
+    const newest = this.#headers.get(hash) ?? this.#keep({ hash, number, timeS, by: [] });
     newest.number = number;
+    return this.#verifiedBy(board, newest);
+  }
+
+  #verifiedBy(board: number, newest: ShownHeader): readonly ShownHeader[] {
     const path: ShownHeader[] = [];
     for (let at: ShownHeader | undefined = newest; at !== undefined && !at.by.includes(board); ) {
       path.unshift(at);
@@ -111,12 +116,13 @@ export class HeaderBook {
     }
     for (const header of path) {
       header.by.push(board);
-      if (header.by.length === 1) this.#believe(header, header.number ?? number, header.timeS);
+      if (header.by.length === 1) this.#believe(header);
     }
     return path;
   }
 
-  #believe({ validators, vote }: ShownHeader, number: number, timeS: number): void {
+  #believe({ validators, vote, number, timeS }: ShownHeader): void {
+    if (number === undefined) return;
     this.#times.set(number, timeS);
     trim(this.#times, BLOCK_TIMES_MAX);
     const before = this.#validators;
@@ -125,6 +131,7 @@ export class HeaderBook {
     const list = changed ? validators : before.list;
     // An epoch block of Clique lists the signers, and all votes are void from there on.
     const isReset = validators !== undefined && this.#consensus instanceof Clique;
+    if (!changed && !isReset && vote === undefined) return;
     const votes = [...(isReset ? [] : before.votes), ...(vote === undefined ? [] : [vote])].slice(-VOTES_SHOWN_MAX);
     this.#validators = { ...before, list, votes, sinceBlock: changed || isReset ? number : before.sinceBlock };
   }
@@ -136,7 +143,7 @@ export class HeaderBook {
     return header;
   }
 
-  #read(header: Header, hash: string): Omit<ShownHeader, "by" | "refused"> {
+  #read(header: Header, hash: string): Omit<ShownHeader, "by"> {
     const { number, timeS } = header;
     const common = { hash, timeS, parent: toHex(header.parentHash), ...(number === undefined ? {} : { number }) };
     if (this.#consensus instanceof Clique) {

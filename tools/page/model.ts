@@ -25,7 +25,7 @@ import {
   TROUBLES_MAX,
   UNSTORED_MAX,
 } from "./bounds.js";
-import { HeaderBook, type ShownHeader, trim } from "./headers.js";
+import { HeaderBook, type ShownHeader, trim, type Validators } from "./headers.js";
 
 /** Of a journal (docs/journal-format.md): what a frame takes besides what is in it, and in what it is written. */
 const FRAME_BYTES = 28;
@@ -121,7 +121,7 @@ export interface Change {
   boards?: readonly ShownBoard[];
   records?: readonly ShownRecord[];
   headers?: readonly ShownHeader[];
-  validators?: object;
+  validators?: Validators;
   notes?: readonly Note[];
   /** All of them. */
   troubles?: readonly { readonly part: string; readonly text: string; readonly sinceMs: number }[];
@@ -155,6 +155,7 @@ export class Model {
   readonly #troubles = new Map<string, { part: string; text: string; sinceMs: number }>();
   readonly #series = new Map<number, Map<string, Series>>();
   #headers = new HeaderBook(undefined);
+  #toldValidators: Validators | undefined;
   #facts: Facts;
   #noteId = 0;
   #anchors = false;
@@ -163,7 +164,6 @@ export class Model {
     boards: new Set<number>(),
     records: new Set<string>(),
     headers: new Set<string>(),
-    validators: false,
     notes: 0,
     troubles: false,
   };
@@ -192,7 +192,6 @@ export class Model {
   follow(checkpoint: unknown, anchors: boolean): void {
     this.#headers = new HeaderBook(checkpoint);
     this.#anchors = anchors;
-    this.#dirty.validators = true;
   }
 
   /** A board's plug was pulled or put in. */
@@ -264,10 +263,7 @@ export class Model {
         return { timeQuality: number("timeQuality") };
       case "head": {
         const [hash, timeS] = [text("hash"), number("timeS")];
-        for (const header of this.#headers.verified(id, number("number"), hash, timeS)) {
-          this.#dirty.headers.add(header.hash);
-          if (header.by.length === 1) this.#dirty.validators = true;
-        }
+        this.#headersChanged(this.#headers.verified(id, number("number"), hash, timeS));
         return { head: { number: number("number"), hash, timeS, settled: number("settled") } };
       }
       case "record":
@@ -462,8 +458,11 @@ export class Model {
 
   /** What stands on the chain's head topic. */
   announced(raw: Uint8Array): void {
-    const header = this.#headers.announced(raw);
-    if (header !== undefined) this.#dirty.headers.add(header.hash);
+    this.#headersChanged(this.#headers.announced(raw));
+  }
+
+  #headersChanged(headers: readonly ShownHeader[]): void {
+    for (const { hash } of headers) this.#dirty.headers.add(hash);
   }
 
   /** Parts that come and go; what they are is said where they are gone. */
@@ -517,10 +516,12 @@ export class Model {
     if (records.length > 0) change.records = records;
     const headers = this.#headers.all.filter(({ hash }) => dirty.headers.has(hash));
     if (headers.length > 0) change.headers = headers;
-    if (dirty.validators && this.#headers.validators !== undefined) change.validators = this.#headers.validators;
+    const { validators } = this.#headers;
+    if (validators !== undefined && validators !== this.#toldValidators) change.validators = validators;
+    this.#toldValidators = validators;
     if (dirty.notes > 0) change.notes = this.#notes.slice(-dirty.notes);
     if (dirty.troubles) change.troubles = [...this.#troubles.values()];
-    dirty.facts = dirty.validators = dirty.troubles = false;
+    dirty.facts = dirty.troubles = false;
     dirty.notes = 0;
     for (const set of [dirty.boards, dirty.records, dirty.headers]) set.clear();
     return Object.keys(change).length > 1 ? change : undefined;

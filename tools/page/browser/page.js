@@ -85,6 +85,8 @@ function fill(parent, entries, keyOf, make) {
 
 const TIME_WORDS = ["unknown", "own clock", "by NTP", "bounded by a header"];
 
+const ageOf = (timeS) => `${count(Math.max(0, Math.round(nowS() - timeS)))} s old`;
+
 function boardRow(board) {
   const { id, power, address, head, alarm, waiting, fits, heap, proven, registry, timeQuality, refusals, online, lastSeq } =
     board;
@@ -103,7 +105,7 @@ function boardRow(board) {
       "Head",
       head === undefined
         ? "none verified yet"
-        : `#${count(head.number)}, ${count(Math.max(0, Math.round(nowS() - head.timeS)))} s old`,
+        : el("span", {}, `#${count(head.number)}, `, el("span", { class: "age", "data-s": head.timeS }, ageOf(head.timeS))),
     ],
     ["Time", TIME_WORDS[timeQuality] ?? "unknown"],
     ["Journal", journalOf(id, waiting, fits)],
@@ -272,7 +274,13 @@ function drawBoards() {
     boards.every(({ power, address }) => power === "starting" && address === undefined),
   );
   by("boards").classList.toggle("many", boards.length > FEW_BOARDS);
-  fill(by("boards"), boards, ({ id }) => id, boardRow);
+  const { engine, hasRegistry } = state.facts ?? {};
+  fill(
+    by("boards"),
+    boards.map((board) => ({ ...board, engine, hasRegistry })),
+    ({ id }) => id,
+    boardRow,
+  );
   const on = boards.filter(({ power }) => power === "on").length;
   const alarmed = boards.filter(({ alarm }) => alarm !== undefined && alarm !== "none").length;
   say("boards-sum", `${on} of ${boards.length} on${alarmed > 0 ? `, ${alarmed} with an alarm` : ""}`);
@@ -285,7 +293,7 @@ function drawBoards() {
 }
 
 function headerRow(header) {
-  const { hash, number, timeS, sealer, vote, seals, by: verifiers, refused } = header;
+  const { hash, number, timeS, sealer, vote, seals, by: verifiers } = header;
   const boards = state.boards.size;
   const isVerified = verifiers.length > 0;
   return el(
@@ -297,11 +305,7 @@ function headerRow(header) {
     el(
       "span",
       { class: isVerified ? "good" : "warn" },
-      isVerified
-        ? `verified by ${verifiers.length} of ${boards}`
-        : refused > 0
-          ? `refused by ${refused}`
-          : "announced, verified by nobody",
+      isVerified ? `verified by ${verifiers.length} of ${boards}` : "announced, verified by nobody",
     ),
     sealer === undefined
       ? undefined
@@ -323,6 +327,10 @@ function drawChain() {
     facts?.chain === undefined ? "" : `${facts.chain}${validators === undefined ? "" : `, ${validators.consensus}`}`,
   );
   const list = validators?.list ?? [];
+  say(
+    "validators-since",
+    list.length === 0 ? "" : `As listed at block #${count(validators.sinceBlock)}; what was voted since is below.`,
+  );
   show("validators-none", validators !== undefined && list.length === 0);
   fill(by("validators"), list, String, (address) => el("li", { class: "mono", title: address }, short(address)));
   const votes = validators?.votes ?? [];
@@ -740,6 +748,9 @@ by("plotted").addEventListener("change", () => void loadSeries());
 by("sure-no").addEventListener("click", () => by("sure").close());
 setInterval(() => {
   if (Date.now() - link.heardMs > SILENT_MS && link.isUp) listen();
-  draw("boards", "records");
+  draw("records");
 }, 5000);
+setInterval(() => {
+  for (const age of document.querySelectorAll(".age")) age.textContent = ageOf(Number(age.dataset.s));
+}, 1000);
 listen();
