@@ -16,7 +16,7 @@ const BOARDS = 64;
 const HOUR_S = 3600;
 const SAMPLE_S = 2;
 /** So many seconds of the hour are in one message to the page. */
-const STEP_S = 10;
+const STEP_S = 30;
 const MINUTE_S = 60;
 /** What a page may have more at the end of the hour than after its first quarter, in bytes: code that was compiled since, and caches of the browser. */
 const MORE_BYTES_MAX = 1_500_000;
@@ -76,7 +76,7 @@ shown("an hour's events of 64 boards: memory and nodes stay flat, and no console
       server.broadcast.send(model.change() ?? {});
       // The page has drawn it: the newest block stands in its list.
       const { number } = replay.head;
-      await page.waitForFunction(`document.querySelector("#headers b")?.textContent === "#${number.toLocaleString("en")}"`);
+      await page.locator("#headers li:first-child b", { hasText: `#${number.toLocaleString("en")}` }).waitFor();
       if (second % (HOUR_S / 4) === 0) uses.push(await useOf(session));
     }
     const [first, , , last] = uses as [Use, Use, Use, Use];

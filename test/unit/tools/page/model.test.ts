@@ -131,7 +131,7 @@ test("headers: verified by those who say so, and with them what leads there; a l
   const { model, replay } = scene();
   const stranger = accounts(1, "stranger")[0] as { address: Uint8Array };
   replay.block([], { account: stranger.address, authorize: true });
-  const votes = (): unknown[] => model.all().validators?.votes ?? [];
+  const votes = (): readonly unknown[] => model.all().validators?.votes ?? [];
   assert.is(votes().length, 0);
   replay.block([]);
   replay.block([1]);
