@@ -3,7 +3,7 @@
 /** The newest records that it shows, and those whose fate is still open. */
 export const RECORDS_MAX = 200;
 /** Messages on a records topic that the collector has not taken, yet or ever. */
-export const UNSTORED_MAX = 256;
+export const UNSTORED_MAX = 1024;
 export const HEADERS_MAX = 64;
 /** Blocks whose time is kept, for the bounds of records. */
 export const BLOCK_TIMES_MAX = 4096;

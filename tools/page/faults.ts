@@ -298,7 +298,7 @@ export class Faults {
     await this.#comesBack(run, "Its plug is in again.");
     this.#step(
       run,
-      "Same key, same chain of records; what it did not measure meanwhile is a gap in the plot, and nowhere made up.",
+      "The collector has linked it to the record before: same key, same chain. What was not measured meanwhile is a gap in the plot.",
     );
   }
 
@@ -328,7 +328,7 @@ export class Faults {
       const waiting = [...made];
       while (waiting.some((digest) => !stored.has(digest)))
         await this.#heard("the records that waited are stored", of("collector", "stored"));
-      this.#step(run, `Collector: all ${count(waiting.length)} of them are stored; nothing was lost, nothing came twice.`);
+      this.#step(run, `Collector: all ${count(waiting.length)} of them are stored.`);
     } finally {
       for (const end of forget) end();
     }
@@ -384,7 +384,7 @@ export class Faults {
     try {
       await this.#dark(run, `${source}: no power, for a moment. Its flash is copied.`);
       copyFlash(folder, copy);
-      await this.#comesBack(run, "Its plug is in again.");
+      const signed = await this.#comesBack(run, "Its plug is in again.");
       let last: Said | undefined;
       for (let records = 0; records < RECORDS_BETWEEN; records += 1)
         last = await this.#heard(`${source}'s records are stored`, of(source, "stored"));
@@ -393,10 +393,19 @@ export class Faults {
         `${source}: stored up to seq ${Number(last?.seq)}; no power again. The old copy is written back: it knows nothing of those records.`,
       );
       copyFlash(copy, folder);
-      const { seq, stream } = await this.#comesBack(run, "Its plug is in again.");
+      let evidence = 0;
+      const forget = this.#each(of("collector", "evidence"), () => {
+        evidence += 1;
+      });
+      const { seq, stream } = await this.#comesBack(run, "Its plug is in again.").finally(forget);
+      const before = Number(last?.seq);
+      if (evidence > 0 || (stream === signed.stream && Number(seq) <= before))
+        throw new Error(
+          `It signed seq ${Number(seq)} of stream ${Number(stream)}: a number was used twice, which should not be.`,
+        );
       this.#step(
         run,
-        `Used before the restore: up to seq ${Number(last?.seq)}. It went on at seq ${Number(seq)} of stream ${Number(stream)}: no number was used twice, and there is no evidence against it.`,
+        `Used before: up to seq ${before}. It went on at seq ${Number(seq)} of stream ${Number(stream)}: no number was used twice, and the collector has found no evidence.`,
       );
     } finally {
       this.#light(board); // nothing where it is on

@@ -98,7 +98,7 @@ function boardRow(board) {
     starting: ["starting", ""],
     on: online === false ? ["on, not connected", "warn"] : ["on", "good"],
     dark: ["no power", "warn"],
-    restarting: ["ended by itself, starts again", "warn"],
+    restarting: ["restarting", "warn"],
   }[power];
   const pairs = [
     [
@@ -117,7 +117,7 @@ function boardRow(board) {
     ],
     ["Registry", registryOf(proven, registry), "extra"],
     ["Heap", heap === undefined ? heapWords() : `${count(heap.peakBytes)} of ${count(heap.ofBytes)} bytes at most`, "extra"],
-    ["Refused", refusals === 0 ? "nothing" : `${count(refusals)} messages`, "extra"],
+    ["Refused", refusals === 0 ? "nothing" : refusals === 1 ? "1 message" : `${count(refusals)} messages`, "extra"],
     ["Signed", lastSeq === undefined ? "nothing yet" : `seq ${count(lastSeq)}`, "extra"],
     ["Key", address === undefined ? "not told yet" : el("span", { class: "mono", title: address }, short(address)), "extra"],
   ];
@@ -269,10 +269,9 @@ function drawRecords() {
 
 function drawBoards() {
   const boards = [...state.boards.values()];
-  show(
-    "boards-none",
-    boards.every(({ power, address }) => power === "starting" && address === undefined),
-  );
+  const none = boards.every(({ power, address }) => power === "starting" && address === undefined);
+  show("boards-none", none);
+  show("boards", !none);
   by("boards").classList.toggle("many", boards.length > FEW_BOARDS);
   const { engine, hasRegistry } = state.facts ?? {};
   fill(
@@ -284,7 +283,7 @@ function drawBoards() {
   const on = boards.filter(({ power }) => power === "on").length;
   const alarmed = boards.filter(({ alarm }) => alarm !== undefined && alarm !== "none").length;
   say("boards-sum", `${on} of ${boards.length} on${alarmed > 0 ? `, ${alarmed} with an alarm` : ""}`);
-  for (const id of ["whose", "plotted"]) {
+  for (const id of ["broken", "whose", "plotted"]) {
     const select = by(id);
     const known = new Set([...select.options].map(({ value }) => value));
     for (const board of boards)
@@ -407,17 +406,13 @@ function drawFacts() {
 // ---- faults
 
 function chosenBoard() {
-  return Math.max(1, Number(by("whose").value));
+  return Math.max(1, Number(by("broken").value));
 }
 
 function drawFaults() {
   const { faults } = state;
   show("faults-none", faults === undefined);
   if (faults === undefined) return;
-  say(
-    "faults-board",
-    state.boards.size > 1 ? `Those that are of one board are of mote ${chosenBoard()}: choose another under “Records”.` : "",
-  );
   fill(
     by("faults"),
     faults.list,
@@ -559,11 +554,10 @@ function chartOf(key, { name, unit }) {
   const words = el("figcaption", { class: "dim" });
   figure.append(place, words);
   by("plots").append(figure);
-  const colour = resolved;
   const axis = {
-    stroke: colour("--dim"),
-    grid: { stroke: colour("--line"), width: 1 },
-    ticks: { stroke: colour("--line"), width: 1 },
+    stroke: resolved("--dim"),
+    grid: { stroke: resolved("--line"), width: 1 },
+    ticks: { stroke: resolved("--line"), width: 1 },
     font: "12px system-ui",
   };
   const options = {
@@ -574,7 +568,7 @@ function chartOf(key, { name, unit }) {
     scales: { x: { range: (_, min, max) => around(min, max, 30) }, y: { range: (_, min, max) => around(min, max, 0.5) } },
     series: [
       {},
-      { stroke: colour("--fill"), width: 2, spanGaps: false, points: { show: true, size: 4, fill: colour("--fill") } },
+      { stroke: resolved("--fill"), width: 2, spanGaps: false, points: { show: true, size: 4, fill: resolved("--fill") } },
     ],
     axes: [
       { ...axis, space: 70, values: (_, ticks) => ticks.map(day) },
@@ -742,7 +736,7 @@ by("whose").addEventListener("change", () => {
     by("plotted").value = chosen;
     void loadSeries();
   }
-  draw("records", "faults");
+  draw("records");
 });
 by("plotted").addEventListener("change", () => void loadSeries());
 by("sure-no").addEventListener("click", () => by("sure").close());
