@@ -15,7 +15,7 @@ import { type PageFile, pageFiles } from "./files.js";
 /** What a request and its headers may take, and a body. */
 const HEADER_BYTES_MAX = 8192;
 export const BODY_BYTES_MAX = 1024;
-export const CONNECTIONS_MAX = 128;
+const CONNECTIONS_MAX = 128;
 const HEADERS_MS_MAX = 5000;
 const REQUEST_MS_MAX = 10_000;
 export const TOKEN_HEADER = "x-page-token";

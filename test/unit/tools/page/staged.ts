@@ -21,7 +21,7 @@ import { held } from "../../../chains/clique-fixture.js";
 import { accounts, type Block, CliqueChain } from "../../../chains/clique-generator.js";
 import { until } from "../../../patience.js";
 
-export const CHAIN = "eip155:1337";
+const CHAIN = "eip155:1337";
 const SAMPLE_S = 2;
 const NO_SIGNATURE = new Uint8Array(64).fill(1);
 
