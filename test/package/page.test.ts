@@ -167,13 +167,20 @@ shown("broken: lost parts are said until they are back, an alarm and a quarantin
   }),
 );
 
-shown("a page whose server ends says so in words", async () => {
-  const stage = await StagedPage.open({ boards: 1 });
-  const { page } = await (browser as TestBrowser).open(stage.page.url);
-  await page.locator("#phase", { hasText: "Starting." }).waitFor();
-  await stage.close();
-  await page.locator("#phase", { hasText: "No answer from chainmote start" }).waitFor();
-  await page.context().close();
+shown("a page whose server ends says so in words: with the reason that it was told, or without one", async () => {
+  for (const [facts, words] of [
+    [undefined, "No answer from chainmote start"],
+    [{ phase: "failed", words: "the collector does not come up" }, "It has failed: the collector does not come up"],
+  ] as const) {
+    const stage = await StagedPage.open({ boards: 1 });
+    const { page } = await (browser as TestBrowser).open(stage.page.url);
+    await page.locator("#phase", { hasText: "Starting." }).waitFor();
+    if (facts !== undefined) stage.page.tell(facts);
+    await stage.close();
+    await page.locator("#phase", { hasText: words }).waitFor();
+    assert.is(await page.locator("#amiss").isVisible(), facts !== undefined);
+    await page.context().close();
+  }
 });
 
 shown("a page of another site presses no button, and reads nothing", () =>

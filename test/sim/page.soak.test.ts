@@ -144,4 +144,11 @@ shown(
   },
 );
 
+shown("--no-page: no address, and nothing that listens for one", async () => {
+  const without = new Program(["start", "--json", "--no-page", "--data", join(folder, "data")]);
+  await without.until("its broker is up", () => without.of("broker").length > 0);
+  assert.equal(without.of("page"), []);
+  await without.stop();
+});
+
 test.run();

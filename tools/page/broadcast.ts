@@ -6,6 +6,7 @@
 
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
+import { pause } from "../processes/backoff.js";
 
 /** Pages that listen at once. */
 export const STREAMS_MAX = 16;
@@ -17,6 +18,7 @@ const UNREAD_BYTES_MAX = 4_194_304;
 const BEAT_MS = 5000;
 /** After this a browser connects again. */
 const RETRY_MS = 1000;
+const CLOSE_MS = 300;
 
 export class Broadcast {
   /** No other run has it. */
@@ -71,8 +73,13 @@ export class Broadcast {
     return true;
   }
 
-  close(): void {
+  /** Ends all streams, once what was sent last has left, or after a moment. */
+  async close(): Promise<void> {
     clearInterval(this.#beat);
+    const ended = [...this.#streams].map((stream) => new Promise<void>((resolve) => stream.end(resolve)));
+    const over = new AbortController();
+    await Promise.race([Promise.all(ended), pause(CLOSE_MS, over.signal)]);
+    over.abort();
     for (const stream of this.#streams) stream.destroy();
     this.#streams.clear();
   }

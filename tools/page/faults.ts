@@ -269,7 +269,7 @@ export class Faults {
     const boot = await booted;
     this.#step(
       run,
-      `${source}: boot ${Number(boot.boot)}; it means to go on at seq ${Number(boot.nextSeq)} of stream ${Number(boot.stream)}, by what it finds in its flash (${String(boot.origin)}).`,
+      `${source}: boot ${Number(boot.boot)}; by what it finds in its flash, seq ${Number(boot.nextSeq)} of stream ${Number(boot.stream)} is next.`,
     );
     const record = await signed;
     this.#step(

@@ -108,7 +108,7 @@ export class PageServer {
   }
 
   async close(): Promise<void> {
-    this.broadcast.close();
+    await this.broadcast.close();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
     await closed;
@@ -199,7 +199,6 @@ export class PageServer {
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
   const tooLong = new Refused(413, `more than ${BODY_BYTES_MAX} bytes`);
-  if (Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX) throw tooLong;
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {

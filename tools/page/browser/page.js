@@ -161,13 +161,17 @@ function journalOf(id, waiting, fits) {
   return el("span", {}, meter, `${count(waiting)} of ~${count(fits)} wait`);
 }
 
+/** What the board has proven, and the node's word where that is another one, or the only one. */
 function registryOf(proven, registry) {
   if (state.facts?.hasRegistry === false) return "none here";
-  const status = proven?.status ?? registry?.status;
-  if (status === undefined) return "not asked yet";
-  const words = status === "absent" ? "not in it" : status;
-  const where = proven === undefined ? ", says the node" : `, proven at #${count(proven.block)}`;
-  return el("span", { class: status === "active" ? "good" : status === "absent" ? "" : "bad" }, words + where);
+  if (proven === undefined && registry === undefined) return "not asked yet";
+  const word = (status) => (status === "absent" ? "not in it" : status);
+  const own = proven === undefined ? undefined : `${word(proven.status)}, proven at #${count(proven.block)}`;
+  const node =
+    registry === undefined || registry.status === proven?.status ? undefined : `${word(registry.status)}, says the node`;
+  const statuses = [proven?.status, registry?.status].filter((status) => status !== undefined && status !== "absent");
+  const kind = statuses.length === 0 ? "" : statuses.every((status) => status === "active") ? "good" : "bad";
+  return el("span", { class: kind }, [own, node].filter((words) => words !== undefined).join("; "));
 }
 
 const CHECK_NAMES = { signature: "signature", chain: "chain", head: "head", anchored: "anchored" };
@@ -181,7 +185,7 @@ function recordRow(record) {
       : values
           .slice(0, 4)
           .map(({ name, unit, value }) => `${name} ${value} ${unit}`.trim())
-          .join("   ");
+          .join(", ");
   const list = el(
     "ul",
     { class: "checks" },
@@ -371,7 +375,7 @@ function drawNotes() {
   fill(by("notes"), notes, ({ id }) => id, noteRow);
 }
 
-const PHASE_WORDS = { running: "Running.", ending: "It is ending.", failed: "It does not come up." };
+const PHASE_WORDS = { running: "Running.", ending: "It has ended.", failed: "It has failed:" };
 
 function drawFacts() {
   const { facts, troubles } = state;
@@ -703,10 +707,12 @@ function heard() {
 function away() {
   link.isUp = false;
   document.documentElement.classList.add("away");
-  say(
-    "phase",
-    "No answer from chainmote start: it has ended, or too many pages listen. What is below is what was last heard; it is tried again each few seconds.",
-  );
+  const { phase, words } = state.facts ?? {};
+  const known =
+    phase === "failed" || phase === "ending"
+      ? `${PHASE_WORDS[phase]} ${words}`
+      : "No answer from chainmote start: it has ended, or too many pages listen.";
+  say("phase", `${known} What is below is what was last heard; it is tried again each few seconds.`);
 }
 
 function listen() {
