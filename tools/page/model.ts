@@ -372,10 +372,12 @@ export class Model {
     const record = this.#records.get(digest);
     const before = record ?? this.#told.get(digest) ?? { checks: this.#open(), notes: [] };
     const notes = note === undefined || before.notes.includes(note) ? before.notes : [...before.notes, note].slice(-4);
+    // What contradicts another record does so whatever else holds of it.
+    const contradicted = before.checks.chain === "fails" ? { chain: "fails" as const } : {};
     const told: Told = {
       ...before,
       storedS: before.storedS ?? this.#nowMs() / 1000,
-      checks: { ...before.checks, ...checks },
+      checks: { ...before.checks, ...checks, ...contradicted },
       notes,
     };
     if (record !== undefined) this.#set({ ...record, ...told });

@@ -5,10 +5,18 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeHealth, encodeWill } from "../../../../firmware/bus/wire.js";
-import { HEADERS_MAX, NOTES_MAX, POINTS_MAX, RECORDS_MAX, TROUBLES_MAX, VOTES_SHOWN_MAX } from "../../../../tools/page/bounds.js";
+import {
+  HEADERS_MAX,
+  NOTES_MAX,
+  POINTS_MAX,
+  RECORDS_MAX,
+  TROUBLES_MAX,
+  UNSTORED_MAX,
+  VOTES_SHOWN_MAX,
+} from "../../../../tools/page/bounds.js";
 import { Model, type ShownBoard, type ShownRecord } from "../../../../tools/page/model.js";
 import { accounts } from "../../../chains/clique-generator.js";
-import { Replay } from "./staged.js";
+import { type MadeRecord, Replay } from "./staged.js";
 
 interface Scene {
   readonly model: Model;
@@ -96,6 +104,7 @@ test("what does not hold is said: evidence, a head that is foreign, a record tha
   const second = replay.record(1, { isSecond: true });
   replay.stored(1, second);
   model.take("collector", { event: "evidence", kind: "equivocation", a: first, b: second });
+  replay.verified(second); // of it alone
   assert.equal(
     records().map(({ checks }) => checks.chain),
     ["fails", "fails"],
@@ -211,6 +220,17 @@ test("nothing grows: thousands of records, of claims that nobody stores, of head
     [POINTS_MAX, POINTS_MAX],
   );
   assert.ok(JSON.stringify(all).length < 300_000, `${JSON.stringify(all).length} bytes`);
+});
+
+test("claims that nobody stores give way to newer ones", () => {
+  const { replay, records } = scene();
+  replay.block();
+  const claims = Array.from({ length: UNSTORED_MAX + 1 }, () => replay.record(1));
+  for (const claim of [claims.at(0), claims.at(1), claims.at(-1)]) replay.stored(1, claim as MadeRecord);
+  assert.equal(
+    records().map(({ seq }) => seq),
+    [2, UNSTORED_MAX + 1],
+  );
 });
 
 test("hostile bytes on any topic, and events without their fields: nothing throws, nothing is shown", () => {
