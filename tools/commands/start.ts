@@ -2,7 +2,7 @@
 
 import { chmodSync, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { BOARD_NAMES, DEFAULT_BOARD } from "../../host-sim/boards.js";
+import { BOARD_NAMES, boardOf, DEFAULT_BOARD, partitionBytes } from "../../host-sim/boards.js";
 import { BITCOIN_FIRMWARE, LEDGER_FIRMWARE } from "../../host-sim/engine/engines.js";
 import { version } from "../cli.js";
 import { KeyFile } from "../crypto/key-file.js";
@@ -10,6 +10,8 @@ import { keepToOwner, makeFolder, modeFor, writeWhole } from "../files.js";
 import { LiveLines } from "../live-lines.js";
 import { needPackages, POSTGRES, STORE } from "../optional.js";
 import { publicUrl, readWords, rpcUrl, type Words } from "../options.js";
+import type { Facts } from "../page/model.js";
+import { Page } from "../page/page.js";
 import { pause } from "../processes/backoff.js";
 import { BoundedLog } from "../processes/bounded-log.js";
 import { untilTold } from "../processes/end.js";
@@ -19,7 +21,7 @@ import type { ChildEnd } from "../processes/supervisor.js";
 import { namedApplication } from "../start/application.js";
 import { AttachedChain, type AttachOptions } from "../start/attached-chain.js";
 import { refusePoor } from "../start/contracts.js";
-import { builtEngine, engineWish } from "../start/engine-choice.js";
+import { builtEngine, type EngineWish, engineWish } from "../start/engine-choice.js";
 import type { FollowedChain } from "../start/followed-chain.js";
 import { LOCAL_CHAINS, nodePackages, openLocalChain } from "../start/local-chain.js";
 import { DEFAULT_DATA, type Layout, layoutOf } from "../start/project.js";
@@ -56,6 +58,7 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
                  there) or noble (JavaScript, the reference; on all)
   --sample MS    milliseconds between samples, 50 to 86400000 (default 2000, or what the application's config.json says)
   --prefix P/    put before every MQTT topic
+  --no-page      no page that shows all of it, and that breaks parts of it, at an address of this machine's own (127.0.0.1)
   --json         one object per event
   --verbose      every event of every part
 
@@ -133,6 +136,7 @@ export function read(words: readonly string[]): Words {
     period: { type: "string" },
     sample: { type: "string" },
     prefix: { type: "string" },
+    "no-page": { type: "boolean" },
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
@@ -192,6 +196,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       () => isTold,
       application ?? (ledger ? LEDGER_FIRMWARE : anchor ? BITCOIN_FIRMWARE : undefined),
     );
+    const page = options.has("no-page") ? undefined : await openPage(screen, data, boards, wish);
     const system = new System({
       ...{ layout, boards, prefix, exportPath, ledger, ...broker },
       ...(anchor ? { anchorIntervalS } : {}),
@@ -202,7 +207,9 @@ export async function run(words: readonly string[], output: Output): Promise<num
       ...(engine === undefined ? {} : { engine }),
       ...(wish.engine === "node" && wish.crypto === "noble" ? { crypto: wish.crypto } : {}),
       ...(records === undefined ? {} : { recordsMax: () => records - tally.done }),
+      ...(page === undefined ? {} : { onStage: (stage) => page.begin(stage) }),
       onEvent(source, event) {
+        page?.take(source, event);
         screen.show(source, anchor ? kept(layout.anchored, event) : event);
         if (tally.take(source, event) && records !== undefined && tally.done >= records) done?.give();
       },
@@ -214,7 +221,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     try {
       if (engine !== undefined) screen.engine(engine);
       const started = system
-        .start((fact) => showFact(fact, screen))
+        .start((fact) => {
+          page?.tell(factOfPage(fact));
+          showFact(fact, screen);
+        })
         .then(() => {
           screen.say();
           screen.keep("running");
@@ -234,6 +244,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
     over.abort();
     screen.say();
     screen.keep("ending");
+    page?.tell(failure === undefined ? ENDING : { phase: "failed", words: failure });
+    await page?.close();
     await system.stop();
     screen.close();
     // The collector, our child, writes for its owner alone; a file that was named is as the person has it.
@@ -243,6 +255,38 @@ export async function run(words: readonly string[], output: Output): Promise<num
   } finally {
     shown?.close();
     lock.release();
+  }
+}
+
+const ENDING = { phase: "ending", words: "It was told to end, or all records that were asked for are there." } as const;
+
+/** A page that cannot be opened is said, and ends nothing. */
+async function openPage(screen: Screen, data: string, boards: number, wish: EngineWish): Promise<Page | undefined> {
+  const journalBytes = partitionBytes(boardOf(wish.memory === "roomy" ? DEFAULT_BOARD : wish.memory), "journal");
+  const engine = wish.engine === "node" ? "Node" : `XS (${wish.engine})`;
+  try {
+    const page = await Page.open({ folder: join(data, "page"), version: version(), boards, journalBytes, engine });
+    screen.fact("page", page.url, { event: "page", url: page.url });
+    return page;
+  } catch (error) {
+    screen.show("page", { event: "error", what: "no page", detail: error instanceof Error ? error.message : String(error) });
+    return undefined;
+  }
+}
+
+/** What the page says of a part: no more of a URL than its host. */
+function factOfPage(fact: Fact): Partial<Facts> {
+  switch (fact.part) {
+    case "broker":
+      return { broker: publicUrl(fact.url) };
+    case "node":
+      return { node: `${publicUrl(fact.rpc)}, ${fact.about}`, chain: fact.chain };
+    case "collector":
+      return { collector: fact.address };
+    case "fleet":
+      return { fleet: fact.registry };
+    case "anchor":
+      return {};
   }
 }
 
