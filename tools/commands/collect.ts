@@ -1,24 +1,22 @@
 // chainmote collect: verifies and stores records and answers with receipts; or exports the records that are stored.
 
 import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import { Collector, type CollectorEvent } from "../collector/collector.js";
-import { openPglite, openPostgres } from "../collector/database.js";
 import { exportRecords, exportVerdicts } from "../collector/export.js";
 import type { Fleet } from "../collector/intake.js";
+import { withStore } from "../collector/opened.js";
 import { type QuarantineEvent, QuarantineWatch } from "../collector/quarantine-watch.js";
 import { HEAD_STATE_NAMES } from "../collector/schema.js";
-import { RecordStore } from "../collector/store.js";
+import type { RecordStore } from "../collector/store.js";
 import { Account } from "../contracts/account.js";
 import { openRegistry } from "../contracts/registry.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
-import { keepToOwner, makeFolder } from "../files.js";
-import { checkUrl, publicUrl, readFleet, readWords, rpcUrl } from "../options.js";
+import { publicUrl, readFleet, readWords, rpcUrl } from "../options.js";
 import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
-import { acquireLock, LockHeld } from "../processes/lock.js";
 import { Reporter, type ReporterEvent } from "../registrar/reporter.js";
 import { chainOfNode, isBitcoin } from "../rpc/chain.js";
 import { JsonRpc } from "../rpc/json-rpc.js";
@@ -62,7 +60,6 @@ With DATABASE_URL set (postgres://…) records go to that server instead of the 
 
 RPC_URL=https://host/KEY chainmote collect --mqtt mqtts://broker.example --ca ca.pem --data /srv/records`;
 
-const LOCK_WAIT_MS = 10_000;
 /** Blocks upon a quarantine after which it is left alone: as many as a head waits for on Clique. */
 const SETTLED_BLOCKS = 33;
 const ADDRESS_BYTES = 20;
@@ -218,34 +215,6 @@ function watchQuarantines({ rpc: url, fleet, store, settledDepth, onEvent }: Wat
     ...{ store: store.quarantines, fleet, rpc, registry: openRegistry(rpc, fleet.registry) },
     ...{ settledBlocks: settledDepth ?? SETTLED_BLOCKS, onEvent },
   });
-}
-
-/** Opens the store of a folder, or of DATABASE_URL, for as long as `work` runs. */
-async function withStore<T>(directory: string, work: (store: RecordStore) => Promise<T>): Promise<T> {
-  keepToOwner();
-  makeFolder(directory);
-  const lock = await acquireLock(join(directory, "collector.lock"), LOCK_WAIT_MS).catch((error: unknown) => {
-    if (!(error instanceof LockHeld)) throw error;
-    throw new CommandError(`${error.message}, which has to end first`);
-  });
-  try {
-    const url = process.env.DATABASE_URL;
-    const database =
-      url === undefined || url === ""
-        ? await openPglite(resolve(directory, "records"))
-        : await openPostgres(checkUrl("DATABASE_URL", url, ["postgres", "postgresql"]));
-    const store = await RecordStore.open(database).catch(async (error: Error) => {
-      await database.close();
-      throw new CommandError(`the store cannot be opened: ${plainText(error.message)}`);
-    });
-    try {
-      return await work(store);
-    } finally {
-      await store.close();
-    }
-  } finally {
-    lock.release();
-  }
 }
 
 interface Exported {

@@ -1,0 +1,106 @@
+// Records of the store as other people's screens are shown them: what each says, and how far it can be believed.
+//
+// Promises: a record's digest is made anew of its bytes and is the one that it is stored by, so that what is shown is what was signed; each says
+// whether it is verified, bounded and anchored; a page at a time, whatever the store holds. Never: takes a record that evidence contradicts,
+// or whose key is quarantined, for verified.
+
+import { equal, toHex } from "../../firmware/bytes.js";
+import { decodeSign1, digestOf } from "../../firmware/record/cose.js";
+import { decodeRecord, type RecordFields } from "../../firmware/record/record.js";
+import { Rejection } from "../../firmware/rejection.js";
+import { engine } from "../crypto/engine.js";
+import { bytesOf, type Database, type Row, type SqlValue } from "./database.js";
+import { behind, EXPORT_ORDER } from "./place.js";
+import { HEAD_KNOWN } from "./schema.js";
+
+export interface ShownRecord {
+  /** 0x… in lower case. */
+  readonly mote: string;
+  /** 64 hexadecimal digits. */
+  readonly digest: string;
+  readonly fields: RecordFields;
+  /** Signature, chain and head hold, nothing contradicts it, and its key is not quarantined. */
+  readonly verified: boolean;
+  /** The node's chain has the block that it names as its head: it was made after that one. */
+  readonly bounded: boolean;
+  /** No reorganisation changes that any more. */
+  readonly settled: boolean;
+  /** A root that stands for it is in a settled block: it was there by then. */
+  readonly anchored: boolean;
+}
+
+/** Which records. Times are those that the records tell, in seconds since the Unix epoch; of one without a time, when it was received. */
+export interface Selection {
+  readonly fromS?: number | undefined;
+  /** The first second that is not wanted. */
+  readonly untilS?: number | undefined;
+  /** 20 bytes. */
+  readonly mote?: Uint8Array | undefined;
+  /** Those besides that are not verified. */
+  readonly unverified?: boolean | undefined;
+}
+
+const PAGE_ROWS = 500;
+const TIME_S = "COALESCE(NULLIF(r.time_s, 0), extract(epoch FROM r.received_at)::bigint)";
+const CONTRADICTED =
+  "EXISTS (SELECT 1 FROM evidence e WHERE e.address = r.address AND (e.digest_a = r.digest OR e.digest_b = r.digest))";
+/** As `ShownRecord.verified` says. */
+export const VERIFIED = `(r.linked AND r.head_state = ${HEAD_KNOWN} AND r.quarantined_since IS NULL AND NOT ${CONTRADICTED})`;
+export const ANCHORED =
+  "(r.anchor_leaf IS NOT NULL AND EXISTS (SELECT 1 FROM anchor_batches b WHERE b.told AND b.size > r.anchor_leaf))";
+const COLUMNS = `r.sign1, ${VERIFIED} AS verified, r.head_state = ${HEAD_KNOWN} AS bounded, r.head_settled AS settled, ${ANCHORED} AS anchored`;
+
+export class ShownRecords {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** In the order of mote, fleet, stream and seq. */
+  async *select({ fromS, untilS, mote, unverified = false }: Selection): AsyncGenerator<ShownRecord> {
+    let after: Row | undefined;
+    const wanted: SqlValue[] = [PAGE_ROWS, unverified, fromS ?? null, untilS ?? null, mote ?? null];
+    for (;;) {
+      const { where, values } = behind(after, wanted.length + 1);
+      const rows: readonly Row[] = await this.#database.query(
+        `SELECT ${EXPORT_ORDER}, ${COLUMNS} FROM records r ${where} AND ($2 OR ${VERIFIED})
+           AND ($3::bigint IS NULL OR ${TIME_S} >= $3) AND ($4::bigint IS NULL OR ${TIME_S} < $4) AND ($5::bytea IS NULL OR r.address = $5)
+         ORDER BY ${EXPORT_ORDER} LIMIT $1`,
+        [...wanted, ...values],
+      );
+      for (const row of rows) yield shownOf(row);
+      after = rows.at(-1);
+      if (rows.length < PAGE_ROWS || after === undefined) return;
+    }
+  }
+
+  /** The newest record of a mote, verified or not: the highest seq of its highest stream. */
+  async newestOf(mote: Uint8Array): Promise<ShownRecord | undefined> {
+    const [row] = await this.#database.query(
+      `SELECT r.address, r.digest, ${COLUMNS} FROM records r WHERE r.address = $1
+       ORDER BY r.stream DESC, r.seq DESC, r.received_at LIMIT 1`,
+      [mote],
+    );
+    return row === undefined ? undefined : shownOf(row);
+  }
+}
+
+/** @throws where the bytes are not those of the digest */
+function shownOf(row: Row): ShownRecord {
+  const [address, digest] = [bytesOf(row, "address"), bytesOf(row, "digest")];
+  const parts = decodeSign1(bytesOf(row, "sign1"));
+  const fields = parts instanceof Rejection ? parts : decodeRecord(parts.payload);
+  if (
+    parts instanceof Rejection ||
+    fields instanceof Rejection ||
+    !equal(parts.kid, address) ||
+    !equal(digestOf(engine, parts.kid, parts.payload), digest)
+  )
+    throw new Error(`the store was changed: under ${toHex(digest)} it holds another record`);
+  return {
+    ...{ mote: `0x${toHex(address)}`, digest: toHex(digest), fields },
+    ...{ verified: row.verified === true, bounded: row.bounded === true },
+    ...{ settled: row.settled === true, anchored: row.anchored === true },
+  };
+}
