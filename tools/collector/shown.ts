@@ -45,8 +45,8 @@ const TIME_S = "COALESCE(NULLIF(r.time_s, 0), extract(epoch FROM r.received_at):
 const CONTRADICTED =
   "EXISTS (SELECT 1 FROM evidence e WHERE e.address = r.address AND (e.digest_a = r.digest OR e.digest_b = r.digest))";
 /** As `ShownRecord.verified` says. */
-export const VERIFIED = `(r.linked AND r.head_state = ${HEAD_KNOWN} AND r.quarantined_since IS NULL AND NOT ${CONTRADICTED})`;
-export const ANCHORED =
+const VERIFIED = `(r.linked AND r.head_state = ${HEAD_KNOWN} AND r.quarantined_since IS NULL AND NOT ${CONTRADICTED})`;
+const ANCHORED =
   "(r.anchor_leaf IS NOT NULL AND EXISTS (SELECT 1 FROM anchor_batches b WHERE b.told AND b.size > r.anchor_leaf))";
 const COLUMNS = `r.sign1, ${VERIFIED} AS verified, r.head_state = ${HEAD_KNOWN} AS bounded, r.head_settled AS settled, ${ANCHORED} AS anchored`;
 
@@ -73,6 +73,27 @@ export class ShownRecords {
       after = rows.at(-1);
       if (rows.length < PAGE_ROWS || after === undefined) return;
     }
+  }
+
+  /** From now on what is stored and verified is told; a store whose telling was begun before goes on with that. */
+  async beginTelling(): Promise<void> {
+    await this.#database.query("INSERT INTO webhook SELECT now() WHERE NOT EXISTS (SELECT 1 FROM webhook)");
+  }
+
+  /** Verified records that were not told yet, as they came, at most `max`. */
+  async untold(max: number): Promise<readonly ShownRecord[]> {
+    const rows = await this.#database.query(
+      `SELECT r.address, r.digest, ${COLUMNS} FROM records r
+       WHERE r.told_at IS NULL AND r.linked AND r.head_state = ${HEAD_KNOWN} AND r.quarantined_since IS NULL AND NOT ${CONTRADICTED}
+         AND r.received_at >= (SELECT begun_at FROM webhook LIMIT 1)
+       ORDER BY r.received_at, r.address, r.stream, r.seq, r.digest LIMIT $1`,
+      [max],
+    );
+    return rows.map(shownOf);
+  }
+
+  async noteTold(digest: Uint8Array): Promise<void> {
+    await this.#database.query("UPDATE records SET told_at = now() WHERE digest = $1", [digest]);
   }
 
   /** The newest record of a mote, verified or not: the highest seq of its highest stream. */

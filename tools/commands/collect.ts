@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
+import { version } from "../cli.js";
 import { Collector, type CollectorEvent } from "../collector/collector.js";
 import { exportRecords, exportVerdicts } from "../collector/export.js";
 import type { Fleet } from "../collector/intake.js";
@@ -14,6 +15,7 @@ import { Account } from "../contracts/account.js";
 import { openRegistry } from "../contracts/registry.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
+import { readScreens, SCREEN_USAGE, SCREEN_WORDS, type ScreenEvent, Screens, screenText } from "../exports/screens.js";
 import { publicUrl, readFleet, readWords, rpcUrl } from "../options.js";
 import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
@@ -49,6 +51,7 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
   --anchor ADDRESS anchor what is verified in this RecordAnchor contract, with the collector's key, which pays (docs/ledger.md)
                    or on Bitcoin: --anchor bitcoin, where the node's wallet pays
   --anchor-interval S  seconds from one anchor to the next, where records wait (default ${ANCHOR_INTERVAL_S})
+${SCREEN_USAGE}
   --records-max N  store no more than N new records
   --export-at-end FILE  write the stored records there when ending
   --verdicts FILE  with either export: what the node said of each record's head, one JSON object a line
@@ -58,7 +61,8 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
 
 With DATABASE_URL set (postgres://…) records go to that server instead of the folder.
 
-RPC_URL=https://host/KEY chainmote collect --mqtt mqtts://broker.example --ca ca.pem --data /srv/records`;
+RPC_URL=https://host/KEY chainmote collect --mqtt mqtts://broker.example --ca ca.pem --data /srv/records
+RPC_URL=https://host/KEY chainmote collect --metrics 9464 --home-assistant --webhook https://host.example/records`;
 
 /** Blocks upon a quarantine after which it is left alone: as many as a head waits for on Clique. */
 const SETTLED_BLOCKS = 33;
@@ -82,6 +86,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     "with-quarantined": { type: "boolean" },
     chain: { type: "string" },
     "records-max": { type: "string" },
+    ...SCREEN_WORDS,
     anchor: { type: "string" },
     "anchor-interval": { type: "string" },
     export: { type: "string" },
@@ -110,6 +115,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     pollMs: options.number("poll-ms", 10, 3_600_000),
     gapAfterMs: seconds(options.number("gap-after", 0, 31_536_000)),
   };
+  const screenSettings = readScreens(options);
   const reporterFile = options.text("reporter");
   if (reporterFile !== undefined && fleet === undefined) throw new UsageError("--reporter needs --fleet: whose registry it is");
   const payer = reporterFile === undefined ? undefined : KeyFile.open(reporterFile, "--reporter");
@@ -126,10 +132,13 @@ export async function run(words: readonly string[], output: Output): Promise<num
     if (chain === undefined) return 0;
     if ((onBitcoin || contract !== undefined) && onBitcoin !== isBitcoin(chain))
       throw new UsageError(`--anchor takes ${isBitcoin(chain) ? '"bitcoin"' : "a contract's address"} on ${chain}`);
-    const say = (event: CollectorEvent | ReporterEvent): void => {
+    const say = (event: CollectorEvent | ReporterEvent | ScreenEvent): void => {
       if (json) output.line(JSON.stringify(event));
       else if (options.has("verbose") || !(event.event === "stored" && event.duplicate)) output.line(collectorText(event));
     };
+    const screens = await Screens.open({
+      ...{ settings: screenSettings, store, rpc, chain, mqtt, ca: authority?.pem, prefix, version: version(), onEvent: say },
+    });
     const over = new AbortController();
     const reporter =
       payer === undefined || fleet === undefined
@@ -150,8 +159,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
       ...given(settings),
       ...(recordsMax === undefined ? {} : { recordsMax }),
       ...(contract === undefined && !onBitcoin ? {} : { anchoring: { contract, intervalMs } }),
+      onChecked: (seconds) => screens.checked(seconds),
       onEvent(event) {
         say(event);
+        screens.take(event);
         if (event.event === "evidence") reporter?.due();
       },
     });
@@ -165,6 +176,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       output.line(`collector ${address}: ${publicUrl(mqtt)}, ${plural((await store.counts()).stored, "record")} stored so far`);
     await told;
     await collector.close();
+    await screens.close();
     over.abort();
     await reporter?.close();
     await watch?.close();
@@ -300,8 +312,11 @@ function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], u
   };
 }
 
-export function collectorText(event: CollectorEvent | ReporterEvent): string {
+export function collectorText(event: CollectorEvent | ReporterEvent | ScreenEvent): string {
   switch (event.event) {
+    case "metrics":
+    case "not-shown":
+      return screenText(event);
     case "reported":
       return `${shortHex(event.mote)} reported to the registry, block #${event.block}, ${event.gas} gas`;
     case "quarantined":

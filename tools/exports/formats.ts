@@ -47,7 +47,7 @@ export function formatWriter(format: Format): FormatWriter {
 }
 
 /** The columns of a value as one JSON object. */
-export function jsonLine(value: ExportedValue, record: ShownRecord): string {
+function jsonLine(value: ExportedValue, record: ShownRecord): string {
   return `{${NAMES.map((name) => `"${name}":${COLUMNS[name]?.(value, record)}`).join(",")}}`;
 }
 
