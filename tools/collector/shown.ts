@@ -40,7 +40,17 @@ export interface Selection {
   readonly unverified?: boolean | undefined;
 }
 
+/** A value as the table has it: digits, and its time in digits, in seconds since the Unix epoch. */
+export interface Measured {
+  readonly name: string;
+  readonly unit: string | undefined;
+  readonly value: string;
+  readonly timeS: string | undefined;
+}
+
 const PAGE_ROWS = 500;
+/** The year 10000. */
+const TIME_S_END = 253_402_300_800;
 const TIME_S = "COALESCE(NULLIF(r.time_s, 0), extract(epoch FROM r.received_at)::bigint)";
 const CONTRADICTED =
   "EXISTS (SELECT 1 FROM evidence e WHERE e.address = r.address AND (e.digest_a = r.digest OR e.digest_b = r.digest))";
@@ -96,6 +106,31 @@ export class ShownRecords {
     await this.#database.query("UPDATE records SET told_at = now() WHERE digest = $1", [digest]);
   }
 
+  /**
+   * Writes out the values of records that were not yet, of `max` at most; answers of how many.
+   * @param valuesOf digits, and the time in seconds since the Unix epoch, in digits
+   */
+  measure(max: number, valuesOf: (record: ShownRecord) => readonly Measured[]): Promise<number> {
+    return this.#database.transaction(async (queries) => {
+      const rows = await queries.query(
+        `SELECT r.address, r.digest, ${COLUMNS} FROM records r WHERE NOT r.measured ORDER BY r.digest LIMIT $1 FOR UPDATE SKIP LOCKED`,
+        [max],
+      );
+      for (const row of rows) {
+        const values = valuesOf(shownOf(row));
+        const digest = bytesOf(row, "digest");
+        if (values.length > 0)
+          await queries.query(
+            `INSERT INTO measurements (digest, entry, name, unit, value, measured_at) VALUES ${values.map((_, i) => measuredRow(i)).join(", ")}
+             ON CONFLICT (digest, entry) DO NOTHING`,
+            [digest, ...values.flatMap(({ name, unit, value, timeS }) => [name, unit ?? null, value, timeS ?? null])],
+          );
+        await queries.query("UPDATE records SET measured = true WHERE digest = $1", [digest]);
+      }
+      return rows.length;
+    });
+  }
+
   /** The newest record of a mote, verified or not: the highest seq of its highest stream. */
   async newestOf(mote: Uint8Array): Promise<ShownRecord | undefined> {
     const [row] = await this.#database.query(
@@ -105,6 +140,13 @@ export class ShownRecords {
     );
     return row === undefined ? undefined : shownOf(row);
   }
+}
+
+/** Parameters of entry `i`, behind that of its record's digest. A time that PostgreSQL cannot have is none. */
+function measuredRow(i: number): string {
+  const [name, unit, value, timeS] = [0, 1, 2, 3].map((part) => `$${2 + 4 * i + part}`);
+  const time = `CASE WHEN ${timeS}::text::numeric < ${TIME_S_END} THEN to_timestamp(${timeS}::text::double precision) END`;
+  return `($1::bytea, ${i}, ${name}::text, ${unit}::text, ${value}::text::numeric, ${time})`;
 }
 
 /** @throws where the bytes are not those of the digest */

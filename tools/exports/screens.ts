@@ -11,6 +11,7 @@ import { Backoff, pause } from "../processes/backoff.js";
 import { JsonRpc } from "../rpc/json-rpc.js";
 import { plainText, shortHex, UsageError } from "../terminal.js";
 import { HomeAssistant, type HomeAssistantEvent } from "./home-assistant.js";
+import { Measurements } from "./measurements.js";
 import { Metrics } from "./metrics.js";
 import { LOOPBACK, type MetricsAddress, MetricsServer } from "./metrics-server.js";
 import { Newest } from "./newest.js";
@@ -24,6 +25,7 @@ const EXPIRE_AFTER_S_MAX = 86_400;
 /** What was asked for on the command line. */
 export interface ScreenSettings {
   readonly metrics: MetricsAddress | undefined;
+  readonly measurements: boolean;
   readonly homeAssistant: boolean;
   readonly expireAfterS: number | undefined;
   readonly webhook: string | undefined;
@@ -36,12 +38,14 @@ export const SCREEN_WORDS = {
   "home-assistant": { type: "boolean" },
   "expire-after": { type: "string" },
   webhook: { type: "string" },
+  measurements: { type: "boolean" },
 } as const;
 
 export const SCREEN_USAGE = `  --metrics [HOST:]PORT  numbers for Prometheus at /metrics; on 127.0.0.1 where no HOST is given
   --home-assistant  motes' newest verified values for Home Assistant, by MQTT discovery on the same broker
   --expire-after S  seconds after which Home Assistant takes a value for gone, and within which it has to come (default 600)
-  --webhook URL    tell each verified record to http(s)://…, as a CloudEvent (or WEBHOOK_URL; WEBHOOK_AUTHORIZATION goes as that header)`;
+  --webhook URL    tell each verified record to http(s)://…, as a CloudEvent (or WEBHOOK_URL; WEBHOOK_AUTHORIZATION goes as that header)
+  --measurements   write the values of records into a table besides, for Grafana and others that ask in SQL (docs/schema.md)`;
 
 export function readScreens(options: Words): ScreenSettings {
   const schemes = ["http", "https"];
@@ -51,6 +55,7 @@ export function readScreens(options: Words): ScreenSettings {
   if (fromEnvironment !== "" && !URL.canParse(fromEnvironment)) throw new UsageError("WEBHOOK_URL is no URL");
   return {
     ...{ metrics: readAddress(options.text("metrics")), homeAssistant: options.has("home-assistant"), expireAfterS },
+    measurements: options.has("measurements"),
     webhook: options.url("webhook", schemes) ?? (fromEnvironment === "" ? undefined : fromEnvironment),
     authorization: process.env.WEBHOOK_AUTHORIZATION,
   };
@@ -88,6 +93,7 @@ export class Screens {
   #newest: Newest | undefined;
   #homeAssistant: HomeAssistant | undefined;
   #webhook: Webhook | undefined;
+  #measurements: Measurements | undefined;
 
   /** @throws where the address of the metrics is not free */
   static async open(parts: ScreenParts): Promise<Screens> {
@@ -104,6 +110,7 @@ export class Screens {
     this.#metrics?.take(event);
     this.#newest?.take(event);
     this.#webhook?.take(event);
+    this.#measurements?.take(event);
   }
 
   /** One record was checked, in so many seconds. */
@@ -113,7 +120,7 @@ export class Screens {
 
   async close(): Promise<void> {
     this.#stop.abort();
-    await Promise.all([this.#webhook?.close(), this.#newest?.close(), this.#headTimes]);
+    await Promise.all([this.#webhook?.close(), this.#newest?.close(), this.#measurements?.close(), this.#headTimes]);
     await Promise.all([this.#homeAssistant?.close(), this.#health?.close(), this.#server?.close()]);
   }
 
@@ -143,6 +150,7 @@ export class Screens {
         onFault: () => undefined, // the collector itself tells of its store
       });
     if (webhook !== undefined) this.#webhook = new Webhook({ shown: store.shown, url: webhook, authorization, onEvent });
+    if (settings.measurements) this.#measurements = new Measurements(store.shown);
   }
 
   #listen(metrics: Metrics): BrokerLink {

@@ -88,6 +88,11 @@ function begin(receiver: Receiver, more: Partial<WebhookOptions> = {}): { webhoo
   });
   return { webhook, events };
 }
+/** Ends once the store knows that all were taken: what a receiver took just as the webhook ended is told once more. */
+async function finished(webhook: Webhook): Promise<void> {
+  await eventually("all noted", async () => (await store.shown.untold(1)).length === 0);
+  await webhook.close();
+}
 const ring = (webhook: Webhook): void => webhook.take({ event: "verified", mote: "", stream: 0, seq: 0, digest: "" });
 
 test.before(async () => {
@@ -112,7 +117,7 @@ test("the first start begins with what is stored from then on", async () => {
   ring(webhook);
   await eventually("the event", () => receiver.posts.length > 0);
   assert.equal(receiver.ids, [digestOf(after)]);
-  await webhook.close();
+  await finished(webhook);
   await receiver.close();
 });
 
@@ -144,7 +149,7 @@ test("what is verified is told one at a time in its order, each until it is take
     ["lost", "back", "lost", "back"],
     "each trouble once",
   );
-  await webhook.close();
+  await finished(webhook);
   await receiver.close();
   await elsewhere.close();
 });
@@ -160,7 +165,7 @@ test("a receiver that does not answer holds up nothing for ever", async () => {
   await eventually("once more", () => receiver.posts.length >= 2);
   assert.equal(new Set(receiver.ids), new Set([digestOf(record)]));
   assert.match(JSON.stringify(events[0]), /no answer in time/);
-  await webhook.close();
+  await finished(webhook);
   await receiver.close();
 });
 
@@ -182,7 +187,7 @@ test("who ends in the middle goes on there, and what is not verified, or contrad
   const receiver = await new Receiver().start();
   const second = begin(receiver, { url: `http://user:sesame-sesame@127.0.0.1:${receiver.port}/` });
   await eventually("both", () => receiver.posts.length >= 2);
-  await second.webhook.close();
+  await finished(second.webhook);
   assert.equal(receiver.ids, records.map(digestOf));
   assert.is(receiver.posts[0]?.headers.authorization, `Basic ${Buffer.from("user:sesame-sesame").toString("base64")}`);
   const third = begin(receiver);
@@ -207,7 +212,7 @@ onPython("an SDK of CloudEvents reads each event as one, with the record's diges
   await judged(headAt(4));
   ring(webhook);
   await eventually("three", () => receiver.posts.length >= 3);
-  await webhook.close();
+  await finished(webhook);
   await receiver.close();
   const path = join(folder, "events.json");
   writeFileSync(path, JSON.stringify(receiver.posts));
