@@ -15,7 +15,7 @@ import { Account } from "../contracts/account.js";
 import { openRegistry } from "../contracts/registry.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
-import { readScreens, SCREEN_USAGE, SCREEN_WORDS, type ScreenEvent, Screens, screenText } from "../exports/screens.js";
+import { readScreens, SCREEN_WORDS, type ScreenEvent, Screens, screenText } from "../exports/screens.js";
 import { publicUrl, readFleet, readWords, rpcUrl } from "../options.js";
 import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
@@ -51,7 +51,11 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
   --anchor ADDRESS anchor what is verified in this RecordAnchor contract, with the collector's key, which pays (docs/ledger.md)
                    or on Bitcoin: --anchor bitcoin, where the node's wallet pays
   --anchor-interval S  seconds from one anchor to the next, where records wait (default ${ANCHOR_INTERVAL_S})
-${SCREEN_USAGE}
+  --metrics [HOST:]PORT  numbers for Prometheus at /metrics; on 127.0.0.1 where no HOST is given
+  --home-assistant  motes' newest verified values for Home Assistant, by MQTT discovery on the same broker
+  --expire-after S  seconds after which Home Assistant takes a value for gone, and within which it has to come (default 600)
+  --webhook URL    tell each verified record to http(s)://…, as a CloudEvent (or WEBHOOK_URL; WEBHOOK_AUTHORIZATION goes as that header)
+  --measurements   write the values of records into a table besides, for Grafana and others that ask in SQL (docs/schema.md)
   --records-max N  store no more than N new records
   --export-at-end FILE  write the stored records there when ending
   --verdicts FILE  with either export: what the node said of each record's head, one JSON object a line

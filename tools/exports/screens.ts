@@ -41,12 +41,6 @@ export const SCREEN_WORDS = {
   measurements: { type: "boolean" },
 } as const;
 
-export const SCREEN_USAGE = `  --metrics [HOST:]PORT  numbers for Prometheus at /metrics; on 127.0.0.1 where no HOST is given
-  --home-assistant  motes' newest verified values for Home Assistant, by MQTT discovery on the same broker
-  --expire-after S  seconds after which Home Assistant takes a value for gone, and within which it has to come (default 600)
-  --webhook URL    tell each verified record to http(s)://…, as a CloudEvent (or WEBHOOK_URL; WEBHOOK_AUTHORIZATION goes as that header)
-  --measurements   write the values of records into a table besides, for Grafana and others that ask in SQL (docs/schema.md)`;
-
 export function readScreens(options: Words): ScreenSettings {
   const schemes = ["http", "https"];
   const fromEnvironment = process.env.WEBHOOK_URL ?? "";
