@@ -27,6 +27,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   inspect: ["prints records readably", () => import("./commands/inspect.js")],
   journal: ["reads the journal in a raw flash image", () => import("./commands/journal.js")],
   collect: ["verifies and stores records, or exports those stored", () => import("./commands/collect.js")],
+  export: ["prints the values of stored records as SenML, CSV or JSON lines", () => import("./commands/export.js")],
   relay: ["carries headers from an Ethereum or a Bitcoin node to motes", () => import("./commands/relay.js")],
   command: ["sends a mote a signed command, and waits for its signed answer", () => import("./commands/command.js")],
   release: ["signs an image for a fleet, publishes it, and serves it to the motes", () => import("./commands/release.js")],

@@ -15,6 +15,7 @@ import { byIndex, type Linked, linkAll, marks, type Repaired, repairStep, SAME_F
 import { behind, EXPORT_ORDER, inOrderOfPlace, PLACE_COLUMNS, type Place, placeOf } from "./place.js";
 import { MOTE_LOCKS, markStored, moteLock, QuarantineStore } from "./quarantine-store.js";
 import { HEAD_ABSENT, HEAD_KNOWN, HEAD_UNCHECKED, MIGRATIONS, SCHEMA_VERSION } from "./schema.js";
+import { ShownRecords } from "./shown.js";
 import { Verdicts } from "./verdicts.js";
 
 /** A record whose signature holds. */
@@ -91,6 +92,8 @@ export class RecordStore {
   readonly anchors: AnchorStore;
   /** Whose key is quarantined. */
   readonly quarantines: QuarantineStore;
+  /** What other people's screens are shown. */
+  readonly shown: ShownRecords;
 
   /** Makes the tables where absent, and brings those of an older version up to this one. Throws where they are newer. */
   static async open(database: Database): Promise<RecordStore> {
@@ -114,6 +117,7 @@ export class RecordStore {
     this.verdicts = new Verdicts(database);
     this.anchors = new AnchorStore(database);
     this.quarantines = new QuarantineStore(database);
+    this.shown = new ShownRecords(database);
   }
 
   close(): Promise<void> {
