@@ -35,6 +35,8 @@ export interface Image {
   readonly manifest: string;
   readonly main: string;
   readonly native: readonly string[];
+  /** Files of these folders that come with what it does not include. */
+  readonly without?: readonly string[];
   /** Modules that bear no name of ours, and have to be preloaded, too. */
   readonly modules?: readonly string[];
   /** Those that it is linked with; dev alone where absent. */
@@ -47,8 +49,12 @@ export interface Image {
 
 const NATIVE = ["firmware/crypto/native", "firmware/bytes/native", "firmware/board/native"];
 
+/** Of provisioning and updates (firmware/provision, firmware/update), which firmware/manifest.json leaves to who includes it. */
+const SERVICE_C = ["serial-link.c", "slots.c"];
+
 /** Of a library's part: the examples include no more than they use. */
 const example = (name: string, native: readonly string[]): Image => ({
+  without: SERVICE_C,
   name: `example-${name}`,
   manifest: `examples/${name}/manifest.json`,
   main: "main",
@@ -91,9 +97,10 @@ export const IMAGES: readonly Image[] = [
   example("own-sensor", NATIVE),
   example("light-client", NATIVE),
   example("data-logger", NATIVE.slice(0, 2)),
-  { name: "drivers", manifest: "test/sdk/drivers/manifest.json", main: "main", native: NATIVE },
+  { name: "drivers", manifest: "test/sdk/drivers/manifest.json", main: "main", native: NATIVE, without: SERVICE_C },
   {
     name: "new-application",
+    without: SERVICE_C,
     manifest: "build/sdk/application/manifest.json",
     main: "main",
     native: NATIVE,
@@ -307,10 +314,10 @@ function makefileFaults(board: string, image: Image, { makefile }: Configured): 
 }
 
 /** Every C file of ours in an image. */
-function sourcesOf({ native }: Image): readonly string[] {
+function sourcesOf({ native, without = [] }: Image): readonly string[] {
   return native.flatMap((folder) =>
     readdirSync(join(REPOSITORY, folder))
-      .filter((name) => name.endsWith(".c"))
+      .filter((name) => name.endsWith(".c") && !without.includes(name))
       .map((name) => join(REPOSITORY, folder, name)),
   );
 }
