@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { inputOf } from "./calls.js";
+import { buffersFor, inputOf } from "./calls.js";
 import {
   BOARD_MODULES,
   BRIDGE,
@@ -137,6 +137,20 @@ const PLANTED: readonly (readonly [Target, string, string, string, Uint8Array])[
     "if (bytes > 0)\n\t\tc_memcpy(gFrame + at",
     "c_memcpy(gFrame + at",
     inputOf(BRIDGE, [{ name: "call", with: ["read", new Uint8Array(1), 0] }], [0, 0, 5]),
+  ],
+  [
+    BRIDGE,
+    "what moves where no number is given",
+    "txInteger at = fxToInteger(the, mxArgv(1));\n\t_xsmcGetBuffer(the, mxArgv(0), &from, &bytes, 0);",
+    "_xsmcGetBuffer(the, mxArgv(0), &from, &bytes, 0);\n\ttxInteger at = fxToInteger(the, mxArgv(1));",
+    buffersFor(BRIDGE, "flashWrite", [new Uint8Array(8), new Uint8Array(1)]),
+  ],
+  [
+    BOARD_MODULES,
+    "a length that was not given",
+    "xsmcArgc > 0 ? xsmcToNumber(xsArg(0)) : 0",
+    "xsmcToNumber(xsArg(0))",
+    buffersFor(BOARD_MODULES, "digest", []),
   ],
   [
     TLS,
