@@ -35,6 +35,8 @@ export interface Image {
   readonly manifest: string;
   readonly main: string;
   readonly native: readonly string[];
+  /** Files of these folders that come with what it does not include. */
+  readonly without?: readonly string[];
   /** Modules that bear no name of ours, and have to be preloaded, too. */
   readonly modules?: readonly string[];
   /** Those that it is linked with; dev alone where absent. */
@@ -47,8 +49,14 @@ export interface Image {
 
 const NATIVE = ["firmware/crypto/native", "firmware/bytes/native", "firmware/board/native"];
 
+/** Of provisioning and updates (firmware/provision, firmware/update), which firmware/manifest.json leaves to who includes it. */
+const SERVICE_C = ["serial-link.c", "slots.c"];
+/** Of deep sleep (firmware/sleep), likewise. */
+const SLEEP_C = ["sleep.c"];
+
 /** Of a library's part: the examples include no more than they use. */
-const example = (name: string, native: readonly string[]): Image => ({
+const example = (name: string, native: readonly string[], without: readonly string[]): Image => ({
+  without,
   name: `example-${name}`,
   manifest: `examples/${name}/manifest.json`,
   main: "main",
@@ -88,13 +96,14 @@ export const IMAGES: readonly Image[] = [
     main: "test/bench/board-main",
     native: [...NATIVE, "test/bench/firmware"],
   },
-  example("own-sensor", NATIVE),
-  example("light-client", NATIVE),
-  example("data-logger", NATIVE.slice(0, 2)),
-  example("sleeping", NATIVE),
-  { name: "drivers", manifest: "test/sdk/drivers/manifest.json", main: "main", native: NATIVE },
+  example("own-sensor", NATIVE, SLEEP_C),
+  example("light-client", NATIVE, [...SERVICE_C, ...SLEEP_C]),
+  example("data-logger", NATIVE.slice(0, 2), []),
+  example("sleeping", NATIVE, []),
+  { name: "drivers", manifest: "test/sdk/drivers/manifest.json", main: "main", native: NATIVE, without: [...SERVICE_C, ...SLEEP_C] },
   {
     name: "new-application",
+    without: SLEEP_C,
     manifest: "build/sdk/application/manifest.json",
     main: "main",
     native: NATIVE,
@@ -308,10 +317,10 @@ function makefileFaults(board: string, image: Image, { makefile }: Configured): 
 }
 
 /** Every C file of ours in an image. */
-function sourcesOf({ native }: Image): readonly string[] {
+function sourcesOf({ native, without = [] }: Image): readonly string[] {
   return native.flatMap((folder) =>
     readdirSync(join(REPOSITORY, folder))
-      .filter((name) => name.endsWith(".c"))
+      .filter((name) => name.endsWith(".c") && !without.includes(name))
       .map((name) => join(REPOSITORY, folder, name)),
   );
 }
