@@ -35,8 +35,6 @@ export interface Image {
   readonly manifest: string;
   readonly main: string;
   readonly native: readonly string[];
-  /** Files of these folders that come with what it does not include. */
-  readonly without?: readonly string[];
   /** Modules that bear no name of ours, and have to be preloaded, too. */
   readonly modules?: readonly string[];
   /** Those that it is linked with; dev alone where absent. */
@@ -49,14 +47,8 @@ export interface Image {
 
 const NATIVE = ["firmware/crypto/native", "firmware/bytes/native", "firmware/board/native"];
 
-/** Of provisioning and updates (firmware/provision, firmware/update), which firmware/manifest.json leaves to who includes it. */
-const SERVICE_C = ["serial-link.c", "slots.c"];
-/** Of deep sleep (firmware/sleep), likewise. */
-const SLEEP_C = ["sleep.c"];
-
 /** Of a library's part: the examples include no more than they use. */
-const example = (name: string, native: readonly string[], without: readonly string[]): Image => ({
-  without,
+const example = (name: string, native: readonly string[]): Image => ({
   name: `example-${name}`,
   manifest: `examples/${name}/manifest.json`,
   main: "main",
@@ -96,14 +88,13 @@ export const IMAGES: readonly Image[] = [
     main: "test/bench/board-main",
     native: [...NATIVE, "test/bench/firmware"],
   },
-  example("own-sensor", NATIVE, SLEEP_C),
-  example("light-client", NATIVE, [...SERVICE_C, ...SLEEP_C]),
-  example("data-logger", NATIVE.slice(0, 2), []),
-  example("sleeping", NATIVE, []),
-  { name: "drivers", manifest: "test/sdk/drivers/manifest.json", main: "main", native: NATIVE, without: [...SERVICE_C, ...SLEEP_C] },
+  example("own-sensor", NATIVE),
+  example("light-client", NATIVE),
+  example("data-logger", NATIVE.slice(0, 2)),
+  example("sleeping", NATIVE),
+  { name: "drivers", manifest: "test/sdk/drivers/manifest.json", main: "main", native: NATIVE },
   {
     name: "new-application",
-    without: SLEEP_C,
     manifest: "build/sdk/application/manifest.json",
     main: "main",
     native: NATIVE,
@@ -311,16 +302,24 @@ function makefileFaults(board: string, image: Image, { makefile }: Configured): 
     const name = module.replace("$(MODULES_DIR)/", "");
     if (!mains.includes(name) && !preloads.includes(name)) faults.push(`${name} is not preloaded`);
   }
-  for (const source of sourcesOf(image))
+  for (const source of sourcesOf(image).filter((source) => isIncluded(source, modules)))
     if (!makefile.includes(`.o: ${source} `)) faults.push(`${source} is not compiled: another file of that name wins`);
   return faults;
 }
 
-/** Every C file of ours in an image. */
-function sourcesOf({ native, without = [] }: Image): readonly string[] {
+/** Native modules that an image has where its manifest includes their part alone. */
+const OPTIONAL = ["serial-link", "sleep", "slots"];
+
+function isIncluded(source: string, modules: readonly string[]): boolean {
+  const name = basename(source, ".c");
+  return !OPTIONAL.includes(name) || modules.includes(`$(MODULES_DIR)/chainmote/${name}.xsb`);
+}
+
+/** Every C file of ours that an image may have. */
+function sourcesOf({ native }: Image): readonly string[] {
   return native.flatMap((folder) =>
     readdirSync(join(REPOSITORY, folder))
-      .filter((name) => name.endsWith(".c") && !without.includes(name))
+      .filter((name) => name.endsWith(".c"))
       .map((name) => join(REPOSITORY, folder, name)),
   );
 }
