@@ -14,6 +14,7 @@ import { build, type Plugin } from "esbuild";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const FOLDER = join(root, "build/tests");
 const MIRRORS = join(root, "host-sim/modules");
+const OWN_DATABASE = join(root, "test/pglite.ts");
 const FIRMWARES = "test/sim/fixtures";
 /** Programs that do not share a process (test/loader.mjs): the fewer pieces one consists of, the sooner it runs. */
 const PROGRAMS: readonly (readonly string[])[] = [
@@ -41,6 +42,15 @@ const boardModules: Plugin = {
       const file = join(root, "firmware", `${path.slice("chainmote/".length) || "index"}.ts`);
       return path.startsWith("chainmote") && existsSync(file) ? { path: file } : undefined;
     });
+  },
+};
+
+const database: Plugin = {
+  name: "database",
+  setup({ onResolve }) {
+    onResolve({ filter: /^@electric-sql\/pglite$/ }, ({ importer }) =>
+      importer === OWN_DATABASE ? undefined : { path: OWN_DATABASE },
+    );
   },
 };
 
@@ -95,8 +105,8 @@ export async function compile(paths: readonly string[]): Promise<string> {
   sweep();
   const outdir = join(FOLDER, String(process.pid));
   await Promise.all([
-    compileTogether(paths, outdir, [sourceUrls]),
-    ...PROGRAMS.map((program) => compileTogether(program, outdir, [boardModules, sourceUrls])),
+    compileTogether(paths, outdir, [database, sourceUrls]),
+    ...PROGRAMS.map((program) => compileTogether(program, outdir, [boardModules, database, sourceUrls])),
   ]);
   return outdir;
 }
