@@ -46,7 +46,7 @@ const boardModules: Plugin = {
 };
 
 const database: Plugin = {
-  name: "database",
+  name: "PGlite",
   setup({ onResolve }) {
     onResolve({ filter: /^@electric-sql\/pglite$/ }, ({ importer }) =>
       importer === OWN_DATABASE ? undefined : { path: OWN_DATABASE },

@@ -11,7 +11,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { isMainThread } from "node:worker_threads";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-let folder = new URL(import.meta.url).searchParams.get("folder") ?? "";
+const folder = new URL(import.meta.url).searchParams.get("folder") ?? "";
 
 /** @param {string} path of a source @returns {string} where it lies compiled, if it does */
 function compiledOf(path) {
@@ -28,12 +28,10 @@ function isCompiled() {
   return parts === undefined && crypto === undefined && (engine !== undefined || existsSync(compiledOf(firmware)));
 }
 
-/** In Node's loader thread. @param {{ readonly folder: string }} data */
-export function initialize(data) {
-  folder = data.folder;
-}
-
-/** @type {import("node:module").ResolveHook} */
+/**
+ * In Node's loader thread, where this file is loaded once more, by the same name.
+ * @type {import("node:module").ResolveHook}
+ */
 export async function resolve(specifier, context, next) {
   const found = await next(specifier, context);
   if (!found.url.startsWith("file:") || !found.url.endsWith(".ts")) return found;
@@ -45,6 +43,6 @@ export async function resolve(specifier, context, next) {
 if (isMainThread) {
   if (isCompiled()) {
     process.setSourceMapsEnabled(true);
-    register(import.meta.url, { data: { folder } });
+    register(import.meta.url);
   } else await import("tsx");
 }

@@ -59,7 +59,8 @@ const preload = (path: string): readonly string[] => ["--import", pathToFileURL(
 /** The seed concerns a file only where one is given, and its library takes longer than most tests. */
 const seeded = (process.env.SEED ?? "") === "" ? [] : preload(join(compiled, "test/seed.js"));
 /** What loads the TypeScript of programs that tests start. */
-const loader = `${pathToFileURL(join(tests, "loader.mjs")).href}?folder=${encodeURIComponent(compiled)}`;
+const LOADER = pathToFileURL(join(tests, "loader.mjs"));
+const loader = `${LOADER.href}?folder=${encodeURIComponent(compiled)}`;
 const preloaded = ["--enable-source-maps", ...preload(join(tests, "spent.mjs")), ...seeded];
 
 function testFiles(): string[] {
@@ -139,7 +140,8 @@ function tell(name: string, result: FileResult): void {
   sum.skipped += result.skipped;
   const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : "";
   const mark = result.failed === 0 ? "ok  " : "FAIL";
-  console.log(`${mark} test/${name}  ${result.passed} passed${skipped}  ${result.seconds.toFixed(1)} s`);
+  const processor = words.includes("--times") ? `, ${result.processorSeconds.toFixed(2)} s of a processor` : "";
+  console.log(`${mark} test/${name}  ${result.passed} passed${skipped}  ${result.seconds.toFixed(1)} s${processor}`);
   for (const line of result.output.split("\n")) {
     const told = /^skipped: .*|\d+ cut points$/.exec(line)?.[0]; // uvu puts its dots before a line
     if (told !== undefined) console.log(`     ${told}`);
