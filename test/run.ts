@@ -1,9 +1,10 @@
 // Runs every test file below test/ in a process of its own and closes with `N passed, N failed`: as many at a time as there are
 // processors to bear them, those that mostly wait counted for what they take of one.
 //
-// Promises: the engines that the files need are built before the first begins, so that no test waits for a compiler; a file that
-// crashes, hangs, runs no test or leaves a process behind counts as a failure, and what it left is ended; output is shown only of
-// what failed (all of it with --verbose); with NO_SKIP=1 a skipped test is a failure; FULL=1 adds the long runs.
+// Promises: the files are compiled once (compiled.ts), and the engines that they need built, before the first begins, so that no test
+// waits for a compiler; a file that crashes, hangs, runs no test or leaves a process behind counts as a failure, and what it left is
+// ended; output is shown only of what failed (all of it with --verbose); --times tells what each took of a processor; with NO_SKIP=1 a
+// skipped test is a failure; FULL=1 adds the long runs.
 // Never: judges how fast the machine is. Arguments: parts of file names to select by.
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -190,7 +191,10 @@ function tellTimes(): void {
 for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.once(signal, () => {
     for (const child of running) child.kill("SIGKILL");
-    void endLeftovers(`${process.pid}-`).then(() => process.exit(1));
+    void endLeftovers(`${process.pid}-`).then(() => {
+      rmSync(compiled, { recursive: true, force: true });
+      process.exit(1);
+    });
   });
 
 if (chosen.length === 0 && !full) console.log("without the long runs (*.soak.test.ts): FULL=1 brings them, as CI does");
