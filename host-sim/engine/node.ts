@@ -69,8 +69,8 @@ const FIRMWARE = fileURLToPath(runningModule("firmware/main"));
 export const LEDGER_ON_NODE = fileURLToPath(runningModule("firmware/main-ledger"));
 /** The standard mote on Bitcoin, with its anchors. */
 export const BITCOIN_ON_NODE = fileURLToPath(runningModule("firmware/main-bitcoin"));
-/** For a firmware that is TypeScript. */
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+/** For a firmware that is TypeScript: a module that lets Node load it. */
+const LOADER = process.env.CHAINMOTE_LOADER ?? pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 
 export function spawnBoard(options: SpawnOptions): BoardProcess {
   const { PATH, HOME, TMPDIR, MODDABLE } = process.env; // the last: where an application's drivers may be (sdk-drivers.mjs); nothing else of the parent's environment concerns a board
@@ -80,7 +80,7 @@ export function spawnBoard(options: SpawnOptions): BoardProcess {
   if (options.engine !== undefined) words.push(JSON.stringify(options.engine));
   const inspected = /^\d{1,5}$/.test(process.env.CHAINMOTE_INSPECT ?? "");
   const debugging = inspected ? [`--inspect-brk=127.0.0.1:${process.env.CHAINMOTE_INSPECT}`] : [];
-  const child = spawn(process.execPath, [...debugging, "--import", TSX, BOARD, ...words], {
+  const child = spawn(process.execPath, [...debugging, "--import", LOADER, BOARD, ...words], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     env: { PATH, HOME, TMPDIR, ...(MODDABLE === undefined ? {} : { MODDABLE }) },
     detached: false,

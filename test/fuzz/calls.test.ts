@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { inputOf } from "./calls.js";
+import { buffersFor, inputOf } from "./calls.js";
 import {
   BOARD_MODULES,
   BRIDGE,
@@ -120,6 +120,61 @@ const PLANTED: readonly (readonly [Target, string, string, string, Uint8Array])[
     "#define NO_MISALIGNED_ACCESSES 1",
     "",
     inputOf(NATIVES, [{ name: "xs_keccak256", with: [new Uint8Array(0), { odd: new Uint8Array(200) }] }]),
+  ],
+  [
+    NATIVES,
+    "a digest's length",
+    "if (count != K1_DIGEST_BYTES)",
+    "if (0)",
+    inputOf(NATIVES, [
+      { name: "xs_key_create", with: ["device"] },
+      { name: "xs_key_sign", with: [{ from: 0 }, new Uint8Array(20)], keep: 4 },
+    ]),
+  ],
+  [
+    BRIDGE,
+    "a call that has nothing to say",
+    "if (bytes > 0)\n\t\tc_memcpy(gFrame + at",
+    "c_memcpy(gFrame + at",
+    inputOf(BRIDGE, [{ name: "call", with: ["read", new Uint8Array(1), 0] }], [0, 0, 5]),
+  ],
+  [
+    BRIDGE,
+    "what moves where no number is given",
+    "txInteger at = fxToInteger(the, mxArgv(1));\n\t_xsmcGetBuffer(the, mxArgv(0), &from, &bytes, 0);",
+    "_xsmcGetBuffer(the, mxArgv(0), &from, &bytes, 0);\n\ttxInteger at = fxToInteger(the, mxArgv(1));",
+    buffersFor(BRIDGE, "flashWrite", [new Uint8Array(8), new Uint8Array(1)]),
+  ],
+  [
+    BOARD_MODULES,
+    "a length that was not given",
+    "xsmcArgc > 0 ? xsmcToNumber(xsArg(0)) : 0",
+    "xsmcToNumber(xsArg(0))",
+    buffersFor(BOARD_MODULES, "digest", []),
+  ],
+  [
+    TLS,
+    "how much there is to read",
+    "if (count > available)\n\t\tcount = available;\n\tbytes =",
+    "(void)available;\n\tbytes =",
+    inputOf(
+      TLS,
+      [
+        { name: "begin", with: [0] },
+        { name: "exchange", with: [{ from: 0 }, 0, 0], keep: 4 },
+        { name: "said", with: [40], keep: 4 },
+        { name: "exchange", with: [{ from: 0 }, 0, 0], keep: 4 },
+        { name: "xs_tls_read", with: [{ from: 0 }, 60], keep: 4 },
+      ],
+      [0, 0],
+    ),
+  ],
+  [
+    TLS,
+    "the time",
+    "if (!(nowS >= 0 && nowS <= NOW_S_MAX))",
+    "if (0)",
+    inputOf(TLS, [{ name: "xs_tls_open", with: [new Uint8Array(8), "broker.test", 1e300] }]),
   ],
 ];
 for (const [target, what, check, without, input] of PLANTED)

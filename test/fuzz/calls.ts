@@ -24,6 +24,8 @@ interface Native {
 const PLACES = 8;
 const WITH_ARGUMENTS = 12;
 const FROM_BEFORE = 200;
+/** What engine.c's makeAny takes for bytes. */
+const ANY_BYTES = 6;
 const VIEW_FROM_ONE = 3;
 const LONG_LENGTH = 250;
 const WORD_FOLLOWS = 203;
@@ -77,6 +79,12 @@ interface Seeds {
   readonly bytes: readonly Uint8Array[];
   readonly texts: readonly string[];
   readonly first: readonly (readonly Call[])[];
+}
+
+/** An input that calls one function with buffers in the place of whatever it takes. */
+export function buffersFor(target: Target, name: string, buffers: readonly Uint8Array[]): Uint8Array {
+  const place = nativesOf(target).findIndex((native) => native.name === name);
+  return Uint8Array.from([place, buffers.length * 16, ...buffers.flatMap((bytes) => [ANY_BYTES, ...argumentBytes("b", bytes)])]);
 }
 
 /** Inputs for a target, from its seeds. */

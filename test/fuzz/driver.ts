@@ -83,7 +83,7 @@ const CACHE = join(REPOSITORY, "build/fuzz");
 const ENGINE = join(REPOSITORY, "test/fuzz/engine");
 const HERE = join(REPOSITORY, "test/fuzz");
 const WARNINGS = ["-Wall", "-Wextra", "-Werror"];
-const SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+const SANITIZERS = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"];
 const OUTPUT_BYTES_MAX = 1 << 28;
 const COMPLAINT_LINES_MAX = 8;
 

@@ -302,12 +302,20 @@ function makefileFaults(board: string, image: Image, { makefile }: Configured): 
     const name = module.replace("$(MODULES_DIR)/", "");
     if (!mains.includes(name) && !preloads.includes(name)) faults.push(`${name} is not preloaded`);
   }
-  for (const source of sourcesOf(image))
+  for (const source of sourcesOf(image).filter((source) => isIncluded(source, modules)))
     if (!makefile.includes(`.o: ${source} `)) faults.push(`${source} is not compiled: another file of that name wins`);
   return faults;
 }
 
-/** Every C file of ours in an image. */
+/** Native modules that an image has where its manifest includes their part alone. */
+const OPTIONAL = ["serial-link", "sleep", "slots"];
+
+function isIncluded(source: string, modules: readonly string[]): boolean {
+  const name = basename(source, ".c");
+  return !OPTIONAL.includes(name) || modules.includes(`$(MODULES_DIR)/chainmote/${name}.xsb`);
+}
+
+/** Every C file of ours that an image may have. */
 function sourcesOf({ native }: Image): readonly string[] {
   return native.flatMap((folder) =>
     readdirSync(join(REPOSITORY, folder))

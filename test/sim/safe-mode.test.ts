@@ -6,8 +6,11 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { connectAsync } from "mqtt";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeRelease, PROFILE_DEV } from "../../firmware/update/release.js";
+import { manifestTopic } from "../../firmware/update/wire.js";
 import {
   type BoardEvent,
   type BoardFile,
@@ -16,7 +19,9 @@ import {
   resetAfter,
   spawnBoard,
 } from "../../host-sim/engine/node.js";
+import { LocalBroker } from "../../tools/mqtt/broker.js";
 import { until } from "../patience.js";
+import { signed, testKey } from "../unit/record/signing.js";
 
 const PANICS = fileURLToPath(new URL("fixtures/panics.ts", import.meta.url));
 const CONFIG = {
@@ -200,6 +205,35 @@ for (const [name, firmware] of IMAGES) {
     assert.equal([said?.event, said?.cause], ["safe-mode", "start"], JSON.stringify(events));
   });
 }
+
+test("either image takes releases in safe mode: what is retained for its boards is looked at, by the rule that is its own", async ({
+  directory,
+}) => {
+  const broker = await LocalBroker.start();
+  const admin = testKey("anybody");
+  const release = { sequence: 1, digest: new Uint8Array(32), size: 600, boardClass: "esp32c3", profile: PROFILE_DEV };
+  const manifest = signed(
+    admin,
+    encodeRelease({ ...release, fleet: { registry: new Uint8Array(20).fill(0xf1), chain: "eip155:1337" } }),
+  );
+  const client = await connectAsync(broker.url);
+  const topic = manifestTopic("", { registry: new Uint8Array(20).fill(0xf1) }, "esp32c3", PROFILE_DEV);
+  await client.publishAsync(topic, Buffer.from(manifest), { qos: 1, retain: true });
+  try {
+    for (const [name, firmware] of IMAGES) {
+      const update = firmware === undefined ? { admin: `0x${"ad".repeat(20)}` } : {};
+      const config = { ...CONFIG, board: "esp32c3", wifi: { ssid: "lab" }, update };
+      configure(directory, { config, network: { "broker:1883": new URL(broker.url).host } });
+      keep(directory, "boots", "resets", new Uint8Array(4));
+      const { said, events } = await run(directory, "panic", ["refused", "boot"], firmware);
+      const code = firmware === undefined ? "release-signer" : "release-unproven";
+      assert.equal([said?.what, said?.code], ["release", code], `${name} ${JSON.stringify(events)}`);
+    }
+  } finally {
+    await client.endAsync();
+    await broker.close();
+  }
+});
 
 test("an NVS that is a file, and one that was encrypted under an image without encryption", async ({ directory }) => {
   configure(directory);

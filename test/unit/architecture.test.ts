@@ -216,7 +216,7 @@ const CROSS_CUTTING: Readonly<Record<string, string>> = {
   seed: "what tests draw by",
   "board/manifest": "the manifests",
   "board/boards": "the files of boards, and what is written from them",
-  "board/new-board": "a board of one's own, by one file",
+  "board/new-board.soak": "a board of one's own, by one file",
   "board/sdkconfig": "the SDK's configuration of each chip",
   "bus/portal": "uplink and client against a captive portal",
   "chain/header-limits": "the longest of everything, together",

@@ -69,6 +69,8 @@ export class BootedBoard {
   device: Device;
   /** Every configuration that was opened, and how often what it made was closed. */
   readonly configs: MoteConfig[] = [];
+  /** What an image that sleeps is held awake by. */
+  readonly sleep = { held: false };
   closed = 0;
   restarts = 0;
   portsOpen = 0;
@@ -128,7 +130,7 @@ export class BootedBoard {
     } as unknown as Device;
     this.device = power === undefined ? whole : { ...whole, ...guarded(power, whole) };
     start({
-      ...{ device: this.device, engine: fastEngine, configuration: bench.image },
+      ...{ device: this.device, engine: fastEngine, configuration: bench.image, sleep: this.sleep },
       updates: ({ config }) => {
         this.safeConfigs.push({ host: config.mqtt.host, update: config.update });
         return undefined;

@@ -57,6 +57,18 @@ test("an image that knows no network measures, and listens", async () => {
   assert.is(trial.configs[0]?.wifi?.ssid, "lab");
 });
 
+test("an image that sleeps stays awake while it is given a configuration, or tries one", async () => {
+  assert.is(new ProvisionBench().boot().sleep.held, true, "open");
+  const bench = await kept();
+  assert.is(bench.boot().sleep.held, false, "configured");
+  await given(bench);
+  const trial = bench.boot();
+  assert.is(trial.sleep.held, true, "on trial");
+  trial.moteLog?.write("link", { state: "up" });
+  await trial.pass(1_000);
+  assert.is(trial.sleep.held, false, "kept");
+});
+
 test("a stored configuration goes before the image's", async () => {
   const bench = await kept();
   bench.image = configuration({ mqtt: { host: "image.lab" } });

@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { Journal, type JournalPosition } from "../../../firmware/record/journal.js";
 import { HEADER_UNITS } from "../../../firmware/record/journal-format.js";
 import { NorFlash, SECTOR_BYTES, UNIT_BYTES } from "../../../host-sim/hardware/flash.js";
-import { engine, modes, mount, record, seqs } from "./journal-bench.js";
+import { engine, modes, mount, record, rejected, seqs } from "./journal-bench.js";
 
 const SECTORS = 6;
 
@@ -58,7 +58,11 @@ for (const mode of modes) {
       fc.property(histories, (history) => {
         const flash = new NorFlash({ sectors: SECTORS, mode });
         const position = left(flash, history);
-        if (position === undefined) return;
+        if (position === undefined) {
+          const full = mount(flash);
+          rejected(record(full, (full.lastSeq ?? 0) + 1, 1), "journal-full");
+          return;
+        }
         taken += 1;
         const { writes, erases } = flash.counters;
         const journal = resumed(flash, position);

