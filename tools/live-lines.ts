@@ -4,6 +4,7 @@
 // and the terminal is told not to wrap them besides; a terminal that is resized, or too small, shows what fits; whatever else is written
 // goes above them; they are gone when the program ends, by a fault too, and while it is suspended. The cursor rests where they begin:
 // what a terminal made of them when it was resized is wiped out from there, and whoever is killed leaves no hidden cursor behind.
+// Where a terminal is resized in the very middle of a write, rows of that write may be left above.
 // Never: an escape code where the stream is no terminal, TERM is "dumb" or not set, or CI is.
 
 import { fitted } from "./text.js";
@@ -131,8 +132,8 @@ export class LiveLines {
   }
 
   readonly #onResize = (): void => {
-    this.#stream.write(WIPE);
-    this.redraw();
+    this.#drawn = this.#text();
+    this.#stream.write(`${WIPE}${this.#drawn}`);
   };
 
   readonly #onExit = (): void => this.clear();

@@ -2,7 +2,8 @@
 //
 // Promises: no colour where the output is no terminal or TERM is "dumb", unless FORCE_COLOR asks for it, and none at all with NO_COLOR
 // or --no-color; control characters in foreign text never reach the terminal, whoever forgot to take them out; a line goes
-// above what stays at the bottom of the terminal (live-lines.ts). A reader that went away (`| head`) ends the program quietly.
+// above what stays at the bottom of the terminal (live-lines.ts). A reader that went away (`| head`) ends the
+// program quietly; a terminal that was closed leaves it the time to end in good order.
 
 import { relative } from "node:path";
 import { besideLiveLines } from "./live-lines.js";
@@ -52,6 +53,8 @@ export function terminalOutput(words: readonly string[] = []): Output {
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EPIPE") process.exit(process.exitCode ?? 0);
+      // The terminal is gone, which SIGHUP says as well: whoever runs until it is told to end does so in good order.
+      if (error.code === "EIO") return;
       throw error;
     });
   const coloured = isColoured(process.stdout.isTTY === true, process.env, words);

@@ -32,8 +32,8 @@ inTerminal("the state while it runs, a clean end, and what the second run goes o
   await terminal.see("both boards", (rows) => /^boards +2 of 2 connected +head #\d+/m.test(stateOf(rows)));
   terminal.resize(70, 20);
   await terminal.see("records", (rows) => rows.some((row) => Number(counted.exec(row)?.[1] ?? 0) >= 4));
-  for (const word of ["boards", "records", "mote 1", "──"])
-    assert.is(terminal.rows(true).filter((row) => row.startsWith(`${word} `)).length, 1, word);
+  const words = ["boards ", "records ", "mote 1 ", "── "];
+  await terminal.see("each once", (rows) => words.every((word) => rows.filter((row) => row.startsWith(word)).length === 1), true);
   terminal.press("C-c");
   const ended = await terminal.see("a prompt", (rows) => rows.at(-1) === "$", true);
   assert.is(stateOf(ended), "");

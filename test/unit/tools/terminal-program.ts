@@ -5,10 +5,13 @@
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import { LiveLines } from "../../../tools/live-lines.js";
+import { pause } from "../../../tools/processes/backoff.js";
 import { BoundedLog } from "../../../tools/processes/bounded-log.js";
 import { untilTold } from "../../../tools/processes/end.js";
 import { Screen, type SystemEvent } from "../../../tools/start/screen.js";
 import { terminalOutput } from "../../../tools/terminal.js";
+
+const ENDING_MS = 300;
 
 type Order =
   | { readonly source: string; readonly event: SystemEvent }
@@ -19,7 +22,8 @@ type Order =
 
 const [port, log = ""] = process.argv.slice(2);
 const output = terminalOutput();
-const screen = new Screen(output, new BoundedLog(log), {
+const book = new BoundedLog(log);
+const screen = new Screen(output, book, {
   ...{ json: false, verbose: false },
   block: { lines: new LiveLines(process.stdout), boards: 2 },
 });
@@ -35,8 +39,11 @@ function obey(order: Order): void {
 }
 
 createInterface({ input: socket }).on("line", (line) => obey(JSON.parse(line) as Order));
-void untilTold().then(() => {
+void untilTold().then(async () => {
+  screen.keep("ending");
+  await pause(ENDING_MS); // as a system takes its time
   screen.close();
   screen.say("told to end");
+  book.line("told to end");
   process.exit(0);
 });
