@@ -238,7 +238,13 @@ test("it holds what a board is built of, and nothing of ours alone", () => {
     /^\.\/tools\/new\/application\/.*\n/gm,
     "",
   );
-  for (const needed of ["./manifest.json", "./firmware/main.ts", "./firmware/crypto/native/k1.c", "./host-sim/xs/src/main.c"])
+  for (const needed of [
+    "./manifest.json",
+    "./firmware/main.ts",
+    "./firmware/crypto/native/k1.c",
+    "./host-sim/xs/src/main.c",
+    "./dist/tools/page/browser/index.html",
+  ])
     assert.ok(names.includes(`${needed}\n`), needed);
   assert.not.match(names, /\.test\.|\/test\/|package-lock|tsconfig|\.tgz|\/\.[a-z]/);
   // What stands for a chip's ROM in tests, and a demonstration of a clone's.

@@ -133,14 +133,19 @@ shown(
     assert.equal(open.faults, []);
     assert.is(await program.stop(), 0);
     const judge = new Judge(engine);
-    const codes = [...pieces(new Uint8Array(readFileSync(exported)))].map((piece) => judge.judge(piece).fault?.code ?? "holds");
-    const contradicted = codes.filter((code) => code !== "holds");
-    assert.ok(codes.length > 60, `${codes.length} records`);
-    assert.ok(contradicted.length > 0, "the copy's records contradict those of the board, and whoever has the file sees it");
+    const verdicts = [...pieces(new Uint8Array(readFileSync(exported)))].map((piece) => judge.judge(piece));
+    assert.ok(verdicts.length > 60, `${verdicts.length} records`);
+    // Numbers that two records were signed under, and what follows on one of the two.
+    const twice = new Set(program.of("evidence", "collector").map(({ a }) => (a as { seq: number }).seq));
+    const faulty = verdicts.filter(({ fault }) => fault !== undefined);
     assert.ok(
-      contradicted.every((code) => code === "equivocation"),
-      contradicted.join(" "),
+      faulty.some(({ fault }) => fault?.code === "equivocation"),
+      "whoever has the file sees that they contradict each other",
     );
+    for (const { fault, fields } of faulty) {
+      const seq = fields?.seq ?? 0;
+      assert.ok(twice.has(seq) || twice.has(seq - 1), `seq ${seq}: ${fault?.code} ${fault?.detail}`);
+    }
   },
 );
 

@@ -489,7 +489,7 @@ async function loadSeries() {
   plots.asking += 1;
   const asked = plots.asking;
   try {
-    plots.library ??= (await import("./uplot.js")).default;
+    plots.library ??= (await import("/uplot.js")).default;
     const answer = await fetch(`series?board=${board}`);
     if (!answer.ok || asked !== plots.asking) return;
     const { series, pointsMax } = await answer.json();
