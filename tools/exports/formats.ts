@@ -60,7 +60,7 @@ function cellOf(json: string): string {
   if (json === "null") return "";
   if (!json.startsWith('"')) return json;
   const plain = JSON.parse(json) as string;
-  const harmless = /^[=+\-@\t\r]/.test(plain) ? `'${plain}` : plain;
+  const harmless = /^[=+\-@'\t\r]/.test(plain) ? `'${plain}` : plain;
   return /[",\r\n']/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }
 

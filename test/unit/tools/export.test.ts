@@ -72,7 +72,7 @@ test("only verified values come out, each with its digest, what bounds it, and w
   const values = objects(lines);
   const mote = `0x${toHex(trusted.address)}`;
   assert.equal(
-    values.find(({ name }) => name === "mote/temperature"),
+    values.find(({ name, digest }) => name === "mote/temperature" && digest === toHex(records[0].digest)),
     {
       ...{ time: "2027-01-15T08:00:00Z", time_s: START_S, mote, name: "mote/temperature", value: 21.3, unit: "Cel" },
       ...{ verified: true, bounded: true, anchored: true, after_block: 7, chain: "eip155:31337", time_quality: "bounded" },
@@ -199,7 +199,7 @@ print(json.dumps([list(row) for row in rows.project("name, value, unit, verified
   assert.equal(of(records[0])[0], ["mote/temperature", 21.3, "Cel", true, true, toHex(records[0].digest)]);
   assert.equal(
     of(records[1]).map((row: unknown[]) => row[2]),
-    HOSTILE.map((unit) => (/^[=@+-]/.test(unit) ? `'${unit}` : unit)),
+    HOSTILE.map((unit) => (/^[=@+'-]/.test(unit) ? `'${unit}` : unit)),
   );
   assert.is(rows.length, 15);
 });
@@ -228,14 +228,14 @@ test("whatever a unit is, a line of CSV has its cells and none that begins as a 
           cells.join("|"),
         );
         assert.is(Number(cells[4]), Number(`${digits}e${exponent}`));
-        assert.is(cells[5]?.replace(/^'(?=[=+\-@])/, ""), u);
+        assert.is(cells[5]?.replace(/^'/, ""), u);
         const json = JSON.parse(formatWriter("jsonl").line(value, record) as string);
         assert.equal([json.unit, json.value], [u, Number(`${digits}e${exponent}`)]);
         const pack = formatWriter("senml");
         assert.is(JSON.parse([pack.line(value, record), ...pack.end()].join(""))[0].u, u);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 60, examples: [["'=x", 1n, 0]] },
   );
 });
 

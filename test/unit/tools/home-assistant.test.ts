@@ -69,7 +69,7 @@ test("a value is announced once, retained, and its state is JSON with its time a
   const record = shown(mote, { time: nowS });
   home.newest(record);
   home.newest(shown(mote, { time: nowS }));
-  await eventually("states", () => statesOf(mote).some(({ text }) => JSON.parse(text).seq === 1));
+  await eventually("states", () => statesOf(mote).filter(({ text }) => JSON.parse(text).seq === 1).length === 2);
   assert.is(configsOf(mote).length, 2);
   const name = "mote_2ftemperature";
   const config = JSON.parse(configsOf(mote).find(({ topic }) => topic.endsWith(`/${name}/config`))?.text ?? "");
