@@ -144,7 +144,7 @@ test("the help of every command has examples, which the command's own parser tak
       called.add(name);
       const words = rest.trim() === "" ? [] : rest.trim().split(/ +/);
       assert.not.match(rest, /…|\b(FILE|URL|DIR|ADDRESS|PORT)\b/, "it can be typed as it is");
-      const { read } = (await import(`../../../tools/commands/${name}.js`)) as { read(words: readonly string[]): Words };
+      const { read } = (await import(`../../../tools/commands/${name}.ts`)) as { read(words: readonly string[]): Words };
       const options = read(words);
       for (const [, option = ""] of rest.matchAll(/ --([a-z-]+)/g)) {
         const value = options.text(option);
