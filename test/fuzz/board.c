@@ -228,6 +228,12 @@ const char* chipStorageFault(void)
 	return worldByte() & 1 ? NULL : "nvs-corrupt";
 }
 
+int chipMemory(int which)
+{
+	(void)which;
+	return worldByte();
+}
+
 void chipRestart(void)
 {
 }
@@ -276,7 +282,7 @@ NATIVE(xs_chainmote_slots_running) NATIVE(xs_chainmote_slots_other) NATIVE(xs_ch
 NATIVE(xs_chainmote_slots_valid) NATIVE(xs_chainmote_slots_rollback) NATIVE(xs_chainmote_slots_version)
 NATIVE(xs_chainmote_entropy_read) NATIVE(xs_chainmote_entropy_failed) NATIVE(xs_chainmote_entropy_fail)
 NATIVE(xs_chainmote_chip_reason) NATIVE(xs_chainmote_chip_mac) NATIVE(xs_chainmote_chip_security) NATIVE(xs_chainmote_chip_profile)
-NATIVE(xs_chainmote_chip_storage) NATIVE(xs_chainmote_chip_restart)
+NATIVE(xs_chainmote_chip_storage) NATIVE(xs_chainmote_chip_memory) NATIVE(xs_chainmote_chip_restart)
 
 unsigned targetReached;
 
@@ -300,6 +306,7 @@ const Native NATIVES_HERE[] = {
 	{ "security", xs_chainmote_chip_security, "", NULL },
 	{ "profile", xs_chainmote_chip_profile, "", NULL },
 	{ "storage", xs_chainmote_chip_storage, "", NULL },
+	{ "memory", xs_chainmote_chip_memory, "i", NULL },
 	{ "restart", xs_chainmote_chip_restart, "", NULL },
 };
 const size_t NATIVES_HERE_COUNT = sizeof NATIVES_HERE / sizeof *NATIVES_HERE;

@@ -190,6 +190,7 @@ for (const [target, what, check, without, input] of PLANTED)
 /** C that no target here has, and why. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   "chip-esp32.c": "test/unit/board/chip-esp32.test.ts, under the same sanitizers; it reads flash by nvs-pages.c alone",
+  "sleep.c": "test/unit/board/sleep.test.ts, under the same sanitizers",
   "open-eth.c": "hands an address on; of the emulator alone",
 };
 const NATIVE_FOLDERS = ["firmware/board/native", "firmware/board/emulator", "firmware/bytes/native", "firmware/crypto/native"];

@@ -37,7 +37,7 @@ void xs_chainmote_chip_storage(xsMachine *the)
 
 void xs_chainmote_chip_memory(xsMachine *the)
 {
-	int which = xsmcToInteger(xsArg(0));
+	int which = xsmcArgc > 0 ? xsmcToInteger(xsArg(0)) : 0;
 
 	xsmcSetInteger(xsResult, chipMemory(which));
 }

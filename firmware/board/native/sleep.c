@@ -40,6 +40,8 @@ void xs_chainmote_sleep_write(xsMachine *the)
 	void *bytes;
 	xsUnsignedValue byteLength;
 
+	if (xsmcArgc < 1)
+		xsTypeError("nothing to write");
 	xsmcGetBufferReadable(xsArg(0), &bytes, &byteLength);
 	if (byteLength > MEMORY_BYTES)
 		xsRangeError("more than the memory has");
@@ -58,7 +60,7 @@ void xs_chainmote_sleep_image(xsMachine *the)
 
 void xs_chainmote_sleep_deep(xsMachine *the)
 {
-	xsNumberValue ms = xsmcToNumber(xsArg(0));
+	xsNumberValue ms = xsmcArgc > 0 ? xsmcToNumber(xsArg(0)) : 0;
 
 	/* Not so of what is no number, either. */
 	if (!(ms >= 1 && ms <= SLEEP_MS_MAX))

@@ -26,10 +26,13 @@ typedef double xsNumberValue;
 typedef uint32_t xsUnsignedValue;
 
 #define xsArg(i) (i)
+/* An argument is given with every call. */
+#define xsmcArgc 1
 #define xsResult 0
 #define xsmcGetBufferReadable(slot, to, length) (*(to) = the->bytes, *(length) = the->byteLength, (void)(slot))
 #define xsmcToNumber(slot) ((void)(slot), the->number)
 #define xsmcSetArrayBuffer(slot, from, length) ((void)(slot), answer(the, from, length))
+#define xsTypeError(text) (the->thrown = (text), longjmp(the->out, 1))
 #define xsRangeError(text) (the->thrown = (text), longjmp(the->out, 1))
 #define xsUnknownError(text) (the->thrown = (text), longjmp(the->out, 1))
 
