@@ -54,6 +54,7 @@ const web = createServer((request, response) => {
   const bytes = file.subarray(Number(from), Number(to) + 1);
   response.writeHead(206, { "content-length": bytes.length, "content-range": `bytes ${from}-${to}/${file.length}` }).end(bytes);
 });
+const stores: RecordStore[] = [];
 const collectors: Collector[] = [];
 let checkpoint: object;
 const boards: Board[] = [];
@@ -65,8 +66,11 @@ test.before(async () => {
   const key = KeyFile.openOrCreate(join(folder, "collector.key"));
   // No node is there: records are stored, and their heads wait.
   const common = { key, engine, mqtt: broker.url, rpc: "http://127.0.0.1:9", chain: CHAIN };
-  for (const name of ["node", "small"])
-    collectors.push(new Collector({ ...common, store: await RecordStore.open(await openPglite()), prefix: `${name}/` }));
+  for (const name of ["node", "small"]) {
+    const store = await RecordStore.open(await openPglite());
+    stores.push(store);
+    collectors.push(new Collector({ ...common, store, prefix: `${name}/` }));
+  }
   const timeS = Math.floor(Date.now() / 1000) - 1000;
   const chain = new CliqueChain({ signers: accounts(3), periodS: 1, londonBlock: 0, timeS });
   const rules = { chain: CHAIN, periodS: 1, epoch: 30_000, londonBlock: 0 };
@@ -76,6 +80,7 @@ test.before(async () => {
 test.after(async () => {
   for (const board of boards) await board.off();
   for (const collector of collectors) await collector.close();
+  for (const store of stores) await store.close();
   await broker.close();
   await sntp.close();
   web.closeAllConnections();
