@@ -29,6 +29,10 @@ export interface MoteConfig {
   readonly healthIntervalMs: number;
   /** For the features that read the chain's state or write to it (`ledger/`), which look at it themselves. */
   readonly ledger?: unknown;
+  /** For the feature that takes new images (`update/`). */
+  readonly update?: unknown;
+  /** For an image that sleeps between its samples (`sleep/`). */
+  readonly sleep?: unknown;
 }
 
 export interface JournalConfig {
@@ -118,6 +122,8 @@ export function parseConfig(json: unknown): MoteConfig | Rejection {
         keep: journal.choice("keep", ["stored", "anchored"]),
       },
       ...(root.has("ledger") ? { ledger: root.value("ledger") } : {}),
+      ...(root.has("update") ? { update: root.value("update") } : {}),
+      ...(root.has("sleep") ? { sleep: root.value("sleep") } : {}),
       healthIntervalMs: root.section("health", {}).uint("intervalMs", 1000, DAY_MS, 60_000),
     };
   } catch (error) {

@@ -44,6 +44,7 @@ export interface DeliveryOptions {
   readonly ownership: Ownership;
   readonly refusals: RefusalLog;
   onWake(): void;
+  onStored?(seq: number): void;
 }
 
 export class Delivery implements OutboxOptions, BusUser {
@@ -125,6 +126,7 @@ export class Delivery implements OutboxOptions, BusUser {
     if (refused !== undefined) return refused;
     this.#outbox.store(at);
     device.log.write("stored", { seq: receipt.seq, digest: toHex(receipt.digest) });
+    this.#options.onStored?.(receipt.seq);
     return undefined;
   }
 

@@ -23,6 +23,27 @@ export interface Events {
     chain: string;
     head: number;
   };
+  /** The first line of a start but for a wake: which firmware, why, what is locked, whether NVS is open, which slot runs, what of the heap is left. */
+  start: {
+    firmware: string;
+    /** `ResetReason` of ports.ts. */
+    reset: string;
+    profile: string;
+    secureBoot: boolean;
+    flashEncryption: string;
+    nvsEncryption: boolean;
+    /** "open", or a `StorageFault` of ports.ts. */
+    nvs: string;
+    slot?: number;
+    /** `ImageState` of ports.ts. */
+    image?: string;
+    freeBytes?: number;
+    largestBytes?: number;
+  };
+  /** What the chip's heap has left, with each message of health, and the least that it ever had since the start. */
+  memory: { freeBytes: number; largestBytes: number; leastBytes: number };
+  /** No mote is begun, and why (start/start.ts): a fault of NVS, or `resets` within ten minutes. Nothing was erased. */
+  "safe-mode": { cause: string; detail: string; resets: number };
   /** The key is there: the mote's address with its checksum (ERC-55). */
   key: { address: string; created: boolean };
   wifi: { state: string; reason?: string; retryMs?: number };
@@ -80,8 +101,25 @@ export interface Events {
   refused: { what: string; code: string; detail: string; unsaid?: number };
   /** What is believed could not be written, or can be again. */
   store: { what: string; state: string; reason?: string };
+  /**
+   * An update (update/updates.ts): receiving, restarting, proving, valid; and its end where it has none of its own: failed, rolling-back,
+   * rolled-back, kept. `reason` says why.
+   */
+  update: { state: string; sequence: number; bytes?: number; reason?: string };
   /** A command was answered: whose, which of its commands, and what came of it (command/commands.ts). `skipped`: counters that never came. */
   command: { commander: string; counter: number; action: string; outcome: string; reason?: string; skipped?: number };
+  /**
+   * The board's configuration: opening and open (it can be given one over its serial port), trying (a new one, until the broker is reached),
+   * kept, refused (the one before counts again), resetting.
+   */
+  configuration: { state: string; reason?: string };
+  /**
+   * The board woke from deep sleep, or found what an earlier sleep had left. `resumed`: it goes on where it fell asleep; else it started as after any
+   * reset, and `reason` says what spoke against it (sleep/sleep.ts). `sleptMs` by the board's own clock.
+   */
+  wake: { resumed: boolean; reason?: string; sleptMs?: number; boot?: number; nextSeq?: number; pending?: number };
+  /** The board falls asleep now; `wifi`: whether it joins its network when it wakes. */
+  sleep: { ms: number; pending: number; wifi: boolean };
   /** The application's own. */
   app: Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
   /** Something that should not happen, and went on all the same. */

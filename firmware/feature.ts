@@ -14,6 +14,7 @@ import type { Author, Written } from "./record/author.js";
 import type { Journal } from "./record/journal.js";
 import type { RecordFields } from "./record/record.js";
 import type { Sample } from "./record/sample.js";
+import type { Entry } from "./record/senml.js";
 import type { RefusalLog } from "./refusal-log.js";
 import type { Rejection } from "./rejection.js";
 
@@ -54,6 +55,8 @@ export interface FeatureOwner {
   onWake(): void;
   /** Takes a record to be made; false where too many wait. */
   state(statement: Statement): boolean;
+  /** Makes a record of entries of its own, as an application does (index.ts); or says why there will be none. */
+  record(entries: readonly Entry[]): Rejection | undefined;
   /** Sets what counts from now on; whoever wants it kept keeps it. */
   change(settings: Settings): void;
   /** Ends in good order and starts anew, where the board can (`device.restart`). */
@@ -63,10 +66,14 @@ export interface FeatureOwner {
 export interface Feature extends BusUser {
   /** While true the mote makes no records of measurements, its application's among them; what was made goes out. */
   readonly withholds?: boolean;
+  /** While true the board does not sleep: something goes on that would not be found again. */
+  readonly busy?: boolean;
   /** Does what is due, after headers were looked at. Answers the milliseconds until it wants to be called again. */
   step(): number;
   /** A sample was taken, which is in no record yet. */
   onSample?(sample: Sample): void;
+  /** The collector has this record: its receipt holds. */
+  onStored?(seq: number): void;
   /** `owner.config.relays` are others now. */
   onRelays?(): void;
   /** What came of a header; one that was refused is not told. */

@@ -11,6 +11,7 @@ import type { Device } from "./ports.js";
 import type { Entry } from "./record/senml.js";
 import type { Rejection } from "./rejection.js";
 import type { SensorType } from "./sensor/sensor.js";
+import type { Sleep } from "./sleep/sleep.js";
 
 export { type MoteConfig, parseConfig } from "./config.js";
 export type { CryptoEngine } from "./crypto/engine.js";
@@ -22,6 +23,7 @@ export { type Decimal, decimal, fraction, type Numeric } from "./record/decimal.
 export type { Entry } from "./record/senml.js";
 export { Rejection } from "./rejection.js";
 export type { Part, Sensor, SensorType } from "./sensor/sensor.js";
+export { start } from "./start/start.js";
 
 export interface MoteOptions {
   /** The board: `createDevice()` of `board/provider`. */
@@ -34,6 +36,8 @@ export interface MoteOptions {
   readonly sensors?: readonly SensorType[];
   /** What the application adds: what the chain's state decides, commands, anchors. */
   readonly features?: readonly FeatureType[];
+  /** Deep sleep between samples: what `sleepOf` of `sleep/sleep` has begun. Nothing of it where `sleep` is not configured. */
+  readonly sleep?: Sleep | undefined;
   /** Called with each event once it is on the log. What it throws is said on the log, and stops nothing. */
   readonly onEvent?: (event: MoteEvent) => void;
 }

@@ -5,14 +5,23 @@
 // Bitcoin takes no commands: nothing there proves who may give them.
 
 import { engine } from "chainmote/crypto";
+import slots from "chainmote/slots";
 import { configuration, createDevice } from "./board/provider.js";
-import { Mote, parseConfig, Rejection } from "./index.js";
+import { servicePorts } from "./board/service-port.js";
+import { Mote } from "./index.js";
 import { BitcoinAnchors } from "./ledger/bitcoin-anchors.js";
+import { start } from "./provision/start.js";
 import { sht3x } from "./sensor/sht3x/sht3x.js";
+import { provingOf } from "./update/proving.js";
+import { safeUpdatesOf, updatesOf } from "./update/updates.js";
 
-const device = createDevice();
-const config = parseConfig(configuration);
-const features = [new BitcoinAnchors()];
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [sht3x], features });
-if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
-else mote.run();
+const board = { ...createDevice(), ...servicePorts(), slots };
+const proving = provingOf(board);
+start({
+  ...{ device: board, engine, configuration, proving, updates: safeUpdatesOf(engine, configuration, proving) },
+  open(config, device) {
+    const updates = updatesOf(device, config, configuration, proving);
+    const features = [new BitcoinAnchors(), ...(updates === undefined ? [] : [updates])];
+    return Mote.open({ device, engine, config, sensors: [sht3x], features });
+  },
+});

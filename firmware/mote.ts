@@ -38,6 +38,8 @@ import { Rejection } from "./rejection.js";
 import { Sampler } from "./sampler.js";
 import { type Planned, planSensors } from "./sensor/plan.js";
 import type { SensorType } from "./sensor/sensor.js";
+import type { Sleep, Sleeper } from "./sleep/sleep.js";
+import { tellMemory } from "./start/told.js";
 import { Teller } from "./teller.js";
 import { Timekeeper, type TimekeeperOptions } from "./timekeeper.js";
 
@@ -72,6 +74,8 @@ export interface MoteOptions {
   readonly sensors?: readonly SensorType[];
   /** What the application adds (feature.ts): what the chain's state decides, commands, anchors. */
   readonly features?: readonly FeatureType[];
+  /** Deep sleep between samples, of an application that includes it (`sleepOf`); nothing of it where `sleep` is not configured. */
+  readonly sleep?: Sleep | undefined;
   /** Called with each event once it is on the log. What it throws is said on the log, and stops nothing. */
   readonly onEvent?: (event: MoteEvent) => void;
 }
@@ -94,7 +98,7 @@ interface Own {
  * lives on a board's heap.
  */
 export class Mote
-  implements AssociationOptions, TimekeeperOptions, BusOptions, DeliveryOptions, RelayOptions, BusUser, FeatureOwner
+  implements AssociationOptions, TimekeeperOptions, BusOptions, DeliveryOptions, RelayOptions, BusUser, FeatureOwner, Sleeper
 {
   #options: MoteOptions;
   readonly #follower: Follower;
@@ -146,6 +150,19 @@ export class Mote
     this.#persistence = new Persistence(log, follower, this.#timekeeper);
     this.#samplers = planned.map((plan) => new Sampler(options.device, plan));
     this.#timekeeper.bound(follower.timeFloorS);
+    if (options.sleep !== undefined) this.wakeUp(options.sleep);
+  }
+
+  /** Goes on where the board fell asleep, where it may. */
+  private wakeUp(sleep: Sleep): void {
+    const snapshot = sleep.woken(this.#sequence.boot, this.#sequence.next, this.#journal.pendingCount);
+    if (snapshot === undefined) return;
+    this.#readiness.resume();
+    this.#timekeeper.resume(snapshot.time, sleep.passedMs, sleep.certainMs);
+    this.#samplers.forEach((sampler, i) => {
+      const restMs = snapshot.rests[i];
+      if (restMs !== undefined) sampler.resume(restMs - sleep.passedMs);
+    });
   }
 
   /** Mounts what survived, and counts the boot. Refused where the configuration or the flash is not fit to begin with. */
@@ -165,11 +182,16 @@ export class Mote
       if (fault !== undefined) return fault;
       anchors ||= type.anchors === true;
     }
+    const sleep = config.sleep === undefined ? undefined : options.sleep;
+    const unslept = sleepFault(config, sleep);
+    if (unslept !== undefined) return unslept;
     const { partition, full, keep } = config.journal;
     if (keep === "anchored" && !anchors)
       return new Rejection("config-invalid", 'journal.keep: expected "stored", since this application anchors nothing');
     const planned = planSensors(config.sensors, types, config.sampling.intervalMs);
     if (planned instanceof Rejection) return planned;
+    if (sleep !== undefined && planned.some(({ part }) => part.needsWaking === true))
+      return new Rejection("config-invalid", "sleep: expected none, since a sensor counts between its samples");
     const configured = openChain(engine, config.checkpoint);
     if (configured instanceof Rejection) return configured;
     const store = device.store.open({ path: STORE_DOMAIN, format: "buffer" });
@@ -177,23 +199,21 @@ export class Mote
     for (const type of features ?? []) consensus = type.chain?.(engine, store, configured) ?? consensus;
     const follower = new Follower({ consensus, engine, store, clock });
     if (follower.refusedState !== undefined) new RefusalLog(clock, log).write("trusted state", follower.refusedState);
-    const journal = Journal.mount(device.flash.open({ path: partition, mode: "r+" }), { engine, full, safe: keep });
+    const flash = device.flash.open({ path: partition, mode: "r+" });
+    const kept = { engine, full, safe: keep };
+    const journal = sleep?.journal(flash, kept) ?? Journal.mount(flash, kept);
     if (journal instanceof Rejection) return journal;
-    const sequence = openSequence(store, journal);
+    const resumed = sleep?.sequence(store, journal);
+    const sequence = resumed ?? openSequence(store, journal);
     if (sequence instanceof Rejection) return sequence;
     const { boot, origin, stream, next } = sequence;
     const head = follower.head;
     const { chain } = consensus;
     const { pendingCount: pending, passedCount: passed } = journal;
-    log.write("boot", { boot, origin, stream, nextSeq: next, pending, passed, chain, head: head.number });
-    return new Mote(
-      features === undefined ? { device, engine, config } : { device, engine, config, features },
-      planned,
-      store,
-      follower,
-      journal,
-      sequence,
-    );
+    if (resumed === undefined)
+      log.write("boot", { boot, origin, stream, nextSeq: next, pending, passed, chain, head: head.number });
+    const own = features === undefined ? { device, engine, config } : { device, engine, config, features };
+    return new Mote(sleep === undefined ? own : { ...own, sleep }, planned, store, follower, journal, sequence);
   }
 
   /** Steps for ever, each time when it is due or when something arrives. */
@@ -213,12 +233,16 @@ export class Mote
       return;
     }
     this.#pacer.stop();
+    this.endParts();
+    this.#persistence.flush(this.#options.device.clock.ticksMs());
+    for (const part of [this.#sequence, this.#journal]) this.closing(() => part.close());
+  }
+
+  private endParts(): void {
     this.closing(() => this.publishHealth(false));
     for (const feature of this.#identity?.features ?? []) this.closing(() => feature.close?.());
     this.closing(() => this.#identity?.bus.close());
     for (const part of [...this.#samplers, this.#timekeeper, this.#association]) this.closing(() => part.close());
-    this.#persistence.flush(this.#options.device.clock.ticksMs());
-    for (const part of [this.#sequence, this.#journal]) this.closing(() => part.close());
   }
 
   private closing(end: () => void): void {
@@ -232,11 +256,16 @@ export class Mote
   /** Does whatever is due, once. Answers after how many milliseconds it wants to be called again. */
   step(): number | Promise<number> {
     const nowMs = this.#options.device.clock.ticksMs();
-    const associationMs = this.#association.step();
+    const associationMs = this.#options.sleep?.offline === true ? Number.POSITIVE_INFINITY : this.#association.step();
     const online = this.#association.online;
     let dueMs = Math.min(STEP_INTERVAL_MAX_MS, associationMs, this.#timekeeper.step(online));
     const identity = this.#identity ?? this.begin(nowMs);
-    if (identity === undefined) return Math.min(dueMs, KEY_RETRY_MS);
+    if (identity === undefined) {
+      if (this.#options.sleep?.offline !== true) return Math.min(dueMs, KEY_RETRY_MS);
+      // A key that has to be made wants the radio.
+      this.#options.sleep.goOnline();
+      return 0;
+    }
     const { author, bus, delivery, relay } = identity;
     dueMs = Math.min(dueMs, relay.step(bus.up), this.becomeReady(author, nowMs));
     this.afterHeaders();
@@ -260,7 +289,69 @@ export class Mote
       }
     }
     if (online) dueMs = Math.min(dueMs, bus.step(), delivery.step());
-    return Math.max(0, Math.min(dueMs, this.health(nowMs)));
+    dueMs = Math.max(0, Math.min(dueMs, this.health(nowMs)));
+    return this.#options.sleep === undefined ? dueMs : this.stepOrSleep(this.#options.sleep, dueMs);
+  }
+
+  /** Sleeps where it may; answers when to look again. */
+  private stepOrSleep(sleep: Sleep, dueMs: number): number {
+    const { clock, timer } = this.#options.device;
+    if (dueMs === 0 || !sleep.isDue(this, clock.ticksMs())) return Math.min(dueMs, sleep.lookMs);
+    // From within a step: it is to end first.
+    this.#pacer.stop();
+    timer.set(() => this.fallAsleep(sleep), 0);
+    return dueMs;
+  }
+
+  /** As `close`, but that the numbers which are reserved stay so, and that it goes on after it. */
+  private fallAsleep(sleep: Sleep): void {
+    const nowMs = this.#options.device.clock.ticksMs();
+    this.endParts();
+    if (this.#persistence.rest(nowMs, sleep.unsavedMs(nowMs))) sleep.saved(nowMs);
+    const reserved = this.#sequence.reserve();
+    const position = this.#journal.leave();
+    const journal = reserved instanceof Rejection ? undefined : position;
+    const rests = this.#samplers.map((sampler) => sampler.restMs(nowMs) ?? 0);
+    const { boot, stream, next } = this.#sequence;
+    const asleep = journal && {
+      journal,
+      sequence: { boot, stream, next },
+      time: this.#timekeeper.state(),
+      lost: this.#identity?.author.lost ?? 0,
+      rests,
+    };
+    sleep.sleep(asleep, this.restMs(nowMs) ?? 0, this.#journal.pendingCount);
+  }
+
+  get idle(): boolean {
+    const own = this.#own;
+    if (this.#samples.length > 0 || this.#journal.unsealedCount > 0) return false;
+    if (own !== undefined && own.waiting.length + own.statements.length > 0) return false;
+    for (const feature of this.#identity?.features ?? []) if (feature.busy === true) return false;
+    return true;
+  }
+
+  restMs(nowMs: number): number | undefined {
+    let restMs: number | undefined;
+    for (const sampler of this.#samplers) {
+      const ownMs = sampler.restMs(nowMs);
+      if (ownMs === undefined) return undefined;
+      restMs = Math.min(restMs ?? ownMs, ownMs);
+    }
+    return restMs ?? this.#options.config.sampling.intervalMs;
+  }
+
+  isSettled(nowMs: number): boolean {
+    const wanted = this.#follower.wanted() !== undefined;
+    return !this.#timekeeper.asking && this.#journal.pendingCount === 0 && this.#readiness.isSettled(nowMs, wanted);
+  }
+
+  get uncertainMs(): number {
+    return this.#options.sleep?.uncertainMs ?? 0;
+  }
+
+  onClockSet(): void {
+    this.#options.sleep?.clockSet();
   }
 
   /** Signs what waits for it; the rest of the step follows at once. */
@@ -320,6 +411,7 @@ export class Mote
     const delivery = new Delivery(this);
     const relay = new RelayClient(this);
     for (const user of [delivery, relay, this]) bus.join(user);
+    author.lose(this.#options.sleep?.takeLost() ?? 0);
     const identity: Identity = { address, ownership, author, bus, delivery, relay, key, features: undefined };
     // A feature may ask its owner for all of that.
     this.#identity = identity;
@@ -383,8 +475,12 @@ export class Mote
     this.#options.device.timer.set(() => void this.restartNow(), 0);
   }
 
-  /** What was measured and is in no record yet becomes one before the end, or counts as lost where the journal has no room. */
+  /**
+   * What was measured and is in no record yet becomes one before the end. Where that cannot be kept, the log alone says so: the next start
+   * does not count it as lost. Nothing is measured meanwhile, which a key that takes its time to sign would leave room for.
+   */
   private async restartNow(): Promise<void> {
+    this.#pacer.stop();
     const author = this.#identity?.author;
     try {
       for (let batch = author && this.rest(author); author && batch !== undefined; batch = this.rest(author)) {
@@ -463,6 +559,10 @@ export class Mote
 
   onWake(): void {
     this.#pacer.wake();
+  }
+
+  onStored(seq: number): void {
+    for (const feature of this.#identity?.features ?? []) feature.onStored?.(seq);
   }
 
   /** The mote's own newest record, as the collector keeps it. */
@@ -630,6 +730,7 @@ export class Mote
     if (nowMs < this.#healthDueMs) return this.#healthDueMs - nowMs;
     this.#healthDueMs = nowMs + this.#options.config.healthIntervalMs;
     this.publishHealth(true);
+    tellMemory(this.#options.device.log, this.#options.device.chip?.memory());
     return this.#options.config.healthIntervalMs;
   }
 
@@ -646,4 +747,10 @@ export class Mote
     };
     bus?.publish(bus.topics.health, encodeHealth(health), { retain: true });
   }
+}
+
+/** A configuration that wants sleep of an image that has none would run the battery down, and say nothing. */
+function sleepFault(config: MoteConfig, sleep: Sleep | undefined): Rejection | undefined {
+  if (config.sleep === undefined || sleep !== undefined) return sleep?.configure(config);
+  return new Rejection("config-invalid", "sleep: expected none, since this image does not sleep");
 }

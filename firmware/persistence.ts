@@ -11,6 +11,8 @@ import type { Log } from "./ports.js";
  * once more, and no more than a follower calls due by their number (`PERSIST_BLOCKS`).
  */
 const INTERVAL_MS = 600_000;
+/** A board that sleeps writes the time that it knows so often, though nothing else is new: as often as one that is awake. */
+const REST_INTERVAL_MS = 3_600_000;
 const RETRY_FIRST_MS = 10_000;
 const RETRY_MAX_MS = 600_000;
 
@@ -55,6 +57,18 @@ export class Persistence {
     if ((failing & 2) === 0 ? this.#second.unsaved() >= enough : retries) this.write(this.#second, 2, nowMs);
     if (failing === 0) this.#retryMs = RETRY_FIRST_MS;
     else if (retries) this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+  }
+
+  /**
+   * Before a sleep: writes everything where there is anything new, since a wake has nothing else to go on with, or where nothing was written for an hour.
+   * @param sinceMs since it was written last, sleep included
+   * @returns whether it was written
+   */
+  rest(nowMs: number, sinceMs: number): boolean {
+    const isSaved = this.#first.unsaved() === SAVED && this.#second.unsaved() === SAVED;
+    if (isSaved && sinceMs < REST_INTERVAL_MS) return false;
+    this.flush(nowMs);
+    return true;
   }
 
   /** Writes everything now, due or not: before an orderly end. */

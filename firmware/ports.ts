@@ -20,8 +20,76 @@ export interface Device {
   readonly io: BoardIO;
   readonly network: BoardNetwork;
   readonly log: Log;
+  /** What the chip says of itself; absent where an application has not got it. */
+  readonly chip?: Chip;
+  /** Ports for a person with a cable, and the board's name; absent where the image takes no configuration over them. */
+  readonly serial?: { readonly board: string; readonly ports: readonly SerialPort[] };
+  /** The button that opens provisioning. */
+  readonly button?: ButtonPort;
   /** Starts the firmware anew, as a software reset does, and never returns; absent where there is no way to. */
   readonly restart?: (() => void) | undefined;
+  /** The places of images; absent in a build without updates. */
+  readonly slots?: Slots | undefined;
+  /** Deep sleep; absent in an image that does not sleep. */
+  readonly sleep?: DeepSleep | undefined;
+}
+
+/** Why the firmware starts. A software reset that nobody asked for (an exception that nobody caught) is a panic. */
+export type ResetReason =
+  | "power-on"
+  | "software"
+  | "panic"
+  | "task-watchdog"
+  | "interrupt-watchdog"
+  | "watchdog"
+  | "deep-sleep"
+  | "brown-out"
+  | "external"
+  | "unknown";
+
+/**
+ * Why NVS is not open. Its partition is missing; it has no page left that is free; its format is a later one; what lies there cannot be read
+ * (bytes that NVS would erase, values in plain text where it is encrypted, a key that is not that of the values or not burnt); another reason.
+ */
+export type StorageFault =
+  | "nvs-missing"
+  | "nvs-full"
+  | "nvs-newer"
+  | "nvs-corrupt"
+  | "nvs-plaintext"
+  | "nvs-keys"
+  | "nvs-unreadable"
+  | "nvs-unopened"
+  | "nvs-failed";
+
+/** What is locked for ever, as the chip's eFuses have it now, and whether NVS is open encrypted. */
+export interface Security {
+  readonly secureBoot: boolean;
+  readonly flashEncryption: "off" | "development" | "release";
+  readonly nvsEncryption: boolean;
+}
+
+/** What the heap of the chip's internal memory has left, besides the block of JavaScript. */
+export interface MemoryLeft {
+  readonly freeBytes: number;
+  /** In one piece. */
+  readonly largestBytes: number;
+  /** The least that there was since the start. */
+  readonly leastBytes: number;
+}
+
+/** `chainmote/chip`. */
+export interface Chip {
+  resetReason(): ResetReason;
+  /** 6 bytes, which the chip was made with. */
+  mac(): Bytes;
+  security(): Security;
+  /** What the image was built to be (docs/boards.md, "Two profiles"). */
+  profile(): "dev" | "production";
+  /** Why NVS is not open, or undefined where it is. Nothing in it was erased. */
+  storage(): StorageFault | undefined;
+  /** Undefined where it is not known. */
+  memory(): MemoryLeft | undefined;
 }
 
 /** Two clocks: one that only counts, one that is set from outside and may be wrong. */
@@ -104,7 +172,75 @@ export interface KeyValueDomain {
   read(key: string): ArrayBuffer | undefined;
   write(key: string, value: ByteBuffer): void;
   delete(key: string): void;
+  /** The keys that are there; a stand-in may have none of it. */
+  [Symbol.iterator]?(): Iterator<string>;
   close(): void;
+}
+
+/** A serial port that is not open yet: a UART (`embedded:io/serial`), or the chip's own USB port (chainmote/serial-link). */
+export interface SerialPort {
+  /** @param onReadable called when there is something to read, never before `open` has returned */
+  open(onReadable: () => void): SerialLink;
+}
+
+export interface SerialLink {
+  /** What came, up to `countMax` bytes; undefined where nothing did. */
+  read(countMax: number): Bytes | undefined;
+  /** Writes all of it, up to 112 bytes, or, where there is no room for that now, nothing, and answers false. */
+  write(bytes: Bytes): boolean;
+  close(): void;
+}
+
+/** A button that is not looked at yet. */
+export interface ButtonPort {
+  open(): { pressed(): boolean; close(): void };
+}
+
+/**
+ * What the bootloader has of an image: it may be booted (`valid`; `undefined` where nothing is noted of it), boots next for the first time
+ * (`new`), boots now for the first time and goes at the next reset, whatever causes it (`pending`), or is not booted any more (`invalid`,
+ * `aborted`).
+ */
+export type ImageState = "valid" | "undefined" | "new" | "pending" | "invalid" | "aborted";
+
+export interface ImageSlot {
+  readonly slot: number;
+  readonly state: ImageState;
+}
+
+/** `chainmote/slots`: the two places of images (ESP-IDF's OTA slots). The flash opens the other one as `nextota`. */
+export interface Slots {
+  /** The image that runs. */
+  running(): ImageSlot;
+  /** The place that the next image goes to. */
+  other(): ImageSlot;
+  /** SHA-256 over the first `byteLength` bytes of the other slot, as the flash gives them now: 32 bytes. */
+  digest(byteLength: number): ArrayBuffer;
+  /** Has this slot boot next. Throws "image invalid" where what is in it is no image that could, and otherwise where it went wrong. */
+  select(slot: number): void;
+  /** The image that runs has proven itself. Raises the eFuse's secure version to the image's, where the build has that. */
+  markValid(): void;
+  /** The image that runs is not to be booted any more; it runs on until a restart. Throws "no other image" where there is none to go back to. */
+  rollback(): void;
+  /** The eFuse's secure version; 0 in a build that does not look at it. */
+  secureVersion(): number;
+}
+
+/** `chainmote/sleep`: deep sleep, and a piece of the memory that lasts through it, and through every other reset but that of the power. */
+export interface DeepSleep {
+  /** How many bytes of that memory there are. */
+  readonly memoryBytes: number;
+  /** All of them: what was written last, or anything where the power was off. */
+  read(): ArrayBuffer;
+  /** Overwrites them from the first on; what is left over becomes zeros. Throws where more are given than there are. */
+  write(bytes: Bytes): void;
+  /** SHA-256 that the build of the running image has in its description, 32 bytes: another image has another one. */
+  image(): ArrayBuffer;
+  /**
+   * Everything but that memory and the clock goes off at once, and the firmware starts anew by itself: reset reason `deep-sleep`. Never returns on a chip.
+   * @param ms 1 to 86,400,000, by the chip's slow oscillator
+   */
+  deepSleep(ms: number): void;
 }
 
 /** What a board is wired to, as `embedded:provider/builtin` names it. */

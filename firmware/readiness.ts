@@ -27,6 +27,17 @@ export class Readiness {
     return this.#ready;
   }
 
+  /** The board goes on where it fell asleep: it has looked then. */
+  resume(): void {
+    this.#ready = true;
+    this.#latestSeen = true;
+  }
+
+  /** Whether all has come that comes with a link, or is waited for no more. */
+  isSettled(nowMs: number, headersWanted: boolean): boolean {
+    return this.dueMs(headersWanted) <= nowMs;
+  }
+
   linkChanged(up: boolean, nowMs: number): void {
     this.#upMs = up ? nowMs : undefined;
   }

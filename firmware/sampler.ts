@@ -45,6 +45,17 @@ export class Sampler {
     this.#intervalMs = intervalMs;
   }
 
+  /** Milliseconds until the next sample is due; undefined while one is being taken. */
+  restMs(nowMs: number): number | undefined {
+    if (this.#dueMs === undefined || this.#startedMs !== undefined || this.#entries !== undefined) return undefined;
+    return this.#dueMs - nowMs;
+  }
+
+  /** The first sample is not due at once, but in so many milliseconds; below 0 where it should have been taken. */
+  resume(restMs: number): void {
+    this.#dueMs = this.#device.clock.ticksMs() + restMs;
+  }
+
   /** Samples that were due and could not be taken since the last call. */
   takeLost(): number {
     const lost = this.#lost;

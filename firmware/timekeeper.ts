@@ -5,6 +5,8 @@
 // last one it trusted; says by `timeQuality` where the time came from (record key 5). One server alone moves the clock by
 // `STEP_S_MAX` at the most; a longer step takes two that agree, or the chain's own time nearby, or a first answer where but one
 // server is configured and it leads forward, or one and the same answer for `LONE_MS` from the only server that answers.
+// A board that sleeps deeply has a clock that is known less and less, by what its oscillator may drift: one that may be off by more than
+// `STEP_S_MAX` counts as the mote's own guess, not as one that tells a chain's rules the time, until NTP has set it anew.
 // Never: believes NTP below the chain's bound, or moves that back. Whatever else an answer did the next ones can undo, so that
 // a spoofed time far ahead is not for ever.
 //
@@ -57,7 +59,19 @@ export interface TimekeeperOptions {
   readonly config: Pick<MoteConfig, "ntpServers">;
   /** Holds the last trusted time under a key of its own. */
   readonly store: KeyValueDomain;
+  /** How far the clock may be off because the board was asleep since it was set; 0 for a board that does not sleep. */
+  readonly uncertainMs?: number;
   onWake(): void;
+  /** NTP has set the clock. */
+  onClockSet?(): void;
+}
+
+/** What a board that falls asleep has to know of the time again. */
+export interface TimeState {
+  /** It is at least so late. */
+  readonly atLeastS: number;
+  /** How long ago NTP set the clock; undefined where it is not set. */
+  readonly setAgoMs: number | undefined;
 }
 
 export class Timekeeper implements Persistent {
@@ -98,19 +112,52 @@ export class Timekeeper implements Persistent {
     if (floorS > this.runningS(this.#options.device.clock.ticksMs())) this.runFrom(floorS);
   }
 
+  /** What a wake needs of it. */
+  state(): TimeState {
+    const ticksMs = this.#options.device.clock.ticksMs();
+    return { atLeastS: this.atLeastS(), setAgoMs: this.#setAtMs === undefined ? undefined : ticksMs - this.#setAtMs };
+  }
+
+  /**
+   * Goes on with what was known when the board fell asleep.
+   * @param passedMs since then, by the board's own clock @param certainMs what of it has passed for certain
+   */
+  resume({ atLeastS, setAgoMs }: TimeState, passedMs: number, certainMs: number): void {
+    const ticksMs = this.#options.device.clock.ticksMs();
+    if (atLeastS > 0) this.runFrom(Math.max(this.runningS(ticksMs), atLeastS + Math.floor(certainMs / 1000)));
+    if (setAgoMs !== undefined) this.#setAtMs = ticksMs - passedMs - setAgoMs;
+    this.bound(this.#boundS);
+  }
+
   now(): Now {
     const { clock } = this.#options.device;
     const ticksMs = clock.ticksMs();
     if (this.#setAtMs !== undefined) {
-      const timeQuality = ticksMs - this.#setAtMs <= NTP_FRESH_MS ? TIME_NTP : TIME_OWN_CLOCK;
+      const fresh = ticksMs - this.#setAtMs <= NTP_FRESH_MS && !this.isUncertain;
+      const timeQuality = fresh ? TIME_NTP : TIME_OWN_CLOCK;
       return { timeS: Math.floor(clock.nowMs() / 1000), timeQuality };
     }
     const timeS = this.runningS(ticksMs);
     return { timeS, timeQuality: timeS > 0 ? TIME_BOUNDED_BY_HEADER : TIME_NONE };
   }
 
-  /** Seconds since the epoch where NTP set the clock; else undefined. */
+  /** Whether a sleep has left the clock too uncertain to be measured by. */
+  private get isUncertain(): boolean {
+    return (this.#options.uncertainMs ?? 0) > STEP_S_MAX * 1000;
+  }
+
+  /** A server is being asked. */
+  get asking(): boolean {
+    return this.#client !== undefined;
+  }
+
+  /** Seconds since the epoch where NTP set the clock, and no sleep has left it uncertain; else undefined. */
   trustedNowS(): number | undefined {
+    if (this.isUncertain) return undefined;
+    return this.clockS();
+  }
+
+  private clockS(): number | undefined {
     const { timeS, timeQuality } = this.now();
     return timeQuality === TIME_NTP || timeQuality === TIME_OWN_CLOCK ? timeS : undefined;
   }
@@ -242,8 +289,9 @@ export class Timekeeper implements Persistent {
 
   /** Whether one server is enough for this. */
   private isNear(timeS: number, ticksMs: number): boolean {
-    const nowS = this.trustedNowS();
-    if (nowS !== undefined) return Math.abs(timeS - nowS) <= STEP_S_MAX;
+    const nowS = this.clockS();
+    const uncertainS = Math.ceil((this.#options.uncertainMs ?? 0) / 1000);
+    if (nowS !== undefined) return Math.abs(timeS - nowS) <= STEP_S_MAX + uncertainS;
     if (timeS < this.atLeastS() - STEP_S_MAX) return false;
     return this.#options.config.ntpServers.length === 1 || timeS <= this.runningS(ticksMs) + NEAR_S;
   }
@@ -255,7 +303,9 @@ export class Timekeeper implements Persistent {
   private set(timeS: number, ticksMs: number): void {
     const { clock, log } = this.#options.device;
     this.end();
-    if (Math.abs(timeS - (this.trustedNowS() ?? 0)) > STEP_S_MAX) this.#saveMs = ticksMs;
+    const uncertainS = Math.ceil((this.#options.uncertainMs ?? 0) / 1000);
+    if (Math.abs(timeS - (this.clockS() ?? 0)) > STEP_S_MAX + uncertainS) this.#saveMs = ticksMs;
+    this.#options.onClockSet?.();
     clock.set(timeS);
     this.#setAtMs = ticksMs;
     this.runFrom(timeS);

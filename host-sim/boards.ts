@@ -20,6 +20,8 @@ export interface Chip {
   readonly rtcMemoryBytes: number;
   /** Whether the chip has a USB port of its own that shows the console (USB-Serial-JTAG). */
   readonly usbConsole: boolean;
+  /** Whether the chip keeps a key for HMAC in its eFuses: NVS is encrypted by it; else by a partition `nvs_keys`. */
+  readonly hmac: boolean;
 }
 
 /** Numbers of GPIOs. */
@@ -27,6 +29,8 @@ export interface BoardPins {
   readonly i2c: { readonly data: number; readonly clock: number };
   /** UART 0. */
   readonly console: { readonly transmit: number; readonly receive: number };
+  /** The one that a person presses, to ground; on most boards that of the chip's boot mode. */
+  readonly button: number;
   /** The LED that the SDK's target of the board names; absent where it names none. */
   readonly led?: number;
 }
@@ -80,27 +84,38 @@ const FLASH_BYTES_MIN = 1 << 20;
 const FLASH_BYTES_MAX = 1 << 26;
 const PARTITIONS_MAX = 95; // ESP-IDF's
 const PARTITION_NAME_BYTES_MAX = 15;
-/** The bootloader and the table itself lie below. */
-const PARTITIONS_AT = 0x9000;
+/** Where the partition table lies, on every board: a bootloader with secure boot needs the room before it. */
+export const TABLE_AT = 0xc000;
+/** The table takes a sector, with secure boot its signature, too. */
+const PARTITIONS_AT = 0xd000;
 const APP_ALIGNMENT = 0x10000;
 const SECTOR_BYTES = 0x1000;
+/** What ESP-IDF writes of the running slot: two copies, a sector each. */
+const OTADATA_BYTES = 0x2000;
+/** One slot for each image of an update. */
+export const SLOTS = ["ota_0", "ota_1"] as const;
 
 /** @param root the repository, or a copy of it */
 export function readBoards(root: string): readonly BoardKind[] {
-  const files = readdirSync(join(root, BOARD_FOLDER))
+  const names = readdirSync(join(root, BOARD_FOLDER))
     .filter((name) => name.endsWith(".json"))
+    .map((name) => name.slice(0, -".json".length))
     .sort();
-  const boards = files.map((file) =>
-    readBoard(file.slice(0, -".json".length), readFileSync(join(root, BOARD_FOLDER, file), "utf8")),
-  );
-  for (const [i, { name, platform }] of boards.entries()) {
-    const other = boards.slice(0, i).find((before) => before.platform === platform);
-    if (other !== undefined)
+  const boards = names.map((name) => readBoard(name, readFileSync(join(root, BOARD_FOLDER, `${name}.json`), "utf8")));
+  for (const board of boards) {
+    const first = firstOfPlatform(boards, board);
+    const differ = [board, first].map(({ chip, memory, pins }) => JSON.stringify([chip, memory, pins]));
+    if (first !== board && (differ[0] !== differ[1] || JSON.stringify(board.flash) === JSON.stringify(first.flash)))
       throw new Error(
-        `${BOARD_FOLDER}/${name}.json: platform ${platform} is ${other.name}'s already; mcconfig could not tell them`,
+        `${BOARD_FOLDER}/${board.name}.json: platform ${board.platform} is ${first.name}'s already; mcconfig could not tell them by anything but their flash`,
       );
   }
   return boards;
+}
+
+/** The board of that platform which manifests name; others of it differ in their flash alone, and are told by the environment. */
+export function firstOfPlatform(boards: readonly BoardKind[], { platform }: Pick<BoardKind, "platform">): BoardKind {
+  return boards.find((board) => board.platform === platform) as BoardKind;
 }
 
 /** @param text of the file `name`.json; throws an `Error` that names file and field */
@@ -131,12 +146,12 @@ function boardIn(name: string, fields: Fields): BoardKind {
     ledgerMemory: ledger.json,
     ledgerCreation: creationIn(ledger),
     pins: pinsIn(fields.section("pins")),
-    flash: flashIn(fields.section("flash")),
+    flash: flashIn(fields.section("flash"), fields.section("chip").flag("hmac", false)),
   };
 }
 
 function chipIn(fields: Fields): Chip {
-  only(fields, ["name", "isa", "cores", "rtcMemoryBytes", "usbConsole"]);
+  only(fields, ["name", "isa", "cores", "rtcMemoryBytes", "usbConsole", "hmac"]);
   const isa = fields.text("isa", 16);
   if (isa !== "xtensa" && isa !== "rv32imc") throw fields.wrong("isa", "xtensa or rv32imc");
   return {
@@ -145,6 +160,7 @@ function chipIn(fields: Fields): Chip {
     cores: fields.uint("cores", 1, CORES_MAX),
     rtcMemoryBytes: fields.uint("rtcMemoryBytes", SECTOR_BYTES, RTC_BYTES_MAX),
     usbConsole: flag(fields, "usbConsole"),
+    hmac: flag(fields, "hmac"),
   };
 }
 
@@ -170,7 +186,7 @@ function creationIn(fields: Fields): Creation {
 }
 
 function pinsIn(fields: Fields): BoardPins {
-  only(fields, ["i2c", "console", "led"]);
+  only(fields, ["i2c", "console", "button", "led"]);
   const taken = new Map<number, string>();
   const pin = (section: Fields, name: string): number => {
     const number = section.uint(name, 0, GPIO_MAX);
@@ -186,13 +202,15 @@ function pinsIn(fields: Fields): BoardPins {
   return {
     i2c: { data: pin(i2c, "data"), clock: pin(i2c, "clock") },
     console: { transmit: pin(console, "transmit"), receive: pin(console, "receive") },
+    button: pin(fields, "button"),
     ...(fields.has("led") ? { led: pin(fields, "led") } : {}),
   };
 }
 
-function flashIn(fields: Fields): Flash {
+function flashIn(fields: Fields, hmac: boolean): Flash {
   only(fields, ["bytes", "partitions"]);
   const bytes = fields.uint("bytes", FLASH_BYTES_MIN, FLASH_BYTES_MAX);
+  if ((bytes & (bytes - 1)) !== 0) throw fields.wrong("bytes", "a power of two, as flash chips have it");
   let end = PARTITIONS_AT;
   const partitions: Partition[] = [];
   for (const row of fields.sections("partitions", PARTITIONS_MAX) ?? []) {
@@ -203,13 +221,24 @@ function flashIn(fields: Fields): Flash {
     if (partitions.some(({ name }) => name === partition.name)) throw row.wrong("name", "a name that no other partition has");
     partitions.push(partition);
   }
-  for (const [name, type] of [
-    ["nvs", "data"],
-    ["journal", "data"],
-    ["factory", "app"],
+  const has = (name: string, type: Partition["type"], subtype: string): Partition => {
+    const found = partitions.find((row) => row.name === name && row.type === type && row.subtype === subtype);
+    if (found === undefined) throw fields.wrong("partitions", `a partition ${name} of the type ${type}, subtype ${subtype}`);
+    return found;
+  };
+  for (const [name, subtype] of [
+    ["nvs", "nvs"],
+    ["phy_init", "phy"],
+    ["journal", "undefined"],
   ] as const)
-    if (!partitions.some((row) => row.name === name && row.type === type))
-      throw fields.wrong("partitions", `a partition ${name} of the type ${type}`);
+    has(name, "data", subtype);
+  if (has("otadata", "data", "ota").bytes !== OTADATA_BYTES)
+    throw fields.wrong("partitions", `otadata of ${OTADATA_BYTES} bytes`);
+  const [first, second] = SLOTS.map((name) => has(name, "app", name)) as [Partition, Partition];
+  if (first.bytes !== second.bytes) throw fields.wrong("partitions", "two slots of the same size: each image has to fit both");
+  if (partitions.some(({ subtype }) => subtype === "factory"))
+    throw fields.wrong("partitions", "no partition of the subtype factory: nothing could ever roll an image in it back");
+  if (!hmac) has("nvs_keys", "data", "nvs_keys");
   return { bytes, partitions };
 }
 
@@ -241,6 +270,11 @@ function only(fields: Fields, names: readonly string[]): void {
       throw new Error(`${fields.path === "" ? name : `${fields.path}.${name}`}: no such field; there are ${names.join(", ")}`);
 }
 
+/** What the manifest's `config` has of a board as `service`: its name, its button and its serial ports (firmware/board/service-port.ts). */
+export function serviceOf({ name, pins, chip }: BoardKind): object {
+  return { board: name, button: pins.button, ...pins.console, usb: chip.usbConsole };
+}
+
 export const BOARDS: readonly BoardKind[] = readBoards(REPOSITORY);
 export const BOARD_NAMES: readonly string[] = BOARDS.map(({ name }) => name);
 
@@ -251,8 +285,20 @@ export function boardOf(name: string): BoardKind {
   return board;
 }
 
-/** Partitions that a firmware can open by their names, and how many bytes each has: ESP-IDF's `data` of no kind that it uses itself. */
+/**
+ * Partitions that a simulated chip has, and how many bytes each has: those that a firmware can open by their names, which are ESP-IDF's `data` of no
+ * kind that it uses itself, and the places of images with what the bootloader notes of them.
+ */
 export function dataPartitions({ flash }: BoardKind): Readonly<Record<string, number>> {
-  const own = flash.partitions.filter(({ type, subtype }) => type === "data" && subtype === "undefined");
+  const own = flash.partitions.filter(({ type, subtype }) =>
+    type === "data" ? subtype === "undefined" || subtype === "ota" : subtype.startsWith("ota_"),
+  );
   return Object.fromEntries(own.map(({ name, bytes }) => [name, bytes]));
+}
+
+/** Bytes of the partition of that name; throws where there is none. */
+export function partitionBytes({ name, flash }: BoardKind, partition: string): number {
+  const found = flash.partitions.find((row) => row.name === partition);
+  if (found === undefined) throw new RangeError(`board ${name} has no partition "${partition}"`);
+  return found.bytes;
 }

@@ -11,6 +11,7 @@ import { boardOf, DEFAULT_BOARD, dataPartitions } from "./boards.js";
 import { Board, type BoardOptions } from "./hardware/board.js";
 import { type BoardStorage, memoryStorage } from "./hardware/storage.js";
 import { builtinFor } from "./modules/builtin.js";
+import { chipFor } from "./modules/chip.js";
 import { resolverFor } from "./modules/dns.js";
 import { entropyFor } from "./modules/entropy.js";
 import { flashFor } from "./modules/flash.js";
@@ -18,6 +19,8 @@ import { keyValueFor } from "./modules/key-value.js";
 import { mqttClientFor } from "./modules/mqtt-client.js";
 import { ntpFor } from "./modules/ntp-client.js";
 import { analogFor, digitalFor, pulseCountFor } from "./modules/pins.js";
+import { sleepFor } from "./modules/sleep.js";
+import { slotsFor } from "./modules/slots.js";
 import { tcpFor } from "./modules/tcp.js";
 import { timerFor } from "./modules/timer.js";
 import * as tls from "./modules/tls.js";
@@ -72,6 +75,8 @@ export function createBoard(options: DeviceOptions = {}): SimulatedDevice {
     timer,
     entropy: entropyFor(board),
     flash: flashFor(board),
+    slots: slotsFor(board),
+    sleep: sleepFor(board),
     store: keyValueFor(board),
     io: {
       i2c: builtinFor(board).I2C.default,
@@ -86,6 +91,7 @@ export function createBoard(options: DeviceOptions = {}): SimulatedDevice {
       mqtts: { io: MQTTClient, dns, socket: secure },
     },
     log,
+    chip: chipFor(board),
   };
   // The mirrors take wider options than the ports name, as the SDK's classes do.
   return { device: device as unknown as Omit<Device, "keys">, board: hardware, storage, close: () => hardware.stop() };

@@ -12,6 +12,8 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
 const TSC = join(root, "node_modules/typescript/bin/tsc");
+/** The page that `chainmote start` serves. */
+const PAGE = ["index.html", "page.css", "page.js"].map((name) => `page/browser/${name}`);
 /** "Property '#x' of exported anonymous class type": the simulator's mirrors are such classes, and no exported type reaches them. */
 const UNDECLARED = /error TS4094:/;
 
@@ -53,9 +55,9 @@ function keepReached(entries) {
 rmSync(dist, { recursive: true, force: true });
 compile("tsconfig.build.json");
 compile("tsconfig.build-board.json");
-// Plain JavaScript, the mirrors' table and the contracts, as they are; not what only leads to TypeScript, nor the command, which stays where it is.
+// Plain JavaScript, the mirrors' table, the contracts and the page of start, as they are; not what only leads to TypeScript, nor the command, which stays where it is.
 for (const folder of ["host-sim", "tools"])
-  for (const name of [".mjs", "table.json", ".abi.json"].flatMap((ending) => filesIn(join(root, folder), ending))) {
+  for (const name of [".mjs", "table.json", ".abi.json", ...PAGE].flatMap((ending) => filesIn(join(root, folder), ending))) {
     if (folder === "tools" && !name.includes("/")) continue;
     if (/import\("[^"]+\.ts"\)/.test(readFileSync(join(root, folder, name), "utf8"))) continue;
     mkdirSync(dirname(join(dist, folder, name)), { recursive: true });

@@ -28,8 +28,9 @@ let cli = "../dist/tools/cli.js";
 if (existsSync(new URL("cli.ts", import.meta.url))) {
   const { ensureInstalled } = await import("./setup.mjs");
   if (!(await ensureInstalled())) process.exit(1);
-  const { register } = await import("tsx/esm/api");
-  register();
+  const loader = process.env.CHAINMOTE_LOADER;
+  if (loader === undefined) (await import("tsx/esm/api")).register();
+  else await import(loader);
   cli = "./cli.ts";
 }
 const { main } = await import(cli);

@@ -7,31 +7,40 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BUILT, REPOSITORY } from "../host-sim/place.js";
 import { withoutSecrets } from "./public-url.js";
-import { CommandError, type Output, plainText, terminalOutput, UsageError } from "./terminal.js";
+import { CommandError, NO_COLOR_OPTION, type Output, plainText, terminalOutput, UsageError } from "./terminal.js";
 
 /** EX_SOFTWARE of sysexits.h. */
 const EXIT_INTERNAL = 70;
 
 interface Command {
   readonly usage: string;
+  /** @throws UsageError where a word is none of the command's */
+  read(words: readonly string[]): unknown;
   run(words: readonly string[], output: Output): Promise<number>;
 }
 
 const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Promise<Command>]>> = {
   start: ["the whole system on this machine: node, broker, relay, collector, boards", () => import("./commands/start.js")],
   board: ["one simulated mote by itself, against your broker, relay and collector", () => import("./commands/board.js")],
+  provision: ["gives a board on a serial port its configuration, and shows who it is", () => import("./commands/provision.js")],
   verify: ["checks a file of records without any network", () => import("./commands/verify.js")],
   inspect: ["prints records readably", () => import("./commands/inspect.js")],
   journal: ["reads the journal in a raw flash image", () => import("./commands/journal.js")],
   collect: ["verifies and stores records, or exports those stored", () => import("./commands/collect.js")],
+  export: ["prints the values of stored records as SenML, CSV or JSON lines", () => import("./commands/export.js")],
   relay: ["carries headers from an Ethereum or a Bitcoin node to motes", () => import("./commands/relay.js")],
   command: ["sends a mote a signed command, and waits for its signed answer", () => import("./commands/command.js")],
+  release: ["signs an image for a fleet, publishes it, and serves it to the motes", () => import("./commands/release.js")],
   tx: ["has a simulated mote send one transaction, and waits for its proven end", () => import("./commands/tx.js")],
   headers: ["verifies a chain's headers as a mote does, and exports checkpoints", () => import("./commands/headers.js")],
   broker: ["a local MQTT broker", () => import("./commands/broker.js")],
   node: ["a local node: Ethereum's Clique, or Bitcoin's regtest", () => import("./commands/node.js")],
   bench: ["what the firmware's work costs, here or on a board (in a clone)", bench],
   native: ["brings the C sources of the native engine, for --engine xs and boards", () => import("./commands/native.js")],
+  build: ["an image for a board, by the Moddable SDK and ESP-IDF", () => import("./commands/build.js")],
+  flash: ["writes images to the board on a serial port", () => import("./commands/flash.js")],
+  monitor: ["shows what the board on a serial port says, readably", () => import("./commands/monitor.js")],
+  run: ["an image in Espressif's QEMU, without a board", () => import("./commands/run.js")],
   new: ["writes an application of one's own: sensor, configuration, test", () => import("./commands/new.js")],
   doctor: ["says what is installed, and what is missing for which use", () => import("./commands/doctor.js")],
 };
@@ -44,8 +53,8 @@ function bench(): Promise<Command> {
 }
 
 /** Runs one command line and answers its exit code; every failure has been told then. */
-export async function main(words: readonly string[], output: Output = terminalOutput()): Promise<number> {
-  const [verb, ...rest] = words;
+export async function main(words: readonly string[], output: Output = terminalOutput(words)): Promise<number> {
+  const [verb, ...rest] = words.filter((word) => word !== NO_COLOR_OPTION);
   const name = verb !== undefined && Object.hasOwn(VERBS, verb) ? `chainmote ${verb}` : "chainmote";
   const tell = (error: unknown): void => {
     const text = plainText(withoutSecrets(error instanceof Error ? error.message : String(error)), 1000);
@@ -101,5 +110,11 @@ export function version(): string {
 
 function overview(): string {
   const lines = Object.entries(VERBS).map(([verb, [summary]]) => `  ${verb.padEnd(9)} ${summary}`);
-  return ["chainmote COMMAND [OPTIONS]", "", ...lines, "", "chainmote COMMAND --help says more; chainmote --version."].join("\n");
+  return [
+    "chainmote COMMAND [OPTIONS]",
+    "",
+    ...lines,
+    "",
+    "chainmote COMMAND --help says more, with examples; chainmote --version. No colours: --no-color, or NO_COLOR.",
+  ].join("\n");
 }

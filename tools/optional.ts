@@ -9,6 +9,9 @@ export const ETHEREUM_NODE = "@ethereumjs/client";
 export const BITCOIN_NODE = "bcoin";
 export const STORE = "@electric-sql/pglite";
 export const POSTGRES = "pg";
+export const SERIAL_PORT = "serialport";
+export const FLASHER = "esptool-js";
+export const WEB_FLASHER = "esp-web-tools";
 
 /** @throws CommandError where one of them is not installed */
 export function needPackages(names: readonly string[], line = installLine): void {

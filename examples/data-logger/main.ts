@@ -4,7 +4,7 @@
 import WiFi from "embedded:network/interface/wifi";
 import { createLocal } from "chainmote/board/local";
 import { engine } from "chainmote/crypto";
-import { addressOf, checksumAddress } from "chainmote/crypto/identity";
+import { openDeviceKey } from "chainmote/device-key";
 import { fieldsOf } from "chainmote/fields";
 import { Author, openSequence } from "chainmote/record/author";
 import { Journal } from "chainmote/record/journal";
@@ -26,18 +26,16 @@ function held<Value>(value: Value | Rejection): Value {
 
 /** The chip's noise is pseudo-random until the radio is on: for the first key it is switched on, and joins nothing. */
 function openKey() {
-  const known = keys.open("device");
-  if (known !== undefined) return known;
+  const known = openDeviceKey(device, engine, false);
+  if (known !== undefined) return held(known);
   const radio = new WiFi({});
-  const made = keys.create("device");
+  const made = openDeviceKey(device, engine, true);
   radio.close();
-  if ("code" in made) throw new Error(`${made.code}: ${made.detail}`);
-  return made;
+  if (made === undefined) throw new Error("no key");
+  return held(made);
 }
 
-const key = openKey();
-const address = addressOf(engine, keys.publicKey(key));
-log.write("key", { address: checksumAddress(engine, address), created: false });
+const { key, address } = openKey();
 const journal = held(Journal.mount(flash.open({ path: "journal", mode: "r+" }), { engine, full: "thin" }));
 const sequence = held(openSequence(store.open({ path: "logger", format: "buffer" }), journal));
 const author = new Author({ engine, keys, key, address, fleet: FLEET, journal, sequence });

@@ -1,10 +1,15 @@
 // An application with a sensor of its own: the voltage of a battery, by a divider on an analogue pin. A type of sensor is an object; the runtime
-// does the rest: its interval, its options in the configuration, a lost sample where it fails, the signed record.
+// does the rest. It is provisioned and updated as the standard mote is (firmware/main.ts).
 
 import Analog from "embedded:io/analog";
 import { configuration, createDevice } from "chainmote/board/provider";
+import { servicePorts } from "chainmote/board/service-port";
 import { engine } from "chainmote/crypto";
-import { type Fields, fraction, Mote, parseConfig, Rejection, type Sensor, type SensorType } from "chainmote/index";
+import { type Fields, fraction, Mote, Rejection, type Sensor, type SensorType } from "chainmote/index";
+import { start } from "chainmote/provision/start";
+import slots from "chainmote/slots";
+import { provingOf } from "chainmote/update/proving";
+import { safeUpdatesOf, updatesOf } from "chainmote/update/updates";
 
 const FULL_SCALE_V = 3.1;
 const UNPLUGGED_V = 0.2;
@@ -43,8 +48,12 @@ class Battery implements Sensor {
   }
 }
 
-const device = createDevice();
-const config = parseConfig(configuration);
-const mote = config instanceof Rejection ? config : Mote.open({ device, engine, config, sensors: [battery] });
-if (mote instanceof Rejection) device.log.write("error", { what: "start", code: mote.code, detail: mote.detail });
-else mote.run();
+const board = { ...createDevice(), ...servicePorts(), slots };
+const proving = provingOf(board);
+start({
+  ...{ device: board, engine, configuration, proving, updates: safeUpdatesOf(engine, configuration, proving) },
+  open(config, device) {
+    const updates = updatesOf(device, config, configuration, proving);
+    return Mote.open({ device, engine, config, sensors: [battery], features: updates === undefined ? [] : [updates] });
+  },
+});

@@ -41,6 +41,17 @@ declare module "embedded:network/interface/wifi" {
   }
 }
 
+declare module "embedded:network/interface/ethernet" {
+  export default class Ethernet {
+    constructor(options: { onChanged?: (property: "connection" | "address") => void });
+    connect(): void;
+    disconnect(): void;
+    close(): void;
+    readonly connection: number;
+    readonly address: string | undefined;
+  }
+}
+
 declare module "embedded:network/ntp/client" {
   export default class NTP {
     constructor(options: {

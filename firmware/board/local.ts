@@ -8,6 +8,7 @@ import I2C from "embedded:io/i2c";
 import builtin from "embedded:provider/builtin";
 import FlashStorage from "embedded:storage/flash";
 import KeyValueStorage from "embedded:storage/key-value";
+import { mac, memory, profile, resetReason, restart, security, storage } from "chainmote/chip";
 import { createKeys } from "chainmote/crypto";
 import { fail, failed, read } from "chainmote/entropy";
 import config from "mc/config";
@@ -15,6 +16,7 @@ import Time from "time";
 import ModuleTimer from "timer";
 import type {
   BoardIO,
+  Chip,
   Clock,
   Device,
   Entropy,
@@ -41,7 +43,8 @@ export function createLocal(io: PinClasses = {}): Omit<Device, "network"> {
     store,
     io: { ...wiring(), ...(io as Omit<BoardIO, "i2c">) },
     log,
-    restart: (globalThis as { readonly System?: { restart(): void } }).System?.restart,
+    chip,
+    restart,
   };
 }
 
@@ -83,12 +86,24 @@ class NoBus {
 }
 
 // Frozen, for what a preloaded module holds lies in flash.
+const chip = Object.freeze({ mac, memory, profile, resetReason, security, storage }) as Chip;
 const entropy: Entropy = Object.freeze({ read, failed, fail });
 export const log: Log = Object.freeze({
   write(event: string, fields?: Readonly<Record<string, unknown>>) {
-    trace(`${JSON.stringify({ event, ...fields })}\n`);
+    trace(`${lineOf({ event, ...fields })}\n`);
   },
 });
+
+/** XS writes no JSON of a list that lies in flash, as one of a configuration does: "read only value". */
+function lineOf(line: Record<string, unknown>): string {
+  try {
+    return JSON.stringify(line);
+  } catch {
+    for (const name of Object.keys(line)) if (Array.isArray(line[name])) line[name] = [...(line[name] as unknown[])];
+    return JSON.stringify(line);
+  }
+}
+
 export const timer: Timer = Object.freeze({
   set: (callback: () => void, delayMs: number) => ModuleTimer.set(() => contain(log, "timer", callback, undefined), delayMs),
   clear: (handle: object | undefined) => ModuleTimer.clear(handle as Parameters<typeof ModuleTimer.clear>[0]),

@@ -126,6 +126,32 @@ export function encodeHealth(health: Health): Uint8Array {
   return encodeFields([online ? 1 : 0, boot, headNumber, nextSeq, pending, timeS, alarm]);
 }
 
+/** What a board in safe mode says of itself on the retained health topic of its MAC (start/safe-mode.ts). Unsigned, as any health. */
+export interface SafeHealth {
+  /** A fault of NVS by its name (ports.ts, `StorageFault`), or `resets`. */
+  readonly cause: string;
+  /** In words. */
+  readonly detail: string;
+  /** How many resets were counted. */
+  readonly resets: number;
+  /** Why the board started last. */
+  readonly lastReset: string;
+  readonly profile: string;
+}
+
+export function encodeSafeHealth({ cause, detail, resets, lastReset, profile }: SafeHealth): Uint8Array {
+  return encode(
+    new Map<CborValue, CborValue>([
+      [0, 1],
+      [1, cause],
+      [2, detail],
+      [3, resets],
+      [4, lastReset],
+      [5, profile],
+    ]),
+  );
+}
+
 /** The Last Will: the broker publishes it when the mote is gone. */
 export function encodeWill(): Uint8Array {
   return encodeFields([0]);

@@ -9,6 +9,9 @@ import { openBitcoin } from "./bitcoin/checkpoint.js";
 import { openClique } from "./clique/checkpoint.js";
 import type { Consensus } from "./consensus.js";
 
+/** Characters. */
+const NAME_SHOWN_MAX = 32;
+
 /** Codes: consensus-unsupported, and those of the consensus' own reading (checkpoint-invalid). */
 export function openChain(engine: CryptoEngine, json: unknown): Consensus | Rejection {
   if (typeof json !== "object" || json === null) return new Rejection("checkpoint-invalid", "the checkpoint: expected an object");
@@ -18,6 +21,12 @@ export function openChain(engine: CryptoEngine, json: unknown): Consensus | Reje
   if (name === "bitcoin") return openBitcoin(engine, json);
   return new Rejection(
     "consensus-unsupported",
-    `consensus: expected "clique", "ibft", "ibft2", "qbft" or "bitcoin", found ${JSON.stringify(name) ?? "nothing"}`,
+    `consensus: expected "clique", "ibft", "ibft2", "qbft" or "bitcoin", found ${shown(name)}`,
   );
+}
+
+/** A configuration may lie in flash, of which XS writes no JSON. */
+function shown(name: unknown): string {
+  if (typeof name === "string") return `"${name.slice(0, NAME_SHOWN_MAX)}"`;
+  return name === undefined ? "nothing" : `${typeof name === "object" ? "an" : "a"} ${typeof name}`;
 }

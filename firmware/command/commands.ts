@@ -75,6 +75,8 @@ const REASON_ALIVE = 7;
 const REASON_NOT_STORED = 8;
 /** This board cannot start anew by itself. */
 const REASON_UNABLE = 9;
+/** The image that runs has still to prove itself: a reset now would be its end. */
+const REASON_PROVING = 10;
 /** In words, by number. */
 export const REASONS: readonly string[] = Object.freeze([
   "none",
@@ -87,6 +89,7 @@ export const REASONS: readonly string[] = Object.freeze([
   "alive",
   "not-stored",
   "unable",
+  "proving",
 ]);
 
 /** How many blocks ahead of the head a command's expiry may lie. */
@@ -448,7 +451,9 @@ export class Commands implements FeatureType, Feature {
     } else if (!this.isAllowed(commander, order)) return REASON_NOT_ALLOWED;
     if (order.action === ACTION_READ && !this.#samples.has(order.sensor)) return REASON_NO_SAMPLE;
     const restarts = order.action === ACTION_CHECKPOINT || order.action === ACTION_REBOOT;
-    return restarts && device.restart === undefined ? REASON_UNABLE : REASON_NONE;
+    if (!restarts) return REASON_NONE;
+    if (device.restart === undefined) return REASON_UNABLE;
+    return device.slots?.running().state === "pending" ? REASON_PROVING : REASON_NONE;
   }
 
   /** Whether something is proven freshly still. */

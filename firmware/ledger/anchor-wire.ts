@@ -10,7 +10,7 @@ import { DIGEST_BYTES } from "../record/cose.js";
 import { Rejection } from "../rejection.js";
 
 /** What shows the anchor beside the receipt, on chains without state: on Bitcoin (bitcoin-anchor.ts). */
-export const EVIDENCE_BYTES_MAX = 2601;
+export const EVIDENCE_BYTES_MAX = 2600;
 /** Longest message: map, four keys, two numbers of 32 bits, two heads, receipt and evidence. */
 export const ANCHOR_MESSAGE_BYTES_MAX = 1 + 4 + 2 * 5 + 2 * 3 + ANCHOR_RECEIPT_BYTES_MAX + EVIDENCE_BYTES_MAX;
 

@@ -43,9 +43,9 @@ export interface AnchorBlock {
   readonly timeS: number;
 }
 
-/** Longest: map and six keys, the position, five byte strings. */
+/** Longest: map and six keys, the position, the header's head of two bytes, those of the other four byte strings of three. */
 export const BITCOIN_ANCHOR_BYTES_MAX =
-  1 + 6 + 3 + 5 * 3 + HEADER_BYTES + ANCHOR_TRANSACTION_BYTES_MAX + ANCHOR_COINBASE_BYTES_MAX + 2 * DEPTH_MAX * HASH_BYTES;
+  1 + 6 + 3 + 2 + 4 * 3 + HEADER_BYTES + ANCHOR_TRANSACTION_BYTES_MAX + ANCHOR_COINBASE_BYTES_MAX + 2 * DEPTH_MAX * HASH_BYTES;
 
 /** The script of the output that anchors `root`. */
 export function anchorScript(root: Uint8Array): Uint8Array {

@@ -9,10 +9,13 @@ import type { CryptoEngine } from "../crypto/engine.js";
 import { assert } from "../rejection.js";
 
 export const WORD_BYTES = 32;
+/** An address, in the low 20 bytes. */
+export const ADMIN_SLOT = 0;
 /** Mappings of `MoteRegistry`: by address, by address, by number. */
 export const MOTES_SLOT = 3;
 export const COMMANDERS_SLOT = 4;
 export const POLICIES_SLOT = 6;
+export const FIRMWARE_SLOT = 7;
 
 /** A mote's status; the last three are final. */
 export const ABSENT = 0;
@@ -81,6 +84,13 @@ export function mappingSlot(engine: CryptoEngine, key: Uint8Array | bigint, slot
   const word = new Uint8Array(WORD_BYTES);
   word[WORD_BYTES - 1] = slot;
   return engine.keccak256(concat(new Uint8Array(WORD_BYTES - bytes.length), bytes, word));
+}
+
+/** The number of a slot that is no mapping's: one of the first 256. */
+export function plainSlot(slot: number): Uint8Array {
+  const word = new Uint8Array(WORD_BYTES);
+  word[WORD_BYTES - 1] = slot;
+  return word;
 }
 
 /** The byte `at` bytes above the low end. */

@@ -20,7 +20,9 @@ import { PROVE_SLOT } from "./proof-wire.js";
 import type { Proof, Question } from "./prover.js";
 import {
   ABSENT,
+  ADMIN_SLOT,
   COMMANDERS_SLOT,
+  FIRMWARE_SLOT,
   type MandateWord,
   MOTES_SLOT,
   type MoteWord,
@@ -28,9 +30,11 @@ import {
   mappingSlot,
   moteOfWord,
   POLICIES_SLOT,
+  plainSlot,
   ROTATED,
   SUSPENDED,
   statusName,
+  WORD_BYTES,
 } from "./registry-slots.js";
 import { ledgerFault, type StateProofs } from "./state-proofs.js";
 import type { Transactions } from "./transactions.js";
@@ -165,6 +169,21 @@ export class Registry implements FeatureType, Feature {
     return this.fresh(id, POLICIES_SLOT)?.value;
   }
 
+  /** The address that governs the registry, 20 bytes; undefined where it is not known, as above. */
+  admin(): Uint8Array | undefined {
+    return this.freshAt(plainSlot(ADMIN_SLOT))?.value?.subarray(WORD_BYTES - 20);
+  }
+
+  /** The hash of the firmware that this mote is to run, 32 bytes, zeros for none; undefined where it is not known, as above. */
+  firmwareHash(): Uint8Array | undefined {
+    const own = this.own;
+    if (own === undefined || !this.isFresh(own)) {
+      this.lookAgain();
+      return undefined;
+    }
+    return own.firmwareId > 0n ? this.fresh(own.firmwareId, FIRMWARE_SLOT)?.value : new Uint8Array(WORD_BYTES);
+  }
+
   isFresh({ ageS }: Known): boolean {
     return ageS !== undefined && ageS <= this.#freshS;
   }
@@ -247,7 +266,10 @@ export class Registry implements FeatureType, Feature {
   }
 
   private fresh(key: Uint8Array | bigint, mapping: number): Proof | undefined {
-    const slot = mappingSlot(this.owner.engine, key, mapping);
+    return this.freshAt(mappingSlot(this.owner.engine, key, mapping));
+  }
+
+  private freshAt(slot: Uint8Array): Proof | undefined {
     const place = this.#places.find((one) => equal(one.slot, slot)) ?? this.admit(slot);
     if (place === undefined) return undefined;
     place.usedMs = this.owner.device.clock.ticksMs();

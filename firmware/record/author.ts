@@ -92,6 +92,11 @@ export class Author {
     this.#lost += samples;
   }
 
+  /** Samples that are lost, and that no record says yet. */
+  get lost(): number {
+    return this.#lost;
+  }
+
   /** Signs what a loss of power left unsigned: the same payload, so the same bytes. Answers how many. */
   async recover(): Promise<number> {
     const { journal } = this.#options;

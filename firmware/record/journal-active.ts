@@ -63,6 +63,15 @@ export class ActiveSector {
     if (recovered.writableFrom !== undefined) this.#ring.endUnit = recovered.writableFrom;
   }
 
+  /** The unit of the clean end, where that is the newest frame. */
+  get cleanUnit(): number | undefined {
+    return this.#clean ? this.#ring.endUnit - CLEAN_UNITS : undefined;
+  }
+
+  get hasRecords(): boolean {
+    return this.#hasRecords;
+  }
+
   /** Units left besides those that waiting signatures, and one last mark, will take; 0 where nothing may be written. */
   get room(): number {
     if (!this.writable) return 0;

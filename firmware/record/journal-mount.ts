@@ -7,8 +7,8 @@
 // Time: one header read per sector, then one pass over the newest sector, and over those before it back to the oldest
 // record that had no signature when the newest was opened (none, as a rule).
 
-import { readUint } from "../bytes.js";
-import { CLEAN_BODY_BYTES, FRAME, HEADER_UNITS, PASSED_BODY_BYTES, SECTOR_UNITS } from "./journal-format.js";
+import { equal, readUint } from "../bytes.js";
+import { CLEAN_BODY_BYTES, CLEAN_UNITS, FRAME, HEADER_UNITS, PASSED_BODY_BYTES, SECTOR_UNITS } from "./journal-format.js";
 import type { JournalRing } from "./journal-ring.js";
 import { FrameWalk, READS_MAX } from "./journal-sectors.js";
 import type { Unsealed } from "./journal-unsealed.js";
@@ -92,6 +92,56 @@ export function recover(ring: JournalRing, unsealed: Unsealed): Recovered {
   if (tailEpoch !== ring.tailEpoch) ring.declareDead(tailEpoch);
   recovered.passedThrough = Math.max(recovered.passedThrough, recovered.storedThrough);
   return recovered;
+}
+
+/**
+ * Where a journal stands that was closed in good order: what is to be found on the flash again, and what a mount would have to look for.
+ * The watermarks are not in it: the clean end has them.
+ */
+export interface JournalPosition {
+  /** The newest sector and its epoch; the oldest live sector. */
+  readonly sector: number;
+  readonly epoch: number;
+  readonly tail: number;
+  /** The unit of the clean end, and the last 8 bytes of that frame. */
+  readonly unit: number;
+  readonly check: Uint8Array;
+  /** Whether the newest sector holds a frame of a record. */
+  readonly hasRecords: boolean;
+  readonly lastSeq: number;
+  readonly stream: number;
+  /** Records appended since the journal began; of these, those up to `storedThrough` and to `passedThrough`. */
+  readonly records: number;
+  readonly storedRecords: number;
+  readonly passedRecords: number;
+}
+
+/** The last 8 bytes of the clean end at `unit` of the newest sector; undefined where none is there. The walk stands at it then. */
+export function cleanEndAt(ring: JournalRing, walk: FrameWalk, unit: number): Uint8Array | undefined {
+  walk.start(ring.active, ring.activeEpoch, unit, READS_MAX);
+  if (!walk.advance(unit + CLEAN_UNITS) || walk.unit !== unit || walk.kind !== FRAME.CLEAN || !walk.load()) return undefined;
+  return walk.check();
+}
+
+/**
+ * What `recover` would find where nothing was written since the journal was left at `position`; undefined where the flash is not as it was left
+ * then, and has to be mounted. Five reads of the flash, whatever there is of records.
+ */
+export function resume(ring: JournalRing, position: JournalPosition): Recovered | undefined {
+  const { sector, epoch, tail, unit, check, lastSeq, records, stream, hasRecords } = position;
+  if (!ring.resume(sector, epoch, tail)) return undefined;
+  const walk = new FrameWalk(ring.media);
+  const found = cleanEndAt(ring, walk, unit);
+  if (found === undefined || !equal(found, check) || walk.stream !== ring.tailEpoch) return undefined;
+  const { seq: storedThrough, previous: anchoredThrough, bodyBytes } = walk;
+  const passed =
+    bodyBytes === CLEAN_BODY_BYTES + PASSED_BODY_BYTES ? readUint(walk.body(CLEAN_BODY_BYTES, PASSED_BODY_BYTES)) : 0;
+  const passedThrough = Math.max(passed, storedThrough);
+  if (anchoredThrough > lastSeq || passedThrough > lastSeq || lastSeq < ring.activeFloor) return undefined;
+  const writableFrom = restAsWritten(ring, walk.body(0, CLEAN_BODY_BYTES), unit + CLEAN_UNITS);
+  if (writableFrom === undefined) return undefined;
+  ring.lastSeq = lastSeq;
+  return { records, stream, storedThrough, anchoredThrough, passedThrough, hasRecords, writableFrom };
 }
 
 /** `after` if the active sector reads from that unit on as it did when a clean frame before it was written, else undefined. */

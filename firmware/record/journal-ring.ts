@@ -77,6 +77,31 @@ export class JournalRing {
   }
 
   /**
+   * Takes up what is known of a journal that was left in good order, by three headers: the newest sector's, the oldest live one's, and that
+   * of the sector that would have been opened after it.
+   * @param tail the oldest live sector
+   * @returns false where one of them is not as it was left; then `mount` finds out
+   */
+  resume(sector: number, epoch: number, tail: number): boolean {
+    const newest = this.headerOf(sector);
+    if (newest === undefined || newest.epoch !== epoch) return false;
+    this.activate(newest);
+    const next = this.headerOf(this.usableAfter(sector));
+    if (next !== undefined && next.epoch > epoch) return false;
+    const oldest = tail === sector ? newest : this.headerOf(tail);
+    if (oldest === undefined || oldest.epoch > epoch) return false;
+    this.tail = tail;
+    this.tailEpoch = oldest.epoch;
+    this.tailFloor = oldest.lastSeq;
+    return true;
+  }
+
+  private headerOf(sector: number): SectorHeader | undefined {
+    const header = sector < this.media.sectors ? this.media.header(sector) : "none";
+    return typeof header === "string" ? undefined : header;
+  }
+
+  /**
    * A sector that was found is the newest: its header is kept as it read now. While its erase was under way when power went, it
    * may read otherwise the next time.
    */

@@ -221,6 +221,12 @@ export class FrameWalk implements FrameHead {
     return this.#media.loadFrame(this.#sector, this.unit, this.units, this.#bytes);
   }
 
+  /** A copy of the last 8 bytes of the frame that was loaded: its check. */
+  check(): Uint8Array {
+    const end = this.units * UNIT_BYTES;
+    return this.#media.frame.slice(end - 8, end);
+  }
+
   /** A copy of `length` bytes of the body, from `at` on. */
   body(at: number, length: number): Uint8Array {
     return this.#media.frame.slice(FRAME_HEAD_BYTES + at, FRAME_HEAD_BYTES + at + length);

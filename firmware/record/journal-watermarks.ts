@@ -42,6 +42,17 @@ export class Watermarks {
     this.marked();
   }
 
+  /** As a clean end and whoever closed the journal have them. */
+  resume(recovered: Recovered, storedRecords: number, passedRecords: number): void {
+    this.records = recovered.records;
+    this.anchored = recovered.anchoredThrough;
+    this.stored = recovered.storedThrough;
+    this.passed = recovered.passedThrough;
+    this.storedRecords = storedRecords;
+    this.passedRecords = passedRecords;
+    this.marked();
+  }
+
   /** Counts anew what the watermarks have behind them. */
   count(): void {
     this.storedRecords = this.ordinal(this.stored);

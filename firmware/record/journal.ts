@@ -14,14 +14,24 @@
 import type { FlashPartition } from "../ports.js";
 import { Rejection } from "../rejection.js";
 import { ActiveSector } from "./journal-active.js";
-import { frameUnits, PAYLOAD_BYTES_MAX, SEAL_UNITS, SEQ_MAX, type Sha256, SIGNATURE_BYTES } from "./journal-format.js";
-import { recover } from "./journal-mount.js";
+import {
+  CLEAN_UNITS,
+  frameUnits,
+  MARK_UNITS,
+  PAYLOAD_BYTES_MAX,
+  SEAL_UNITS,
+  SEQ_MAX,
+  type Sha256,
+  SIGNATURE_BYTES,
+} from "./journal-format.js";
+import { cleanEndAt, type JournalPosition, recover, resume } from "./journal-mount.js";
 import { JournalReader, type KeptRecord } from "./journal-reader.js";
 import { JournalRing } from "./journal-ring.js";
-import { JournalSectors, READS_MAX } from "./journal-sectors.js";
+import { FrameWalk, JournalSectors, READS_MAX } from "./journal-sectors.js";
 import { UNSEALED_MAX, Unsealed } from "./journal-unsealed.js";
 import { Watermarks } from "./journal-watermarks.js";
 
+export type { JournalPosition } from "./journal-mount.js";
 export type { KeptRecord } from "./journal-reader.js";
 
 /** What a record is taken to need before the first is appended: 200 bytes of payload. */
@@ -75,6 +85,42 @@ export class Journal {
     const journal = new Journal(ring, options);
     if (ring.active >= 0) journal.recover();
     return journal;
+  }
+
+  /**
+   * Opens a journal that was left at `position`, without looking for it. Writes nothing.
+   * @returns undefined where the flash is not as it was left then: `mount` finds out what it is now
+   */
+  static resume(partition: FlashPartition, options: JournalOptions, position: JournalPosition): Journal | undefined {
+    const media = JournalSectors.open(partition, options.engine.sha256);
+    if (media instanceof Rejection) return undefined;
+    const ring = new JournalRing(media);
+    const recovered = resume(ring, position);
+    if (recovered === undefined) return undefined;
+    const journal = new Journal(ring, options);
+    journal.#active.begin(recovered);
+    journal.#marks.resume(recovered, position.storedRecords, position.passedRecords);
+    return journal;
+  }
+
+  /**
+   * Ends in good order, as `close`, but so that `resume` finds it again: where the sector under way has no room for a clean end, or none may be
+   * written to it, the next one is opened now instead of with the next record.
+   * @returns undefined where there is no clean end all the same, or records wait for their signatures
+   */
+  leave(): JournalPosition | undefined {
+    const ring = this.#ring;
+    // What is in the way of it will be in the way of the next record, and is said then.
+    if (this.#active.cleanUnit === undefined) this.makeRoom(CLEAN_UNITS + MARK_UNITS);
+    this.close();
+    const unit = this.#active.cleanUnit;
+    if (unit === undefined || ring.missing || this.#unsealed.count > 0) return undefined;
+    const check = cleanEndAt(ring, new FrameWalk(ring.media), unit);
+    if (check === undefined) return undefined;
+    const { active: sector, activeEpoch: epoch, tail, lastSeq } = ring;
+    const { records, storedRecords, passedRecords } = this.#marks;
+    const { stream, hasRecords } = this.#active;
+    return { sector, epoch, tail, unit, check, hasRecords, lastSeq, stream, records, storedRecords, passedRecords };
   }
 
   /** seq of the newest record kept; undefined where there is none. */

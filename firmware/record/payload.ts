@@ -18,6 +18,7 @@ export const PAYLOAD_TYPE_COMMAND = 7;
 /** Records, too: of one number space, one journal and one form with type 1 (record.ts). */
 export const PAYLOAD_TYPE_ANSWER = 8;
 export const PAYLOAD_TYPE_STATUS = 9;
+export const PAYLOAD_TYPE_RELEASE = 10;
 const PAYLOAD_MALFORMED = "payload-malformed";
 
 /** By type, from 1. */
@@ -31,6 +32,7 @@ const NAMES: readonly string[] = Object.freeze([
   "command",
   "answer",
   "status",
+  "release",
 ]);
 
 /**
@@ -97,6 +99,14 @@ export class PayloadFields {
     const value = this.item(key, name);
     if (!(value instanceof Uint8Array) || value.length !== length)
       throw this.wrong(key, name, `no byte string of ${length} bytes`);
+    return value;
+  }
+
+  /** A text of 1 to `charactersMax` characters. */
+  text(key: number, name: string, charactersMax: number): string {
+    const value = this.item(key, name);
+    if (typeof value !== "string" || value === "" || value.length > charactersMax)
+      throw this.wrong(key, name, `no text of 1 to ${charactersMax} characters`);
     return value;
   }
 

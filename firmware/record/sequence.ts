@@ -32,6 +32,14 @@ export const RESERVED_SEQS = 32;
  */
 export type SequenceOrigin = "first" | "continued" | "skipped" | "erased" | "restored" | "forgotten";
 
+/** What a board that falls asleep has to know of its numbers again. */
+export interface SequenceState {
+  readonly boot: number;
+  readonly stream: number;
+  /** The seq that the next record gets. */
+  readonly next: number;
+}
+
 export class Sequence {
   readonly origin: SequenceOrigin;
   #boot: number;
@@ -109,6 +117,22 @@ export class Sequence {
     const sequence = new Sequence(domain, reserved, boot + 1, origin, stream, next, next, newest?.seq ?? 0);
     sequence.tryWriting();
     return sequence;
+  }
+
+  /**
+   * Goes on in the boot that fell asleep, which is counted as none. Writes nothing.
+   * @param asleep its numbers as they were then
+   * @param last the newest record that the journal keeps, 0 for none
+   * @returns undefined where the store says anything else: another boot or stream, or a mark that is not above the next number
+   */
+  static resume(domain: KeyValueDomain, asleep: SequenceState, last: number): Sequence | undefined {
+    const value = readChecked(domain);
+    const bytes = new Uint8Array(value ?? new ArrayBuffer(0));
+    if (!isState(bytes) || bytes[0] !== VERSION) return undefined;
+    const { boot, stream, next } = asleep;
+    const mark = readUint(bytes, 9, 4);
+    if (readUint(bytes, 1, 4) !== boot || readUint(bytes, 5, 4) !== stream || next >= mark || next <= last) return undefined;
+    return new Sequence(domain, RESERVED_SEQS, boot, "continued", stream, next, mark, readUint(bytes, 13, 4));
   }
 
   /** The number of this boot. */

@@ -17,6 +17,8 @@ export interface SensorType {
 
 /** One sensor of a mote, as it was configured. It lives as long as the mote; its drivers come and go. */
 export interface Part {
+  /** It counts between two samples, which it cannot while the board is asleep. */
+  readonly needsWaking?: boolean;
   /** Opens the part. May throw: it is opened anew at the next interval. */
   open(device: Device): Sensor;
 }

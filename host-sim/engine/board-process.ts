@@ -6,11 +6,15 @@
 // process ends with the parent (the channel closes), and with code 0 on SIGTERM. What the firmware throws and nobody catches
 // ends the process, as it restarts a board: on Node with code 2, as on the XS engine, and the reason on standard error.
 
-import { readFileSync } from "node:fs";
+import { once } from "node:events";
+import { readFileSync, rmSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { ResetReason } from "../../firmware/ports.js";
 import { boardOf, DEFAULT_BOARD, dataPartitions } from "../boards.js";
 import { Board, type BoardOptions } from "../hardware/board.js";
+import { type Cable, SERIAL_SOCKET } from "../hardware/cable.js";
 import type { Wired } from "../hardware/pins.js";
 import { BoardAborted } from "../hardware/power.js";
 import type { Sht3xFaults } from "../hardware/sht3x.js";
@@ -19,16 +23,21 @@ import { setCurrentBoard } from "../modules/current.js";
 import { RealClock } from "../world/clock.js";
 import type { LinkState } from "../world/network.js";
 
+/** Exit code of a board that has slept, and wakes now. */
+const EXIT_DEEP_SLEEP = 5;
 /** Exit code of an exception that nobody caught (host-sim/xs/src/main.c). */
 const EXIT_EXCEPTION = 2;
 
 /** `board.json` in a board's folder. */
-export interface BoardFile extends Omit<BoardOptions, "storage" | "rtc" | "clock" | "onAbort"> {
+export interface BoardFile
+  extends Omit<BoardOptions, "storage" | "rtc" | "clock" | "onAbort" | "onRestart" | "onSleep" | "reset"> {
   readonly flash?: FlashChip;
   /** How many times as fast as this machine's the world's clock runs. */
   readonly speed?: number;
   /** The reference in place of the fast engine, where the firmware runs on Node. */
   readonly crypto?: "noble";
+  /** Whether a cable is in: then the socket SERIAL_SOCKET in the folder is the board's serial port, for one at a time. */
+  readonly serial?: boolean;
   /** File of a module whose default export is called with the board, and attaches parts to it; absolute. */
   readonly parts?: string;
 }
@@ -46,8 +55,8 @@ export interface WorldChange {
   readonly count?: boolean;
 }
 
-/** How a board comes to start: with its power, or by itself, as after a crash of its firmware. */
-export type Reset = "power-on" | "software";
+/** How a board comes to start: with its power, or by itself, as after a crash of its firmware (`panic`). */
+export type Reset = ResetReason;
 
 /**
  * The board of `folder`, with power on, tied to this process's signals and to the parent.
@@ -60,20 +69,44 @@ export async function powerOn(folder: string, reset: Reset, powerOff: (board: Bo
     speed,
     crypto: _column,
     parts,
+    serial,
     ...options
   } = JSON.parse(readFileSync(join(folder, "board.json"), "utf8")) as BoardFile;
   const clock = new RealClock(speed);
   const rtc = new FileRtc(folder, reset);
   const which = kind ?? options.board ?? DEFAULT_BOARD;
-  const storage = fileStorage(folder, { partitions: dataPartitions(boardOf(which)), ...flash });
-  const board = new Board({ ...options, board: which, clock, storage, rtc, onAbort: endWith });
+  const chip = { partitions: dataPartitions(boardOf(which)), ...flash };
+  const storage = fileStorage(folder, chip, options.chip?.nvsEncryption);
+  const onRestart = () => powerOff(board);
+  // The board has no power then, but for its timer.
+  const onSleep = (ms: number) => void setTimeout(() => process.exit(EXIT_DEEP_SLEEP), ms / (speed ?? 1));
+  const board: Board = new Board({ ...options, board: which, clock, storage, rtc, reset, onAbort: endWith, onRestart, onSleep });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGTERM", () => powerOff(board));
   process.on("SIGINT", () => undefined); // the parent of a terminal's group decides
   process.on("message", (change) => changeWorld(board, change as WorldChange));
   if (process.send === undefined) throw new Error("a board's process is started by engine/node.ts");
   if (parts !== undefined) await solder(parts, board);
+  if (serial === true) await plugIn(join(folder, SERIAL_SOCKET), board.cable);
   return board;
+}
+
+/** Whoever connects holds the other end of the cable; a second one takes it from the first. */
+async function plugIn(path: string, cable: Cable): Promise<void> {
+  rmSync(path, { force: true });
+  let held: Socket | undefined;
+  const server = createServer((socket) => {
+    held?.destroy();
+    held = socket;
+    socket.on("error", () => undefined); // a cable that is pulled
+    socket.on("data", (bytes) => cable.receive(bytes));
+    socket.on("close", () => {
+      if (held === socket) cable.plug(undefined);
+    });
+    cable.plug({ write: (bytes) => void socket.write(bytes) });
+  });
+  server.listen(path);
+  await once(server, "listening");
 }
 
 async function solder(parts: string, board: Board): Promise<void> {
@@ -92,14 +125,23 @@ export async function runBoard(folder: string, firmware: string, reset: Reset): 
   process.on("uncaughtException", (error, origin) =>
     endWith(new BoardAborted(origin === "unhandledRejection" ? "a promise" : "the main module", error)),
   );
-  const restart = (): void => {
-    board.stop();
-    process.exit(0);
-  };
-  Object.assign(globalThis, { trace: (...parts: unknown[]) => process.stdout.write(parts.join("")), System: { restart } });
+  Object.assign(globalThis, { trace: (...parts: unknown[]) => say(board, parts.join("")) });
   Date.now = () => board.clock.nowMs();
-  const main: { default?: unknown } = await import(pathToFileURL(firmware).href);
+  const main: { default?: unknown } = await import(pathToFileURL(bootedBy(board, firmware)).href);
   if (typeof main.default === "function") main.default();
+}
+
+/** The log, which goes to the console and over the cable. */
+export function say({ cable }: Board, text: string): void {
+  process.stdout.write(text);
+  cable.write(Buffer.from(text, "utf8"));
+}
+
+/** The firmware of the image that the bootloader has chosen; `flashed` where nothing has come since that was flashed over the wire. */
+export function bootedBy({ image }: Board, flashed: string): string {
+  if (image === undefined) return flashed;
+  if (image.program === undefined) endWith(new BoardAborted("the image", new Error("it is a chip's, and no simulated one")));
+  return image.program.firmware;
 }
 
 /** Ends this process as XS ends a board. */

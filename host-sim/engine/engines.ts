@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { boardOf } from "../boards.js";
-import { type Built, buildHost } from "../xs/build.js";
+import { type BuildProgress, type Built, buildHost } from "../xs/build.js";
 import { REPOSITORY } from "../xs/image.js";
 import { type Creation, memoryBytes, ROOMY } from "../xs/presets.js";
 import type { Missing, Target } from "../xs/toolchain.js";
@@ -45,7 +45,7 @@ export const BITCOIN_FIRMWARE = join(REPOSITORY, "firmware/main-bitcoin.ts");
 const CACHE = join(REPOSITORY, "build/xs");
 
 /** Builds what is not there yet; answers what is missing on this machine where it cannot. */
-export async function guestEngine(options: GuestOptions, progress?: (text: string) => void): Promise<GuestEngine | Missing> {
+export async function guestEngine(options: GuestOptions, progress?: BuildProgress): Promise<GuestEngine | Missing> {
   const { target, memory, crypto = "native", firmware = FIRMWARE } = options;
   const built = await buildHost(target, progress);
   if ("missing" in built) return built;

@@ -50,14 +50,27 @@ export interface BoardProcess {
 
 const STOP_MS_MAX = 5000;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGINT: 2, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };
+/** Codes of a process that somebody ended: the plug was pulled. */
+const UNPLUGGED = ["SIGINT", "SIGKILL", "SIGTERM"].map((signal) => 128 + (SIGNAL_NUMBERS[signal] as number));
+
+/** As board-process.ts has it, which is for a board's own process alone. */
+const EXIT_DEEP_SLEEP = 5;
+
+/** How a board starts again that has ended with that code: after an orderly restart, deep sleep, a plug that was pulled, or a crash. */
+export function resetAfter(code: number): Reset {
+  if (UNPLUGGED.includes(code)) return "power-on";
+  if (code === EXIT_DEEP_SLEEP) return "deep-sleep";
+  return code === 0 ? "software" : "panic";
+}
+
 const BOARD = fileURLToPath(new URL("board.mjs", import.meta.url));
 const FIRMWARE = fileURLToPath(runningModule("firmware/main"));
 /** The standard mote with the ledger. */
 export const LEDGER_ON_NODE = fileURLToPath(runningModule("firmware/main-ledger"));
 /** The standard mote on Bitcoin, with its anchors. */
 export const BITCOIN_ON_NODE = fileURLToPath(runningModule("firmware/main-bitcoin"));
-/** For a firmware that is TypeScript. */
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+/** For a firmware that is TypeScript: a module that lets Node load it. */
+const LOADER = process.env.CHAINMOTE_LOADER ?? pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 
 export function spawnBoard(options: SpawnOptions): BoardProcess {
   const { PATH, HOME, TMPDIR, MODDABLE } = process.env; // the last: where an application's drivers may be (sdk-drivers.mjs); nothing else of the parent's environment concerns a board
@@ -67,7 +80,7 @@ export function spawnBoard(options: SpawnOptions): BoardProcess {
   if (options.engine !== undefined) words.push(JSON.stringify(options.engine));
   const inspected = /^\d{1,5}$/.test(process.env.CHAINMOTE_INSPECT ?? "");
   const debugging = inspected ? [`--inspect-brk=127.0.0.1:${process.env.CHAINMOTE_INSPECT}`] : [];
-  const child = spawn(process.execPath, [...debugging, "--import", TSX, BOARD, ...words], {
+  const child = spawn(process.execPath, [...debugging, "--import", LOADER, BOARD, ...words], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     env: { PATH, HOME, TMPDIR, ...(MODDABLE === undefined ? {} : { MODDABLE }) },
     detached: false,

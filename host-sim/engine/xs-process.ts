@@ -10,12 +10,12 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Board } from "../hardware/board.js";
 import { type Report, runImage } from "../xs/run.js";
-import { powerOn, type Reset } from "./board-process.js";
+import { bootedBy, powerOn, type Reset, say } from "./board-process.js";
 import { answerCall, Notices } from "./bridge/bridge.js";
 import { boardOperations } from "./bridge/operations.js";
 import { answerKeys } from "./bridge/storage.js";
 import { engineName, firmwareOf, type GuestEngine, memoryBytesOf, memoryOf, slotBytesOf } from "./engines.js";
-import { firmwareImage } from "./xs-image.js";
+import { firmwareImage, gatherFirmware } from "./xs-image.js";
 
 /** How long a guest that is told to end may compute on. */
 const STOP_MS_MAX = 3000;
@@ -30,22 +30,17 @@ export async function runGuest(folder: string, engine: GuestEngine, reset: Reset
     setTimeout(() => process.exit(0), STOP_MS_MAX);
   };
   const board = await powerOn(folder, reset, powerOff, engine.memory === "roomy" ? undefined : engine.memory);
-  // As a board's own restart: whoever keeps it running starts it anew.
-  const operations = {
-    ...boardOperations(board, notices),
-    "system.restart": () => {
-      powerOff(board);
-      return undefined;
-    },
-  };
-  const image = firmwareImage(firmwareOf(engine), board.config, memoryOf(engine), engine.built.target);
+  const operations = boardOperations(board, notices);
+  const flashed = board.image === undefined;
+  const firmware = flashed ? firmwareOf(engine) : await gatherFirmware(bootedBy(board, ""), engine.crypto);
+  const image = firmwareImage(firmware, board.config, memoryOf(engine), engine.built.target);
   const scratch = join(folder, "engine");
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
   const report = await runImage(engine.built, image, {
     call: (message) => answerCall(operations, message),
     keys: (message) => answerKeys(board, message),
     notice: () => notices.next(),
-    trace: (text) => void process.stdout.write(text),
+    trace: (text) => say(board, text),
     line: (text) => void process.stderr.write(`${text}\n`),
     timeoutMs: Number.POSITIVE_INFINITY,
     realTime: true,

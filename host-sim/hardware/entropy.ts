@@ -19,9 +19,20 @@ export interface EntropyOptions {
   readonly fault?: EntropyFault;
 }
 
+/** Milliseconds. */
+export interface Asleep {
+  readonly wallMs: number;
+  readonly epochMs: number;
+  readonly sleepMs: number;
+}
+
 /** What a software reset leaves, and a loss of power does not. */
 export interface RtcMemory {
   noiseFailed: boolean;
+  /** What `chainmote/sleep` has written; undefined where the power has come on since: then it reads as noise. */
+  memory?: Uint8Array | undefined;
+  /** What the wall clock read when the board fell asleep, what the world's did, and for how long it was to sleep. */
+  asleep?: Asleep | undefined;
 }
 
 const STUCK_BYTE = 0xa5;

@@ -1,7 +1,7 @@
 // The pins of one board and what is wired to them: contacts, voltages, pulses in; what the firmware drives out.
 //
 // Promises: a pin has one owner at a time, as on the SDK; a change of level reaches whoever watches it, once for each edge asked
-// for. A pin with nothing wired to it reads low. Never: bounces by itself; whoever wants that sets the level often.
+// for. A pin with nothing wired to it reads low, by a pull-up high. Never: bounces by itself; whoever wants that sets the level often.
 
 export type Level = 0 | 1;
 
@@ -57,6 +57,11 @@ export class Pins {
     if (this.level(pin) === level) return;
     this.#levels.set(pin, level);
     this.#watchers.get(pin)?.(level);
+  }
+
+  /** High, where nothing was ever wired to it. */
+  pullUp(pin: number): void {
+    if (!this.#levels.has(pin)) this.#levels.set(pin, 1);
   }
 
   level(pin: number): Level {

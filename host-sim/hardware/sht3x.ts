@@ -52,13 +52,14 @@ export class Sht3x implements Peripheral {
   #stretched = false;
   #result: Uint8Array | undefined;
 
-  constructor(clock: WorldClock, prng: Prng, room: () => Climate, address = 0x44, faults: Sht3xFaults = {}) {
+  /** @param isNew its power has just come on; a board that was asleep has left it on */
+  constructor(clock: WorldClock, prng: Prng, room: () => Climate, address = 0x44, faults: Sht3xFaults = {}, isNew = true) {
     this.address = address;
     this.faults = faults;
     this.#clock = clock;
     this.#prng = prng;
     this.#room = room;
-    this.#busyUntilMs = clock.nowMs() + RESET_MS;
+    this.#busyUntilMs = isNew ? clock.nowMs() + RESET_MS : 0;
   }
 
   write(bytes: Uint8Array): boolean {

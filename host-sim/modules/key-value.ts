@@ -30,6 +30,10 @@ class Domain implements KeyValueDomain {
     this.#partition(true).delete(this.#path, key);
   }
 
+  [Symbol.iterator](): Iterator<string> {
+    return this.#partition().keys(this.#path)[Symbol.iterator]();
+  }
+
   close(): void {
     this.#open = false;
   }

@@ -13,6 +13,7 @@ export interface DigitalConstructorOptions {
 }
 
 const MODES = 6;
+const PULL_UP = 1;
 const RISING = 1;
 const FALLING = 2;
 /** Bits of the chip's converter. */
@@ -37,6 +38,8 @@ export function digitalFor(board: () => Board) {
       const { pins, world } = board();
       pins.claim(pin);
       this.#pin = pin;
+      // The pull-up decides where nothing is wired.
+      if (mode === PULL_UP) pins.pullUp(pin);
       if (initialValue !== undefined) pins.set(pin, initialValue ? 1 : 0);
       if (onReadable !== undefined)
         pins.watch(pin, (level) => {

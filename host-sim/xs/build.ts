@@ -48,7 +48,15 @@ const ENGINE_DEFINES = [
   "mxBoundsCheck=1",
 ];
 const COMMON_FLAGS = ["-std=gnu11", "-ffunction-sections", "-fdata-sections", "-fno-common", "-fwrapv"];
-const OUR_WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-clobbered", "-Wno-pointer-sign", "-Wno-sign-compare"];
+const OUR_WARNINGS = [
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+  "-Wno-unused-parameter",
+  "-Wno-clobbered",
+  "-Wno-pointer-sign",
+  "-Wno-sign-compare",
+];
 // The collector's only hook: main.c counts collections there, for the engine's own counter has 16 bits.
 const LINK_FLAGS = ["-Wl,--gc-sections", "-Wl,--wrap=fxCheckProfiler"];
 
@@ -66,12 +74,11 @@ interface Source {
   readonly hash: string;
 }
 
-/** The host for `target`, from the cache or newly compiled. `progress` gets a short line now and then. */
-export async function buildHost(
-  target: Target,
-  progress: (text: string) => void = () => {},
-  extra?: Extra,
-): Promise<Built | Missing> {
+/** Gets a short line now and then, and the share that is done, where it is known. */
+export type BuildProgress = (text: string, share?: number) => void;
+
+/** The host for `target`, from the cache or newly compiled. */
+export async function buildHost(target: Target, progress: BuildProgress = () => {}, extra?: Extra): Promise<Built | Missing> {
   const tools = await findToolchain(target);
   if ("missing" in tools) return tools;
   const sources = await listSources(tools, extra);
@@ -132,22 +139,19 @@ function extraNatives(file: string, extra: Extra | undefined): readonly string[]
   return [`-DEXTRA_NATIVES=${extra.natives.map((name) => `NATIVE(${name})`).join(" ")}`];
 }
 
-async function compileAll(
-  tools: Toolchain,
-  sources: readonly Source[],
-  progress: (text: string) => void,
-): Promise<readonly string[]> {
+async function compileAll(tools: Toolchain, sources: readonly Source[], progress: BuildProgress): Promise<readonly string[]> {
   const folder = join(CACHE, "objects");
   await mkdir(folder, { recursive: true });
   const objects = sources.map((source) => join(folder, `${tools.target}-${source.hash}.o`));
   const todo: number[] = [];
   for (let i = 0; i < objects.length; i += 1) if (!(await exists(objects[i] as string))) todo.push(i);
+  const all = todo.length;
   let done = 0;
   const work = async (): Promise<void> => {
     for (let i = todo.shift(); i !== undefined; i = todo.shift()) {
       const source = sources[i] as Source;
       const object = objects[i] as string;
-      progress(`${tools.target}: ${basename(source.file)} (${done + 1} of ${done + todo.length + 1})`);
+      progress(`${tools.target}: ${basename(source.file)} (${done + 1} of ${all})`, done / all);
       const temporary = `${object}.${process.pid}`;
       await compilerRun(tools.compiler, [...source.flags, "-c", source.file, "-o", temporary]);
       await rename(temporary, object);

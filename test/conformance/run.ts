@@ -11,9 +11,10 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { besideLiveLines } from "../../tools/live-lines.js";
 import { CHOICES } from "./crypto/under-test.js";
 import type { ConformanceSet } from "./set.js";
-import { runSet, type Tally, unread } from "./tally.js";
+import { Bar, runSet, type Tally, unread } from "./tally.js";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 /** More files than these in one folder are said by their number. */
@@ -36,13 +37,23 @@ async function main(words: readonly string[]): Promise<number> {
   const chosen = choose(sets, names);
   if (typeof chosen === "string") return complain(chosen);
   const total = { passed: 0, failed: 0, skipped: 0 };
+  const bar = new Bar(chosen.reduce((sum, { set }) => sum + set.paths.length, 0));
   for (const { set, unders } of chosen) {
     let tallies: readonly Tally[];
     try {
-      tallies = await runSet(set, root, unders, print);
+      tallies = await runSet(
+        set,
+        root,
+        unders,
+        (tally) => {
+          print(tally);
+          bar.finished(tally);
+        },
+        (tally) => bar.show(tally),
+      );
     } catch (error) {
       total.failed += 1;
-      process.stdout.write(`${set.name}: ${String(error)}\n`);
+      say(`${set.name}: ${String(error)}\n`);
       continue;
     }
     for (const tally of tallies) {
@@ -51,10 +62,11 @@ async function main(words: readonly string[]): Promise<number> {
       total.skipped += tally.skipped;
     }
   }
+  bar.clear();
   printUnread(root, sets, chosen, names.length === 0);
   const executed = total.passed + total.failed;
   if (executed === 0) process.stderr.write("nothing was executed\n");
-  process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+  say(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
   return executed === 0 || total.failed > 0 ? 1 : 0;
 }
 
@@ -97,12 +109,16 @@ function choose(sets: readonly ConformanceSet[], names: readonly string[]): Choi
   return [...unders].map(([set, wanted]) => ({ set, unders: [...wanted] }));
 }
 
+function say(text: string): void {
+  besideLiveLines(process.stdout, text);
+}
+
 function print(tally: Tally): void {
-  process.stdout.write(`${tally.path}: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped\n`);
-  for (const [why, records] of tally.reasons) process.stdout.write(`  ${records} skipped: ${why}\n`);
-  for (const failure of tally.failures) process.stdout.write(`  failed: ${failure}\n`);
+  say(`${tally.path}: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped\n`);
+  for (const [why, records] of tally.reasons) say(`  ${records} skipped: ${why}\n`);
+  for (const failure of tally.failures) say(`  failed: ${failure}\n`);
   const more = tally.failed - tally.failures.length;
-  if (more > 0) process.stdout.write(`  and ${more} more\n`);
+  if (more > 0) say(`  and ${more} more\n`);
 }
 
 /** Says which files no set reads, in the folders of the sets that were run whole, or in all; many of one folder in one line. */
@@ -112,8 +128,8 @@ function printUnread(root: string, sets: readonly ConformanceSet[], chosen: read
   const patterns = sets.flatMap((set) => [...set.paths, ...(set.beside ?? [])]);
   for (const folder of [...new Set(folders)].sort()) {
     const files = unread(root, folder, patterns);
-    if (files.length > UNREAD_SHOWN_MAX) process.stdout.write(`  no set reads ${files.length} files in ${folder}\n`);
-    else for (const file of files) process.stdout.write(`  no set reads ${file}\n`);
+    if (files.length > UNREAD_SHOWN_MAX) say(`  no set reads ${files.length} files in ${folder}\n`);
+    else for (const file of files) say(`  no set reads ${file}\n`);
   }
 }
 

@@ -4,6 +4,7 @@
 
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { Progress } from "../../tools/progress.js";
 import { type ConformanceSet, type Outcome, type Report, Skip, type VectorFile } from "./set.js";
 
 const FAILURES_SHOWN_MAX = 20;
@@ -19,12 +20,16 @@ export class Tally {
   passed = 0;
   failed = 0;
   skipped = 0;
+  readonly #onRecord: (tally: Tally) => void;
 
-  constructor(path: string) {
+  /** @param onRecord told of each record that has run */
+  constructor(path: string, onRecord: (tally: Tally) => void = () => undefined) {
     this.path = path;
+    this.#onRecord = onRecord;
   }
 
   note(record: string, outcome: Outcome): void {
+    this.#onRecord(this);
     if (outcome === undefined) this.passed += 1;
     else if (outcome instanceof Skip) this.skip(outcome.why, 1);
     else {
@@ -36,6 +41,31 @@ export class Tally {
   skip(why: string, records: number): void {
     this.skipped += records;
     this.reasons.set(why, (this.reasons.get(why) ?? 0) + records);
+  }
+}
+
+/** How far it is, by paths of the sets. */
+export class Bar {
+  readonly #progress = new Progress("conformance");
+  readonly #paths: number;
+  #finished = 0;
+  #records = 0;
+
+  constructor(paths: number) {
+    this.#paths = paths;
+  }
+
+  show({ path, passed, failed }: Tally): void {
+    this.#progress.counted(this.#records + passed + failed, "records", this.#finished / this.#paths, path);
+  }
+
+  finished({ passed, failed }: Tally): void {
+    this.#finished += 1;
+    this.#records += passed + failed;
+  }
+
+  clear(): void {
+    this.#progress.clear();
   }
 }
 
@@ -119,12 +149,14 @@ class File implements VectorFile {
  * Runs `set` over the folder `root` and answers a tally for each of its paths.
  * @param unders only files whose path begins with one of these; the empty text means all
  * @param show called with each tally as it is finished
+ * @param onRecord called at each record, with the tally that it counts in
  */
 export async function runSet(
   set: ConformanceSet,
   root: string,
   unders: readonly string[],
   show: (tally: Tally) => void,
+  onRecord?: (tally: Tally) => void,
 ): Promise<Tally[]> {
   const tallies: Tally[] = [];
   const visited = new Set<string>();
@@ -136,7 +168,7 @@ export async function runSet(
       const all = matching(root, pattern);
       const some = all.filter(wanted);
       if (some.length === 0 && (all.length > 0 || !wanted(pattern))) return;
-      const tally = new Tally(pattern);
+      const tally = new Tally(pattern, onRecord);
       if (some.length === 0) tally.skip("no such file in this folder", 1);
       for (const relative of some) {
         const file = new File(root, relative, tally);

@@ -21,7 +21,7 @@ import { Anvil, CHAIN_ID, messageOf, signerOf } from "./anvil.js";
 import { recordOfLength } from "./scenario.js";
 
 /** How often each error is provoked, at least. */
-const CASES = 100;
+const CASES = process.env.FULL === "1" ? 100 : 25;
 const CHAIN = `eip155:${CHAIN_ID}`;
 const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 const SEED = seedOr();

@@ -31,7 +31,8 @@ onAnvil("on anvil each call takes the gas that docs/ledger.md states", async () 
   assert.equal(Object.fromEntries(gas), Object.fromEntries(documented()));
 });
 
-test("on the Ethereum node of npm start, too: raw transactions, calls, estimates and receipts", async () => {
+const onNode: typeof onAnvil = process.env.FULL === "1" ? test : () => undefined;
+onNode("on the Ethereum node of npm start, too: raw transactions, calls, estimates and receipts", async () => {
   const directory = mkdtempSync(join(tmpdir(), "chainmote-contracts-"));
   const node = await EthereumNode.start({ directory, periodS: 1, chainId: CHAIN_ID });
   try {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
 import { resultOf } from "./cases.js";
-import { CORPUS, resultsOf } from "./driver.js";
+import { corpusOf, OCTETS, resultsOf } from "./driver.js";
 import { fuzzInputs } from "./inputs.js";
 
 const BATCH = 20_000;
@@ -12,9 +12,9 @@ const PARAMETERS = 4;
 
 /** What fuzzing has found worth keeping. */
 export function corpus(): readonly Uint8Array[] {
-  return readdirSync(CORPUS)
+  return readdirSync(corpusOf(OCTETS))
     .sort()
-    .map((name) => new Uint8Array(readFileSync(join(CORPUS, name))))
+    .map((name) => new Uint8Array(readFileSync(join(corpusOf(OCTETS), name))))
     .filter((input) => input.length >= PARAMETERS);
 }
 

@@ -66,6 +66,12 @@ function seeds(): readonly (readonly [readonly number[], Uint8Array])[] {
   ];
 }
 
+/** A few headers as they are: of Clique, IBFT 2.0, QBFT and Bitcoin. */
+export function seedHeaders(): readonly Uint8Array[] {
+  const { clique, bft, bitcoin } = benchInputs();
+  return [clique, bft.ibft2, bft.qbft, bitcoin].map(({ headers }) => bytesOf(headers[0] as string));
+}
+
 /** Items up to Prague, then some more. */
 function tailOf(count: number): readonly Uint8Array[] {
   const widths = [1, 32, 1, 1, 32, 32];

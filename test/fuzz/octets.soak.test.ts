@@ -3,12 +3,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { compareAll } from "./compare.js";
-import { comparer } from "./driver.js";
+import { comparer, OCTETS } from "./driver.js";
 
 const INPUTS = 1_000_000;
 
 const test = suite("work on bytes in C, long");
-const program = comparer();
+const program = await comparer(OCTETS);
 if (typeof program !== "string") {
   console.log(program.missing);
   test.skip("a million mutated inputs", () => {});

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
@@ -13,6 +14,11 @@ import { concat, toHex } from "../../firmware/bytes.js";
 import { LocalBroker } from "../../tools/mqtt/broker.js";
 import { TestMote } from "../unit/tools/records.js";
 import { packed, project, root, temporaryFolder } from "./packed.js";
+
+/** What a flow sees of a node. */
+interface FlowNode {
+  hear(msg: object, send: (all: unknown) => void, done: (error?: Error) => void): Promise<void>;
+}
 
 const LINES_MAX = 60;
 const work = temporaryFolder();
@@ -72,6 +78,65 @@ test("backend: values of records that hold, as they come; nothing of what does n
     assert.is(await ended, 0);
     await broker.close();
   }
+});
+
+test("node-red: the node by Node-RED's own interface: records that hold out of the first output, all else out of the second", async () => {
+  const folder = join(app, "node-red");
+  cpSync(join(root, "examples/node-red"), folder, { recursive: true });
+  const types = new Map<string, new (config: object) => FlowNode>();
+  const RED = {
+    nodes: {
+      createNode: () => undefined,
+      registerType: (name: string, type: new (config: object) => FlowNode) => types.set(name, type),
+    },
+  };
+  const { nodes } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))["node-red"] as {
+    nodes: Record<string, string>;
+  };
+  for (const file of Object.values(nodes)) createRequire(join(folder, "package.json"))(`./${file}`)(RED);
+  const Type = types.get(Object.keys(nodes)[0] ?? "") as new (config: object) => FlowNode;
+  // What createNode gives a node: it hears what comes in, and shows how it is.
+  Object.assign(Type.prototype, {
+    on(this: FlowNode, _: string, hear: FlowNode["hear"]) {
+      this.hear = hear;
+    },
+    status: () => undefined,
+  });
+  const mote = new TestMote();
+  interface Sent {
+    readonly payload: Readonly<Record<string, unknown>>;
+    readonly topic: string;
+    readonly error?: { readonly code: string };
+  }
+  const told = async (node: FlowNode, payload: unknown): Promise<readonly (Sent | null)[] | undefined> => {
+    let sent: readonly (Sent | null)[] | undefined;
+    await new Promise<void>((resolve, reject) => {
+      const send = (all: unknown): void => {
+        sent = all as readonly (Sent | null)[];
+      };
+      void node.hear({ payload, topic: "t" }, send, (error) => (error === undefined ? resolve() : reject(error)));
+    });
+    return sent;
+  };
+  const node = new Type({});
+  const [a, b, c] = [mote.next(), mote.next(), mote.next()];
+  const [first, none] = (await told(node, Buffer.from(a.sign1))) ?? [];
+  assert.is(none, null);
+  const { values, ...record } = first?.payload ?? {};
+  const about = { mote: `0x${toHex(mote.address)}`, stream: 0, seq: 0, digest: toHex(a.digest), follows: undefined, after: 7 };
+  assert.equal([record, first?.topic], [about, "t"]);
+  assert.equal((values as object[])[0], { name: "mote/temperature", value: 21.3, unit: "Cel", time: 1_800_000_000 });
+  assert.is(await told(node, Buffer.from(a.sign1)), undefined, "once more");
+  assert.is((await told(node, Buffer.from(c.sign1)))?.[0]?.payload.follows, false);
+  const spoilt = b.sign1.slice();
+  spoilt[100] = (spoilt[100] as number) ^ 1;
+  for (const bad of [Buffer.from(spoilt), Buffer.alloc(0), Buffer.alloc(100_000, 0xff), "a text", { an: "object" }, undefined]) {
+    const [through, refused] = (await told(node, bad)) ?? [];
+    assert.is(through, null);
+    assert.match(refused?.error?.code ?? "", /^[a-z0-9-]+$/);
+  }
+  const choosy = new Type({ motes: `0x${"ab".repeat(20)}` });
+  assert.is((await told(choosy, Buffer.from(b.sign1)))?.[1]?.error?.code, "mote-not-allowed");
 });
 
 /** Debian's, or where CHROMIUM says. */

@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BOARD_FOLDER, type BoardKind } from "../../host-sim/boards.js";
+import { burnsOf } from "../../tools/boards/burns.js";
 
 interface Target {
   readonly build?: { readonly ESP32_SUBCLASS?: string };
@@ -14,7 +15,8 @@ const TARGETS = "build/devices/esp32/targets";
 const MAKEFILE = "tools/mcconfig/make.esp32.mk";
 
 /** @param sdk the SDK's folder @param idf ESP-IDF's, if there is one */
-export function chipFaults({ name, platform, chip, pins }: BoardKind, sdk: string, idf: string | undefined): readonly string[] {
+export function chipFaults(board: BoardKind, sdk: string, idf: string | undefined): readonly string[] {
+  const { name, platform, chip, pins } = board;
   const target = targetOf(platform, sdk);
   const said: (readonly [string, unknown, unknown])[] = [
     ["chip.name", chip.name, target.build?.ESP32_SUBCLASS ?? "esp32"],
@@ -26,14 +28,31 @@ export function chipFaults({ name, platform, chip, pins }: BoardKind, sdk: strin
     said.push(
       ["chip.cores", chip.cores, Number(/^#define SOC_CPU_CORES_NUM\s+\(?(\d+)/m.exec(caps)?.[1])],
       ["chip.usbConsole", chip.usbConsole, /^#define SOC_USB_SERIAL_JTAG_SUPPORTED\s+1/m.test(caps)],
+      ["chip.hmac", chip.hmac, /^#define SOC_HMAC_SUPPORTED\s+1/m.test(caps)],
       ["chip.rtcMemoryBytes", chip.rtcMemoryBytes, address(soc, "HIGH") - address(soc, "LOW")],
       ["pins.console.transmit", pins.console.transmit, gpio(uart, "TXD")],
       ["pins.console.receive", pins.console.receive, gpio(uart, "RXD")],
     );
   }
-  return said
+  const burnt =
+    idf === undefined
+      ? []
+      : unknownFuses(
+          chip.name,
+          idf,
+          burnsOf(board).flatMap(({ eFuse }) => eFuse),
+        );
+  const faults = burnt.map((field) => `tools/boards/burns.ts: the eFuse table of ${chip.name} has no ${field}`);
+  const different = said
     .filter(([, ours, theirs]) => ours !== theirs)
     .map(([field, ours, theirs]) => `${BOARD_FOLDER}/${name}.json: ${field} is ${ours}, where SDK and ESP-IDF have ${theirs}`);
+  return [...different, ...faults];
+}
+
+function unknownFuses(chip: string, idf: string, fields: readonly string[]): readonly string[] {
+  const table = readFileSync(join(idf, "components/efuse", chip, "esp_efuse_table.csv"), "utf8");
+  const known = table.split("\n").map((line) => line.split(",")[0]?.trim());
+  return fields.filter((field) => !known.includes(field));
 }
 
 function targetOf(platform: string, sdk: string): Target {

@@ -96,8 +96,11 @@ async function decide({ folder, python }: Idf, sdk: Sdk, board: string, defaults
 export function unknownOptions({ folder }: Idf, options: readonly string[]): readonly string[] {
   const components = join(folder, "components");
   const files = readdirSync(components, { recursive: true, encoding: "utf8" }).filter((name) => /^Kconfig/.test(basename(name)));
-  const text = files.map((name) => readFileSync(join(components, name), "utf8")).join("\n");
-  return options.filter((option) => !new RegExp(`^\\s*config ${option}\\s*$`, "m").test(text));
+  const texts = [join(folder, "Kconfig"), ...files.map((name) => join(components, name))].map((path) =>
+    readFileSync(path, "utf8"),
+  );
+  const text = texts.join("\n");
+  return options.filter((option) => !new RegExp(`^\\s*(menu)?config ${option}\\s*$`, "m").test(text));
 }
 
 /** Every C file of ours that the makefile compiles. */

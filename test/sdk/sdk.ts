@@ -31,7 +31,7 @@ export async function findSdk(folder = process.env.MODDABLE ?? ""): Promise<Sdk 
   const version = await readFile(join(folder, "tools/VERSION"), "utf8");
   const path = [bin, join(REPOSITORY, "node_modules/.bin"), process.env.PATH ?? ""].join(delimiter);
   const env: NodeJS.ProcessEnv = { ...process.env, MODDABLE: folder, PATH: path };
-  delete env.SDKCONFIGPATH; // it would stand in for the manifest's
+  for (const name of ["SDKCONFIGPATH", "PARTITIONS_FILE"]) delete env[name]; // they would stand in for the manifest's
   return { folder, version: version.trim(), env };
 }
 
@@ -75,10 +75,13 @@ export interface Configured {
 
 /** IDF_PATH for mcconfig, which wants every folder of headers that the manifest names: empty ones where ESP-IDF is not there whole. */
 async function idfFolders(): Promise<string> {
-  const { modules } = JSON.parse(await readFile(join(REPOSITORY, "firmware/board/manifest.json"), "utf8")) as {
-    modules: { "*": string[] };
-  };
-  const folders = modules["*"].map((folder) => folder.replace("$(IDF_PATH)", ""));
+  const folders: string[] = [];
+  for (const name of ["manifest", "manifest-offline"]) {
+    const { modules } = JSON.parse(await readFile(join(REPOSITORY, `firmware/board/${name}.json`), "utf8")) as {
+      modules: { "*": string[] };
+    };
+    folders.push(...modules["*"].map((folder) => folder.replace("$(IDF_PATH)", "")));
+  }
   const idf = process.env.IDF_PATH ?? "";
   if (idf !== "" && folders.every((folder) => existsSync(join(idf, folder)))) return idf;
   const empty = join(OUTPUT, "empty-esp-idf");
@@ -86,14 +89,23 @@ async function idfFolders(): Promise<string> {
   return empty;
 }
 
-/** Begins from nothing: a second run of the SDK's makefiles passes over what the first complained about. */
-export async function configure(sdk: Sdk, platform: string, manifest: string, debug = false): Promise<Configured> {
+/**
+ * Begins from nothing: a second run of the SDK's makefiles passes over what the first complained about.
+ * @param more of the environment: SDKCONFIGPATH, PARTITIONS_FILE; the manifest's own where absent
+ */
+export async function configure(
+  sdk: Sdk,
+  platform: string,
+  manifest: string,
+  debug = false,
+  more: NodeJS.ProcessEnv = {},
+): Promise<Configured> {
   const output = join(OUTPUT, platform.replaceAll("/", "-") + (debug ? "-debug" : ""));
   await rm(output, { recursive: true, force: true });
   await mkdir(output, { recursive: true });
   const { code, all } = await run("mcconfig", [...(debug ? ["-d"] : []), "-p", platform, "-o", output, manifest], {
     cwd: REPOSITORY,
-    env: { ...sdk.env, IDF_PATH: await idfFolders() },
+    env: { ...sdk.env, IDF_PATH: await idfFolders(), ...more },
   });
   if (code !== 0) throw new Error(`mcconfig -p ${platform} failed:\n${all}`);
   const files = await readdir(output, { recursive: true });

@@ -162,6 +162,7 @@ test("any flipped bit of the file is told, with the record that has it and the r
 });
 
 test("a second start goes on: same key, same chain of records, same chain of blocks; two boards are two motes", async () => {
+  const before = readForeign(readFileSync(exported)).at(-1) as ForeignRecord;
   const program = await run("--records", "4", "--boards", "2");
   const keys = program.of("key");
   assert.equal(
@@ -172,6 +173,10 @@ test("a second start goes on: same key, same chain of records, same chain of blo
     keys.filter(({ source }) => source === "mote 2").map(({ created }) => created),
     [true],
   );
+  const [begun] = program.of("collecting");
+  const last = begun?.last as { mote: string; stream: number; seq: number; head: number } | undefined;
+  assert.equal([begun?.stored, begun?.motes, last?.mote, last?.seq], [RECORDS, 1, address, before.seq], "what it goes on from");
+  assert.is(last?.head, before.head[1]);
   const records = readForeign(readFileSync(join(data, "records.cborseq")));
   const own = records.filter(({ mote }) => `0x${mote}` === address);
   assert.ok(own.length >= RECORDS);

@@ -2,11 +2,14 @@
 // (which runs here with the mbedTLS of this machine), before brokers of every kind that must be believed or refused, and a tool
 // before two. What leaves the client is recorded on the wire.
 
+import { createServer as createHttpsServer } from "node:https";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../firmware/bytes.js";
+import { HttpParts } from "../../firmware/update/http.js";
+import { createBoard } from "../../host-sim/device.js";
 import { buildTls } from "../../host-sim/tls/build.js";
 import { VirtualClock } from "../../host-sim/world/clock.js";
 import { BrokerLink } from "../../tools/mqtt/link.js";
@@ -316,6 +319,63 @@ test("a tool that is told mqtts:// says nothing to a plain broker, nor to one wh
     tls.close();
   }
 });
+
+moteTest(
+  "a part of an image comes over HTTPS from the server of the right certificate authority; no other is asked for one",
+  async () => {
+    const part = Buffer.alloc(2_048, 7);
+    const asked: (string | undefined)[] = [];
+    const web = createHttpsServer(
+      { key: RIGHT.key.export({ type: "pkcs8", format: "pem" }), cert: RIGHT.pem },
+      ({ url, headers }, response) => {
+        asked.push(`${url} ${headers.range} ${headers.host}`);
+        response.writeHead(206, { "content-length": part.length, "content-range": `bytes 0-2047/${part.length}` }).end(part);
+      },
+    );
+    web.on("tlsClientError", () => undefined);
+    const endpoint = await listen(web);
+    open.add({
+      close() {
+        web.closeAllConnections();
+        web.close();
+      },
+    });
+    for (const ca of [WRONG, RIGHT]) {
+      const { device, board, close } = createBoard({
+        network: { [`${HOST}:443`]: endpoint },
+        radio: { associationMs: 1, addressMs: 1 },
+        onLog: (_, { detail }) => said.push(String(detail)),
+      });
+      open.add({ close });
+      const said: string[] = [];
+      const came: Uint8Array[] = [];
+      device.clock.set(Math.floor(Date.now() / 1_000));
+      board.radio.start();
+      board.radio.connect("lab", undefined);
+      await until("an address", () => board.radio.online);
+      const options = {
+        device,
+        came: (_id: number, _offset: number, bytes: Uint8Array) => void came.push(bytes),
+        refused: ({ detail }: { readonly detail: string }) => void said.push(detail),
+        onWake: () => undefined,
+      };
+      const parts = new HttpParts(options, { host: HOST, port: 443, path: "/", ca: ca.der });
+      let isAsked = false;
+      await until(
+        () => `a part, or a refusal; ${said}`,
+        () => {
+          if (!isAsked) isAsked = parts.ask(1, 0, part.length, part.length, new Uint8Array(32).fill(0xab));
+          return came.length + said.length > 0;
+        },
+      );
+      parts.close();
+      close();
+      if (ca === WRONG) assert.equal([came, asked], [[], []], said.join());
+      else assert.equal([came.map((bytes) => Buffer.from(bytes)), said], [[part], []]);
+    }
+    assert.equal(asked, [`/${"ab".repeat(32)} bytes=0-2047 ${HOST}`]);
+  },
+);
 
 if (typeof built !== "string") console.log(`not tried: motes over TLS (${built.missing})`);
 

@@ -20,9 +20,9 @@ const CODE = TRACKED.filter((path) => /\.(ts|mjs|js|c|h)$/.test(path) && !OF_TES
 
 /** Paths that are named and are not ours: whose they are. */
 const ELSEWHERE: Readonly<Record<string, RegExp>> = {
-  "made by a run, by a build, or by the reader": /^((.*\/)?(board|checkpoint)\.json|build\/.*|dist\/.*|my-mote\/.*)$/,
+  "made by a run, by a build, or by the reader": /^((.*\/)?(board|checkpoint|images)\.json|build\/.*|dist\/.*|my-mote\/.*)$/,
   "the SDK's and ESP-IDF's":
-    /^(modules|documentation|examples\/io|mc|host)\/|^(esp_netif_lwip\.c|i2c_master\.c|wifi-esp32\.c|xsmc\.h|manifest_base\.json|sdkconfig\.h|hal\.h)$/,
+    /^(modules|documentation|examples\/io|mc|host)\/|^(esp_netif_lwip\.c|esp_ota_ops\.c|bootloader_utility\.c|i2c_master\.c|wifi-esp32\.c|xsmc\.h|manifest_base\.json|sdkconfig\.h|hal\.h)$/,
   "names of check:sdk's steps": /^firmware\/esp32\w*$/,
   "of other projects: Bitcoin Core, libsecp256k1, bn.js, the C library":
     /^(src\/primitives\/block\.h|ctime_tests\.c|bn\.js|sysexits\.h)$/,

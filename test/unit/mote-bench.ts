@@ -7,12 +7,13 @@ import { SoftwareKeys } from "../../firmware/crypto/software-keys.js";
 import type { MoteEvent } from "../../firmware/events.js";
 import type { FeatureType } from "../../firmware/feature.js";
 import { Mote } from "../../firmware/mote.js";
-import type { Device, Keys, NtpClient, NtpClientOptions } from "../../firmware/ports.js";
+import type { Device, Keys, NtpClient, NtpClientOptions, ResetReason } from "../../firmware/ports.js";
 import { decodeSign1, digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { encodeReceipt } from "../../firmware/record/receipt.js";
 import { Rejection } from "../../firmware/rejection.js";
 import type { SensorType } from "../../firmware/sensor/sensor.js";
 import { sht3x } from "../../firmware/sensor/sht3x/sht3x.js";
+import { sleepOf } from "../../firmware/sleep/sleep.js";
 import { createBoard, type SimulatedDevice } from "../../host-sim/device.js";
 import type { EntropyFault, RtcMemory } from "../../host-sim/hardware/entropy.js";
 import { type BoardStorage, memoryStorage } from "../../host-sim/hardware/storage.js";
@@ -60,9 +61,13 @@ export interface BenchOptions {
   /** More of the configuration. */
   readonly config?: object;
   readonly features?: readonly FeatureType[];
+  /** Those of one board, which need it. */
+  readonly featuresOn?: (device: Device, config: MoteConfig) => readonly FeatureType[];
   readonly onEvent?: (event: MoteEvent) => void;
   /** Those of the default board where absent. */
   readonly storage?: BoardStorage;
+  /** The application includes deep sleep. */
+  readonly sleeps?: boolean;
 }
 
 export class MoteBench {
@@ -77,6 +82,12 @@ export class MoteBench {
   /** What a software reset leaves: where set, the next start is one. */
   rtc: RtcMemory | undefined;
   readonly options: BenchOptions;
+  /** Why the next board starts. */
+  reset: ResetReason = "power-on";
+  /** A board has gone to deep sleep. */
+  onSleep: (ms: number) => void = () => undefined;
+  /** How far the slow oscillator is off, in parts per million. */
+  sleepDriftPpm = 0;
   /** The board that was switched on last, whether or not its link came up. */
   newest: PoweredMote | undefined;
 
@@ -123,6 +134,9 @@ export class PoweredMote {
       clock: bench.world,
       storage: bench.storage,
       ...(bench.rtc === undefined ? {} : { rtc: bench.rtc }),
+      reset: bench.reset,
+      clocks: { sleepDriftPpm: bench.sleepDriftPpm },
+      onSleep: (ms) => bench.onSleep(ms),
       entropy: { fault: bench.noise },
       onLog: (event, fields) => this.log.write(event, fields),
     });
@@ -134,10 +148,13 @@ export class PoweredMote {
       mqtt: { io: Scripted },
       ntp: { client: { io: timeServers(bench), servers: [] } },
     };
-    const { sensors = [sht3x], features, onEvent } = bench.options;
+    const { sensors = [sht3x], featuresOn, onEvent } = bench.options;
     const opened = { device: bend({ ...device, keys, network }), engine: bench.engine, config: bench.config(), sensors };
+    const features = featuresOn?.(opened.device, opened.config) ?? bench.options.features;
+    const sleep = bench.options.sleeps === true ? sleepOf(opened.device) : undefined;
     const mote = Mote.open({
       ...opened,
+      ...(sleep === undefined ? {} : { sleep }),
       ...(features === undefined ? {} : { features }),
       ...(onEvent === undefined ? {} : { onEvent }),
     });

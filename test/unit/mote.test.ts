@@ -9,7 +9,7 @@ import { toHex } from "../../firmware/bytes.js";
 import { ALARM_NONE, ALARM_STALE } from "../../firmware/chain/follow/vigil.js";
 import type { FeatureOwner, FeatureType } from "../../firmware/feature.js";
 import { Mote } from "../../firmware/mote.js";
-import type { Device, KeyHandle } from "../../firmware/ports.js";
+import type { Chip, Device, KeyHandle } from "../../firmware/ports.js";
 import { HEAD_WAIT_MS, LATEST_WAIT_MS, LINK_WAIT_MS } from "../../firmware/readiness.js";
 import { decodeSign1 } from "../../firmware/record/cose.js";
 import { decodeRecord } from "../../firmware/record/record.js";
@@ -233,6 +233,25 @@ test("a mote that has lost journal and counters goes on above the newest record 
   if (record instanceof Rejection) throw new Error(String(record));
   assert.ok(Number(wiped.of("record")[0]?.seq) > record.seq, JSON.stringify([wiped.of("record")[0], record.seq]));
   wiped.cut();
+});
+
+test("what the chip's heap has left is on the log with its health, and nothing of it where it is not known", async () => {
+  const left = { freeBytes: 60_000, largestBytes: 32_768, leastBytes: 24_000 };
+  const config = { health: { intervalMs: 600_000 } };
+  const powered = await new MoteBench({ config }).boot((device) => ({
+    ...device,
+    chip: { ...(device.chip as Chip), memory: () => left },
+  }));
+  await powered.pass(1_200_000);
+  assert.equal(
+    powered.of("memory"),
+    [1, 2, 3].map(() => ({ ...left, event: "memory" })),
+  );
+  powered.cut();
+  const silent = await new MoteBench({ config }).boot();
+  await silent.pass(1_200_000);
+  assert.equal(silent.of("memory"), []);
+  silent.cut();
 });
 
 test("its health is told when the link comes up, at its interval, when an alarm comes, and at an orderly end", async () => {
@@ -640,6 +659,59 @@ test("what was measured and waits for its record is in one before a restart", as
     for (let seq = journal.after(0); seq !== undefined; seq = journal.after(seq)) last = seq;
     assert.is(last, powered.of("record").length, "and the next start finds them");
   }
+});
+
+test("nothing is measured any more while the last record before a restart waits for its signature", async () => {
+  let owner: FeatureOwner | undefined;
+  let taken = 0;
+  const feature: FeatureType = {
+    fault: () => undefined,
+    open(given) {
+      owner = given;
+      const onSample = (): void => {
+        taken += 1;
+      };
+      return { subscriptions: [], received: () => false, linkChanged: () => undefined, step: () => 60_000, onSample };
+    },
+  };
+  const bench = new MoteBench({ config: { sampling: { intervalMs: 1000, samplesPerRecord: 5 } }, features: [feature] });
+  let isSlow = false;
+  let sign: (() => void) | undefined;
+  let restarts = 0;
+  const powered = await bench.boot((device) => {
+    const { keys } = device;
+    const slowly = (key: KeyHandle, digest: Uint8Array): Uint8Array | Promise<Uint8Array> =>
+      isSlow
+        ? new Promise((resolve) => {
+            sign = () => resolve(keys.sign(key, digest));
+          })
+        : keys.sign(key, digest);
+    return {
+      ...device,
+      keys: {
+        open: (slot) => keys.open(slot),
+        create: (slot) => keys.create(slot),
+        publicKey: (key) => keys.publicKey(key),
+        sign: slowly,
+        close: (key) => keys.close(key),
+      },
+      restart: () => {
+        restarts += 1;
+      },
+    };
+  });
+  await follow(bench, powered, bench.chain.genesis, 12);
+  while (powered.of("record").length < 2) await powered.pass(100);
+  while (taken % 5 !== 3) await powered.pass(100);
+  const before = taken;
+  isSlow = true;
+  (owner as FeatureOwner).restart();
+  for (let i = 0; i < 40; i += 1) await powered.pass(100);
+  assert.equal([restarts, sign === undefined], [0, false], "it waits");
+  isSlow = false;
+  sign?.();
+  for (let i = 0; i < 20 && restarts === 0; i += 1) await powered.pass(1);
+  assert.equal([restarts, taken], [1, before]);
 });
 
 test.run();

@@ -54,7 +54,7 @@ export class Session {
     try {
       const orders = pipe(join(folder, "orders"));
       const answers = pipe(join(folder, "answers"));
-      const child = spawn(process.execPath, ["--import", "tsx", PROCESS, target, seed], {
+      const child = spawn(process.execPath, ["--import", process.env.CHAINMOTE_LOADER ?? "tsx", PROCESS, target, seed], {
         stdio: ["ignore", "inherit", "inherit", orders.read, answers.write],
       });
       child.unref();

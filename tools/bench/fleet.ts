@@ -4,6 +4,7 @@
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import type { BuildProgress } from "../../host-sim/xs/build.js";
 import type { FleetOptions } from "../../test/bench/fleet.js";
 import { CommandError, count, type Output, plainText } from "../terminal.js";
 import { ended } from "../threads.js";
@@ -37,14 +38,10 @@ const WAYS: readonly Way[] = [
   { name: "and shared recoveries", crypto: "fast", shared: true, link: "process" },
 ];
 
-export async function benchFleet(
-  boards: number,
-  minutes: number,
-  progress: (text: string) => void,
-): Promise<readonly FleetRate[]> {
+export async function benchFleet(boards: number, minutes: number, progress: BuildProgress): Promise<readonly FleetRate[]> {
   const rates: FleetRate[] = [];
   for (const way of WAYS) {
-    progress(`fleet: ${count(boards)} boards, ${way.name}`);
+    progress(`fleet: ${count(boards)} boards, ${way.name}`, rates.length / WAYS.length);
     const rate = await run(way, boards, way.crypto === "noble" ? Math.min(minutes, NOBLE_MINUTES_MAX) : minutes);
     const reference = rates[0] ?? rate;
     rates.push({ ...rate, ratio: Math.round((10 * reference.cpuMicros) / rate.cpuMicros) / 10 });

@@ -3,7 +3,7 @@
 // (test/xs/host.test.ts), so the long runs, which are about memory, always run on m32.
 
 import { boardOf, DEFAULT_BOARD } from "../../host-sim/boards.js";
-import { type Built, buildHost } from "../../host-sim/xs/build.js";
+import { type BuildProgress, type Built, buildHost } from "../../host-sim/xs/build.js";
 import { type Board, gatherModules, packImage } from "../../host-sim/xs/image.js";
 import type { Creation } from "../../host-sim/xs/presets.js";
 import { type Report, runImage } from "../../host-sim/xs/run.js";
@@ -42,7 +42,7 @@ const ENGINE = "XS 13.3.0, native crypto (libsecp256k1, Keccak)";
 const WORDWISE = "memcpy and memset by words";
 const JUDGE: Target = "m32";
 
-type Progress = (text: string) => void;
+type Progress = BuildProgress;
 
 /** How the long run went. */
 export interface RuntimeRun {
@@ -159,7 +159,8 @@ export async function runRuntime(built: Built, records: number, options: Runtime
       const before = world.samples.length;
       world.line(text);
       const sample = world.samples[before];
-      if (sample !== undefined) progress?.(`${runtimeName(chain)}: ${sample.records} of ${records} records`);
+      if (sample !== undefined)
+        progress?.(`${runtimeName(chain)}: ${sample.records} of ${records} records`, sample.records / records);
     },
   });
   const faults = [...world.faults];

@@ -7,6 +7,7 @@
 import { Bench } from "tinybench";
 import { nobleEngine } from "../../firmware/crypto/engine-noble.js";
 import { curve, fastEngine } from "../../host-sim/crypto/engine-fast.js";
+import type { BuildProgress } from "../../host-sim/xs/build.js";
 import { bitcoinRates } from "../../test/bench/bitcoin.js";
 import { type BenchCase, benchCases } from "../../test/bench/cases.js";
 import { cliqueSideBySide } from "../../test/bench/clique-side-by-side.js";
@@ -25,19 +26,19 @@ const WARMUP_MS = 100;
 const NS_PER_MS = 1_000_000;
 const NS_PER_S = 1_000_000_000;
 
-export async function benchNode(crypto: NodeCrypto, progress: (text: string) => void): Promise<BenchReport> {
+export async function benchNode(crypto: NodeCrypto, progress: BuildProgress): Promise<BenchReport> {
   const engine = ENGINES[crypto];
   const results: BenchResult[] = [];
   const groups = [
     ...benchCases(nodeBoard(engine, crypto === "fast" ? curve : undefined), benchInputs()),
     () => codecCases(engine),
   ];
-  for (const make of groups)
+  for (const [at, make] of groups.entries())
     for (const one of make()) {
-      progress(`node: ${one.name}`);
+      progress(`node: ${one.name}`, at / (groups.length + 1));
       results.push(await measure(one));
     }
-  progress("node: headers beside other libraries");
+  progress("node: headers beside other libraries", groups.length / (groups.length + 1));
   results.push(...headersBeside());
   return {
     target: "node",

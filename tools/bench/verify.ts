@@ -11,6 +11,7 @@ import { digestOf, encodeSign1 } from "../../firmware/record/cose.js";
 import { decimal } from "../../firmware/record/decimal.js";
 import { encodeRecord } from "../../firmware/record/record.js";
 import { curve, fastEngine } from "../../host-sim/crypto/engine-fast.js";
+import type { BuildProgress } from "../../host-sim/xs/build.js";
 import { run as verifyCommand } from "../commands/verify.js";
 import { CommandError, count, type Output } from "../terminal.js";
 import { Input } from "../verify/input.js";
@@ -35,17 +36,19 @@ export interface VerifyRate {
   readonly ratio: number;
 }
 
-export async function benchVerify(records: number, progress: (text: string) => void): Promise<readonly VerifyRate[]> {
+export async function benchVerify(records: number, progress: BuildProgress): Promise<readonly VerifyRate[]> {
   const folder = mkdtempSync(join(tmpdir(), "chainmote-bench-"));
   try {
     const path = join(folder, "records.cborseq");
     progress(`verify: ${count(records)} records are signed`);
     writeRecords(path, records);
-    progress("verify: the reference");
+    const runs = new Set([0, 1, availableParallelism()]);
+    const all = runs.size + 2;
+    progress("verify: the reference", 1 / all);
     const noble = await timed("noble", Math.min(records, NOBLE_RECORDS), async () => byReference(path));
     const rates: VerifyRate[] = [noble];
-    for (const threads of new Set([0, 1, availableParallelism()])) {
-      progress(`verify: ${threads} threads`);
+    for (const threads of runs) {
+      progress(`verify: ${threads} threads`, (rates.length + 1) / all);
       const words = [path, "--json", "--threads", String(threads)];
       const rate = await timed(`${fastEngine.name}, ${threads} threads`, records, async () => {
         const code = await verifyCommand(words, SILENT);

@@ -5,11 +5,20 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import type { BoardKind, Partition } from "../../host-sim/boards.js";
+import { type BoardKind, firstOfPlatform, type Partition, serviceOf } from "../../host-sim/boards.js";
+import { burnsOf } from "./burns.js";
+import { imageBytesMax } from "./slots.js";
 
 export const PARTITIONS_FOLDER = "firmware/board/partitions";
-const OPTIONS_FOLDER = "firmware/board/sdkconfig";
+/** Options of ESP-IDF, a folder for each board: what mcconfig's SDKCONFIGPATH names. */
+export const OPTIONS_FOLDERS = {
+  dev: "firmware/board/sdkconfig",
+  production: "firmware/board/sdkconfig-production",
+} as const;
+export type Profile = keyof typeof OPTIONS_FOLDERS;
+const PROFILES = Object.keys(OPTIONS_FOLDERS) as readonly Profile[];
 const COMMON_OPTIONS = "firmware/boards/sdkconfig.defaults";
+const PRODUCTION_OPTIONS = "firmware/boards/sdkconfig.production";
 const DOCUMENT = "docs/boards.md";
 /** What is flashed, besides examples; the application's library lies where npm puts it. */
 const MANIFESTS = ["manifest.json", "firmware/manifest-bitcoin.json", "test/sdk/drivers/manifest.json"];
@@ -21,6 +30,18 @@ const BENCH = "test/bench/firmware/manifest.json";
 const MADE = "# Made by `npm run boards` out of";
 const LINE_WIDTH = 130;
 const BAUD = "115,200";
+
+/** What tells mcconfig of a board's flash and profile, whatever its manifest says. @param root the repository, or the package */
+export function buildEnvironment(
+  { name }: Pick<BoardKind, "name">,
+  profile: Profile,
+  root: string,
+): { readonly SDKCONFIGPATH: string; readonly PARTITIONS_FILE: string } {
+  return {
+    SDKCONFIGPATH: join(root, OPTIONS_FOLDERS[profile], name),
+    PARTITIONS_FILE: join(root, PARTITIONS_FOLDER, `${name}.csv`),
+  };
+}
 
 type Json = Readonly<Record<string, unknown>>;
 interface Manifest extends Json {
@@ -35,9 +56,12 @@ export function written(boards: readonly BoardKind[], root: string): ReadonlyMap
   const files = new Map<string, string>();
   for (const board of boards) {
     files.set(`${PARTITIONS_FOLDER}/${board.name}.csv`, partitionTable(board));
-    const { always, release } = options(board, read(COMMON_OPTIONS));
-    files.set(`${OPTIONS_FOLDER}/${board.name}/sdkconfig.defaults`, always);
-    files.set(`${OPTIONS_FOLDER}/${board.name}/sdkconfig.defaults.release`, release);
+    for (const profile of PROFILES) {
+      const common = profile === "dev" ? "" : read(PRODUCTION_OPTIONS);
+      const folder = `${OPTIONS_FOLDERS[profile]}/${board.name}`;
+      files.set(`${folder}/sdkconfig.defaults`, alwaysOptions(board, profile, read(COMMON_OPTIONS) + common));
+      files.set(`${folder}/sdkconfig.defaults.release`, releaseOptions(board));
+    }
   }
   const examples = readdirSync(join(root, "examples")).map((name) => `examples/${name}/manifest.json`);
   for (const path of [...MANIFESTS, ...examples.filter((path) => existsSync(join(root, path)))])
@@ -59,38 +83,64 @@ export function leftover(boards: readonly BoardKind[], root: string): readonly s
     (existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [])
       .filter((name) => !name.endsWith(ending) || !names.includes(name.slice(0, name.length - ending.length)))
       .map((name) => `${folder}/${name}`);
-  return [...other(PARTITIONS_FOLDER, ".csv"), ...other(OPTIONS_FOLDER, "")];
+  return [...other(PARTITIONS_FOLDER, ".csv"), ...PROFILES.flatMap((profile) => other(OPTIONS_FOLDERS[profile], ""))];
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 const grouped = (value: number): string => value.toLocaleString("en-US");
 
+/** A partition that flash encryption covers, where it is on, besides the slots and their state, which it always covers. */
+const encrypted = ({ subtype }: Partition): boolean => subtype === "nvs_keys";
+
 function partitionTable({ name, flash }: BoardKind): string {
-  const columns = ["# Name", "Type", "SubType", "Offset", "Size"];
-  const rows = flash.partitions.map((row) => [row.name, row.type, row.subtype, hex(row.at), hex(row.bytes)]);
-  const widths = columns.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] as string).length)) + 1);
+  const flags = flash.partitions.some(encrypted);
+  const columns = ["# Name", "Type", "SubType", "Offset", "Size", ...(flags ? ["Flags"] : [])];
+  const rows = flash.partitions.map((row) => {
+    const cells = [row.name, row.type, row.subtype, hex(row.at), hex(row.bytes)];
+    return encrypted(row) ? [...cells, "encrypted"] : cells;
+  });
+  const widths = columns.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)) + 1);
   const lines = [columns, ...rows].map((row) =>
     row.map((cell, i) => (i < row.length - 1 ? `${cell},`.padEnd((widths[i] as number) + 1) : cell)).join(""),
   );
   return `${[`${MADE} firmware/boards/${name}.json.`, ...lines].join("\n")}\n`;
 }
 
-function options({ name, pins, chip }: BoardKind, common: string): { readonly always: string; readonly release: string } {
-  const made = `${MADE} firmware/boards/${name}.json`;
+/** The eFuse block of the key by which NVS is encrypted: the last one, for secure boot and flash encryption take the first free ones. */
+export const NVS_KEY_ID = 5;
+
+/** What every build of a profile has: what is the same for all boards, then the board's own. */
+function alwaysOptions({ name, chip, flash }: BoardKind, profile: Profile, common: string): string {
+  const own = [`CONFIG_ESPTOOLPY_FLASHSIZE_${flash.bytes >> 20}MB=y`];
+  // ESP-IDF has no memory protection for the first ESP32.
+  if (chip.name !== "esp32") own.push("CONFIG_ESP_SYSTEM_MEMPROT=y");
+  if (chip.hmac && profile === "dev") own.push("CONFIG_NVS_ENCRYPTION=n");
+  if (profile === "production") {
+    if (chip.hmac) own.push("CONFIG_NVS_SEC_KEY_PROTECT_USING_HMAC=y", `CONFIG_NVS_SEC_HMAC_EFUSE_KEY_ID=${NVS_KEY_ID}`);
+    else own.push("CONFIG_NVS_SEC_KEY_PROTECT_USING_FLASH_ENC=y");
+    // Before revision 3 that chip has no secure boot 2.
+    if (chip.name === "esp32") own.push("CONFIG_ESP32_REV_MIN_3=y");
+  }
+  const from = profile === "dev" ? COMMON_OPTIONS : `${COMMON_OPTIONS}, ${PRODUCTION_OPTIONS}`;
+  return `${MADE} firmware/boards/${name}.json and ${from}.\n${common}# This board.\n${own.join("\n")}\n`;
+}
+
+function releaseOptions({ name, pins, chip }: BoardKind): string {
   const console = `the log on UART 0 (GPIO ${pins.console.transmit}), ${BAUD} baud`;
   const release = [
-    `${made}.`,
+    `${MADE} firmware/boards/${name}.json.`,
     `# Release builds: ${console}${chip.usbConsole ? ", and on the chip's own USB port" : ""}.`,
     "CONFIG_ESP_CONSOLE_UART_DEFAULT=y",
     ...(chip.usbConsole ? ["CONFIG_ESP_CONSOLE_SECONDARY_USB_SERIAL_JTAG=y"] : []),
   ];
-  return { always: `${made} and ${COMMON_OPTIONS}.\n${common}`, release: `${release.join("\n")}\n` };
+  return `${release.join("\n")}\n`;
 }
 
 /** Platforms of mcconfig in the order in which a manifest has them: what is more special first. */
 function platforms(boards: readonly BoardKind[], of: (board: BoardKind) => object, before: Json = {}): Json {
   const special = (board: BoardKind): number => (board.platform.includes("/") ? 0 : 1);
-  const ordered = [...boards].sort((a, b) => special(a) - special(b));
+  const named = boards.filter((board) => firstOfPlatform(boards, board) === board);
+  const ordered = named.sort((a, b) => special(a) - special(b));
   const others = before["..."] === undefined ? {} : { "...": before["..."] };
   return { ...Object.fromEntries(ordered.map((board) => [board.platform, of(board)])), ...others };
 }
@@ -102,14 +152,14 @@ function flashed(
   library: string,
   memoryOf: (board: BoardKind) => object = ({ memory }) => memory,
 ): string {
-  const setUp = boards.filter(({ platform }) => platform.includes("/")).map(setUpOf);
+  const setUp = [...new Set(boards.filter(({ platform }) => platform.includes("/")).map(setUpOf))];
   const kept = (manifest.modules["~"] as readonly string[]).filter((module) => !/\/targets\/\w+\/setup-target$/.test(module));
   const of = (board: BoardKind) => ({
     creation: memoryOf(board),
-    config: { i2c: board.pins.i2c },
+    config: { board: board.name, i2c: board.pins.i2c, service: serviceOf(board) },
     build: {
-      PARTITIONS_FILE: `${library}${PARTITIONS_FOLDER}/${board.name}.csv`,
-      "SDKCONFIGPATH ?=": `${library}${OPTIONS_FOLDER}/${board.name}`,
+      "PARTITIONS_FILE ?=": `${library}${PARTITIONS_FOLDER}/${board.name}.csv`,
+      "SDKCONFIGPATH ?=": `${library}${OPTIONS_FOLDERS.dev}/${board.name}`,
     },
   });
   const { main } = manifest.creation;
@@ -148,6 +198,7 @@ function documented(boards: readonly BoardKind[], text: string): string {
     boards: boardTable(boards),
     partitions: flashTables(boards),
     console: consoleTable(boards),
+    burns: burnTable(boards),
   };
   return text.replace(
     /(<!-- npm run boards: (\w+) -->\n)[\s\S]*?(<!-- end -->)/g,
@@ -181,6 +232,7 @@ function boardTable(boards: readonly BoardKind[]): string {
       of("C stack of the task, bytes", ({ creation }) => grouped(creation.nativeStackBytes)),
       of("RTC memory, bytes", ({ chip }) => grouped(chip.rtcMemoryBytes)),
       of("I²C data, clock (GPIO)", ({ pins }) => `${pins.i2c.data}, ${pins.i2c.clock}`),
+      of("button that opens provisioning (GPIO)", ({ pins }) => pins.button),
       of("LED of the SDK's target (GPIO)", ({ pins }) => pins.led ?? "none"),
       of("flash", ({ flash }) => `${flash.bytes / (1 << 20)} MB`),
     ],
@@ -197,6 +249,22 @@ function consoleTable(boards: readonly BoardKind[]): string {
   );
 }
 
+/** What the profile production burns, and on which boards. */
+function burnTable(boards: readonly BoardKind[]): string {
+  const rows = new Map<string, { readonly cells: readonly string[]; readonly on: string[] }>();
+  for (const board of boards)
+    for (const { what, eFuse, by, after } of burnsOf(board)) {
+      const cells = [what, eFuse.map((name) => `\`${name}\``).join(", "), by, after];
+      const row = rows.get(cells.join()) ?? { cells, on: [] };
+      row.on.push(board.label);
+      rows.set(cells.join(), row);
+    }
+  return table(
+    ["what is burnt", "eFuse", "by", "what can never be again", "on"],
+    [...rows.values()].map(({ cells, on }) => [...cells, on.length === boards.length ? "all" : on.join(", ")]),
+  );
+}
+
 /** One table for each layout, with the boards that have it. */
 function flashTables(boards: readonly BoardKind[]): string {
   const layouts = new Map<string, BoardKind[]>();
@@ -207,9 +275,10 @@ function flashTables(boards: readonly BoardKind[]): string {
   return [...layouts.values()]
     .map((same) => {
       const { flash } = same[0] as BoardKind;
-      const cells = (part: Partition) => [`\`${part.name}\``, part.type, hex(part.at), grouped(part.bytes)];
-      const intro = `${flash.bytes / (1 << 20)} MB: ${same.map(({ label }) => label).join(", ")}`;
-      return `${intro}\n\n${table(["partition", "type", "at", "bytes"], flash.partitions.map(cells))}`;
+      const cells = (part: Partition) => [`\`${part.name}\``, part.type, part.subtype, hex(part.at), grouped(part.bytes)];
+      const most = grouped(imageBytesMax(same[0] as BoardKind));
+      const intro = `${flash.bytes / (1 << 20)} MB: ${same.map(({ label }) => label).join(", ")}. An image has at most ${most} bytes before it is signed.`;
+      return `${intro}\n\n${table(["partition", "type", "subtype", "at", "bytes"], flash.partitions.map(cells))}`;
     })
     .join("\n\n");
 }

@@ -62,6 +62,8 @@ export interface CollectorOptions {
   /** Anchors what is verified in this contract (20 bytes; none on Bitcoin), a batch each `intervalMs` where records wait. */
   readonly anchoring?: { readonly contract?: Uint8Array | undefined; readonly intervalMs: number };
   readonly onEvent?: (event: CollectorEvent) => void;
+  /** How long the check of one record took, in seconds. */
+  readonly onChecked?: (seconds: number) => void;
 }
 
 export class Collector {
@@ -147,13 +149,15 @@ export class Collector {
       return;
     }
     const address = addressOfTopic(topic);
-    const { allow } = this.#options;
+    const { allow, onChecked } = this.#options;
+    const begunMs = performance.now();
     const record =
       address === undefined
         ? new Rejection("topic-malformed", "no mote's address in the topic")
         : allow?.has(toHex(address)) === false
           ? new Rejection("mote-not-allowed", `0x${toHex(address)} is not on the list of motes`)
           : checkRecord(this.#options.engine, new Uint8Array(message), address, this.#options.fleet);
+    onChecked?.((performance.now() - begunMs) / 1000);
     if (record instanceof Rejection) {
       this.#emit({ event: "refused", topic, code: record.code, detail: record.detail });
       if (address !== undefined) this.#answer(address, this.#refusals.answer(address, new Uint8Array(message), record));

@@ -57,7 +57,8 @@ function verdictOf(row: Row): object {
   };
 }
 
-async function writeItems(path: string, items: AsyncIterable<Uint8Array>): Promise<number> {
+/** A file of these items. Answers how many they are. */
+export async function writeItems(path: string, items: AsyncIterable<Uint8Array>): Promise<number> {
   const draft = draftOf(path);
   await mkdir(dirname(path), { recursive: true });
   const mode = modeFor("umask");

@@ -57,6 +57,14 @@ export async function canonicalHash(rpc: Rpc, chain: string, number: number): Pr
   return identity instanceof Rejection || identity.number !== number ? undefined : identity.hash;
 }
 
+/** When the block was made that the node's chain has at a height, in seconds since the Unix epoch; undefined where the node does not say. */
+export async function blockTime(rpc: Rpc, chain: string, number: number): Promise<number | undefined> {
+  if (isBitcoin(chain)) return (await new BitcoinHeaderSource(rpc).header(number))?.timeS;
+  const block = await rpc.call("eth_getBlockByNumber", `0x${number.toString(16)}`, false).catch(noAnswer);
+  const identity = blockIdentity(block);
+  return identity instanceof Rejection || identity.number !== number ? undefined : identity.timeS;
+}
+
 /**
  * What the node says of a head: one of the states of schema.ts, or undefined while it cannot say.
  * @param canonical what stands at the head's height, where that is known already

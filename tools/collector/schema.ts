@@ -143,6 +143,47 @@ const VERSION_5: readonly string[] = [
      WHERE anchor_leaf IS NULL AND linked AND head_state = ${HEAD_KNOWN} AND quarantined_since IS NULL`,
 ];
 
+/**
+ * What other people's programs ask (docs/schema.md): the values of records, where the collector is told to write them out, two views, and which
+ * records the webhook has been told. `measured`: its values are in `measurements`. Of both indexes a record is in the first until that is done.
+ */
+const VERSION_6: readonly string[] = [
+  `ALTER TABLE records ADD COLUMN told_at timestamptz`,
+  `ALTER TABLE records ADD COLUMN measured boolean NOT NULL DEFAULT false`,
+  `CREATE INDEX records_untold ON records (received_at)
+     WHERE told_at IS NULL AND linked AND head_state = ${HEAD_KNOWN} AND quarantined_since IS NULL`,
+  `CREATE INDEX records_unmeasured ON records (digest) WHERE NOT measured`,
+  `CREATE TABLE webhook (begun_at timestamptz NOT NULL DEFAULT now())`,
+  `CREATE TABLE measurements (
+     digest bytea NOT NULL REFERENCES records (digest),
+     entry smallint NOT NULL,
+     name text NOT NULL,
+     unit text,
+     value numeric NOT NULL,
+     measured_at timestamptz,
+     PRIMARY KEY (digest, entry)
+   )`,
+  `CREATE INDEX measurements_time ON measurements (measured_at, name)`,
+  `CREATE VIEW mote_records AS SELECT
+     CASE WHEN r.time_quality > 0 THEN to_timestamp(r.time_s) END AS time, r.received_at,
+     '0x' || encode(r.address, 'hex') AS mote, '0x' || encode(r.registry, 'hex') AS registry, r.fleet_chain,
+     r.stream, r.seq, r.boot, r.gap,
+     (ARRAY['none', 'own-clock', 'ntp', 'bounded'])[r.time_quality + 1] AS time_quality,
+     (ARRAY['unchecked', 'known', 'foreign', 'absent', 'orphaned', 'unknown'])[r.head_state + 1] AS head_state,
+     r.head_settled AS settled, r.linked, r.after_gap,
+     r.linked AND r.head_state = ${HEAD_KNOWN} AND r.quarantined_since IS NULL AND NOT EXISTS (
+       SELECT 1 FROM evidence e WHERE e.address = r.address AND (e.digest_a = r.digest OR e.digest_b = r.digest)) AS verified,
+     r.head_state = ${HEAD_KNOWN} AS bounded,
+     r.anchor_leaf IS NOT NULL AND EXISTS (SELECT 1 FROM anchor_batches b WHERE b.told AND b.size > r.anchor_leaf) AS anchored,
+     r.head_chain, r.head_number, CASE WHEN r.head_state = ${HEAD_KNOWN} THEN r.head_number END AS after_block,
+     r.quarantined_since, encode(r.digest, 'hex') AS digest, r.digest AS digest_bytes
+     FROM records r`,
+  `CREATE VIEW mote_values AS SELECT
+     m.measured_at AS time, r.mote, m.name, m.value, m.unit, r.verified, r.bounded, r.anchored, r.after_block, r.head_chain AS chain,
+     r.time_quality, r.stream, r.seq, r.digest
+     FROM measurements m JOIN mote_records r ON r.digest_bytes = m.digest`,
+];
+
 /** Entry `i` leads from version `i` to version `i + 1`. */
-export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+export const MIGRATIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6];
 export const SCHEMA_VERSION = MIGRATIONS.length;

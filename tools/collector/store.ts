@@ -15,6 +15,7 @@ import { byIndex, type Linked, linkAll, marks, type Repaired, repairStep, SAME_F
 import { behind, EXPORT_ORDER, inOrderOfPlace, PLACE_COLUMNS, type Place, placeOf } from "./place.js";
 import { MOTE_LOCKS, markStored, moteLock, QuarantineStore } from "./quarantine-store.js";
 import { HEAD_ABSENT, HEAD_KNOWN, HEAD_UNCHECKED, MIGRATIONS, SCHEMA_VERSION } from "./schema.js";
+import { ShownRecords } from "./shown.js";
 import { Verdicts } from "./verdicts.js";
 
 /** A record whose signature holds. */
@@ -68,6 +69,9 @@ const NEWEST_OF_M = `CROSS JOIN LATERAL (SELECT ${PLACE_COLUMNS}, sign1 FROM rec
 
 export type NewestRecord = Place & { readonly sign1: Uint8Array };
 
+/** Without a head where it was measured before its mote had verified one. */
+export type LastRecord = Place & { readonly head?: number };
+
 export interface StoreCounts {
   readonly stored: number;
   readonly linked: number;
@@ -88,6 +92,8 @@ export class RecordStore {
   readonly anchors: AnchorStore;
   /** Whose key is quarantined. */
   readonly quarantines: QuarantineStore;
+  /** What other people's screens are shown. */
+  readonly shown: ShownRecords;
 
   /** Makes the tables where absent, and brings those of an older version up to this one. Throws where they are newer. */
   static async open(database: Database): Promise<RecordStore> {
@@ -111,6 +117,7 @@ export class RecordStore {
     this.verdicts = new Verdicts(database);
     this.anchors = new AnchorStore(database);
     this.quarantines = new QuarantineStore(database);
+    this.shown = new ShownRecords(database);
   }
 
   close(): Promise<void> {
@@ -190,6 +197,15 @@ export class RecordStore {
       ...{ stored: of("stored"), linked: of("linked"), verified: of("verified") },
       ...{ gaps: of("gaps"), motes: of("motes"), evidence: of("evidence") },
     };
+  }
+
+  /** The record that came last, and the height of its head. */
+  async last(): Promise<LastRecord | undefined> {
+    const [row] = await this.#database.query(
+      `SELECT ${PLACE_COLUMNS}, head_number FROM records ORDER BY received_at DESC, stream DESC, seq DESC LIMIT 1`,
+    );
+    if (row === undefined) return undefined;
+    return { ...placeOf(row), ...(row.head_number === null ? {} : { head: integerOf(row, "head_number") }) };
   }
 
   /** Each mote's newest record: the highest seq of its highest stream. One row is read for each mote, however many it has. */

@@ -3,6 +3,7 @@
 import { ratchetFile, ratchetReport, writeRatchet } from "../bench/ratchet.js";
 import { type BenchReport, printReport, RUNTIMES } from "../bench/report.js";
 import { readWords, type Words } from "../options.js";
+import { Progress } from "../progress.js";
 import { type Output, plainText, UsageError } from "../terminal.js";
 
 export const usage = `chainmote bench [--target node] [--crypto noble|fast] [--json]
@@ -11,6 +12,7 @@ chainmote bench --heap|--profile [--chains NAME] [--json]
 chainmote bench --port /dev/tty… [--baud N] [--json]
 chainmote bench --verify [--records N] [--json]
 chainmote bench --fleet [--boards N] [--minutes N] [--json]
+chainmote bench --energy [--interval N] [--wifi-every N] [--json]
 
 Measures keys, signatures, hashes, CBOR, one whole record, one header of each chain, and the memory of
 the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …; runtime-ledger: Clique, with the ledger).
@@ -22,6 +24,9 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …; 
   --verify   how many records a second \`chainmote verify\` checks: with the reference, without threads, with them
   --fleet    how much simulated time of a fleet of whole motes passes in a minute: with the reference, with the fast
              engine, with a link in the process, with what boards may share
+  --energy   what a record takes of a battery, with deep sleep and without, part by part: estimates, each with its source
+  --interval with --energy: seconds from one record to the next, 300 where absent
+  --wifi-every  with --energy: at every which wake the network is joined, 12 where absent
   --boards   with --fleet: how many there are, 50 where absent
   --minutes  with --fleet: how many simulated ones, 240 where absent; at most 10 with the reference
   --records  with xs and rv32: how many records and headers each long run has; 10000 where absent; with --verify: how many
@@ -36,7 +41,12 @@ the whole runtime as it follows each chain (runtime: Clique; runtime-ibft, …; 
   --ratchet  with rv32: fails where a count is over its limit, or more than 2 % over test/bench/ratchet.json
   --accept   with rv32: writes these counts to test/bench/ratchet.json
 
-Exit code: 0, 1 where something cannot be measured or the ratchet holds against it, 2 for a mistake in the command line.`;
+Exit code: 0, 1 where something cannot be measured or the ratchet holds against it, 2 for a mistake in the command line.
+
+Examples:
+  npm run bench -- --target rv32
+  npm run bench -- --target xs --chains clique,ledger --records 1000
+  npm run bench -- --verify --json`;
 
 const TARGETS = ["node", "xs", "rv32"] as const;
 const RECORDS = 10_000;
@@ -46,11 +56,17 @@ const BOARDS_MAX = 1000;
 /** Of so many a record may still be under way. */
 const MINUTES_MIN = 2;
 const MINUTES_MAX = 100_000;
+const INTERVAL_S = 300;
+/** Shorter than a wake takes, nothing is left to sleep. */
+const INTERVAL_S_MIN = 10;
+const INTERVAL_S_MAX = 86_400;
+const WIFI_EVERY = 12;
+const WIFI_EVERY_MAX = 10_000;
 const BAUD = 115_200;
 const BAUD_MAX = 4_000_000;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     target: { type: "string" },
     crypto: { type: "string" },
     records: { type: "string" },
@@ -66,12 +82,21 @@ export async function run(words: readonly string[], output: Output): Promise<num
     minutes: { type: "string" },
     heap: { type: "boolean" },
     profile: { type: "boolean" },
+    energy: { type: "boolean" },
+    interval: { type: "string" },
+    "wifi-every": { type: "string" },
   });
-  const alone = ["verify", "fleet", "heap", "profile"].filter((name) => options.has(name));
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
+  const alone = ["verify", "fleet", "heap", "profile", "energy"].filter((name) => options.has(name));
   if (alone.length > 1) throw new UsageError(`--${alone.join(" and --")} are two measurements: name one of them`);
   if (options.has("verify")) return await benchOfVerify(options, output);
   if (options.has("fleet")) return await benchOfFleet(options, output);
   refuse(options, ["boards", "minutes"], "for --fleet alone");
+  if (options.has("energy")) return await benchOfEnergy(options, output);
+  refuse(options, ["interval", "wifi-every"], "for --energy alone");
   if (options.has("heap") || options.has("profile")) {
     refuse(options, ["target", "crypto", "records", "port", "baud", "ratchet", "accept"], "not for --heap or --profile");
     const chain = oneOf("chains", options.text("chains") ?? "clique", RUNTIMES);
@@ -108,7 +133,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
       report = await benchNode(oneOf("crypto", crypto ?? "noble", NODE_CRYPTO), progress);
     } else report = await (await import("../bench/guest.js")).benchGuest(target, records ?? RECORDS, progress, chains);
   } finally {
-    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+    bar.clear();
   }
   if (options.has("json")) output.line(JSON.stringify(report));
   else printReport(report, output);
@@ -125,7 +150,7 @@ async function benchOfVerify(options: Words, output: Output): Promise<number> {
   refuse(options, [...FIRMWARE_OPTIONS, "boards", "minutes"], "not for --verify");
   const records = options.number("records", RECORDS_MIN, RECORDS_MAX);
   const { benchVerify, printVerify, VERIFY_RECORDS } = await import("../bench/verify.js");
-  const rates = await benchVerify(records ?? VERIFY_RECORDS, progress).finally(() => progress(""));
+  const rates = await benchVerify(records ?? VERIFY_RECORDS, progress).finally(() => bar.clear());
   if (options.has("json")) output.line(JSON.stringify({ of: "verify", results: rates }));
   else printVerify(rates, output);
   return 0;
@@ -136,9 +161,20 @@ async function benchOfFleet(options: Words, output: Output): Promise<number> {
   const boards = options.number("boards", 1, BOARDS_MAX);
   const minutes = options.number("minutes", MINUTES_MIN, MINUTES_MAX);
   const { benchFleet, FLEET_BOARDS, FLEET_MINUTES, printFleet } = await import("../bench/fleet.js");
-  const rates = await benchFleet(boards ?? FLEET_BOARDS, minutes ?? FLEET_MINUTES, progress).finally(() => progress(""));
+  const rates = await benchFleet(boards ?? FLEET_BOARDS, minutes ?? FLEET_MINUTES, progress).finally(() => bar.clear());
   if (options.has("json")) output.line(JSON.stringify({ of: "fleet", results: rates }));
   else printFleet(rates, output);
+  return 0;
+}
+
+async function benchOfEnergy(options: Words, output: Output): Promise<number> {
+  refuse(options, [...FIRMWARE_OPTIONS, "records"], "not for --energy");
+  const intervalS = options.number("interval", INTERVAL_S_MIN, INTERVAL_S_MAX) ?? INTERVAL_S;
+  const wifiEvery = options.number("wifi-every", 1, WIFI_EVERY_MAX) ?? WIFI_EVERY;
+  const { energyOf, printEnergy } = await import("../bench/energy.js");
+  const report = energyOf(intervalS, wifiEvery);
+  if (options.has("json")) output.line(JSON.stringify({ of: "energy", estimate: true, ...report }));
+  else printEnergy(report, output);
   return 0;
 }
 
@@ -147,8 +183,10 @@ function refuse(options: Words, names: readonly string[], why: string): void {
   if (named !== undefined) throw new UsageError(`--${named} is ${why}`);
 }
 
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${plainText(text, 100)}`);
+const bar = new Progress("chainmote bench");
+
+function progress(text: string, share?: number): void {
+  bar.step(text, share);
 }
 
 function oneOf<T extends string>(name: string, value: string, choices: readonly T[]): T {

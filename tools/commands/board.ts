@@ -44,7 +44,8 @@ Runs one simulated mote by itself, as a board would run it, against your own bro
 
 The time is this machine's. Names in the configuration are looked up here, and reached from here.
 
-  chainmote headers checkpoint --chain qbft --rpc URL --genesis genesis.json --trusting-period 604800   a "checkpoint" for it
+Examples:
+  chainmote headers checkpoint --chain qbft --rpc http://127.0.0.1:8545 --genesis genesis.json --trusting-period 604800
   chainmote board --config board.json --engine xs`;
 
 export const LOCK_WAIT_MS = 3000;
@@ -57,8 +58,8 @@ export const DEFAULT_DATA = join(".chainmote", "board");
 
 export type Json = Readonly<Record<string, unknown>>;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     config: { type: "string" },
     app: { type: "string" },
     data: { type: "string" },
@@ -71,6 +72,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const records = options.number("records", 1, RECORDS_MAX);
   const wish = engineWish(options);
   const folder = options.text("app");
@@ -95,10 +100,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     screen.say(`${title}  ${output.style("dim", `one board, data in ${shownPath(directory)}; Ctrl-C ends it`)}`);
     const built = await builtEngine(
       wish,
-      (text) => screen.show("engine", { event: "building", text }),
+      (text, share) => screen.show("engine", { event: "building", text, ...(share === undefined ? {} : { share }) }),
       () => isTold,
       application,
-    );
+    ).finally(() => screen.close());
     const sntp = await SntpServer.start();
     try {
       const crypto = wish.engine === "node" && wish.crypto === "noble" ? { crypto: wish.crypto } : {};
@@ -185,7 +190,7 @@ export function configured(options: Words, application?: NamedApplication): Conf
 }
 
 /** The configuration with the broker and the authority that the command line names. */
-function withBroker(given: Json, options: Words): Json {
+export function withBroker(given: Json, options: Words): Json {
   const named = options.text("ca");
   const { MQTT_URL = "" } = process.env;
   const hasUrl = options.text("mqtt") !== undefined || MQTT_URL !== "";

@@ -1,7 +1,7 @@
 // chainmote broker: a local MQTT broker, for trying things out.
 
 import { LocalBroker } from "../mqtt/broker.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
 import { untilTold } from "../processes/end.js";
 import { CommandError, type Output } from "../terminal.js";
 
@@ -10,7 +10,10 @@ export const usage = `chainmote broker [--port N] [--json]
 An MQTT 3.1.1 broker on 127.0.0.1 that keeps nothing on disk.
 
   --port N  port to listen on (default 1883; 0 takes a free one)
-  --json    prints {"event":"listening","url":…}`;
+  --json    prints {"event":"listening","url":…}
+
+Example:
+  chainmote broker --port 1884`;
 
 const DEFAULT_PORT = 1883;
 
@@ -19,8 +22,12 @@ function reasonOf({ code, message }: NodeJS.ErrnoException, port: number): strin
   return code === "EACCES" ? `port ${port} is not allowed to this user; --port N takes another` : message;
 }
 
+export function read(words: readonly string[]): Words {
+  return readWords(words, { port: { type: "string" }, json: { type: "boolean" } });
+}
+
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, { port: { type: "string" }, json: { type: "boolean" } });
+  const options = read(words);
   const port = options.number("port", 0, 65_535) ?? DEFAULT_PORT;
   const told = untilTold(); // whoever reads that it listens may end it at once
   const broker = await LocalBroker.start(port).catch((error: NodeJS.ErrnoException) => {

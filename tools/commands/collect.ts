@@ -1,24 +1,24 @@
 // chainmote collect: verifies and stores records and answers with receipts; or exports the records that are stored.
 
 import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { toHex } from "../../firmware/bytes.js";
+import { version } from "../cli.js";
 import { Collector, type CollectorEvent } from "../collector/collector.js";
-import { openPglite, openPostgres } from "../collector/database.js";
 import { exportRecords, exportVerdicts } from "../collector/export.js";
 import type { Fleet } from "../collector/intake.js";
+import { withStore } from "../collector/opened.js";
 import { type QuarantineEvent, QuarantineWatch } from "../collector/quarantine-watch.js";
 import { HEAD_STATE_NAMES } from "../collector/schema.js";
-import { RecordStore } from "../collector/store.js";
+import type { RecordStore } from "../collector/store.js";
 import { Account } from "../contracts/account.js";
 import { openRegistry } from "../contracts/registry.js";
 import { engine } from "../crypto/engine.js";
 import { KeyFile } from "../crypto/key-file.js";
-import { keepToOwner, makeFolder } from "../files.js";
-import { checkUrl, publicUrl, readFleet, readWords, rpcUrl } from "../options.js";
+import { readScreens, SCREEN_WORDS, type ScreenEvent, Screens, screenText } from "../exports/screens.js";
+import { publicUrl, readFleet, readWords, rpcUrl, type Words } from "../options.js";
 import { Backoff, pause } from "../processes/backoff.js";
 import { untilTold } from "../processes/end.js";
-import { acquireLock, LockHeld } from "../processes/lock.js";
 import { Reporter, type ReporterEvent } from "../registrar/reporter.js";
 import { chainOfNode, isBitcoin } from "../rpc/chain.js";
 import { JsonRpc } from "../rpc/json-rpc.js";
@@ -51,6 +51,11 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
   --anchor ADDRESS anchor what is verified in this RecordAnchor contract, with the collector's key, which pays (docs/ledger.md)
                    or on Bitcoin: --anchor bitcoin, where the node's wallet pays
   --anchor-interval S  seconds from one anchor to the next, where records wait (default ${ANCHOR_INTERVAL_S})
+  --metrics [HOST:]PORT  numbers for Prometheus at /metrics; on 127.0.0.1 where no HOST is given
+  --home-assistant  motes' newest verified values for Home Assistant, by MQTT discovery on the same broker
+  --expire-after S  seconds after which Home Assistant takes a value for gone, and within which it has to come (default 600)
+  --webhook URL    tell each verified record to http(s)://…, as a CloudEvent (or WEBHOOK_URL; WEBHOOK_AUTHORIZATION goes as that header)
+  --measurements   write the values of records into a table besides, for Grafana and others that ask in SQL (docs/schema.md)
   --records-max N  store no more than N new records
   --export-at-end FILE  write the stored records there when ending
   --verdicts FILE  with either export: what the node said of each record's head, one JSON object a line
@@ -60,16 +65,18 @@ The second form writes the stored records to a file (a CBOR sequence, in order) 
 
 With DATABASE_URL set (postgres://…) records go to that server instead of the folder.
 
-RPC_URL=https://host/KEY chainmote collect --mqtt mqtts://broker.example --ca ca.pem --data /srv/records`;
+Examples:
+  RPC_URL=https://node.example/KEY chainmote collect --mqtt mqtts://broker.example --ca ca.pem --data /srv/records
+  chainmote collect --data /srv/records --export records.cborseq
+  RPC_URL=https://node.example/KEY chainmote collect --metrics 9464 --home-assistant --webhook https://host.example/records`;
 
-const LOCK_WAIT_MS = 10_000;
 /** Blocks upon a quarantine after which it is left alone: as many as a head waits for on Clique. */
 const SETTLED_BLOCKS = 33;
 const ADDRESS_BYTES = 20;
 const NODE_RETRY = { firstMs: 250, maxMs: 5000 };
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     rpc: { type: "string" },
     mqtt: { type: "string" },
     ca: { type: "string" },
@@ -85,6 +92,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     "with-quarantined": { type: "boolean" },
     chain: { type: "string" },
     "records-max": { type: "string" },
+    ...SCREEN_WORDS,
     anchor: { type: "string" },
     "anchor-interval": { type: "string" },
     export: { type: "string" },
@@ -92,6 +100,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const directory = options.text("data") ?? join(".chainmote", "collector");
   const exportPath = options.text("export");
   const json = options.has("json");
@@ -113,6 +125,7 @@ export async function run(words: readonly string[], output: Output): Promise<num
     pollMs: options.number("poll-ms", 10, 3_600_000),
     gapAfterMs: seconds(options.number("gap-after", 0, 31_536_000)),
   };
+  const screenSettings = readScreens(options);
   const reporterFile = options.text("reporter");
   if (reporterFile !== undefined && fleet === undefined) throw new UsageError("--reporter needs --fleet: whose registry it is");
   const payer = reporterFile === undefined ? undefined : KeyFile.open(reporterFile, "--reporter");
@@ -129,10 +142,13 @@ export async function run(words: readonly string[], output: Output): Promise<num
     if (chain === undefined) return 0;
     if ((onBitcoin || contract !== undefined) && onBitcoin !== isBitcoin(chain))
       throw new UsageError(`--anchor takes ${isBitcoin(chain) ? '"bitcoin"' : "a contract's address"} on ${chain}`);
-    const say = (event: CollectorEvent | ReporterEvent): void => {
+    const say = (event: CollectorEvent | ReporterEvent | ScreenEvent): void => {
       if (json) output.line(JSON.stringify(event));
       else if (options.has("verbose") || !(event.event === "stored" && event.duplicate)) output.line(collectorText(event));
     };
+    const screens = await Screens.open({
+      ...{ settings: screenSettings, store, rpc, chain, mqtt, ca: authority?.pem, prefix, version: version(), onEvent: say },
+    });
     const over = new AbortController();
     const reporter =
       payer === undefined || fleet === undefined
@@ -153,8 +169,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
       ...given(settings),
       ...(recordsMax === undefined ? {} : { recordsMax }),
       ...(contract === undefined && !onBitcoin ? {} : { anchoring: { contract, intervalMs } }),
+      onChecked: (seconds) => screens.checked(seconds),
       onEvent(event) {
         say(event);
+        screens.take(event);
         if (event.event === "evidence") reporter?.due();
       },
     });
@@ -163,11 +181,15 @@ export async function run(words: readonly string[], output: Output): Promise<num
         ? watchQuarantines({ rpc, fleet, store, settledDepth: settings.settledDepth, onEvent: say })
         : undefined;
     const address = `0x${toHex(key.address)}`;
-    if (json) output.line(JSON.stringify({ event: "collecting", collector: address, ...(await store.counts()) }));
+    if (json)
+      output.line(
+        JSON.stringify({ event: "collecting", collector: address, ...(await store.counts()), ...(await lastOf(store)) }),
+      );
     else
       output.line(`collector ${address}: ${publicUrl(mqtt)}, ${plural((await store.counts()).stored, "record")} stored so far`);
     await told;
     await collector.close();
+    await screens.close();
     over.abort();
     await reporter?.close();
     await watch?.close();
@@ -177,6 +199,14 @@ export async function run(words: readonly string[], output: Output): Promise<num
     }
     return 0;
   });
+}
+
+/** What whoever starts it again goes on from. */
+async function lastOf(store: RecordStore): Promise<object> {
+  const last = await store.last();
+  if (last === undefined) return {};
+  const { address, stream, seq, head } = last;
+  return { last: { mote: `0x${toHex(address)}`, stream, seq, ...(head === undefined ? {} : { head }) } };
 }
 
 interface WatchSource {
@@ -218,34 +248,6 @@ function watchQuarantines({ rpc: url, fleet, store, settledDepth, onEvent }: Wat
     ...{ store: store.quarantines, fleet, rpc, registry: openRegistry(rpc, fleet.registry) },
     ...{ settledBlocks: settledDepth ?? SETTLED_BLOCKS, onEvent },
   });
-}
-
-/** Opens the store of a folder, or of DATABASE_URL, for as long as `work` runs. */
-async function withStore<T>(directory: string, work: (store: RecordStore) => Promise<T>): Promise<T> {
-  keepToOwner();
-  makeFolder(directory);
-  const lock = await acquireLock(join(directory, "collector.lock"), LOCK_WAIT_MS).catch((error: unknown) => {
-    if (!(error instanceof LockHeld)) throw error;
-    throw new CommandError(`${error.message}, which has to end first`);
-  });
-  try {
-    const url = process.env.DATABASE_URL;
-    const database =
-      url === undefined || url === ""
-        ? await openPglite(resolve(directory, "records"))
-        : await openPostgres(checkUrl("DATABASE_URL", url, ["postgres", "postgresql"]));
-    const store = await RecordStore.open(database).catch(async (error: Error) => {
-      await database.close();
-      throw new CommandError(`the store cannot be opened: ${plainText(error.message)}`);
-    });
-    try {
-      return await work(store);
-    } finally {
-      await store.close();
-    }
-  } finally {
-    lock.release();
-  }
 }
 
 interface Exported {
@@ -331,8 +333,11 @@ function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], u
   };
 }
 
-export function collectorText(event: CollectorEvent | ReporterEvent): string {
+export function collectorText(event: CollectorEvent | ReporterEvent | ScreenEvent): string {
   switch (event.event) {
+    case "metrics":
+    case "not-shown":
+      return screenText(event);
     case "reported":
       return `${shortHex(event.mote)} reported to the registry, block #${event.block}, ${event.gas} gas`;
     case "quarantined":

@@ -59,14 +59,15 @@ that. The mote obeys a key that the fleet's registry names (setCommander), once,
 Exit code: 0 where it is done, 1 where it is not or there is no answer in time (it may still be done until it is too late), 2 for
 a mistake in the command line.
 
-chainmote command 0x893de31f904b73e99550792d5e6152991046081f interval 5000 --key commander.key --fleet 0x5e…5e@eip155:1337`;
+Example:
+  chainmote command 0x893de31f904b73e99550792d5e6152991046081f interval 5000 --key commander.key --fleet 0x6f40be2f146c269ecabd7330236d499997dd194e@eip155:1337`;
 
 const BODY: InputKind = { name: "a file", is: "a policy or a checkpoint" };
 const ADDRESS_BYTES = 20;
 const WORDS_MAX = 10;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(
+export function read(words: readonly string[]): Words {
+  return readWords(
     words,
     {
       key: { type: "string" },
@@ -83,6 +84,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     },
     WORDS_MAX,
   );
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const keyPath = options.text("key");
   if (keyPath === undefined) throw new UsageError("--key FILE is missing");
   if (options.has("new-key")) return newKey(keyPath, output);
@@ -98,7 +103,8 @@ export async function run(words: readonly string[], output: Output): Promise<num
     throw new CommandError(
       `--key ${plainText(keyPath, 200)}: there is no such file; chainmote command --new-key --key FILE makes one`,
     );
-  const key = KeyFile.openOrCreate(keyPath);
+  // An empty file, too, is none to make a key in: nobody has named that one a commander.
+  const key = KeyFile.open(keyPath, "--key");
   const commander = new Commander({
     ...{ engine, key, prefix, mote, fleet, order, body, url: mqtt },
     ...(authority === undefined ? {} : { ca: authority.pem }),

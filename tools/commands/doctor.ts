@@ -8,13 +8,38 @@ import { boardOf, DEFAULT_BOARD } from "../../host-sim/boards.js";
 import { installLine, packageFolder } from "../../host-sim/packages.js";
 import { BUILT } from "../../host-sim/place.js";
 import { KECCAK, LIBRARY_FOLDER, LIBRARY_VERSION, libraryFault, NATIVE_COMMAND } from "../../host-sim/xs/libsecp256k1.js";
-import { BITCOIN_NODE, ETHEREUM_NODE, POSTGRES, STORE } from "../optional.js";
-import { readWords } from "../options.js";
-import { type Output, plainText } from "../terminal.js";
+import { DEFAULT_EMULATED, findQemu } from "../emulator/emulator.js";
+import { BITCOIN_NODE, ETHEREUM_NODE, FLASHER, POSTGRES, SERIAL_PORT, STORE, WEB_FLASHER } from "../optional.js";
+import { readWords, type Words } from "../options.js";
+import { ITEMS, judgeAll } from "../report/checklist.js";
+import { type CollectOptions, collectFrom, collectSimulated } from "../report/collect.js";
+import { Evidence } from "../report/evidence.js";
+import { printReport, reportOf } from "../report/report.js";
+import { findIdf, findModdable, XS_DEV, XS_DEV_IDF } from "../sdk/sdk-tools.js";
+import { findPort } from "../serial/serial-port.js";
+import { type Output, plainText, UsageError } from "../terminal.js";
+
+const LISTEN_S = 120;
+const LISTEN_S_MAX = 86_400;
 
 export const usage = `chainmote doctor [--json]
+chainmote doctor --board-report [PORT | --sim DIR] [--seconds N] [--no-rom] [--seen ITEM,ITEM] [--json]
 
-Says what is installed and what is missing, for each use. Exit code: 0 unless something essential is missing.`;
+Says what is installed and what is missing, for each use. Exit code: 0 unless something essential is missing.
+
+  --board-report   what can be seen of the board on PORT (without it: the only one that is plugged in), against each item of
+                   docs/hardware-checklist.md: seen, not seen, or cannot say. It holds no secret, no address, no name of a network, and the
+                   maker's half of the MAC: paste it into an issue. The board is reset, and nothing of it is written
+  --sim DIR        of a simulated board, which shows nothing of a chip
+  --seconds N      so long its log is listened to at most (default ${LISTEN_S}); it ends once a record is stored, or a blank board answers
+  --no-rom         the board is not reset into its ROM's bootloader first
+  --seen A,B       items that you have seen yourself
+  --json           one object
+
+Examples:
+  chainmote doctor
+  chainmote doctor --json
+  chainmote doctor --board-report /dev/ttyACM0 --json`;
 
 interface Finding {
   readonly name: string;
@@ -26,16 +51,54 @@ interface Finding {
   readonly fix: string;
 }
 
+const TEXT = { type: "string" } as const;
+const FLAG = { type: "boolean" } as const;
+const SPEC = { json: FLAG, "board-report": FLAG, "no-rom": FLAG, sim: TEXT, seconds: TEXT, seen: TEXT };
 const PROBE_MS = 10_000;
 const NODE_MIN = "20.19";
 
+export function read(words: readonly string[]): Words {
+  return readWords(words, SPEC, 1);
+}
+
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, { json: { type: "boolean" } });
+  const options = read(words);
+  if (options.has("board-report")) return await boardReport(options, output);
+  const [word] = options.others;
+  if (word !== undefined) throw new UsageError(`unexpected word "${plainText(word, 60)}": a port is for --board-report`);
   const findings = await probeAll();
   const missing = findings.filter((finding) => finding.essential && !finding.found);
   if (options.has("json")) output.line(JSON.stringify({ ok: missing.length === 0, findings }));
   else print(findings, output);
   return missing.length === 0 ? 0 : 1;
+}
+
+async function boardReport(options: Words, output: Output): Promise<number> {
+  const sim = options.text("sim");
+  const [path] = options.others;
+  if (sim !== undefined && path !== undefined) throw new UsageError("name a port, or a simulated board by --sim DIR");
+  const byHand = itemsOf(options.text("seen"));
+  if (sim !== undefined && byHand.length > 0) throw new UsageError("--seen is for a board: nobody has seen a chip here");
+  const seen = new Evidence(sim !== undefined);
+  const how: CollectOptions = {
+    rom: !options.has("no-rom"),
+    listenMs: 1000 * (options.number("seconds", 1, LISTEN_S_MAX) ?? LISTEN_S),
+    progress: (text) => output.error(text),
+  };
+  if (sim === undefined) await collectFrom(await findPort(path), seen, how);
+  else await collectSimulated(sim, seen, how);
+  const items = judgeAll(seen, byHand);
+  if (options.has("json")) output.line(JSON.stringify(reportOf(seen, items)));
+  else printReport(seen, items, output);
+  return 0;
+}
+
+function itemsOf(text: string | undefined): readonly string[] {
+  const items = text?.split(",") ?? [];
+  const unknown = items.find((item) => !ITEMS.includes(item));
+  if (unknown !== undefined)
+    throw new UsageError(`--seen: there is no item "${plainText(unknown, 40)}" in docs/hardware-checklist.md`);
+  return items;
 }
 
 function print(findings: readonly Finding[], output: Output): void {
@@ -63,7 +126,9 @@ async function probeAll(): Promise<readonly Finding[]> {
   const fuzz = "fuzzing of the C that reads hostile bytes (npm run fuzz)";
   const vectors = "one compressed set of vectors (npm run conformance -- bitcoin)";
   const sdk = "the firmware under the Moddable SDK, without a board (npm run check:sdk), besides gcc and RISC-V gcc";
-  const board = "a real board, besides the SDK (docs/boards.md)";
+  const build = "images for boards (chainmote build, docs/flashing.md)";
+  const serial = "a board on a serial port (chainmote flash, monitor)";
+  const emulator = "images in an emulator (chainmote run), besides those for boards";
   return [
     { ...named("Node.js", run, true, `node ${NODE_MIN} or newer, https://nodejs.org`), ...node() },
     { ...named("npm", run, true, "apt install npm"), ...program("npm", ["--version"]) },
@@ -117,11 +182,30 @@ async function probeAll(): Promise<readonly Finding[]> {
       ),
       ...folder("IDF_PATH", "components/nvs_flash/include/nvs.h"),
     },
+    { ...named("SDK's tools", build, false, `${XS_DEV}; MODDABLE names them`), ...place(findModdable()) },
+    { ...named("ESP-IDF", build, false, `npm install -g xs-dev && ${XS_DEV_IDF}; IDF_PATH names it`), ...place(findIdf()) },
+    { ...named("page that flashes", build, false, installLine([WEB_FLASHER])), ...installed(WEB_FLASHER) },
     {
-      ...named("ESP-IDF", board, false, "https://docs.espressif.com/projects/esp-idf, and IDF_PATH set to it"),
-      ...folder("IDF_PATH", "tools/idf.py"),
+      ...named("espsecure", build, false, "pip install esptool, or source $IDF_PATH/export.sh"),
+      ...program("espsecure", ["version"]),
+    },
+    { ...named("serial port", serial, false, installLine([SERIAL_PORT])), ...installed(SERIAL_PORT) },
+    { ...named("esptool-js", serial, false, installLine([FLASHER])), ...installed(FLASHER) },
+    {
+      ...named(
+        "Espressif's QEMU",
+        emulator,
+        false,
+        "python $IDF_PATH/tools/idf_tools.py install qemu-riscv32; QEMU_ESP32 names it",
+      ),
+      ...place(findQemu(DEFAULT_EMULATED)),
     },
   ];
+}
+
+/** A folder or a program that was found, or not. */
+function place(found: string | { readonly missing: string }): Probe {
+  return typeof found === "string" ? { found: true, detail: plainText(found, 70) } : { found: false, detail: "" };
 }
 
 /** An npm package that is installed only where it is asked for. */

@@ -1,5 +1,6 @@
 // chainmote headers: verifies a chain's headers as a mote does, and exports the checkpoint that a mote starts from.
 
+import { statSync } from "node:fs";
 import { openChain } from "../../firmware/chain/checkpoint.js";
 import type { Consensus, Trusted } from "../../firmware/chain/consensus.js";
 import { Rejection } from "../../firmware/rejection.js";
@@ -13,6 +14,7 @@ import { HEADER_CHAINS, type HeaderChain } from "../headers/table.js";
 import { type Verified, verifyHeaders } from "../headers/verify.js";
 import { checkUrl, readWords, rpcUrl, type Words } from "../options.js";
 import { pause } from "../processes/backoff.js";
+import { Progress } from "../progress.js";
 import { hashText, headersOf, isBitcoin } from "../rpc/chain.js";
 import { JsonRpc, RpcError } from "../rpc/json-rpc.js";
 import { PatientRpc } from "../rpc/patient.js";
@@ -41,17 +43,20 @@ hash with another source. IBFT, QBFT: the validators' keys must seal no other ch
   --period S --epoch N [--london N] [--zero-base-fee]   Clique: the same without the file
   --trusting-period S                                   IBFT, QBFT: how long a trusted block vouches for others
   --work HEX                                            Bitcoin: work of the chain up to the block, where the node tells none
-  --json             one object instead of text`;
+  --json             one object instead of text
 
-const PROGRESS_MS = 1000;
+Examples:
+  chainmote headers checkpoint --chain clique --rpc http://127.0.0.1:8545 --out checkpoint.json
+  chainmote headers verify --checkpoint checkpoint.json --save newest.json http://127.0.0.1:8545`;
+
 const SAVE_MS = 60_000;
 const HEIGHT_MAX = 2 ** 48 - 1;
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** As shells have it for a program that Ctrl-C ended. */
 const EXIT_STOPPED = 130;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(
+export function read(words: readonly string[]): Words {
+  return readWords(
     words,
     {
       checkpoint: { type: "string" },
@@ -71,6 +76,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     },
     2,
   );
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const [what, from] = options.others;
   try {
     if (what === "verify") return await verify(options, from, output);
@@ -94,38 +103,52 @@ async function verify(options: Words, from: string | undefined, output: Output):
   if (named !== undefined && named !== consensus.name)
     throw new CommandError(`${path} is a checkpoint of ${consensus.name}, not of ${plainText(named, 40)}`);
   const json = options.has("json");
-  const progress = new Progress(consensus, json || process.stderr.isTTY !== true);
-  const save = new Saver(consensus, checkpoint, options.text("save"), (text) => progress.say(text, output));
+  const progress = json ? undefined : new Progress("chainmote headers");
+  const beganMs = performance.now();
+  const say = (text: string): void => output.error(`chainmote headers: ${text}`);
+  const save = new Saver(consensus, checkpoint, options.text("save"), say);
+  const way = { of: 0, done: 0 }; // bytes of a file, or blocks up to a node's head
   const url = /^https?:\/\//i.test(from) ? checkUrl("URL", from, ["http", "https"]) : undefined;
   const stop = new AbortController();
   const tellToEnd = (): void => stop.abort();
   for (const signal of STOP_SIGNALS) process.once(signal, tellToEnd);
   try {
-    const batches =
-      url === undefined
-        ? headersOfFile(from, chainNamed(consensus.name).measure)
-        : headersOfNode(
-            headersOf(
-              patient(url, (text) => progress.say(text, output), stop.signal),
-              consensus.chain,
-            ),
-            consensus.checkpoint.number + 1,
-            (ms) => pause(ms, stop.signal),
-          );
+    const first = consensus.checkpoint.number;
+    let batches: AsyncGenerator<Uint8Array[]>;
+    if (url === undefined) {
+      way.of = statSync(from, { throwIfNoEntry: false })?.size ?? 0;
+      batches = headersOfFile(from, chainNamed(consensus.name).measure, (bytes) => {
+        way.done = bytes;
+      });
+    } else {
+      const source = headersOf(patient(url, say, stop.signal), consensus.chain);
+      // For the bar alone: where the node does not tell, there is none.
+      const head = progress?.isSeen === true ? await source.header("latest").catch(() => undefined) : undefined;
+      way.of = (head?.number ?? first) - first;
+      batches = headersOfNode(source, first + 1, (ms) => pause(ms, stop.signal));
+    }
     const result = await verifyHeaders(consensus, batches, {
       nowS: () => Math.floor(Date.now() / 1000),
       fromChild: url !== undefined,
       signal: stop.signal,
       onProgress(state) {
-        progress.show(state);
+        const { number } = state.trusted;
+        if (url !== undefined) way.done = number - first;
+        progress?.counted(
+          state.count,
+          "headers",
+          way.of > 0 ? way.done / way.of : undefined,
+          `${consensus.name} #${count(number)}`,
+        );
         save.nowAndThen(state.trusted);
       },
     });
-    progress.clear();
+    progress?.clear();
     const saved = save.atEnd(result);
-    const code = tell(consensus, result, { seconds: progress.elapsedS, json, saved, output });
+    const code = tell(consensus, result, { seconds: (performance.now() - beganMs) / 1000, json, saved, output });
     return save.hasFailed && code === 0 ? 1 : code;
   } finally {
+    progress?.clear();
     for (const signal of STOP_SIGNALS) process.off(signal, tellToEnd);
   }
 }
@@ -284,39 +307,4 @@ function chainNamed(name: string | undefined): HeaderChain {
   const chain = Object.hasOwn(HEADER_CHAINS, name) ? HEADER_CHAINS[name] : undefined;
   if (chain === undefined) throw new UsageError(`--chain takes ${CHAINS}, not "${plainText(name, 40)}"`);
   return chain;
-}
-
-/** One line on stderr that goes with the work. */
-class Progress {
-  readonly #silent: boolean;
-  readonly #consensus: Consensus;
-  readonly #fromMs = performance.now();
-  #shownMs = 0;
-
-  constructor(consensus: Consensus, silent: boolean) {
-    this.#consensus = consensus;
-    this.#silent = silent;
-  }
-
-  get elapsedS(): number {
-    return (performance.now() - this.#fromMs) / 1000;
-  }
-
-  show({ trusted, count: verified }: Pick<Verified, "trusted" | "count">): void {
-    const nowMs = performance.now();
-    if (this.#silent || nowMs - this.#shownMs < PROGRESS_MS) return;
-    this.#shownMs = nowMs;
-    const rate = count(Math.round(verified / this.elapsedS));
-    process.stderr.write(`\r\x1b[K${this.#consensus.name} #${count(trusted.number)}  ${rate} headers/s`);
-  }
-
-  /** A line for people, beside the one that goes with the work. */
-  say(text: string, output: Output): void {
-    this.clear();
-    output.error(`chainmote headers: ${text}`);
-  }
-
-  clear(): void {
-    if (!this.#silent) process.stderr.write("\r\x1b[K");
-  }
 }

@@ -28,14 +28,22 @@ it for all in short, and writes evidence.
   --senml     the measurements as SenML in JSON (RFC 8428), also of records that do not hold, which is said on stderr; chainmote
               verify --senml prints verified ones alone
 
-Exit code: 0 where all that is shown holds, 1 where any does not, 2 for a mistake in the command line.`;
+Exit code: 0 where all that is shown holds, 1 where any does not, 2 for a mistake in the command line.
+
+Examples:
+  chainmote inspect records.cborseq
+  chainmote inspect records.cborseq --record 2 --json`;
 
 const QUALITY = ["none", "the mote's own clock", "NTP", "bounded by a verified header"] as const;
 /** Units of SenML (RFC 8428 §12.1) as people write them. */
 const UNITS: Readonly<Record<string, string>> = { Cel: "°C", "%RH": "% RH", "/": "" };
 
+export function read(words: readonly string[]): Words {
+  return readWords(words, { json: { type: "boolean" }, senml: { type: "boolean" }, record: { type: "string" } }, 1);
+}
+
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, { json: { type: "boolean" }, senml: { type: "boolean" }, record: { type: "string" } }, 1);
+  const options = read(words);
   const wanted = options.number("record", 1, Number.MAX_SAFE_INTEGER);
   if (options.has("senml") && options.has("json")) throw new UsageError("--senml is JSON already: leave --json out");
   const input = Input.open(options.others[0]);

@@ -9,7 +9,7 @@ import { engine } from "../crypto/engine.js";
 import { writeWhole } from "../files.js";
 import { type DumpedRecord, dumpJournal, type JournalDump } from "../journal/dump.js";
 import { findJournal } from "../journal/image.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
 import { CommandError, count, type Output, plainText, plural, UsageError } from "../terminal.js";
 import { type InputKind, readInput } from "../verify/input.js";
 import { dateText } from "./inspect.js";
@@ -26,7 +26,11 @@ That a record is stored elsewhere is marked every 8 records and at a clean end: 
   --records FILE  write the signed records there, as chainmote verify reads them
   --mote ADDRESS  whose they are: the journal does not say, and a signature does not hold without it
 
-Exit code: 0 where all holds, 1 where anything is damaged, 2 for a mistake in the command line.`;
+Exit code: 0 where all holds, 1 where anything is damaged, 2 for a mistake in the command line.
+
+Examples:
+  chainmote journal dump journal.bin --sectors
+  chainmote journal dump journal.bin --records saved.cborseq --mote 0x893de31f904b73e99550792d5e6152991046081f`;
 
 /** Where the journal of a board's flash is, and how long, as esptool.py takes it. */
 function journalPlace(): string {
@@ -37,15 +41,19 @@ function journalPlace(): string {
 const IMAGE: InputKind = { name: "a flash image", is: "the bytes of a partition or a chip" };
 const ADDRESS_BYTES = 20;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
+export function read(words: readonly string[]): Words {
   const [verb, ...rest] = words;
   if (verb !== "dump")
     throw new UsageError(verb === undefined ? "dump is missing" : `there is no "${plainText(verb, 40)}", only dump`);
-  const options = readWords(
+  return readWords(
     rest,
     { sectors: { type: "boolean" }, json: { type: "boolean" }, records: { type: "string" }, mote: { type: "string" } },
     1,
   );
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const recordsPath = options.text("records");
   const mote = options.bytes("mote", ADDRESS_BYTES);
   if ((recordsPath === undefined) !== (mote === undefined)) throw new UsageError("--records and --mote go together");

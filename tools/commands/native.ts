@@ -13,7 +13,8 @@ import {
 } from "../../host-sim/xs/libsecp256k1.js";
 import { fetchFromIndex } from "../native/python-index.js";
 import { needPackages } from "../optional.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
+import { Progress } from "../progress.js";
 import { CommandError, type Output, plainText, plural } from "../terminal.js";
 
 export const usage = `chainmote native [FILE]
@@ -25,15 +26,31 @@ npm keccak into build/libkeccak-32.
 
   FILE  that package, got by other means
 
-Exit code: 0 once all files are in place, 1 where they cannot be had.`;
+Exit code: 0 once all files are in place, 1 where they cannot be had.
+
+Examples:
+  chainmote native
+  chainmote native electrum_ecc.tar.gz`;
+
+export function read(words: readonly string[]): Words {
+  return readWords(words, {}, 1);
+}
 
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const { others } = readWords(words, {}, 1);
+  const { others } = read(words);
   if ((await libraryFault()) !== undefined) {
-    const archive = others[0] === undefined ? await fetchFromIndex(ARCHIVE.project, ARCHIVE.file) : await readGiven(others[0]);
-    await unpackLibrary(archive).catch((error: Error) => {
-      throw new CommandError(plainText(error.message));
-    });
+    const progress = new Progress("chainmote native");
+    try {
+      const [given] = others;
+      const archive =
+        given === undefined ? await fetchFromIndex(ARCHIVE.project, ARCHIVE.file, progress) : await readGiven(given);
+      progress.step("comparing each file with upstream's release");
+      await unpackLibrary(archive).catch((error: Error) => {
+        throw new CommandError(plainText(error.message));
+      });
+    } finally {
+      progress.clear();
+    }
   }
   if (!(await copyKeccak())) needPackages([KECCAK]);
   const files = plural((await pinnedFiles()).size, "file");

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { REPOSITORY } from "../../host-sim/place.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
 import { CommandError, type Output, plainText, UsageError } from "../terminal.js";
 
 export const usage = `chainmote new DIR [--from SPEC]
@@ -13,7 +13,10 @@ export const usage = `chainmote new DIR [--from SPEC]
 Writes an application into the folder DIR: main.ts, a sensor of its own, config.json, a manifest that includes the library, a test that
 runs it in the simulator, a workflow for GitHub, settings for an editor. Then: cd DIR && npm install && npm test
 
-  --from SPEC  what npm installs chainmote from (default: what it was installed from here; a tarball or a folder will do)`;
+  --from SPEC  what npm installs chainmote from (default: what it was installed from here; a tarball or a folder will do)
+
+Example:
+  chainmote new my-mote`;
 
 const APPLICATION = join(REPOSITORY, "tools/new/application");
 /** npm publishes no file of this name. */
@@ -25,8 +28,12 @@ interface Manifest {
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 
+export function read(words: readonly string[]): Words {
+  return readWords(words, { from: { type: "string" } }, 1);
+}
+
 export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, { from: { type: "string" } }, 1);
+  const options = read(words);
   const given = options.others[0];
   if (given === undefined) throw new UsageError("the folder's name is missing");
   const folder = resolve(given);

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { keepToOwner } from "../files.js";
-import { readWords } from "../options.js";
+import { readWords, type Words } from "../options.js";
 import { untilTold } from "../processes/end.js";
 import { LOCAL_CHAINS, openLocalChain } from "../start/local-chain.js";
 import { type Output, UsageError } from "../terminal.js";
@@ -16,16 +16,21 @@ A real node on 127.0.0.1 that makes a chain by itself; a second start continues 
   --period S   seconds between blocks, 1 to 60 (default 1; a Clique chain keeps its own)
   --json       prints {"event":"listening","rpc":…,"chain":…,"genesis":…}
 
-chainmote node --data chain                      prints its URL and its genesis file; then, elsewhere:
-chainmote start --rpc URL --genesis chain/genesis.json   motes that follow it`;
+Examples:
+  chainmote node --data chain   # prints its URL and its genesis file; then, elsewhere, motes that follow it:
+  chainmote start --rpc http://127.0.0.1:39145 --genesis chain/genesis.json`;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     chain: { type: "string" },
     data: { type: "string" },
     period: { type: "string" },
     json: { type: "boolean" },
   });
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const named = options.text("chain") ?? "clique";
   const name = LOCAL_CHAINS.find((known) => known === named);
   if (name === undefined) throw new UsageError(`--chain takes ${LOCAL_CHAINS.join(" or ")}`);

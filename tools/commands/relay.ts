@@ -23,10 +23,11 @@ Publishes the newest header of an Ethereum or a Bitcoin node, retained, and answ
   --json        one object per event
   --verbose     every head and every answer
 
-RPC_URL=https://host/KEY chainmote relay --mqtt mqtts://broker.example --ca ca.pem --prefix lab/`;
+Example:
+  RPC_URL=https://node.example/KEY chainmote relay --mqtt mqtts://broker.example --ca ca.pem --prefix lab/`;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     rpc: { type: "string" },
     mqtt: { type: "string" },
     ca: { type: "string" },
@@ -39,6 +40,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const rpc = rpcUrl(options);
   if (rpc === undefined) throw new UsageError("--rpc URL is missing");
   const { mqtt = DEFAULT_MQTT, authority } = brokerNamed(options);

@@ -2,13 +2,16 @@
 
 import { chmodSync, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { BOARD_NAMES, DEFAULT_BOARD } from "../../host-sim/boards.js";
+import { BOARD_NAMES, boardOf, DEFAULT_BOARD, partitionBytes } from "../../host-sim/boards.js";
 import { BITCOIN_FIRMWARE, LEDGER_FIRMWARE } from "../../host-sim/engine/engines.js";
 import { version } from "../cli.js";
 import { KeyFile } from "../crypto/key-file.js";
 import { keepToOwner, makeFolder, modeFor, writeWhole } from "../files.js";
+import { LiveLines } from "../live-lines.js";
 import { needPackages, POSTGRES, STORE } from "../optional.js";
 import { publicUrl, readWords, rpcUrl, type Words } from "../options.js";
+import type { Facts } from "../page/model.js";
+import { Page } from "../page/page.js";
 import { pause } from "../processes/backoff.js";
 import { BoundedLog } from "../processes/bounded-log.js";
 import { untilTold } from "../processes/end.js";
@@ -18,7 +21,7 @@ import type { ChildEnd } from "../processes/supervisor.js";
 import { namedApplication } from "../start/application.js";
 import { AttachedChain, type AttachOptions } from "../start/attached-chain.js";
 import { refusePoor } from "../start/contracts.js";
-import { builtEngine, engineWish } from "../start/engine-choice.js";
+import { builtEngine, type EngineWish, engineWish } from "../start/engine-choice.js";
 import type { FollowedChain } from "../start/followed-chain.js";
 import { LOCAL_CHAINS, nodePackages, openLocalChain } from "../start/local-chain.js";
 import { DEFAULT_DATA, type Layout, layoutOf } from "../start/project.js";
@@ -55,6 +58,7 @@ Runs a node, a broker, a relay, a collector and simulated boards on this machine
                  there) or noble (JavaScript, the reference; on all)
   --sample MS    milliseconds between samples, 50 to 86400000 (default 2000, or what the application's config.json says)
   --prefix P/    put before every MQTT topic
+  --no-page      no page that shows all of it, and that breaks parts of it, at an address of this machine's own (127.0.0.1)
   --json         one object per event
   --verbose      every event of every part
 
@@ -79,6 +83,8 @@ Your own broker:
 
 With DATABASE_URL set (postgres://…) records go to that database.
 
+Examples:
+  npm start -- --records 5 --boards 2
   npm start -- --app ../my-mote --engine xs
   npm start -- --rpc http://127.0.0.1:8545 --genesis genesis.json --records 5
   npm start -- --rpc http://127.0.0.1:8545 --deploy account.key --anchor
@@ -111,8 +117,8 @@ const STALL_MS = 120_000;
 /** The same of anchors: on Clique of a long period one takes minutes to be settled. */
 const ANCHOR_STALL_MS = 1_800_000;
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(words, {
+export function read(words: readonly string[]): Words {
+  return readWords(words, {
     records: { type: "string" },
     anchor: { type: "boolean" },
     "anchor-interval": { type: "string" },
@@ -130,9 +136,14 @@ export async function run(words: readonly string[], output: Output): Promise<num
     period: { type: "string" },
     sample: { type: "string" },
     prefix: { type: "string" },
+    "no-page": { type: "boolean" },
     json: { type: "boolean" },
     verbose: { type: "boolean" },
   });
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const records = options.number("records", 1, RECORDS_MAX);
   const boards = options.number("boards", 1, BOARDS_MAX) ?? 1;
   const folder = options.text("app");
@@ -162,8 +173,13 @@ export async function run(words: readonly string[], output: Output): Promise<num
   const lock = await acquireLock(layout.lock, LOCK_WAIT_MS).catch((error: unknown) => {
     throw error instanceof LockHeld ? new CommandError(`${error.message}, which has to end first`) : error;
   });
+  let shown: Screen | undefined;
   try {
-    const screen = new Screen(output, new BoundedLog(layout.log), { json: options.has("json"), verbose: options.has("verbose") });
+    const screen = new Screen(output, new BoundedLog(layout.log), {
+      ...{ json: options.has("json"), verbose: options.has("verbose") },
+      block: { lines: new LiveLines(process.stdout), boards },
+    });
+    shown = screen;
     const tally = new Tally(anchor);
     const told = untilTold();
     const done = records === undefined ? undefined : new Signal();
@@ -176,10 +192,11 @@ export async function run(words: readonly string[], output: Output): Promise<num
     });
     const engine = await builtEngine(
       wish,
-      (text) => screen.show("engine", { event: "building", text }),
+      (text, share) => screen.show("engine", { event: "building", text, ...(share === undefined ? {} : { share }) }),
       () => isTold,
       application ?? (ledger ? LEDGER_FIRMWARE : anchor ? BITCOIN_FIRMWARE : undefined),
     );
+    const page = options.has("no-page") ? undefined : await openPage(screen, data, boards, wish);
     const system = new System({
       ...{ layout, boards, prefix, exportPath, ledger, ...broker },
       ...(anchor ? { anchorIntervalS } : {}),
@@ -190,17 +207,28 @@ export async function run(words: readonly string[], output: Output): Promise<num
       ...(engine === undefined ? {} : { engine }),
       ...(wish.engine === "node" && wish.crypto === "noble" ? { crypto: wish.crypto } : {}),
       ...(records === undefined ? {} : { recordsMax: () => records - tally.done }),
+      ...(page === undefined ? {} : { onStage: (stage) => page.begin(stage) }),
       onEvent(source, event) {
+        page?.take(source, event);
         screen.show(source, anchor ? kept(layout.anchored, event) : event);
         if (tally.take(source, event) && records !== undefined && tally.done >= records) done?.give();
       },
     });
     screen.say(output.style("dim", "starting; the first time in a folder takes longest"));
+    screen.keep("starting");
     let failure: string | undefined;
     const over = new AbortController();
     try {
       if (engine !== undefined) screen.engine(engine);
-      const started = system.start((fact) => showFact(fact, screen)).then(() => screen.say());
+      const started = system
+        .start((fact) => {
+          page?.tell(factOfPage(fact));
+          showFact(fact, screen);
+        })
+        .then(() => {
+          screen.say();
+          screen.keep("running");
+        });
       await Promise.race([started, told]);
       await Promise.race([
         told,
@@ -215,13 +243,50 @@ export async function run(words: readonly string[], output: Output): Promise<num
     }
     over.abort();
     screen.say();
+    screen.keep("ending");
+    page?.tell(failure === undefined ? ENDING : { phase: "failed", words: failure });
+    await page?.close();
     await system.stop();
+    screen.close();
     // The collector, our child, writes for its owner alone; a file that was named is as the person has it.
     if (options.text("export") !== undefined && existsSync(exportPath)) chmodSync(exportPath, modeFor("umask"));
     if (failure !== undefined) throw new CommandError(failure);
     return summary({ screen, tally, records, exportPath, output });
   } finally {
+    shown?.close();
     lock.release();
+  }
+}
+
+const ENDING = { phase: "ending", words: "It was told to end, or all records that were asked for are there." } as const;
+
+/** A page that cannot be opened is said, and ends nothing. */
+async function openPage(screen: Screen, data: string, boards: number, wish: EngineWish): Promise<Page | undefined> {
+  const journalBytes = partitionBytes(boardOf(wish.memory === "roomy" ? DEFAULT_BOARD : wish.memory), "journal");
+  const engine = wish.engine === "node" ? "Node" : `XS (${wish.engine})`;
+  try {
+    const page = await Page.open({ folder: join(data, "page"), version: version(), boards, journalBytes, engine });
+    screen.fact("page", page.url, { event: "page", url: page.url });
+    return page;
+  } catch (error) {
+    screen.show("page", { event: "error", what: "no page", detail: error instanceof Error ? error.message : String(error) });
+    return undefined;
+  }
+}
+
+/** What the page says of a part: no more of a URL than its host. */
+function factOfPage(fact: Fact): Partial<Facts> {
+  switch (fact.part) {
+    case "broker":
+      return { broker: publicUrl(fact.url) };
+    case "node":
+      return { node: `${publicUrl(fact.rpc)}, ${fact.about}`, chain: fact.chain };
+    case "collector":
+      return { collector: fact.address };
+    case "fleet":
+      return { fleet: fact.registry };
+    case "anchor":
+      return {};
   }
 }
 

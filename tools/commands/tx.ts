@@ -51,9 +51,10 @@ Exit code: 0 where it is done (of a value: where its nonce is used, which is all
 was not sent or has no end in time, 2 for a mistake in the command line. What has no end goes on with the mote's next start; the next
 chainmote tx waits for that end alone and sends nothing, so that nothing is done twice.
 
-chainmote tx value 0x893de31f904b73e99550792d5e6152991046081f 1000000000000000 --config board.json
-chainmote tx enrol --enroller .chainmote/keys/enroller.key --config .chainmote/boards/1/board.json --data .chainmote/mine
-chainmote tx report pair.cborseq --config board.json --json`;
+Examples:
+  chainmote tx value 0x893de31f904b73e99550792d5e6152991046081f 1000000000000000 --config board.json
+  chainmote tx enrol --enroller .chainmote/keys/enroller.key --config .chainmote/boards/1/board.json --data .chainmote/mine
+  chainmote tx report pair.cborseq --config board.json --json`;
 
 const PAIR: InputKind = { name: "a file of two records", is: "a CBOR sequence of two COSE_Sign1 items" };
 const ADDRESS_BYTES = 20;
@@ -83,8 +84,8 @@ interface End {
   readonly detail?: string;
 }
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
-  const options = readWords(
+export function read(words: readonly string[]): Words {
+  return readWords(
     words,
     {
       config: { type: "string" },
@@ -102,6 +103,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
     },
     3,
   );
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   const action = actionOf(options);
   const timeoutS = options.number("timeout", 1, 86_400) ?? TIMEOUT_S;
   engineWish(options);

@@ -41,9 +41,14 @@ believed; not needed where the checkpoint is of the item's block.
 
 Of a long file stderr shows how far it is, but not with --json.
 
-Exit code: 0 where all hold, 1 where any does not, 2 for a mistake in the command line.`;
+Exit code: 0 where all hold, 1 where any does not, 2 for a mistake in the command line.
 
-export async function run(words: readonly string[], output: Output): Promise<number> {
+Examples:
+  chainmote verify records.cborseq
+  chainmote verify records.cborseq --quiet --evidence evidence.cborseq
+  chainmote verify --receipt anchored/item.cbor --checkpoint anchored/checkpoint.json --contract 0x6f40be2f146c269ecabd7330236d499997dd194e`;
+
+export function read(words: readonly string[]): Words {
   const spec = {
     json: { type: "boolean" },
     senml: { type: "boolean" },
@@ -55,7 +60,11 @@ export async function run(words: readonly string[], output: Output): Promise<num
     contract: { type: "string" },
     headers: { type: "string" },
   } as const;
-  const options = readWords(words, spec, 1);
+  return readWords(words, spec, 1);
+}
+
+export async function run(words: readonly string[], output: Output): Promise<number> {
+  const options = read(words);
   if (options.has("senml") && options.has("json")) throw new UsageError("--senml is JSON already: leave --json out");
   const receipt = options.text("receipt");
   if (receipt !== undefined) return verifyReceipt(receipt, options, output);
@@ -70,11 +79,10 @@ export async function run(words: readonly string[], output: Output): Promise<num
 
 async function verify(input: Input, options: Words, threads: number | undefined, output: Output): Promise<number> {
   const [senml, json] = [options.has("senml"), options.has("json")];
-  const progress = json ? undefined : new Progress("chainmote verify", "records", input.length);
+  const progress = json ? undefined : new Progress("chainmote verify");
   const judge = new Judge(engine, (offset, length) => input.read(offset, length));
   // In the place of stdout, which is SenML alone.
   const say = (text: string): void => {
-    progress?.clear();
     if (senml) output.error(text);
     else output.line(text);
   };
@@ -84,7 +92,7 @@ async function verify(input: Input, options: Words, threads: number | undefined,
   const checking = { length: input.length, ...(threads === undefined ? {} : { threads }) };
   for await (const { piece, signed } of checked(pieces(input.parts()), checking)) {
     const verdict = judge.judge(piece, signed);
-    progress?.update(sum.records, piece.offset);
+    progress?.counted(sum.records, "records", input.length > 0 ? piece.offset / input.length : undefined);
     sum.records += 1;
     if (verdict.fault === undefined) sum.hold += 1;
     else sum.fail += 1;
@@ -98,7 +106,6 @@ async function verify(input: Input, options: Words, threads: number | undefined,
       !shown.has(digest)
     ) {
       shown.add(digest); // a record that is in the file twice was measured once
-      progress?.clear();
       pack.add(index, mote, fields);
     }
     if ((senml || options.has("quiet")) && fault === undefined) continue;

@@ -47,13 +47,21 @@ export const measureRlp: Measure = (bytes) => {
   return 1 + lengthBytes + length;
 };
 
-/** The headers of a file in lists, one for each chunk that was read. What stands before a fault is given before it is thrown. */
-export async function* headersOfFile(path: string, measure: Measure): AsyncGenerator<Uint8Array[]> {
+/**
+ * The headers of a file in lists, one for each chunk that was read. What stands before a fault is given before it is thrown.
+ * @param onRead told how many bytes of the file have been read
+ */
+export async function* headersOfFile(
+  path: string,
+  measure: Measure,
+  onRead: (bytes: number) => void = () => undefined,
+): AsyncGenerator<Uint8Array[]> {
   const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   let cut: Cutter | undefined;
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       cut ??= cutterFor(chunk, measure);
+      onRead(stream.bytesRead);
       yield* given(cut.take(new Uint8Array(chunk), false));
     }
   } catch (error) {

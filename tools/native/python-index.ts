@@ -7,6 +7,7 @@
 // do, and shows no password of an index. Never: executes or unpacks what it has got.
 
 import { spawnSync } from "node:child_process";
+import type { Progress } from "../progress.js";
 import { publicUrl, withoutSecretsOf } from "../public-url.js";
 import { CommandError, plainText } from "../terminal.js";
 
@@ -16,14 +17,15 @@ const FETCH_MS_MAX = 300_000;
 const PAGE_BYTES_MAX = 4_194_304;
 const FILE_BYTES_MAX = 16_777_216;
 
-/** The bytes of `file`, one of `project`'s. */
-export async function fetchFromIndex(project: string, file: string): Promise<Uint8Array> {
+/** The bytes of `file`, one of `project`'s. @param progress shows how much has come */
+export async function fetchFromIndex(project: string, file: string, progress?: Progress): Promise<Uint8Array> {
+  progress?.step(`asking pip where ${file} is`);
   const page = `${pythonIndex().replace(/\/+$/, "")}/${project}/`;
   try {
     const { bytes, url } = await take(page, PAGE_BYTES_MAX);
     const link = linkTo(new TextDecoder().decode(bytes), file);
     if (link === undefined) throw new Error(`it has no ${file}`);
-    return (await take(new URL(link, url).href, FILE_BYTES_MAX, page)).bytes;
+    return (await take(new URL(link, url).href, FILE_BYTES_MAX, page, progress)).bytes;
   } catch (error) {
     const { message, cause } = error as Error;
     const why = cause instanceof Error ? cause.message : message;
@@ -72,7 +74,12 @@ export function linkTo(page: string, file: string): string | undefined {
 }
 
 /** @param page whose user and password go with the request, where it is of the same origin */
-async function take(address: string, bytesMax: number, page = address): Promise<{ bytes: Uint8Array; url: string }> {
+async function take(
+  address: string,
+  bytesMax: number,
+  page = address,
+  progress?: Progress,
+): Promise<{ bytes: Uint8Array; url: string }> {
   const url = new URL(address);
   const { username, password, origin } = new URL(page);
   url.username = "";
@@ -85,9 +92,11 @@ async function take(address: string, bytesMax: number, page = address): Promise<
   });
   if (!response.ok || response.body === null) throw new Error(`HTTP ${response.status}`);
   const parts: Uint8Array[] = [];
+  const whole = Number(response.headers.get("content-length") ?? Number.NaN);
   let count = 0;
   for await (const part of response.body as unknown as AsyncIterable<Uint8Array>) {
     count += part.length;
+    progress?.counted(count, "bytes", count / whole);
     if (count > bytesMax) throw new Error(`more than ${bytesMax} bytes`);
     parts.push(part);
   }

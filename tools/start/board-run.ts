@@ -1,11 +1,11 @@
 // One simulated board as a process that is kept running: for `chainmote start` and `chainmote board`.
 //
-// Promises: a board that crashed starts again as a chip does, by a software reset; its lines go to `board.log` in its folder, bounded, and
+// Promises: a board that crashed or restarted starts again as a chip does, and knows which of the two it was; its lines go to `board.log` in its folder, bounded, and
 // to whoever asked.
 
 import { join } from "node:path";
 import type { GuestEngine } from "../../host-sim/engine/engines.js";
-import { type Reset, spawnBoard } from "../../host-sim/engine/node.js";
+import { type Reset, resetAfter, spawnBoard } from "../../host-sim/engine/node.js";
 import { BoundedLog } from "../processes/bounded-log.js";
 import { type ChildEnd, type Running, Supervisor } from "../processes/supervisor.js";
 import type { SystemEvent } from "./screen.js";
@@ -42,10 +42,12 @@ export function runningBoard({ directory, source, engine, firmware, onEvent, onE
         onEvent(source, { event: "text", text });
       },
     });
-    reset = "software"; // once it has crashed, it starts again as a chip does
     return {
       pid: board.pid,
-      ended: board.exited.then((code) => ({ code, signal: null })),
+      ended: board.exited.then((code) => {
+        reset = resetAfter(code); // it starts again as a chip does
+        return { code, signal: null };
+      }),
       end: () => void board.stop(),
       kill: () => void board.kill(),
     };

@@ -49,24 +49,24 @@ export function engineWish(options: Words): EngineWish {
 
 /**
  * The engine, built; undefined for Node.
- * @param say gets a line for people: progress, and what is not as it was asked for
+ * @param say gets a line for people: progress, with the share that is done, and what is not as it was asked for
  * @param stopped whether somebody wants all of it to end: then this throws soon
  * @param firmware in place of the standard mote: an application, or a main module
  */
 export async function builtEngine(
   wish: EngineWish,
-  say: (text: string) => void,
+  say: Say,
   stopped: () => boolean,
   firmware?: Application | string,
 ): Promise<GuestEngine | undefined> {
   const { engine, memory, crypto } = wish;
   if (engine === "node" || crypto === "fast") return undefined;
   let toldMs = 0;
-  const progress = (text: string): void => {
+  const progress: Say = (text, share) => {
     if (stopped()) throw new Error("stopped");
     if (performance.now() - toldMs < PROGRESS_MS) return;
     toldMs = performance.now();
-    say(text);
+    say(text, share);
   };
   try {
     const options = { memory, crypto, ...(firmware === undefined ? {} : { firmware }) };
@@ -76,7 +76,7 @@ export async function builtEngine(
   }
 }
 
-type Say = (text: string) => void;
+type Say = (text: string, share?: number) => void;
 
 async function preparedEngine(
   target: "rv32" | "m32",

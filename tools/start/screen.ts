@@ -1,24 +1,35 @@
 // What `chainmote start` shows: a line per event that a person wants to see, or an object per event for machines.
 //
 // Promises: every event of every part goes to the machine's output with its source; a person gets the course of each
-// record and what is amiss, and the rest with --verbose. Everything goes to the log file besides. Never: shows a secret.
+// record and what is amiss, and the rest with --verbose. Where lines can stay on the terminal, the state of the system stays below the
+// events (status.ts). Everything goes to the log file besides. Never: shows a secret.
 
 import { engineName, type GuestEngine, memoryBytesOf } from "../../host-sim/engine/engines.js";
+import { canStay, type LiveLines } from "../live-lines.js";
 import type { BoundedLog } from "../processes/bounded-log.js";
+import { Progress } from "../progress.js";
 import { count, type Output, plainText, plural, type Style, shortHex, shownPath } from "../terminal.js";
+import { Status } from "./status.js";
 
 export interface SystemEvent {
   readonly event: string;
   readonly [field: string]: unknown;
 }
 
-interface Line {
+export interface Line {
   readonly word: string;
   readonly text: string;
   readonly style?: Style;
 }
 
+/** What stays below the events of so many boards. */
+export interface Block {
+  readonly lines: LiveLines;
+  readonly boards: number;
+}
+
 const WORD_WIDTH = 10;
+const BLOCK_MS = 250;
 const VALUES_SHOWN_MAX = 4;
 const VALUE_CHARACTERS_MAX = 60;
 /** Of a mote's calls, those in which nothing is amiss. */
@@ -34,13 +45,47 @@ export class Screen {
   readonly #motes = new Map<string, string>();
   /** Of each mote, the highest number that was told as delivered. */
   readonly #delivered = new Map<string, number>();
+  readonly #status: Status | undefined;
+  #block: LiveLines | undefined;
+  #blockTimer: NodeJS.Timeout | undefined;
+  /** Of an engine that is built. */
+  #building: Progress | undefined;
+  #hasGoneOn = false;
   #sourceWidth = 9;
 
-  constructor(output: Output, log: BoundedLog, options: { json: boolean; verbose: boolean }) {
+  /** @param options `block` only where a person reads the output itself */
+  constructor(output: Output, log: BoundedLog, options: { json: boolean; verbose: boolean; block?: Block }) {
     this.#output = output;
     this.#log = log;
     this.#json = options.json;
     this.#verbose = options.verbose;
+    const { block } = options;
+    if (block === undefined || this.#json || !block.lines.canStay) return;
+    this.#block = block.lines;
+    this.#status = new Status(block.boards);
+  }
+
+  /** From now on the state stays below the lines, in which the system is said to be `doing` that. */
+  keep(doing: string): void {
+    const status = this.#status;
+    if (status === undefined || this.#block === undefined) return;
+    this.#building?.clear();
+    status.doing(doing);
+    this.#draw(status, this.#block);
+    this.#blockTimer ??= setInterval(() => this.#block && this.#draw(status, this.#block), BLOCK_MS).unref();
+  }
+
+  #draw(status: Status, block: LiveLines): void {
+    const paint: Output["style"] = (style, text) => this.#output.style(style, text);
+    block.show((columns, rowsMax) => status.lines(columns, rowsMax, this.elapsedS, performance.now(), paint));
+  }
+
+  /** The state goes away, for what is told at the end. */
+  close(): void {
+    clearInterval(this.#blockTimer);
+    this.#building?.clear();
+    this.#block?.clear();
+    this.#block = undefined;
   }
 
   get elapsedS(): number {
@@ -56,9 +101,28 @@ export class Screen {
       this.#output.line(object);
       return;
     }
+    this.#status?.take(source, event, performance.now());
+    if (event.event === "collecting") this.#tellBeginning(event);
+    if (event.event === "building" && this.#showsBuilding(event)) return;
     const known = this.#isAgain(source, event) ? undefined : lineOf(source, event, this.#whose(event));
     const line = known ?? (this.#verbose ? rawLine(event) : undefined);
     if (line !== undefined) this.#row(source, line);
+  }
+
+  /** What a data folder has already, which this run goes on from. */
+  #tellBeginning(event: SystemEvent): void {
+    if (this.#hasGoneOn) return; // the collector began anew
+    this.#hasGoneOn = true;
+    const text = beginningText(event);
+    if (text !== undefined) this.fact("goes on", text, event);
+  }
+
+  /** True where a bar shows how far an engine is built. */
+  #showsBuilding({ text, share }: SystemEvent): boolean {
+    if (typeof share !== "number" || !canStay(process.stderr)) return false;
+    this.#building ??= new Progress("chainmote");
+    this.#building.step(String(text), share);
+    return true;
   }
 
   /** Whether a record is delivered once more, as it is until its receipt comes: nothing new to a person. */
@@ -121,7 +185,7 @@ export class Screen {
  * The line that a person gets for an event, or undefined where it belongs to the rest.
  * @param whose the mote that it is about, where another part tells it
  */
-function lineOf(source: string, event: SystemEvent, whose: string): Line | undefined {
+export function lineOf(source: string, event: SystemEvent, whose: string): Line | undefined {
   const number = (name: string): number => Number(event[name]);
   const text = (name: string): string => plainText(String(event[name] ?? ""), 160);
   const amiss = (word: string, words: string): Line => ({ word, text: words, style: "yellow" });
@@ -292,6 +356,14 @@ function lineOf(source: string, event: SystemEvent, whose: string): Line | undef
   }
 }
 
+/** Undefined where there is nothing yet. */
+function beginningText({ stored, motes, last }: SystemEvent): string | undefined {
+  if (typeof stored !== "number" || typeof motes !== "number" || stored === 0) return undefined;
+  const { mote, seq, head } = (last ?? {}) as Readonly<Record<string, unknown>>;
+  const newest = typeof mote === "string" ? `; the last is seq ${Number(seq)} of ${shortHex(plainText(mote, 42))}` : "";
+  return `from ${plural(stored, "record")} of ${plural(motes, "mote")}${newest}${typeof head === "number" ? `, after block #${head}` : ""}`;
+}
+
 function measured(event: SystemEvent): string {
   const values = Array.isArray(event.values) ? event.values : [];
   const shown = values.slice(0, VALUES_SHOWN_MAX).map((value) => plainText(String(value), VALUE_CHARACTERS_MAX));
@@ -322,7 +394,7 @@ function evidenceText(event: SystemEvent): string {
   return `${plainText(String(event.kind), 20)}: ${of("a")} and ${of("b")}`;
 }
 
-function rawLine(event: SystemEvent): Line {
+export function rawLine(event: SystemEvent): Line {
   const { event: word, ...fields } = event;
   const text = Object.entries(fields)
     .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)

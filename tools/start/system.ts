@@ -28,7 +28,7 @@ import { Relay } from "../relay/relay.js";
 import { isBitcoin } from "../rpc/chain.js";
 import { CommandError } from "../terminal.js";
 import { boardSettings, type NamedApplication } from "./application.js";
-import { writeBoardFile } from "./board-file.js";
+import { type BoardSettings, writeBoardFile } from "./board-file.js";
 import { runningBoard } from "./board-run.js";
 import { beginAnchor, beginRegistry, type Contracts, type FleetKeys, fleetKeys } from "./contracts.js";
 import type { FollowedChain, Payer } from "./followed-chain.js";
@@ -68,7 +68,34 @@ export interface SystemOptions {
   readonly anchorIntervalS?: number;
   /** How many new records the collector may store; asked at each of its starts. */
   readonly recordsMax?: () => number;
+  /** Told of what the boards run on, once all of that is there and before the first of them starts. */
+  readonly onStage?: (stage: Stage) => void;
   readonly onEvent: (source: string, event: SystemEvent) => void;
+}
+
+/** What the boards run on, and what may be done to it while they run: for a page that shows what the design makes of a fault. */
+export interface Stage {
+  /** CAIP-2. */
+  readonly chain: string;
+  /** As a mote's configuration has it. */
+  readonly checkpoint: object;
+  readonly mqtt: string;
+  /** PEM that the broker's chain has to end in, for mqtts://. */
+  readonly ca?: string;
+  readonly prefix: string;
+  readonly boards: number;
+  /** Whether the fleet's registry is a contract on the chain. */
+  readonly hasRegistry: boolean;
+  readonly anchors: boolean;
+  /** Folder of a board: its flash and its key-value store. */
+  folder(board: number): string;
+  /** Pulls the plug of a board in mid-instruction, and leaves it out; resolves once it is dark. */
+  cutPower(board: number): Promise<void>;
+  powerOn(board: number): void;
+  /** Ends the broker, with all that it retains; it is there again, on the same port, once what this resolves to was called. Absent where it is not ours. */
+  readonly pullBroker?: () => Promise<() => Promise<void>>;
+  /** Runs a copy of a board, from a folder, in another's laboratory: on that broker, with a relay of its own. Its events come to `onEvent`. */
+  readonly runCopy?: (directory: string, broker: LocalBroker, onEvent: (event: SystemEvent) => void) => () => Promise<void>;
 }
 
 /** What a person wants to know of a part that has come up. */
@@ -83,7 +110,9 @@ export class System {
   readonly #options: SystemOptions;
   /** What has to be ended, in the order of the beginning. */
   readonly #ends: (() => Promise<void>)[] = [];
-  readonly #boards: Supervisor[] = [];
+  readonly #boards = new Map<number, Supervisor>();
+  /** Ours. */
+  #localBroker: LocalBroker | undefined;
   /** Addresses of this system's own boards, in hexadecimal. */
   readonly #motes = new Set<string>();
   #registrar: Registrar | undefined;
@@ -153,7 +182,64 @@ export class System {
         : { enroller: keys.enroller.address, recovery: keys.recovery.address }),
       ...(authority === undefined ? {} : { ca: authority.der }),
     };
+    this.#options.onStage?.(this.#stage(node, settings));
     for (let number = 1; number <= boards; number += 1) this.#startBoard(number, settings);
+  }
+
+  #stage(node: FollowedChain, settings: BoardSettings): Stage {
+    const { authority, prefix, boards, layout, ledger, anchorIntervalS } = this.#options;
+    return {
+      ...{ chain: node.chain, checkpoint: settings.checkpoint, mqtt: settings.mqtt, prefix, boards },
+      ...(authority === undefined ? {} : { ca: authority.pem }),
+      hasRegistry: node.payer !== undefined && ledger === true,
+      anchors: anchorIntervalS !== undefined,
+      folder: (board) => layout.board(board),
+      cutPower: async (board) => {
+        const supervisor = this.#boards.get(board);
+        if (supervisor?.pid !== undefined) process.kill(supervisor.pid, "SIGKILL");
+        await supervisor?.stop();
+        this.#boards.delete(board);
+      },
+      powerOn: (board) => {
+        if (!this.#stopping && !this.#boards.has(board)) this.#startBoard(board, settings);
+      },
+      ...(this.#localBroker === undefined ? {} : { pullBroker: () => this.#pullBroker() }),
+      ...(this.#options.engine === undefined
+        ? { runCopy: (directory, broker, onEvent) => this.#runCopy(node, settings, directory, broker, onEvent) }
+        : {}),
+    };
+  }
+
+  async #pullBroker(): Promise<() => Promise<void>> {
+    const broker = this.#localBroker;
+    const port = broker?.port;
+    this.#localBroker = undefined;
+    await broker?.close();
+    return async () => {
+      if (!this.#stopping) this.#localBroker = await LocalBroker.start(port);
+    };
+  }
+
+  #runCopy(
+    node: FollowedChain,
+    settings: BoardSettings,
+    directory: string,
+    broker: LocalBroker,
+    onEvent: (event: SystemEvent) => void,
+  ): () => Promise<void> {
+    writeBoardFile(directory, { ...settings, mqtt: broker.url });
+    const { prefix } = this.#options;
+    const relay = new Relay({ rpc: () => node.url, mqtt: broker.url, prefix, chain: node.chain, onEvent: () => undefined });
+    const firmware = this.#firmware(settings);
+    const copy = runningBoard({
+      ...{ directory, source: "copy", onEnd: () => undefined },
+      ...(firmware === undefined ? {} : { firmware }),
+      onEvent: (_, event) => onEvent(event),
+    });
+    return async () => {
+      await copy.stop();
+      await relay.close();
+    };
   }
 
   /** Whether roots are anchored by the node's wallet, without a contract. */
@@ -176,7 +262,7 @@ export class System {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#over.abort();
-    await Promise.all(this.#boards.map((board) => board.stop()));
+    await Promise.all([...this.#boards.values()].map((board) => board.stop()));
     await this.#collector?.stop(COLLECTOR_GRACE_MS);
     this.#collectorFailed?.(new CommandError("told to end while it started"));
     for (const end of this.#ends.splice(0).reverse()) await end();
@@ -242,7 +328,8 @@ export class System {
       return mqtt;
     }
     const broker = await LocalBroker.start();
-    await this.#begun(() => broker.close());
+    this.#localBroker = broker;
+    await this.#begun(async () => this.#localBroker?.close());
     return broker.url;
   }
 
@@ -312,26 +399,30 @@ export class System {
       });
   }
 
-  #startBoard(number: number, settings: Parameters<typeof writeBoardFile>[1]): void {
-    const { engine: guest, application, ledger } = this.#options;
+  #startBoard(number: number, settings: BoardSettings): void {
+    const { engine: guest } = this.#options;
     const directory = this.#options.layout.board(number);
     const source = `mote ${number}`;
+    const firmware = this.#firmware(settings);
     writeBoardFile(directory, settings);
-    this.#boards.push(
+    this.#boards.set(
+      number,
       runningBoard({
         ...{ directory, source },
         ...(guest === undefined ? {} : { engine: guest }),
-        ...(application !== undefined
-          ? { firmware: application.main }
-          : ledger === true
-            ? { firmware: LEDGER_ON_NODE }
-            : settings.anchorsOnBitcoin === true
-              ? { firmware: BITCOIN_ON_NODE }
-              : {}),
+        ...(firmware === undefined ? {} : { firmware }),
         onEvent: (from, event) => this.#boardSays(from, event),
         onEnd: (name, end) => this.#ended(name, end),
       }),
     );
+  }
+
+  /** What the boards run on Node; the standard mote where undefined. */
+  #firmware(settings: BoardSettings): string | undefined {
+    const { application, ledger } = this.#options;
+    if (application !== undefined) return application.main;
+    if (ledger === true) return LEDGER_ON_NODE;
+    return settings.anchorsOnBitcoin === true ? BITCOIN_ON_NODE : undefined;
   }
 }
 

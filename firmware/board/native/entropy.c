@@ -13,6 +13,8 @@ void xs_chainmote_entropy_read(xsMachine *the)
 	void *buffer;
 	xsUnsignedValue byteLength;
 
+	if (xsmcArgc < 1)
+		xsTypeError("bytes");
 	xsmcGetBufferWritable(xsArg(0), &buffer, &byteLength);
 	if (!boardNoise(buffer, byteLength))
 		xsUnknownError("noise source is off");

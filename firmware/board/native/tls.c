@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+/* The end of the year 9999, beyond which no certificate is dated. */
+static const xsNumberValue NOW_S_MAX = 253402300799;
+
 /* Also called where there is no session: after a close, or where a handle never got one. */
 void xs_tls_destructor(void *data)
 {
@@ -44,11 +47,13 @@ void xs_tls_open(xsMachine *the)
 	if (xsmcArgc < 3)
 		xsTypeError("a certificate, a host name, a time");
 	xsmcToStringBuffer(xsArg(1), host, sizeof(host));
-	int64_t nowS = (int64_t)xsmcToNumber(xsArg(2));
+	xsNumberValue nowS = xsmcToNumber(xsArg(2));
+	if (!(nowS >= 0 && nowS <= NOW_S_MAX))
+		xsRangeError("a time in seconds since 1970");
 	xsResult = xsNewHostObject(xs_tls_destructor);
 	/* The last that looks into the XS heap: the collector may move what it points to. */
 	xsmcGetBufferReadable(xsArg(0), &ca, &caBytes);
-	TlsEngine *engine = tlsOpen(ca, caBytes, host, nowS, &fault);
+	TlsEngine *engine = tlsOpen(ca, caBytes, host, (int64_t)nowS, &fault);
 	if (engine)
 		xsmcSetHostData(xsResult, engine);
 	else

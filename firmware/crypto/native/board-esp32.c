@@ -3,7 +3,9 @@
  * `keys`, where the SDK's key-value storage would put the same bytes. Compiled to nothing elsewhere.
  *
  * A manifest whose `defines` have `chainmote.ethernet` is that of a board without Wi-Fi: the source is then the one that the
- * bootloader uses, on for each draw alone. It takes the ADC, and excludes a radio.
+ * bootloader uses, on for each draw alone. It takes the ADC, and excludes a radio. One with `chainmote.emulator` is that of an
+ * image for Espressif's QEMU, whose generator rightly fails the health tests: a stand-in that anybody can compute, so that its keys are
+ * worth nothing. Such an image cannot be compiled with the locks of the profile production.
  */
 #ifdef ESP32
 
@@ -14,7 +16,12 @@
 #include "esp_attr.h"
 #include "esp_random.h"
 #include "esp_system.h"
-#if MODDEF_CHAINMOTE_ETHERNET
+#if MODDEF_CHAINMOTE_EMULATOR
+	#include "sdkconfig.h"
+	#if CONFIG_SECURE_BOOT || CONFIG_SECURE_FLASH_ENC_ENABLED || CONFIG_NVS_ENCRYPTION
+		#error "the emulator's stand-in for noise is no part of a production image: its keys can be computed"
+	#endif
+#elif MODDEF_CHAINMOTE_ETHERNET
 	#include "bootloader_random.h"
 #else
 	#include "esp_wifi.h"
@@ -28,7 +35,18 @@ enum { SECRET_BYTES = 32 };
  * driver answers this question only once it is started. */
 bool boardNoise(uint8_t* bytes, size_t count)
 {
-#if MODDEF_CHAINMOTE_ETHERNET
+#if MODDEF_CHAINMOTE_EMULATOR
+	static uint64_t state; /* SplitMix64 */
+	if (state == 0)
+		state = ((uint64_t)esp_random() << 32) ^ esp_random();
+	for (size_t i = 0; i < count; i++) {
+		state += 0x9e3779b97f4a7c15;
+		uint64_t mixed = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9;
+		mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+		bytes[i] = (uint8_t)(mixed ^ (mixed >> 31));
+	}
+	return true;
+#elif MODDEF_CHAINMOTE_ETHERNET
 	bootloader_random_enable();
 	esp_fill_random(bytes, count);
 	bootloader_random_disable();

@@ -33,6 +33,10 @@ class ContactPart implements Part {
     this.debounceMs = fields.uint("debounceMs", 0, DEBOUNCE_MS_MAX, DEBOUNCE_MS);
   }
 
+  get needsWaking(): boolean {
+    return true;
+  }
+
   open(device: Device): Sensor {
     const { digital } = device.io;
     if (digital === undefined)

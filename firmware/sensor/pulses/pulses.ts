@@ -40,6 +40,10 @@ class PulsesPart implements Part {
     this.pullUp = fields.flag("pullUp", false);
   }
 
+  get needsWaking(): boolean {
+    return true;
+  }
+
   open({ io }: Device): Sensor {
     const { pin } = this;
     if (io.pulsecount !== undefined) return new Pulses(this, new io.pulsecount({ signal: pin }));

@@ -1,9 +1,11 @@
 // Flash, key-value storage and noise over the bridge, and the key store of the native keys.
 
-import type { FlashPartition, KeyValueDomain } from "../../../firmware/ports.js";
+import type { FlashPartition, ImageSlot, KeyValueDomain } from "../../../firmware/ports.js";
 import type { Board } from "../../hardware/board.js";
 import { flashFor } from "../../modules/flash.js";
 import { keyValueFor } from "../../modules/key-value.js";
+import { sleepFor } from "../../modules/sleep.js";
+import { slotsFor } from "../../modules/slots.js";
 import type { Value } from "../../xs/wire.js";
 import { Handles, type Operations } from "./bridge.js";
 
@@ -11,6 +13,9 @@ export function storageOperations(board: Board): Operations {
   const partitions = new Handles<FlashPartition>();
   const domains = new Handles<KeyValueDomain>();
   const flash = flashFor(() => board);
+  const slots = slotsFor(() => board);
+  const sleep = sleepFor(() => board);
+  const described = ({ slot, state }: ImageSlot): string => `${slot} ${state}`;
   const values = keyValueFor(() => board) as { open(options: object): KeyValueDomain };
   const opened = (options: Readonly<Record<string, Value>>): Record<string, Value> =>
     Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
@@ -34,6 +39,32 @@ export function storageOperations(board: Board): Operations {
       partitions.take(number)?.close();
       return undefined;
     },
+    "sleep.read": () => new Uint8Array(sleep.read()),
+    "sleep.write"(bytes) {
+      sleep.write(bytes as Uint8Array);
+      return undefined;
+    },
+    "sleep.image": () => new Uint8Array(sleep.image()),
+    "sleep.deepSleep"(ms) {
+      sleep.deepSleep(ms as number);
+      return undefined;
+    },
+    "slots.running": () => described(slots.running()),
+    "slots.other": () => described(slots.other()),
+    "slots.digest": (byteLength) => new Uint8Array(slots.digest(byteLength as number)),
+    "slots.select"(slot) {
+      slots.select(slot as number);
+      return undefined;
+    },
+    "slots.markValid"() {
+      slots.markValid();
+      return undefined;
+    },
+    "slots.rollback"() {
+      slots.rollback();
+      return undefined;
+    },
+    "slots.secureVersion": () => slots.secureVersion(),
     "value.open": (path, format, mode) => domains.add(values.open(opened({ path, format, mode }))),
     "value.read"(number, key) {
       const value = domains.get(number).read(key as string);
@@ -47,6 +78,8 @@ export function storageOperations(board: Board): Operations {
       domains.get(number).delete(key as string);
       return undefined;
     },
+    // No name of a key has a line end (NVS would take one; nobody here writes any).
+    "value.keys": (number) => [...(domains.get(number) as KeyValueDomain & Iterable<string>)].join("\n"),
     "value.close"(number) {
       domains.take(number)?.close();
       return undefined;

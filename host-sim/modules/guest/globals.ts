@@ -1,8 +1,8 @@
-// What a board has besides modules: the globals `trace` and `System`, and a wall clock behind `Date.now` that begins in 1970.
+// What a board has besides modules: the global `trace`, and a wall clock behind `Date.now` that begins in 1970.
 //
 // Preloaded, and before the primordials are frozen: on a board both are in flash.
 
 import { call, trace } from "./bridge.js";
 
-Object.assign(globalThis, { trace, System: { restart: () => call("system.restart") } });
+Object.assign(globalThis, { trace });
 Date.now = () => call<number>("time.now");

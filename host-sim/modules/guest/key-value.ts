@@ -22,6 +22,11 @@ class Domain implements KeyValueDomain {
     call("value.delete", this.#number, key);
   }
 
+  [Symbol.iterator](): Iterator<string> {
+    const keys = call<string>("value.keys", this.#number);
+    return (keys === "" ? [] : keys.split("\n"))[Symbol.iterator]();
+  }
+
   close(): void {
     call("value.close", this.#number);
   }

@@ -22,13 +22,12 @@ typedef struct {
 } Value;
 static Value gValues[VALUE_KEYS_MAX];
 
-static uint8_t* flashAt(txMachine* the, txSlot* offset, txUnsigned bytes)
+static uint8_t* flashAt(txMachine* the, txInteger at, txUnsigned bytes)
 {
 	if (!gFlashErased) {
 		c_memset(gFlash, 0xFF, sizeof(gFlash));
 		gFlashErased = true;
 	}
-	txInteger at = fxToInteger(the, offset);
 	if (at < 0 || at > FLASH_BYTES || bytes > (txUnsigned)(FLASH_BYTES - at))
 		mxRangeError("beyond the partition");
 	return gFlash + at;
@@ -39,15 +38,17 @@ void xs_host_flash_read(txMachine* the)
 {
 	void* into;
 	txUnsigned bytes;
+	/* Before the buffer: to make a number of something else may collect, and collecting moves buffers. So below. */
+	txInteger at = fxToInteger(the, mxArgv(1));
 	if (mxArgv(0)->kind != XS_REFERENCE_KIND) {
 		txInteger count = fxToInteger(the, mxArgv(0));
 		if (count < 0)
 			mxRangeError("a negative length");
-		fxArrayBuffer(the, mxResult, flashAt(the, mxArgv(1), (txUnsigned)count), count, -1);
+		fxArrayBuffer(the, mxResult, flashAt(the, at, (txUnsigned)count), count, -1);
 		return;
 	}
 	_xsmcGetBuffer(the, mxArgv(0), &into, &bytes, 1);
-	c_memcpy(into, flashAt(the, mxArgv(1), bytes), bytes);
+	c_memcpy(into, flashAt(the, at, bytes), bytes);
 	fxInteger(the, mxResult, (txInteger)bytes);
 }
 
@@ -56,8 +57,9 @@ void xs_host_flash_write(txMachine* the)
 {
 	void* from;
 	txUnsigned bytes;
+	txInteger at = fxToInteger(the, mxArgv(1));
 	_xsmcGetBuffer(the, mxArgv(0), &from, &bytes, 0);
-	uint8_t* to = flashAt(the, mxArgv(1), bytes);
+	uint8_t* to = flashAt(the, at, bytes);
 	for (txUnsigned i = 0; i < bytes; i++)
 		to[i] &= ((uint8_t*)from)[i];
 }
@@ -69,9 +71,7 @@ void xs_host_flash_erase(txMachine* the)
 	txInteger end = mxArgc > 1 && mxArgv(1)->kind != XS_UNDEFINED_KIND ? fxToInteger(the, mxArgv(1)) : first + 1;
 	if (first < 0 || end < first || end > FLASH_BLOCKS)
 		mxRangeError("beyond the partition");
-	fxInteger(the, mxResult, first * FLASH_BLOCK_BYTES);
-	c_memset(flashAt(the, mxResult, 0), 0xFF, (size_t)(end - first) * FLASH_BLOCK_BYTES);
-	mxResult->kind = XS_UNDEFINED_KIND;
+	c_memset(flashAt(the, first * FLASH_BLOCK_BYTES, 0), 0xFF, (size_t)(end - first) * FLASH_BLOCK_BYTES);
 }
 
 static Value* findValue(const char* name)
@@ -104,12 +104,13 @@ void xs_host_value_write(txMachine* the)
 	void* from;
 	txUnsigned bytes;
 	Value* value = valueOf(the);
+	txString name = fxToString(the, mxArgv(0));
 	if (!value)
 		value = findValue("");
 	_xsmcGetBuffer(the, mxArgv(1), &from, &bytes, 0);
 	if (!value || bytes > VALUE_BYTES_MAX)
 		mxRangeError("no room for a value");
-	c_strcpy(value->name, fxToString(the, mxArgv(0)));
+	c_strcpy(value->name, name);
 	c_memcpy(value->value, from, bytes);
 	value->bytes = bytes;
 }

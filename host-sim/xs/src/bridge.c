@@ -35,7 +35,8 @@ static uint32_t putBytes(txMachine* the, uint32_t at, const void* from, uint32_t
 {
 	if (bytes > FRAME_BYTES_MAX - at)
 		mxRangeError("a call beyond the pipe's bound");
-	c_memcpy(gFrame + at, from, bytes);
+	if (bytes > 0)
+		c_memcpy(gFrame + at, from, bytes);
 	return at + bytes;
 }
 

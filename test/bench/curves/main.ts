@@ -15,6 +15,7 @@ import { gatherModules, type Program, packImage, REPOSITORY } from "../../../hos
 import { ROOMY } from "../../../host-sim/xs/presets.js";
 import { runImage } from "../../../host-sim/xs/run.js";
 import { findToolchain } from "../../../host-sim/xs/toolchain.js";
+import { Progress } from "../../../tools/progress.js";
 
 const run = promisify(execFile);
 const RUN_MS_MAX = 1_200_000;
@@ -30,7 +31,8 @@ const STUBS = { rng: "export default {};", ber: "export default class BER {}" };
 type Row = readonly [string, ...number[]];
 
 async function guestRows(program: Program, extra?: Extra): Promise<readonly Row[]> {
-  const built = await buildHost("rv32", () => {}, extra);
+  const bar = new Progress("bench:curves");
+  const built = await buildHost("rv32", (text, share) => bar.step(text, share), extra).finally(() => bar.clear());
   if ("missing" in built) throw new Error(built.missing);
   const image = packImage(await gatherModules(program), program, { creation: ROOMY, keysInGuest: true, seed: SEED });
   const report = await runImage(built, image, { timeoutMs: RUN_MS_MAX });

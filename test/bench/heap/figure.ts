@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DOCUMENT_BYTES_MAX } from "../../../firmware/provision/document.js";
 import { REPOSITORY } from "../../../host-sim/xs/image.js";
 import type { RuntimeName } from "../../../tools/bench/report.js";
 
@@ -38,6 +39,9 @@ const OURS = [
   "test/bench/runtime-chains.ts",
   "test/bench/runtime-world.ts",
 ];
+/** An ordinary configuration with a certificate, and the longest one. */
+export const STORED_BYTES: readonly number[] = [4_000, DOCUMENT_BYTES_MAX];
+
 /** Packages that are on the heap, or make it. */
 const PACKAGES = ["@agoric/xsnap", "esbuild", "keccak"];
 
@@ -53,6 +57,12 @@ export interface ChainFigure {
   readonly stackPeakBytes: number;
 }
 
+export interface StoredFigure {
+  /** Of the configuration, as it is kept. */
+  readonly documentBytes: number;
+  readonly heapPeakBytes: number;
+}
+
 export interface HeapFigure {
   readonly board: "esp32c3";
   /** Of the standard mote, of all chains the most. */
@@ -60,6 +70,8 @@ export interface HeapFigure {
   /** Of the mote with the ledger. */
   readonly ledgerHeapPeakBytes: number;
   readonly chains: readonly ChainFigure[];
+  /** Clique again, where the board keeps its configuration (firmware/provision): what reading it has taken. */
+  readonly stored: readonly StoredFigure[];
   readonly sdk: { readonly version: string; readonly files: Readonly<Record<string, string>> };
   /** SHA-256 over our files. */
   readonly ours: string;

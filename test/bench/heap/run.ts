@@ -18,7 +18,7 @@ import { boardOperations } from "../../../host-sim/engine/bridge/operations.js";
 import { FIRMWARE, LEDGER_FIRMWARE } from "../../../host-sim/engine/engines.js";
 import { type Beneath, firmwareImage, gatherFirmware } from "../../../host-sim/engine/xs-image.js";
 import { Board } from "../../../host-sim/hardware/board.js";
-import { memoryStorage } from "../../../host-sim/hardware/storage.js";
+import { type BoardStorage, memoryStorage } from "../../../host-sim/hardware/storage.js";
 import { VirtualClock } from "../../../host-sim/world/clock.js";
 import { SntpServer } from "../../../host-sim/world/sntp-server.js";
 import type { Built } from "../../../host-sim/xs/build.js";
@@ -57,6 +57,8 @@ export interface HeapOptions {
   /** `ledger`: Clique, and the mote is firmware/main-ledger.ts. */
   readonly chain: RuntimeName;
   readonly creation?: Creation;
+  /** The board keeps its configuration, as JSON of so many bytes at least; the image has none. Absent: it is the image's, in flash. */
+  readonly storedBytes?: number;
   readonly progress?: (text: string) => void;
 }
 
@@ -174,7 +176,7 @@ class Peers {
 
 /** Runs the mote until `records` records have their receipts and as many headers are verified. */
 export async function runHeap(built: Built, options: HeapOptions): Promise<HeapRun> {
-  const { sdk, records, chain, creation = creationOf(options.chain), progress } = options;
+  const { sdk, records, chain, storedBytes, creation = creationOf(options.chain), progress } = options;
   const peers = await Peers.start(records, chain);
   const { world } = peers;
   const clock = new VirtualClock(world.startMs);
@@ -185,7 +187,10 @@ export async function runHeap(built: Built, options: HeapOptions): Promise<HeapR
     "time:123": time.endpoint,
     [NAME_SERVER]: `127.0.0.1:${names.address().port}`,
   };
-  const board: Board = new Board({ storage: memoryStorage(), config: world.mote, clock, network });
+  const storage = memoryStorage();
+  if (storedBytes !== undefined) keepConfiguration(storage, world.mote, storedBytes);
+  const config = storedBytes === undefined ? world.mote : {};
+  const board: Board = new Board({ storage, config, clock, network });
   const notices = new Notices();
   const operations: Operations = { ...boardOperations(board, notices), ...socketOperations(board, notices) };
   const firmware = chain === "ledger" ? LEDGER_FIRMWARE : FIRMWARE;
@@ -237,6 +242,14 @@ export async function runHeap(built: Built, options: HeapOptions): Promise<HeapR
 export function creationOf(chain: RuntimeName): Creation {
   const { creation, ledgerCreation } = boardOf("esp32c3");
   return chain === "ledger" ? ledgerCreation : creation;
+}
+
+/** As firmware/provision/stored.ts leaves it: copy `a` counts. What fills it up is read and let go, as a certificate's digits are. */
+function keepConfiguration({ nvs }: BoardStorage, mote: object, bytes: number): void {
+  const plain = JSON.stringify({ ...mote, health: { ...(mote as { health?: object }).health, note: "" } });
+  const text = plain.replace('"note":""', `"note":"${"x".repeat(Math.max(0, bytes - plain.length))}"`);
+  nvs.set("config", "a", new TextEncoder().encode(text));
+  nvs.set("config", "state", Uint8Array.of(1, 1, 0, 0, 0, 0));
 }
 
 /** The SDK's modules and sockets for them, beneath the firmware. */

@@ -9,7 +9,7 @@ import * as assert from "uvu/assert";
 import { boardOf } from "../../../host-sim/boards.js";
 import { REPOSITORY } from "../../../host-sim/xs/image.js";
 import { grouped, RUNTIMES } from "../../../tools/bench/report.js";
-import { HEAP_BYTES_MAX, hashOfOurs, hashOfSdk, RECORDS_MIN, readFigure } from "../../bench/heap/figure.js";
+import { HEAP_BYTES_MAX, hashOfOurs, hashOfSdk, RECORDS_MIN, readFigure, STORED_BYTES } from "../../bench/heap/figure.js";
 
 const figure = readFigure();
 
@@ -50,6 +50,15 @@ test("the figure is within its limit and the block, of 10,000 records and header
     assert.ok(losses >= 3, `${chain}: the broker was lost ${losses} times`);
     assert.ok(stackPeakBytes < 16 * boardOf("esp32c3").creation.stackSlots, `${chain}: ${stackPeakBytes} bytes of the XS stack`);
   }
+});
+
+test("a board that keeps its configuration stays within the limit, and an ordinary one takes nothing more", () => {
+  assert.equal(
+    figure.stored.map(({ documentBytes }) => documentBytes),
+    STORED_BYTES,
+  );
+  for (const { heapPeakBytes } of figure.stored) assert.ok(heapPeakBytes <= HEAP_BYTES_MAX, `${heapPeakBytes}`);
+  assert.is(figure.stored[0]?.heapPeakBytes, figure.heapPeakBytes);
 });
 
 test("any change of the firmware, of what it preloads or of a board's memory changes the hash; a changed README does not", () => {

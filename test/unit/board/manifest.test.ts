@@ -6,7 +6,7 @@ import { basename, dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { BOARD_NAMES, BOARDS, boardOf } from "../../../host-sim/boards.js";
+import { BOARD_NAMES, BOARDS, boardOf, firstOfPlatform, serviceOf } from "../../../host-sim/boards.js";
 import { KECCAK_FOLDER, LIBRARY_FOLDER } from "../../../host-sim/xs/libsecp256k1.js";
 import type { Creation } from "../../../host-sim/xs/presets.js";
 import { asApplication } from "../../sdk/application.js";
@@ -65,7 +65,15 @@ const BENCH_BUILT = "build/bench/";
 /** Modules that the SDK's own manifests bring, by specifier: the mirrors' table, without ours. */
 const table = JSON.parse(readFileSync(join(root, "host-sim/modules/table.json"), "utf8")) as Record<string, unknown>;
 /** What the manifest's `include` brings; what `modules` adds must not be counted on. */
-const OURS = ["chainmote/crypto", "chainmote/entropy", "chainmote/tls", "embedded:network/ntp/client"];
+const OURS = [
+  "chainmote/crypto",
+  "chainmote/entropy",
+  "chainmote/serial-link",
+  "chainmote/sleep",
+  "chainmote/slots",
+  "chainmote/tls",
+  "embedded:network/ntp/client",
+];
 const SDK = Object.keys(table).filter((specifier) => !OURS.includes(specifier));
 
 /** Module name to source file in this repository, as mcconfig expands the manifest. */
@@ -196,11 +204,17 @@ test("every module of the firmware is in the image, or there is a reason", () =>
       "proof/merkle-block",
       "proof/trie",
       "record/anchor-receipt",
-      "record/enrolment",
       "record/merkle",
     ],
     "the standard mote with the ledger": ["main-ledger"],
     "the standard mote on Bitcoin with its anchors": ["main-bitcoin"],
+    "a board with an Ethernet, and one in an emulator, which chainmote build and run make": [
+      "board/emulator/i2c",
+      "board/emulator/open-eth",
+      "board/emulator/station",
+      "board/station-ethernet",
+    ],
+    "deep sleep, for an application on a battery": ["board/native/sleep", "sleep/sleep", "sleep/snapshot"],
     "sensors that the standard mote has not got": [
       "sensor/analogue/analogue",
       "sensor/bme280/bme280",
@@ -445,7 +459,7 @@ test("each example is whole", () => {
 test("every manifest that is flashed names each board, and all but the bench firmware's, which includes the first, say its memory, pins, flash and options", () => {
   const flashed = trackedFiles().filter((path) => /(^|\/)manifest\.json$/.test(path) && read(path).platforms !== undefined);
   assert.ok(flashed.length >= 7, `${flashed}`);
-  const boards = BOARDS.map(({ platform }) => platform).sort();
+  const boards = [...new Set(BOARDS.map(({ platform }) => platform))].sort();
   for (const path of flashed)
     assert.equal(
       Object.keys(read(path).platforms)
@@ -455,12 +469,13 @@ test("every manifest that is flashed names each board, and all but the bench fir
       path,
     );
   for (const path of flashed.filter((path) => path !== join(BENCH, "manifest.json")))
-    for (const { name, platform, pins } of BOARDS) {
+    for (const board of BOARDS.filter((one) => firstOfPlatform(BOARDS, one) === one)) {
+      const { name, platform } = board;
       const { creation, config, build = {} } = read(path).platforms[platform] ?? {};
       assert.equal(creation, manifest.platforms[platform]?.creation, `${path}: ${platform}`);
-      assert.equal(config, { i2c: pins.i2c }, `${path}: ${platform}`);
+      assert.equal(config, { board: name, i2c: board.pins.i2c, service: serviceOf(board) }, `${path}: ${platform}`);
       const library = path.startsWith("tools/new/") ? "." : dirname(path);
-      for (const file of [build.PARTITIONS_FILE, build["SDKCONFIGPATH ?="]]) {
+      for (const file of [build["PARTITIONS_FILE ?="], build["SDKCONFIGPATH ?="]]) {
         const there = join(library, (file ?? "none").replace("./node_modules/chainmote/", "./"));
         assert.ok(existsSync(join(root, there)) && basename(there, ".csv") === name, `${path}: ${file}`);
       }

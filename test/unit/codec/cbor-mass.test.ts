@@ -11,8 +11,9 @@ import { Prng } from "../../../host-sim/world/prng.js";
 import { seedOr } from "../../seed.js";
 import { forCborg, mutate, randomValue } from "./cbor-values.js";
 
-const VALUES = 100_000;
-const BASES = 5_000;
+const FULL = process.env.FULL === "1";
+const VALUES = FULL ? 100_000 : 20_000;
+const BASES = FULL ? 5_000 : 1_000;
 const MUTATIONS_PER_BASE = 200;
 /** Short values, so that a mutation often hits a head. */
 const BASE_BYTES_MAX = 300;

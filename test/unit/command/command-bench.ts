@@ -85,6 +85,8 @@ export class CommandBench {
   restarts = 0;
   /** Whether this board can start anew by itself. */
   able = true;
+  /** Whether the image that runs has still to prove itself. */
+  proving = false;
   /** The store refuses to keep this key. */
   refusing = "";
   /** How so many reads of a key go wrong. */
@@ -220,14 +222,20 @@ export class CommandBench {
   }
 
   private bend(device: Device): Device {
-    return poweredBy(this.power, device, {
-      onWrite: (key, value) => {
-        if (key === this.refusing) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
-        if (["settings", "policy", "checkpoint"].includes(key)) this.written.push({ key, value: toHex(value) });
+    const running = () => ({ slot: 1, state: this.proving ? "pending" : "valid" }) as const;
+    const slots = { ...device.slots, running } as Device["slots"];
+    return poweredBy(
+      this.power,
+      { ...device, slots },
+      {
+        onWrite: (key, value) => {
+          if (key === this.refusing) throw new Error("ESP_ERR_NVS_NOT_ENOUGH_SPACE");
+          if (["settings", "policy", "checkpoint"].includes(key)) this.written.push({ key, value: toHex(value) });
+        },
+        onRead: (key, value) => this.read(key, value),
+        ...(this.able ? { onRestart: () => this.restart() } : {}),
       },
-      onRead: (key, value) => this.read(key, value),
-      ...(this.able ? { onRestart: () => this.restart() } : {}),
-    });
+    );
   }
 
   private read(key: string, value: ArrayBuffer | undefined): ArrayBuffer | undefined {

@@ -118,6 +118,17 @@ test("a board that cannot start anew says so", async () => {
   assert.equal(bench.said(), ["1 refused unable"]);
 });
 
+test("while an image proves itself no reboot is done, which would end it, and neither is a checkpoint taken; afterwards it is", async () => {
+  const bench = await new CommandBench().boot();
+  bench.proving = true;
+  await bench.send({ action: ACTION_REBOOT });
+  assert.equal(bench.said(), ["1 refused proving"]);
+  assert.is(bench.restarts, 0);
+  bench.proving = false;
+  await bench.send({ action: ACTION_REBOOT });
+  assert.is(bench.restarts, 1);
+});
+
 test("a value is read: the newest sample, in the answer itself; of a sensor that is not there none", async () => {
   const bench = await new CommandBench({ sampleMs: 1_000 }).boot();
   await bench.pass(3_000);
@@ -381,7 +392,7 @@ test("outcomes, reasons and limits of the document are the code's", () => {
   const text = readFileSync(new URL("../../../docs/ledger.md", import.meta.url), "utf8");
   const tables = ["outcome", "reason"].map((name) => {
     const table = new RegExp(`^\\| ${name} \\| \\|\n((?:\\|.*\n)+)`, "m").exec(text)?.[1] ?? "";
-    return [...table.matchAll(/^\| (\d) ([\w-]+) \|/gm)].map(([, number, word]) => [Number(number), word]);
+    return [...table.matchAll(/^\| (\d+) ([\w-]+) \|/gm)].map(([, number, word]) => [Number(number), word]);
   });
   assert.equal(tables[0], [...OUTCOMES.entries()]);
   assert.equal(tables[1], [...REASONS.entries()]);

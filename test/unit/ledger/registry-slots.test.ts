@@ -36,11 +36,13 @@ test("slots of mappings, and the numbers of a status, are the contract's", () =>
     [slots.MOTES_SLOT, REGISTRY_SLOTS.motes],
     [slots.COMMANDERS_SLOT, REGISTRY_SLOTS.commanders],
     [slots.POLICIES_SLOT, REGISTRY_SLOTS.policies],
+    [slots.FIRMWARE_SLOT, REGISTRY_SLOTS.firmware],
   ] as const) {
     assert.is(ours, theirs);
     assert.equal(slots.mappingSlot(engine, address, ours), mappingSlot(address, theirs));
     for (const id of [0n, 1n, 255n, 1n << 63n]) assert.equal(slots.mappingSlot(engine, id, ours), mappingSlot(id, theirs));
   }
+  assert.is(integer(slots.plainSlot(slots.ADMIN_SLOT)), BigInt(REGISTRY_SLOTS.admin));
   for (const [name, status] of Object.entries(MOTE_STATUS)) assert.is(slots.statusName(status), name);
   assert.is(slots.statusName(9), "9");
   const { ABSENT, ACTIVE, SUSPENDED, ROTATED, REVOKED, QUARANTINED } = slots;

@@ -6,10 +6,13 @@ import * as assert from "uvu/assert";
 import { Registry } from "../../../firmware/ledger/registry.js";
 import {
   ACTIVE,
+  ADMIN_SLOT,
   COMMANDERS_SLOT,
+  FIRMWARE_SLOT,
   GIVEN,
   mappingSlot,
   POLICIES_SLOT,
+  plainSlot,
   QUARANTINED,
   REVOKED,
   SUSPENDED,
@@ -107,6 +110,27 @@ test("a mandate, a peer's place and a policy's hash are asked for when they are 
   assert.equal(wanted(), [undefined, undefined, undefined, undefined]);
   await bench.live(4);
   assert.equal(wanted(), [77, 0, 9, "50".repeat(32)]);
+});
+
+test("who governs, and the firmware that this mote is to run, are proven when somebody wants to know, and follow the registry", async () => {
+  const bench = await booted();
+  const admin = (): string | undefined => bench.registry.admin() && hex(bench.registry.admin() as Uint8Array);
+  const firmware = (): string | undefined => bench.registry.firmwareHash() && hex(bench.registry.firmwareHash() as Uint8Array);
+  const word = (address: number): Uint8Array => Uint8Array.from([...new Uint8Array(12), ...new Uint8Array(20).fill(address)]);
+  assert.equal([admin(), firmware()], [undefined, undefined], "nothing is known at first");
+  bench.set(plainSlot(ADMIN_SLOT), word(0xad));
+  bench.setOwn({ status: ACTIVE });
+  await bench.live(4);
+  assert.equal([admin(), firmware()], ["ad".repeat(20), "00".repeat(32)], "no firmware is named: that is proven, too");
+  bench.setOwn({ status: ACTIVE, firmwareId: 3n });
+  bench.set(mappingSlot(engine, 3n, FIRMWARE_SLOT), new Uint8Array(32).fill(0xf3));
+  bench.set(plainSlot(ADMIN_SLOT), word(0xae));
+  for (let blocks = 0; blocks < 60 && (firmware() !== "f3".repeat(32) || admin() !== "ae".repeat(20)); blocks += 1)
+    await bench.live(1);
+  assert.equal([admin(), firmware()], ["ae".repeat(20), "f3".repeat(32)]);
+  // A silent relay: what was proven gets old, and then counts for nothing.
+  for (let blocks = 0; blocks < 60 && (firmware() ?? admin()) !== undefined; blocks += 1) await bench.live(1, () => undefined);
+  assert.equal([admin(), firmware()], [undefined, undefined]);
 });
 
 test("answers that lie change nothing: another slot's nodes, an older block, one byte, the registry of others", async () => {

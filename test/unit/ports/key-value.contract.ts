@@ -90,9 +90,9 @@ export function keyValueContract(title: string, make: () => KeyValueWorld): void
 
   test("the old value lies there until the new one is whole: a value of half the room is written once, not twice", () => {
     const domain = make().boot().open({ path: "mote" });
-    domain.write("k", new Uint8Array(9000).fill(1));
-    assert.throws(() => domain.write("k", new Uint8Array(9000).fill(2)));
-    holds(domain.read("k"), new Uint8Array(9000).fill(1));
+    domain.write("k", new Uint8Array(25_000).fill(1));
+    assert.throws(() => domain.write("k", new Uint8Array(25_000).fill(2)));
+    holds(domain.read("k"), new Uint8Array(25_000).fill(1));
     domain.write("k", new Uint8Array(3000).fill(3));
     holds(domain.read("k"), new Uint8Array(3000).fill(3));
   });

@@ -10,7 +10,8 @@ import { Rejection } from "../../../firmware/rejection.js";
 import { Trie } from "../../../tools/ethereum/trie.js";
 import { checkTries, prove } from "./tries.js";
 
-const TRIES = 100;
+const FULL = process.env.FULL === "1";
+const TRIES = FULL ? 100 : 25;
 const { keccak256 } = nobleEngine;
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "hex"));
 const EMPTY = new Uint8Array(0);
@@ -53,7 +54,7 @@ test("keys that begin with one another, embedded nodes, values in branches", () 
         }
       },
     ),
-    { numRuns: 300 },
+    { numRuns: FULL ? 300 : 100 },
   );
 });
 
@@ -174,7 +175,7 @@ test("whatever comes is refused or taken, and nothing throws", () => {
         assert.ok(walk.nodes <= TRIE_NODES_MAX);
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: FULL ? 2_000 : 500 },
   );
 });
 

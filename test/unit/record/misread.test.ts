@@ -11,8 +11,12 @@ import { DOUBTS_MAX } from "../../../firmware/record/journal-ring.js";
 import { Outbox } from "../../../firmware/record/outbox.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { NorFlash, SECTOR_BYTES } from "../../../host-sim/hardware/flash.js";
+import { seedOr } from "../../seed.js";
 
 const SECTORS = 6;
+/** Without FULL=1 one read in five is the one that goes wrong: from another on each time. */
+const EACH = process.env.FULL === "1" ? 1 : 5;
+const FIRST = 1 + (seedOr() % EACH);
 const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(hash("sha256", Buffer.concat(parts), "buffer"));
 const payloadOf = (seq: number): Uint8Array => Uint8Array.from({ length: 330 }, (_, i) => (seq * 37 + i * 5) & 0xff);
 const signatureOf = (seq: number): Uint8Array => new Uint8Array(64).fill(seq);
@@ -137,7 +141,7 @@ for (const clean of [true, false])
         const sound = new Flaky(flash);
         life(sound, new Sink(), clean);
         assert.ok(sound.reads > 300, `${sound.reads} reads`);
-        for (let k = 1; k <= sound.reads; k += 1) {
+        for (let k = FIRST; k <= sound.reads; k += EACH) {
           flash.copyFrom(whole, 1);
           const flaky = new Flaky(flash);
           flaky.fault = fault;

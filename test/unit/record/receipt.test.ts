@@ -81,7 +81,7 @@ test("each key is asked for, by kind and size; nothing more is let in", () => {
   assert.match(refusal([...KEYS, [4, new Array(16).fill(new Map())]]), /^cbor-too-/);
   assert.match(refusal([...KEYS, [4, 0]]), /a key that this type does not have/);
   assert.is(refusal([...KEYS.slice(1), [0, 1]]), "payload-type: type 1 is a record; a receipt has type 2");
-  assert.is(refusal([...KEYS.slice(1), [0, 10]]), "payload-type: type 10 is unknown; a receipt has type 2");
+  assert.is(refusal([...KEYS.slice(1), [0, 99]]), "payload-type: type 99 is unknown; a receipt has type 2");
 });
 
 const REFUSAL: RefusalFields = {

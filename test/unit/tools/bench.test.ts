@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { energyOf, RECORD_INSTRUCTIONS, SIGN_INSTRUCTIONS } from "../../../tools/bench/energy.js";
 import { growth, LEDGER_SHARE } from "../../../tools/bench/guest.js";
 import { faultsOf, GROWTH_MAX, incomparable, LIMITS, readRatchet } from "../../../tools/bench/ratchet.js";
 import { type BenchReport, type BenchResult, printReport, readReport } from "../../../tools/bench/report.js";
@@ -156,7 +157,8 @@ test("a mistake in the command line is one line and an exit code of its own", as
   assert.equal([code, errors], [1, ["chainmote bench: there is no port /dev/none"]]);
 });
 
-test("--verify and --fleet measure what holds, beside the reference", async () => {
+const long: typeof test | (() => void) = process.env.FULL === "1" ? test : () => undefined;
+long("--verify and --fleet measure what holds, beside the reference", async () => {
   const verify = await outputOf(["--verify", "--records", "300", "--json"]);
   assert.is(verify.code, 0, verify.errors.join());
   const { of, results } = JSON.parse(verify.lines[0] ?? "") as { of: string; results: Record<string, unknown>[] };
@@ -170,6 +172,39 @@ test("--verify and --fleet measure what holds, beside the reference", async () =
   assert.is(fleet.code, 0, fleet.errors.join());
   for (const [line, name] of ["board-hours a minute", "noble", "fast engine", "link in the process", "shared"].entries())
     assert.match(fleet.lines[line] ?? "", name);
+});
+
+test("energy: every part is an estimate with its source, what is counted is the ratchet's, and the sums are of what is printed", async () => {
+  const counts = (name: string): unknown => ratchet.results.find((one) => one.name === name)?.instructions;
+  assert.equal([counts("record"), counts("sign")], [RECORD_INSTRUCTIONS, SIGN_INSTRUCTIONS]);
+  const report = energyOf(300, 12);
+  const names = report.asleep.map(({ part }) => part);
+  for (const part of ["boot", "association", "DHCP", "TLS", "send", "sign", "sleep"]) assert.ok(names.includes(part), part);
+  for (const parts of [report.asleep, report.awake]) {
+    for (const { ms, mA, mJ, perRecord, source, part } of parts) {
+      assert.ok(Math.abs(mJ - (3.3 * mA * ms * perRecord) / 1000) < 1e-9, part);
+      assert.match(source, /datasheet|ESP-IDF/, part);
+    }
+    const seconds = parts.reduce((sum, { ms, perRecord }) => sum + ms * perRecord, 0) / 1000;
+    assert.ok(Math.abs(seconds - 300) < 1e-6, `${seconds} s of 300`);
+  }
+  const { code, lines } = await outputOf(["--energy"]);
+  assert.is(code, 0);
+  assert.match(lines[0] ?? "", "estimate");
+  for (const { part, mJ } of [...report.asleep, ...report.awake])
+    assert.ok(
+      lines.some((line) => line.startsWith(part) && line.includes(mJ.toFixed(2))),
+      part,
+    );
+  const json = JSON.parse((await outputOf(["--energy", "--json", "--interval", "60", "--wifi-every", "1"])).lines[0] as string);
+  assert.equal([json.estimate, json.intervalS, json.wifiEvery], [true, 60, 1]);
+  for (const words of [
+    ["--energy", "--fleet"],
+    ["--interval", "60"],
+    ["--energy", "--interval", "1"],
+    ["--energy", "--target", "xs"],
+  ])
+    assert.is((await outputOf(words)).code, 2, words.join(" "));
 });
 
 test.run();

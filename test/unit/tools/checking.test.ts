@@ -18,7 +18,6 @@ import { encodeRecord } from "../../../firmware/record/record.js";
 import { Rejection } from "../../../firmware/rejection.js";
 import { curve, fastEngine } from "../../../host-sim/crypto/engine-fast.js";
 import { main } from "../../../tools/cli.js";
-import { Progress } from "../../../tools/progress.js";
 import type { Output } from "../../../tools/terminal.js";
 import { Checker } from "../../../tools/verify/checker.js";
 import { type Checked, checked } from "../../../tools/verify/checking.js";
@@ -289,30 +288,6 @@ test("of each record some hundred bytes are kept, whatever it holds", () => {
   const before = usedAfter(0);
   const perRecord = (usedAfter(count) - before) / count;
   assert.ok(perRecord < 600, `${Math.round(perRecord)} bytes a record`);
-});
-
-test("a bar on a terminal, past a second; plain lines now and then elsewhere; nothing of a short file", () => {
-  const shown = (isTTY: boolean, lastMs: number, columns = 80): string[] => {
-    const written: string[] = [];
-    let nowMs = 0;
-    const stream = { isTTY, columns, write: (text: string) => written.push(text) };
-    const progress = new Progress("chainmote verify", "records", 1000, stream, () => nowMs);
-    for (nowMs = 0; nowMs <= lastMs; nowMs += 50) progress.update(nowMs * 4, nowMs / 20);
-    progress.clear();
-    progress.clear();
-    return written;
-  };
-  const clear = "\r\u001b[K";
-  assert.equal(shown(true, 950), []);
-  const bar = `[#${" ".repeat(23)}]   5 %  4,000 records, 4,000 a second`;
-  assert.equal(shown(true, 1050), [clear + bar, clear]);
-  assert.is(shown(true, 1500).length, 7, "drawn ten times a second");
-  assert.equal(shown(true, 1050, 40), [clear + bar.slice(0, 39), clear], "on one line");
-  assert.equal(shown(false, 9000), []);
-  assert.equal(shown(false, 20_000), [
-    "chainmote verify: 50 %  40,000 records, 4,000 a second\n",
-    "chainmote verify: 100 %  80,000 records, 4,000 a second\n",
-  ]);
 });
 
 test.run();

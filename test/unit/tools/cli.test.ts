@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { main } from "../../../tools/cli.js";
+import type { Words } from "../../../tools/options.js";
 import type { Output } from "../../../tools/terminal.js";
 import { TestMote } from "./records.js";
 
@@ -115,6 +116,72 @@ test("every command explains itself, and so does the whole", async () => {
   assert.is((await run()).code, 2);
 });
 
+/** What a name's value has to be, beyond a word. */
+const VALUES: readonly (readonly [names: RegExp, value: RegExp])[] = [
+  [/^port$/, /^\d+$|^\/dev\/tty/],
+  [/^records$/, /^\d+$|\.cborseq$/],
+  [/^(boards|stored|record|baud|period|epoch|trusting-period|sample|timeout|blocks|motes)$/, /^\d+$/],
+  [/^(rpc|mqtt|ws)$/, /^(https?|mqtts?|wss?):\/\/[^/ ]+/],
+  [/^fleet$/, /^0x[0-9a-f]{40}(@eip155:\d+)?$/],
+  [/^(collector|mote|contract|enroller)$/, /^(0x[0-9a-f]{40}|.*\.key)$/],
+];
+
+test("the help of every command has examples, which the command's own parser takes", async () => {
+  const verbs = [...((await run("--help")).out[0] ?? "").matchAll(/^ {2}(\w+) /gm)].map((match) => match[1] as string);
+  for (const verb of verbs) {
+    const help = (await run(verb, "--help")).out.join("\n");
+    const examples = /\n\nExamples?:\n((?: {2}\S.*\n?)+)$/.exec(help)?.[1]?.trimEnd().split("\n") ?? [];
+    assert.ok(examples.length > 0, `${verb} has no example at its help's end`);
+    const called = new Set<string>();
+    for (const example of examples) {
+      const [line = ""] = example
+        .trim()
+        .replace(/^([A-Z_]+=\S+ )+/, "")
+        .split(/ {2,}#/);
+      const match = /^(?:chainmote|npm run(?= bench)|npm(?= start)) (\w+)(?: --(?= ))?(.*)$/.exec(line);
+      assert.ok(match, example);
+      const [, name = "", rest = ""] = match as RegExpExecArray;
+      called.add(name);
+      const words = rest.trim() === "" ? [] : rest.trim().split(/ +/);
+      assert.not.match(rest, /…|\b(FILE|URL|DIR|ADDRESS|PORT)\b/, "it can be typed as it is");
+      const { read } = (await import(`../../../tools/commands/${name}.ts`)) as { read(words: readonly string[]): Words };
+      const options = read(words);
+      for (const [, option = ""] of rest.matchAll(/ --([a-z-]+)/g)) {
+        const value = options.text(option);
+        const rule = VALUES.find(([names]) => names.test(option))?.[1];
+        if (rule !== undefined && value !== undefined) assert.match(value, rule, example);
+      }
+    }
+    assert.ok(called.has(verb), `${verb} shows itself`);
+  }
+});
+
+test("the examples of what needs only a file do what they say", async () => {
+  const [help = ""] = (await run("inspect", "--help")).out;
+  const examples = [...help.matchAll(/^ {2}chainmote (.*)$/gm)].map(([, words = ""]) => words.split(" "));
+  assert.is(examples.length, 2);
+  for (const words of examples) {
+    const made = await run(...words.map((word) => (word === "records.cborseq" ? file : word)));
+    assert.is(made.code, 0, made.err.join());
+  }
+});
+
+test("--no-color is every command's, at any place", async () => {
+  for (const words of [
+    ["--no-color", "verify", file],
+    ["verify", "--no-color", file],
+    ["verify", file, "--no-color"],
+  ])
+    assert.is((await run(...words)).code, 0);
+  const { stdout } = spawnSync(process.execPath, [COMMAND, "verify", file, "--no-color"], {
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "", FORCE_COLOR: "1" },
+  });
+  assert.match(stdout, /^2 records of 1 mote: all hold$/m);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what must not be there
+  assert.not.match(stdout, /\x1b/);
+});
+
 test("verify prints a line per record and the sum, and exits 0; with a flipped bit it exits 1", async () => {
   const good = await run("verify", file);
   assert.is(good.code, 0);
@@ -220,7 +287,7 @@ test("doctor names what is missing and its package, and finds what runs this tes
   assert.is(code, 0);
   const { findings } = JSON.parse(out[0] ?? "") as { findings: { name: string; found: boolean; fix: string }[] };
   assert.ok(findings.find(({ name }) => name === "Node.js")?.found);
-  for (const { fix } of findings) assert.match(fix, /^(dpkg|apt install|npm) |https:/);
+  for (const { fix } of findings) assert.match(fix, /^(dpkg|apt install|npm|pip install|python) |https:/);
 });
 
 test("as a program: help, version, a file on stdin, a mistake, a reader that goes away", () => {

@@ -123,6 +123,21 @@ test("a key is made once, and never over a file", async () => {
   assert.match(again.err[0] as string, /there is a file already/);
 });
 
+test("no key is made where none is: neither for a file that is not there, nor for one that a crash has left empty", async () => {
+  const empty = join(folder, "empty.key");
+  writeFileSync(empty, "");
+  for (const [path, message] of [
+    [empty, /empty\.key does not hold a secp256k1 key/],
+    [join(folder, "none.key"), /none\.key: there is no such file; chainmote command --new-key/],
+  ] as const) {
+    const ran = await run(NAME, "reboot", ...common(path));
+    assert.is(ran.code, 1);
+    assert.match(ran.err[0] as string, message);
+  }
+  assert.is(readFileSync(empty, "utf8"), "");
+  assert.not.ok(existsSync(join(folder, "none.key")));
+});
+
 test("a command is sent until the mote's own answer to it is there; what others say is none", async () => {
   mote.answerBy(async (command, commander) => {
     const answer = { commander: commander.slice(), counter: command.counter, outcome: 0, reason: 0, skipped: 2 };

@@ -1,6 +1,6 @@
 // chainmote headers: files of any cut, a node that lies, checkpoints out of nodes; through the command as a person calls it.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
@@ -161,7 +161,9 @@ test("files are cut into headers wherever the chunks end", async () => {
   const raws = Array.from({ length: 4000 }, (_, i) => Uint8Array.from({ length: 80 }, (_, k) => (i * 3 + k * 7) & 255));
   const path = file("chunks.bin", Buffer.concat(raws));
   const read: Uint8Array[] = [];
-  for await (const batch of headersOfFile(path, measureBitcoin)) read.push(...batch);
+  const told: number[] = [];
+  for await (const batch of headersOfFile(path, measureBitcoin, (bytes) => told.push(bytes))) read.push(...batch);
+  assert.is(told.at(-1), statSync(path).size, "how far it is");
   assert.is(Buffer.compare(Buffer.concat(read), Buffer.concat(raws)), 0);
   assert.ok(read.every((header) => header.length === 80));
   assert.is(measureRlp(Uint8Array.of(0xf9, 2)), undefined);

@@ -24,6 +24,7 @@ import {
 import { type CheckedRecord, type Evidence, RecordStore } from "../../../tools/collector/store.js";
 import type { Verdict } from "../../../tools/collector/verdicts.js";
 import { engine } from "../../../tools/crypto/engine.js";
+import { panelsHold } from "./grafana-panels.js";
 import { FLEET, TestMote, type TestRecord } from "./records.js";
 
 const CHAIN = "eip155:31337";
@@ -561,6 +562,8 @@ export function storeSuite(name: string, open: () => Promise<Database>, chainRec
     ])
       assert.is(addressOfTopic(topic), undefined, topic);
   });
+
+  test("Grafana's panels and the documented columns are what this database gives", () => panelsHold(database, store));
 
   test.run();
 }

@@ -3,4 +3,4 @@
 import { openPglite } from "../../../tools/collector/database.js";
 import { storeSuite } from "./store-suite.js";
 
-storeSuite("PGlite", () => openPglite(), 4000);
+storeSuite("PGlite", () => openPglite(), process.env.FULL === "1" ? 4000 : 1000);

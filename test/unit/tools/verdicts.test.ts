@@ -96,7 +96,7 @@ test.before(async () => {
 test.before.each(async () => {
   node = new FakeNode(20);
   await node.up();
-  await database.query("TRUNCATE records, evidence, node_trail");
+  await database.query("TRUNCATE records, evidence, node_trail, measurements");
   events = [];
 });
 test.after.each(async () => {

@@ -43,6 +43,9 @@ function changesOf(blocks: readonly BftBlock[]): number {
   return changes;
 }
 
+/** Chains that are drawn. */
+const RUNS = process.env.FULL === "1" ? 45 : 10;
+
 for (const kind of KINDS)
   test(`${kind}: 2,000 blocks with more than 20 changes of the set verify, as the model has them`, () => {
     const chain = new BftChain({ kind, validators: accounts(4), epoch: 300, tail: [0n] });
@@ -108,7 +111,7 @@ for (const kind of KINDS)
           assert.equal((told(trusted) as { votes: string[] }).votes, pendingOf(block));
         }
       }),
-      { numRuns: 45 },
+      { numRuns: RUNS },
     );
   });
 
@@ -158,7 +161,7 @@ for (const kind of KINDS)
           return undefined;
         },
       ),
-      { numRuns: 45 },
+      { numRuns: RUNS },
     );
   });
 

@@ -150,6 +150,20 @@ test("each field that is wrong is named", () => {
   for (const bad of [undefined, null, 5, "clique"]) assert.is(codeOf(openChain(nobleEngine, bad)), "checkpoint-invalid");
   for (const bad of [undefined, "aura", 5])
     assert.is(codeOf(openChain(nobleEngine, { ...seventh, consensus: bad })), "consensus-unsupported");
+  // What lies in flash is no JSON to XS: its kind is said, and of a text no more than a line.
+  const inFlash = Object.freeze({
+    toJSON() {
+      throw new TypeError("read-only");
+    },
+  });
+  for (const [bad, found] of [
+    [inFlash, "found an object"],
+    ["x".repeat(10_000), `found "${"x".repeat(32)}"`],
+    [undefined, "found nothing"],
+  ] as const) {
+    const refused = openChain(nobleEngine, { ...seventh, consensus: bad });
+    assert.ok(refused instanceof Rejection && refused.detail.endsWith(found), found);
+  }
 });
 
 test.run();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { Rejection } from "chainmote";
+import { parseConfig, Rejection } from "chainmote";
 import { createDevice, engine, LocalBroker, VirtualClock } from "chainmote/sim";
 import { numericText, verifyRecord, verifySequence } from "chainmote/verify";
 import { openApplication } from "../application.js";
@@ -18,7 +18,9 @@ test("my sensor's values arrive in signed records that hold", async () => {
   const network = { [`${configuration.mqtt.host}:1883`]: broker.accept.bind(broker) };
   const { device, board, close } = createDevice({ clock, network, seed: "my test" });
   attach(board);
-  const mote = openApplication({ device, engine, configuration });
+  const config = parseConfig(configuration);
+  assert(!(config instanceof Rejection), String(config));
+  const mote = openApplication({ device, engine, config });
   assert(!(mote instanceof Rejection), String(mote));
   mote.run();
   for (let seconds = 0; records.length < 4 && seconds < 600; seconds += 1) await clock.advance(1000);
