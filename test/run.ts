@@ -35,16 +35,21 @@ const FILE_MS_MAX = 3_600_000;
 const CLOSING_MS_MAX = 120_000;
 /** What a file takes of a processor, where that is far from one: systems, brokers and nodes wait more than they compute. */
 const SHARES: readonly (readonly [RegExp, number])[] = [
-  [/^sim\/(hostile-relay|false-receipts|full-journal|bft-chain|restored-state|refused-records|tls)/, 0.1],
-  [/^sim\/(outage|broker-deaths)|relay-head/, 0.3],
-  [/^xs\/engine|^sim\/ethereum-node/, 0.4],
-  [/^(sim|interop)\/(?!journal-power|kill|start|engines)|data-folder|headers-life|tools\/collector/, 0.7],
+  [/^sim\/(hostile-relay|false-receipts|full-journal|bft-chain|restored-state|refused-records|improv)/, 0.1],
+  [/relay-head|report\/collect|emulator\/emulator|tools\/(command|link)\.|leftovers/, 0.1],
+  [/^sim\/(provision|sleep|update|proofs|tls)\.|flash\/flasher|^xs\/tls/, 0.2],
+  [/^sim\/(outage|broker-deaths|ethereum-node)|package\/page\./, 0.3],
+  [/^xs\/engine|^sim\/bitcoin-node/, 0.4],
+  [
+    /^(sim|interop)\/(?!journal-power|kill|start|engines)|data-folder|headers-life|tools\/(collector|anchoring|quarantine-watch)/,
+    0.7,
+  ],
 ];
 /** So much more than there is may be taken: every file waits at times. */
 const SPARE = 0.8;
 /** These take longest: begun last, they would be waited for alone. */
 const LONGEST =
-  /journal-power.*soak|runtime\.soak|outage|broker-deaths|hostile-relay|restored-state|refused-records|sim\/tls|sim\/(kill|start|engines|attach|own-broker|anchor|commands|tx|quarantine)|relay-head|xs\/(engine|board|bench)|secret-timing|postgres/;
+  /journal-power.*soak|runtime\.soak|outage|broker-deaths|hostile-relay|restored-state|refused-records|sim\/(tls|kill|start|engines|attach|own-broker|anchor|commands|tx|quarantine|improv|provision|sleep|update|proofs|ethereum|bitcoin)|relay-head|flash\/flasher|report\/collect|xs\/(engine|board|bench)|secret-timing|postgres/;
 /** Long runs of what shorter tests try as well: with FULL=1, or where one is named. */
 const SOAK = /\.soak\.test\.ts$/;
 const ENGINES = /^(xs|sim\/engines)/;

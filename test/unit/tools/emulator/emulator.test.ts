@@ -13,7 +13,7 @@ import { Sht3x } from "../../../../firmware/sensor/sht3x/sht3x.js";
 import { type EmulatorRun, findQemu, prepareEmulator, runEmulator } from "../../../../tools/emulator/emulator.js";
 import { readImageFolder } from "../../../../tools/image/image-folder.js";
 import { CommandError } from "../../../../tools/terminal.js";
-import { fakeSdk } from "../flash/fake-sdk.js";
+import { fakeSdk, testOfBuild } from "../flash/fake-sdk.js";
 import { imagesIn, partsFor } from "../flash/images.js";
 
 const root = fileURLToPath(new URL("../../../..", import.meta.url));
@@ -118,45 +118,48 @@ function chainmote(
   return new Promise((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr })));
 }
 
-test("chainmote run: builds with the stand-ins, and ends once so many records are stored; a line for each tool that is missing", async () => {
-  const fake = join(folder, "sdk");
-  mkdirSync(fake);
-  const { env } = fakeSdk(fake);
-  const app = join(folder, "app");
-  mkdirSync(app);
-  writeFileSync(join(app, "manifest.json"), "{}");
-  const qemu = script(
-    "qemu-system-riscv32",
-    'for (const seq of [0, 1, 2]) console.log(JSON.stringify({ event: "stored", seq, digest: "00" }));\nsetInterval(() => undefined, 1e6);',
-  );
-  const words = ["run", "--emulator", "esp32c3", "--app", app, "--stored", "3", "--json"];
-  const { code, stdout, stderr } = await chainmote(words, { ...env, QEMU_ESP32: qemu });
-  assert.is(code, 0, stderr);
-  assert.equal(
-    stdout
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line).seq),
-    [0, 1, 2],
-  );
-  const manifest = JSON.parse(readFileSync(join(app, "build/emulator/esp32c3/manifest/app/manifest.json"), "utf8"));
-  assert.equal(manifest.include, [
-    join(app, "manifest.json"),
-    join(root, "firmware/board/emulator/manifest.json"),
-    "./last.json",
-  ]);
-  const { build } = JSON.parse(readFileSync(join(app, "build/emulator/esp32c3/manifest/app/last.json"), "utf8"));
-  assert.match(readFileSync(join(build.SDKCONFIGPATH, "sdkconfig.defaults"), "utf8"), /CONFIG_ETH_USE_OPENETH=y\n$/);
-  assert.ok(readImageFolder(join(app, "build/emulator/esp32c3")).emulated, "no board takes them");
-  const missing = await chainmote(words, { HOME: folder, MODDABLE: "", IDF_PATH: "", QEMU_ESP32: "" });
-  assert.is(missing.code, 1);
-  const lines = missing.stderr.trimEnd().split("\n");
-  assert.equal(
-    lines.map((line) => /^chainmote run: (\S+ \S+)/.exec(line)?.[1]),
-    ["Espressif's QEMU", "the Moddable", "ESP-IDF is"],
-  );
-  assert.is((await chainmote(["run", "--emulator", "esp32"], {})).code, 2);
-});
+testOfBuild(
+  "chainmote run: builds with the stand-ins, and ends once so many records are stored; a line for each tool that is missing",
+  async () => {
+    const fake = join(folder, "sdk");
+    mkdirSync(fake);
+    const { env } = fakeSdk(fake);
+    const app = join(folder, "app");
+    mkdirSync(app);
+    writeFileSync(join(app, "manifest.json"), "{}");
+    const qemu = script(
+      "qemu-system-riscv32",
+      'for (const seq of [0, 1, 2]) console.log(JSON.stringify({ event: "stored", seq, digest: "00" }));\nsetInterval(() => undefined, 1e6);',
+    );
+    const words = ["run", "--emulator", "esp32c3", "--app", app, "--stored", "3", "--json"];
+    const { code, stdout, stderr } = await chainmote(words, { ...env, QEMU_ESP32: qemu });
+    assert.is(code, 0, stderr);
+    assert.equal(
+      stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line).seq),
+      [0, 1, 2],
+    );
+    const manifest = JSON.parse(readFileSync(join(app, "build/emulator/esp32c3/manifest/app/manifest.json"), "utf8"));
+    assert.equal(manifest.include, [
+      join(app, "manifest.json"),
+      join(root, "firmware/board/emulator/manifest.json"),
+      "./last.json",
+    ]);
+    const { build } = JSON.parse(readFileSync(join(app, "build/emulator/esp32c3/manifest/app/last.json"), "utf8"));
+    assert.match(readFileSync(join(build.SDKCONFIGPATH, "sdkconfig.defaults"), "utf8"), /CONFIG_ETH_USE_OPENETH=y\n$/);
+    assert.ok(readImageFolder(join(app, "build/emulator/esp32c3")).emulated, "no board takes them");
+    const missing = await chainmote(words, { HOME: folder, MODDABLE: "", IDF_PATH: "", QEMU_ESP32: "" });
+    assert.is(missing.code, 1);
+    const lines = missing.stderr.trimEnd().split("\n");
+    assert.equal(
+      lines.map((line) => /^chainmote run: (\S+ \S+)/.exec(line)?.[1]),
+      ["Espressif's QEMU", "the Moddable", "ESP-IDF is"],
+    );
+    assert.is((await chainmote(["run", "--emulator", "esp32"], {})).code, 2);
+  },
+);
 
 test("the sensor's stand-in is an SHT3x to the driver: right checksums, a room's values, and nobody at other addresses", () => {
   let nowMs = 0;

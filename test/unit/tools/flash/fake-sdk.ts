@@ -3,6 +3,8 @@
 
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { test } from "uvu";
+import { libraryFault, NATIVE_COMMAND } from "../../../../host-sim/xs/libsecp256k1.js";
 import { partsFor } from "./images.js";
 
 export interface FakeSdk {
@@ -10,6 +12,10 @@ export interface FakeSdk {
   /** How mcconfig was called: its words, and variables. */
   readonly calls: string;
 }
+
+/** A test of a build: without the native engine's sources nothing is built. */
+export const testOfBuild = (await libraryFault()) === undefined ? test : test.skip;
+if (testOfBuild === test.skip) console.log(`skipped: the native engine's sources are not here; ${NATIVE_COMMAND} brings them`);
 
 /** Options that a production build comes out with. */
 export const LOCKS = ["SECURE_BOOT_V2_ENABLED", "SECURE_FLASH_ENCRYPTION_MODE_RELEASE", "NVS_ENCRYPTION"];
