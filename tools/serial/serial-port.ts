@@ -6,6 +6,7 @@
 
 import { existsSync } from "node:fs";
 import { needPackages, SERIAL_PORT } from "../optional.js";
+import { pause } from "../processes/backoff.js";
 import { CommandError, plainText } from "../terminal.js";
 
 /** Signals that the host sets. True: the line is asserted. */
@@ -58,6 +59,10 @@ const LOOK_MS = 500;
 /** What serialport's calls say of a device that is not there any more. */
 const HAS_GONE = /input\/output error|bad file descriptor|no such (device|file)|device not configured|port is not open/i;
 const GONE = "the port has gone: is the board still plugged in?";
+/** A port that somebody has open. */
+const IS_BUSY = /lock|busy/i;
+const BUSY_LOOKS = 20;
+const BUSY_LOOK_MS = 100;
 
 async function nativeClass(): Promise<NativeClass> {
   needPackages([SERIAL_PORT]);
@@ -125,9 +130,13 @@ class NodePort implements SerialPort {
 
   async open({ baudRate }: { readonly baudRate: number }): Promise<void> {
     const port = new this.#Native({ path: this.path, baudRate, autoOpen: false, hupcl: false });
-    await new Promise<void>((resolve, reject) =>
-      port.open((error) => (error === null || error === undefined ? resolve() : reject(openFault(this.path, error)))),
-    );
+    for (let looks = 1; ; looks += 1) {
+      const error = await new Promise<Error | null | undefined>((resolve) => port.open(resolve));
+      if (error === null || error === undefined) break;
+      // Who has just closed it, this port before among them, may hold it for a moment longer.
+      if (!IS_BUSY.test(error.message) || looks === BUSY_LOOKS) throw openFault(this.path, error);
+      await pause(BUSY_LOOK_MS);
+    }
     this.#port = port;
     this.#closing = false;
     port.on("data", (data) => this.#into?.enqueue(new Uint8Array(data)));
@@ -237,6 +246,6 @@ function openFault(path: string, error: Error): CommandError {
   const shown = plainText(path, 100);
   if (/permission denied|access denied/i.test(message))
     return new CommandError(`${shown} may not be opened: on Linux, sudo usermod -aG dialout $USER, and log in again`);
-  if (/lock|busy/i.test(message)) return new CommandError(`${shown} is in use: another monitor has it open`);
+  if (IS_BUSY.test(message)) return new CommandError(`${shown} is in use: another monitor has it open`);
   return new CommandError(`${shown} cannot be opened: ${plainText(message, 150)}`);
 }
