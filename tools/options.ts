@@ -101,6 +101,11 @@ export function wsUrl(options: Words): string | undefined {
   return options.url("ws", WS_SCHEMES) ?? fromEnvironment("RPC_WS_URL", WS_SCHEMES);
 }
 
+/** --webhook, or WEBHOOK_URL for the same reason. */
+export function webhookUrl(options: Words): string | undefined {
+  return options.url("webhook", RPC_SCHEMES) ?? fromEnvironment("WEBHOOK_URL", RPC_SCHEMES);
+}
+
 function fromEnvironment(name: string, schemes: readonly string[]): string | undefined {
   const url = process.env[name];
   return url === undefined || url === "" ? undefined : checkUrl(name, url, schemes);

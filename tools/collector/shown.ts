@@ -94,7 +94,7 @@ export class ShownRecords {
   async untold(max: number): Promise<readonly ShownRecord[]> {
     const rows = await this.#database.query(
       `SELECT r.address, r.digest, ${COLUMNS} FROM records r
-       WHERE r.told_at IS NULL AND r.linked AND r.head_state = ${HEAD_KNOWN} AND r.quarantined_since IS NULL AND NOT ${CONTRADICTED}
+       WHERE r.told_at IS NULL AND ${VERIFIED}
          AND r.received_at >= (SELECT begun_at FROM webhook LIMIT 1)
        ORDER BY r.received_at, r.address, r.stream, r.seq, r.digest LIMIT $1`,
       [max],

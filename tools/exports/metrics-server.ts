@@ -7,8 +7,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, isIP } from "node:net";
 import type { Duplex } from "node:stream";
+import { LOOPBACK } from "../processes/ports.js";
 
-export const LOOPBACK = "127.0.0.1";
 const LOOPBACK_NAMES = ["localhost", LOOPBACK, "[::1]"];
 const HEADER_BYTES_MAX = 8192;
 const HEADERS_MAX = 64;

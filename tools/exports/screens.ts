@@ -6,14 +6,15 @@ import type { CollectorEvent } from "../collector/events.js";
 import { blockTime } from "../collector/heads.js";
 import type { RecordStore } from "../collector/store.js";
 import { BrokerLink } from "../mqtt/link.js";
-import type { Words } from "../options.js";
+import { type Words, webhookUrl } from "../options.js";
 import { Backoff, pause } from "../processes/backoff.js";
+import { LOOPBACK } from "../processes/ports.js";
 import { JsonRpc } from "../rpc/json-rpc.js";
 import { plainText, shortHex, UsageError } from "../terminal.js";
 import { HomeAssistant, type HomeAssistantEvent } from "./home-assistant.js";
 import { Measurements } from "./measurements.js";
 import { Metrics } from "./metrics.js";
-import { LOOPBACK, type MetricsAddress, MetricsServer } from "./metrics-server.js";
+import { type MetricsAddress, MetricsServer } from "./metrics-server.js";
 import { Newest } from "./newest.js";
 import { Webhook, type WebhookEvent } from "./webhook.js";
 
@@ -21,6 +22,7 @@ import { Webhook, type WebhookEvent } from "./webhook.js";
 const HEAD_TIMES_MS = 2000;
 const NODE_RETRY = { firstMs: 2000, maxMs: 60_000 };
 const EXPIRE_AFTER_S_MAX = 86_400;
+const AUTHORIZATION_CHARACTERS_MAX = 4096;
 
 /** What was asked for on the command line. */
 export interface ScreenSettings {
@@ -42,17 +44,24 @@ export const SCREEN_WORDS = {
 } as const;
 
 export function readScreens(options: Words): ScreenSettings {
-  const schemes = ["http", "https"];
-  const fromEnvironment = process.env.WEBHOOK_URL ?? "";
   const expireAfterS = options.number("expire-after", 1, EXPIRE_AFTER_S_MAX);
   if (expireAfterS !== undefined && !options.has("home-assistant")) throw new UsageError("--expire-after needs --home-assistant");
-  if (fromEnvironment !== "" && !URL.canParse(fromEnvironment)) throw new UsageError("WEBHOOK_URL is no URL");
   return {
     ...{ metrics: readAddress(options.text("metrics")), homeAssistant: options.has("home-assistant"), expireAfterS },
     measurements: options.has("measurements"),
-    webhook: options.url("webhook", schemes) ?? (fromEnvironment === "" ? undefined : fromEnvironment),
-    authorization: process.env.WEBHOOK_AUTHORIZATION,
+    webhook: webhookUrl(options),
+    authorization: readAuthorization(process.env.WEBHOOK_AUTHORIZATION ?? ""),
   };
+}
+
+/** What is no value of a header is not repeated, since it may hold a password: whoever sends it would say it in an error. */
+function readAuthorization(text: string): string | undefined {
+  if (text === "") return undefined;
+  if (text.length > AUTHORIZATION_CHARACTERS_MAX || !/^[!-~]+( [ -~]*)?$/.test(text))
+    throw new UsageError(
+      `WEBHOOK_AUTHORIZATION takes the value of a header: at most ${AUTHORIZATION_CHARACTERS_MAX} characters of ASCII, without a line's end`,
+    );
+  return text;
 }
 
 function readAddress(text: string | undefined): MetricsAddress | undefined {

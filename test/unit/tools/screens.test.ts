@@ -326,4 +326,23 @@ test("a mistake in the options is one clear line", () => {
   assert.equal(readScreens(readWords(["--metrics", "[::1]:9464"], SCREEN_WORDS)).metrics, { host: "::1", port: 9464 });
 });
 
+test("what the environment says is checked as what the command line does, and not repeated", () => {
+  const read = () => readScreens(readWords([], SCREEN_WORDS));
+  for (const [name, value, told] of [
+    ["WEBHOOK_URL", "file:///secret", /^WEBHOOK_URL takes a URL that begins with https?:/],
+    ["WEBHOOK_URL", "http://secret%zz@host.example/", /^WEBHOOK_URL: "%" in a user or a password is written as %25$/],
+    ["WEBHOOK_AUTHORIZATION", "Bearer secret\n", /^WEBHOOK_AUTHORIZATION takes the value of a header/],
+    ["WEBHOOK_AUTHORIZATION", "Bearer secreté", /^WEBHOOK_AUTHORIZATION takes the value of a header/],
+    ["WEBHOOK_AUTHORIZATION", `secret${"x".repeat(4096)}`, /^WEBHOOK_AUTHORIZATION takes the value of a header/],
+  ] as const) {
+    process.env[name] = value;
+    try {
+      assert.throws(read, (error: Error) => told.test(error.message) && !error.message.includes("secret"), name);
+    } finally {
+      delete process.env[name];
+    }
+  }
+  assert.is(read().webhook, undefined);
+});
+
 test.run();
