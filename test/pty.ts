@@ -1,6 +1,10 @@
 // A pseudo-terminal for a test: what a program opens as a board's port, and the board behind it.
+//
+// Promises: no other one gets its path while this process lives, closed or not: a program that looks for its board again does not find that of
+// another test.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { constants, openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /** Why there is none on this machine, in one line. */
@@ -46,6 +50,9 @@ export class Pty {
 
   /** As if the cable were pulled. */
   async close(): Promise<void> {
+    // The kernel gives a number away again only once nobody has its terminal open.
+    if (this.#child.exitCode === null && this.#child.signalCode === null)
+      openSync(this.path, constants.O_RDONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
     this.#child.kill("SIGKILL");
     await this.#ended;
   }

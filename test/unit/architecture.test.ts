@@ -213,6 +213,7 @@ const CROSS_CUTTING: Readonly<Record<string, string>> = {
   "dead-code": "rules of all sources",
   documents: "the pages of docs/",
   leftovers: "what test runs leave behind",
+  pty: "the pseudo-terminals of tests",
   seed: "what tests draw by",
   "board/manifest": "the manifests",
   "board/boards": "the files of boards, and what is written from them",
