@@ -3,6 +3,7 @@
 
 import { writeFileSync } from "node:fs";
 import { ENROLMENT_BLOCKS } from "../../firmware/ledger/enrolling.js";
+import { didOf } from "../crypto/did.js";
 import { readWords, type Words } from "../options.js";
 import type { LogLine } from "../provision/board-link.js";
 import { askedWords, documentFrom, type Json, withWifiAsked } from "../provision/document.js";
@@ -93,7 +94,7 @@ async function provision(
     }
     const address = await board.key();
     const { chain, keepsWifi } = await board.send(document);
-    const did = `did:pkh:${/^eip155:/.test(chain) ? chain : "eip155:1"}:${address}`;
+    const did = didOf(chain, address);
     show("address", address, { event: "identity", address, did });
     show("did", did, { event: "did", did });
     if (keepsWifi) show("wifi", "the one that the board has already", { event: "wifi-kept" });

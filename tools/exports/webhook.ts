@@ -7,6 +7,7 @@
 import { fromHex } from "../../firmware/bytes.js";
 import type { CollectorEvent } from "../collector/events.js";
 import type { ShownRecord, ShownRecords } from "../collector/shown.js";
+import { didOf } from "../crypto/did.js";
 import { Backoff, type BackoffLimits, pause } from "../processes/backoff.js";
 import { Bell } from "../processes/bell.js";
 import { withoutSecretsOf } from "../public-url.js";
@@ -139,9 +140,14 @@ function cloudEvent(record: ShownRecord): string {
   const { mote, digest, fields, verified, bounded, settled, anchored } = record;
   const { stream, seq, time, timeQuality, head, fleet } = fields;
   const when = timeQuality > 0 ? dateText(String(time)) : undefined;
-  const did = `did:pkh:${fleet.chain.startsWith("eip155:") ? fleet.chain : "eip155:1"}:${mote}`;
   const attributes = {
-    ...{ specversion: "1.0", id: digest, source: did, type: "chainmote.record.verified", subject: `${stream}/${seq}` },
+    ...{
+      specversion: "1.0",
+      id: digest,
+      source: didOf(fleet.chain, mote),
+      type: "chainmote.record.verified",
+      subject: `${stream}/${seq}`,
+    },
     ...(when === undefined ? {} : { time: when }),
     datacontenttype: "application/json",
   };

@@ -10,6 +10,7 @@ import { toHex } from "../../firmware/bytes.js";
 import { ALARM_NAMES } from "../../firmware/chain/follow/vigil.js";
 import { decodeSign1, digestOf } from "../../firmware/record/cose.js";
 import { numericText } from "../../firmware/record/decimal.js";
+import { frameUnits, SEAL_UNITS, UNIT_BYTES } from "../../firmware/record/journal-format.js";
 import { decodeRecord } from "../../firmware/record/record.js";
 import { resolveSenml } from "../../firmware/record/senml.js";
 import { Rejection } from "../../firmware/rejection.js";
@@ -27,10 +28,6 @@ import {
 } from "./bounds.js";
 import { HeaderBook, type ShownHeader, trim, type Validators } from "./headers.js";
 
-/** Of a journal (docs/journal-format.md): what a frame takes besides what is in it, and in what it is written. */
-const FRAME_BYTES = 28;
-const UNIT_BYTES = 32;
-const SIGNATURE_BYTES = 64;
 const DIGEST_DIGITS = 64;
 
 /** "waits": not known yet; "off": nothing checks that here. */
@@ -532,6 +529,5 @@ export class Model {
 
 /** What a record of so many bytes of payload takes of a journal: two frames, each in whole units. */
 function journalBytesOf(payloadBytes: number): number {
-  const frame = (bytes: number): number => Math.ceil((bytes + FRAME_BYTES) / UNIT_BYTES) * UNIT_BYTES;
-  return frame(payloadBytes) + frame(SIGNATURE_BYTES);
+  return (frameUnits(payloadBytes) + SEAL_UNITS) * UNIT_BYTES;
 }
